@@ -1,0 +1,93 @@
+# Everything people and CI do with the stack. Logic lives in compose/stack (Python) and in tests/.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# T: one test file or folder.  TARGET: a running stack's address.  CONFIRM=yes: for what removes data.
+T ?=
+TARGET ?=
+CONFIRM ?=
+export CONFIRM
+
+STACK := PYTHONPATH=compose python3 -m stack
+COMPOSE := docker compose --project-directory compose --env-file compose/.env
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+
+##@ Run
+
+## Make this machine run the stack: engine, images, secrets, release, services
+up:
+	@$(STACK) up
+
+## A development stack: code mounted, autoreload, `runserver` from Daphne
+dev:
+	@$(STACK) --overlay dev up
+
+## Follow what the services say
+logs:
+	@$(COMPOSE) logs --follow --tail 20
+
+## What runs, and how healthy it is
+ps:
+	@$(COMPOSE) ps
+
+## Stop the stack; its data stays
+down:
+	@$(STACK) down
+
+## Remove the stack with all its data and secrets (CONFIRM=yes)
+purge:
+	@$(STACK) purge
+
+## Look whether this machine can run the stack; ENGINE=keep installs nothing
+check:
+	@$(STACK) check
+
+##@ Test
+
+## Everything: unit, image, smoke, browser
+test: unit image smoke browser
+
+## The application and the runtime, in a container with Redis and PostgreSQL (T=path for one)
+unit: images
+	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/pytest.ini -p no:cacheprovider $(or $(T),tests/unit)
+
+## Each image: contents, contracts, behaviour (T=path for one)
+image: images prepare
+	@env $$(cat .images) $(PYTEST) $(or $(T),tests/image)
+
+## Services and routing of stacks made for it, or of a running one (TARGET=https://...)
+smoke: prepare
+	@$(PYTEST) $(or $(T),tests/smoke) $(if $(TARGET),--target $(TARGET))
+
+## Two people in a room, with a real browser
+browser: prepare
+	@$(PYTEST) $(or $(T),tests/browser) $(if $(TARGET),--target $(TARGET))
+
+## Every linter
+lint: images prepare
+	@env $$(cat .images) $(PYTHON) tests/lint.py
+
+##@ Build
+
+## Build all images; their names are left in .images
+images:
+	@$(STACK) images
+
+## Compile the lock files anew (LOCK=--upgrade for newest versions)
+lock: prepare
+	@PYTHONPATH=compose $(PYTHON) -m stack.lock $(LOCK)
+
+## Virtual environment and browser of the tests
+prepare:
+	@python3 tests/prepare.py
+
+## This list
+help:
+	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
+	  /^[a-z]+:/{split($$1, name, ":"); printf "  make %-9s %s\n", name[1], text}' Makefile
+
+.PHONY: up dev logs ps down purge check test unit image smoke browser lint images lock prepare help

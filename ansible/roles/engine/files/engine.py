@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Make a host able to run containers: Docker Engine, Compose and buildx from the distribution's own archive.
+
+One file, standard library only, because it runs before anything is installed: `make up` calls it on a fresh
+machine, and the Ansible role `engine` runs the same file on every server.
+
+    engine.py check            say what is there and what is missing (exit 0: able, 1: something is missing)
+    engine.py install          install what is missing (needs root), start the engine
+    engine.py start | stop     start it (through systemd where that is PID 1) | stop what `start` started
+
+Every command prints one JSON object on standard output: {"changed": bool, "engine": ..., "problems": [...]}.
+What it is doing goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+COMPOSE_MINIMUM = (2, 24)
+"""Compose 2.24 is the first with `!override` and `env_file` in long form; our overlays use them."""
+
+PACKAGES = {
+    "debian": ["docker.io", "docker-cli", "docker-compose", "docker-buildx", "containerd", "iptables"],
+    "ubuntu": ["docker.io", "docker-compose-v2", "docker-buildx", "iptables"],
+}
+"""Packages by distribution; `iptables` is only recommended by docker.io, and no port is published without it."""
+
+PINNED = ["docker.io", "docker-cli", "docker-compose", "docker-buildx", "containerd"]
+"""What bookworm takes from trixie: its own Compose is version 1 and it has no buildx. They need libc6 >= 2.34 only."""
+
+SOURCES = Path("/etc/apt/sources.list.d/channels-stack-engine.sources")
+PREFERENCES = Path("/etc/apt/preferences.d/channels-stack-engine")
+LOG = Path("/var/log/channels-stack-dockerd.log")
+PID_FILE = Path("/run/channels-stack-dockerd.pid")
+START_SECONDS = 60
+
+
+class EngineError(Exception):
+    """Something the operator has to decide or repair; the text says what and how."""
+
+
+def say(text: str) -> None:
+    """Progress for people, on standard error, so that standard output stays one JSON object."""
+    print(f"engine: {text}", file=sys.stderr, flush=True)
+
+
+def run(*command: str, timeout: float = 900, **options) -> subprocess.CompletedProcess[str]:
+    """Run COMMAND and return it, finished, with its output as text."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)
+
+
+def version_of(*command: str) -> tuple[int, ...] | None:
+    """The first dotted number that COMMAND prints, or None where it does not run."""
+    if shutil.which(command[0]) is None:
+        return None
+    answer = run(*command, timeout=30)
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", answer.stdout) if answer.returncode == 0 else None
+    return tuple(int(part) for part in found.groups() if part) if found else None
+
+
+def distribution() -> tuple[str, str, str]:
+    """(id, version number, code name) of this host, from /etc/os-release."""
+    lines = Path("/etc/os-release").read_text().splitlines()
+    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    return tuple(fields.get(key, "").strip('"') for key in ("ID", "VERSION_ID", "VERSION_CODENAME"))  # type: ignore[return-value]
+
+
+def answers() -> bool:
+    """Whether an engine answers this user."""
+    return shutil.which("docker") is not None and run("docker", "version", "-f", "{{.Server.Version}}", timeout=20).returncode == 0
+
+
+def state() -> dict:
+    """What is there: versions as text, and the list of problems in the order to solve them."""
+    engine = shutil.which("dockerd") or shutil.which("/usr/sbin/dockerd")
+    running = answers()
+    compose, buildx = version_of("docker", "compose", "version"), version_of("docker", "buildx", "version")
+    problems = []
+    if not running and not engine:
+        problems.append("no Docker Engine on this host")
+    elif not running:
+        problems.append("the Docker Engine is installed but does not answer")
+    if compose is None or compose < COMPOSE_MINIMUM:
+        problems.append(f"Docker Compose {dotted(compose)}: {dotted(COMPOSE_MINIMUM)} or newer is needed")
+    if buildx is None:
+        problems.append("no docker buildx")
+    return {"installed": bool(engine), "running": running, "compose": dotted(compose), "buildx": dotted(buildx), "problems": problems}
+
+
+def dotted(version: tuple[int, ...] | None) -> str:
+    """(2, 24) -> "2.24"; None -> "none"."""
+    return ".".join(map(str, version)) if version else "none"
+
+
+def apt_uri(codename: str) -> str:
+    """The address of the archive that this host's apt takes CODENAME from, so that a mirror stays the only one asked."""
+    for path in sorted(Path("/etc/apt").glob("sources.list*")) + sorted(Path("/etc/apt/sources.list.d").glob("*")):
+        if not path.is_file() or path == SOURCES:
+            continue
+        text = path.read_text()
+        for stanza in text.split("\n\n"):
+            fields = dict(re.findall(r"^(URIs|Suites|Types):\s*(.+)$", stanza, re.M))
+            if codename in fields.get("Suites", "").split() and "deb" in fields.get("Types", "").split():
+                return fields["URIs"].split()[0]
+        line = re.search(rf"^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+{re.escape(codename)}\s", text, re.M)
+        if line:
+            return line.group(1)
+    raise EngineError(f"no apt source for {codename} in /etc/apt: which mirror shall be used? Add one, then try again")
+
+
+def pin_trixie(codename: str) -> None:
+    """Let bookworm's apt see trixie for the PINNED packages and for nothing else."""
+    SOURCES.write_text(
+        "# Made by channels-stack: Docker with Compose 2 for bookworm; see the pin in /etc/apt/preferences.d\n"
+        f"Types: deb\nURIs: {apt_uri(codename)}\nSuites: trixie\nComponents: main\n"
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+    )
+    PREFERENCES.write_text(
+        "Package: *\nPin: release n=trixie\nPin-Priority: -1\n\n"
+        f"Package: {' '.join(PINNED)}\nPin: release n=trixie\nPin-Priority: 990\n"
+    )
+
+
+def apt_get(*arguments: str) -> None:
+    """Run apt-get without questions; EngineError with its last lines where it fails."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = run("apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *arguments, env=environment)
+    if done.returncode:
+        raise EngineError(f"apt-get {' '.join(arguments)} failed:\n" + "\n".join((done.stdout + done.stderr).splitlines()[-8:]))
+
+
+def install() -> bool:
+    """Install what `state` misses. Returns whether anything was changed."""
+    before = state()
+    if not before["problems"]:
+        return False
+    if before["installed"] and len(before["problems"]) == 1 and not before["running"]:
+        return start()
+    name, number, codename = distribution()
+    if name not in PACKAGES:
+        raise EngineError(f"{name} {number} is not known here (Debian 12 and 13 and Ubuntu 24.04 are): install Docker Engine by hand")
+    if os.geteuid() != 0:
+        raise EngineError("installing packages needs root: run as root, or with sudo")
+    if codename == "bookworm":
+        pin_trixie(codename)
+    say(f"installing {' '.join(PACKAGES[name])} from the archive of {name} (about 15 s) ...")
+    started = time.monotonic()
+    apt_get("update")
+    apt_get("install", "-y", "--no-install-recommends", *PACKAGES[name])
+    say(f"installed in {time.monotonic() - started:.0f} s")
+    start()
+    return True
+
+
+def systemd() -> bool:
+    """Whether systemd is this host's PID 1."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def start() -> bool:
+    """Start the engine and wait until it answers. Returns whether it had to be started."""
+    if answers():
+        return False
+    if os.geteuid() != 0:
+        raise EngineError("the Docker Engine does not answer. Start it as root, or join the group `docker`: sudo usermod -aG docker $USER")
+    if systemd():
+        say("starting the engine through systemd ...")
+        done = run("systemctl", "enable", "--now", "docker.service")
+        if done.returncode:
+            raise EngineError(f"systemctl could not start docker.service: {done.stderr.strip()}. See: journalctl -u docker")
+    else:
+        say(f"starting the engine directly (systemd is not PID 1), its log is {LOG} ...")
+        with LOG.open("ab") as log:
+            daemon = subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        PID_FILE.write_text(str(daemon.pid))
+    deadline = time.monotonic() + START_SECONDS
+    while not answers():
+        if time.monotonic() > deadline or (not systemd() and daemon.poll() is not None):
+            tail = "\n".join(LOG.read_text(errors="replace").splitlines()[-8:]) if LOG.exists() else "see: journalctl -u docker"
+            raise EngineError(f"the Docker Engine did not answer within {START_SECONDS} s:\n{tail}")
+        time.sleep(0.2)
+    return True
+
+
+def stop() -> bool:
+    """Stop the engine that `start` started without systemd. Returns whether there was one."""
+    if not PID_FILE.exists():
+        return False
+    pid = int(PID_FILE.read_text())
+    PID_FILE.unlink()
+    command = Path(f"/proc/{pid}/comm")
+    if not command.exists() or command.read_text().strip() != "dockerd":
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + START_SECONDS
+    while command.exists() and time.monotonic() < deadline:
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            pass
+        time.sleep(0.1)
+    return True
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; 0 done and able, 1 problems remain, 2 wrong use."""
+    commands = {"check": lambda: False, "install": install, "start": start, "stop": stop}
+    if len(arguments) != 1 or arguments[0] not in commands:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        changed = commands[arguments[0]]()
+        problems = [] if arguments[0] == "stop" else None
+    except EngineError as error:
+        changed, problems = False, [str(error)]
+    engine = state()
+    remaining = engine.pop("problems") if problems is None else problems
+    print(json.dumps({"changed": changed, "engine": engine, "problems": remaining}))
+    return 1 if remaining else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

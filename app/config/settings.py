@@ -1,0 +1,124 @@
+"""Django settings of the reference application, for every environment.
+
+What differs between environments comes from environment variables or files named by NAME_FILE; all that is
+missing or wrong is reported together, before Django starts.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import dj_database_url
+from channels_stack.environment import Environment
+from channels_stack.layers import channel_layers
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Environment()
+DEBUG = env.boolean("DEBUG", False)
+SECRET_KEY = env.secret("SECRET_KEY", purpose="signs sessions and tokens")
+# Keys that were in use before this one: sessions signed with them stay valid, on pages and on sockets.
+SECRET_KEY_FALLBACKS = env.secret("SECRET_KEY_FALLBACKS", "").split()
+ALLOWED_HOSTS = list(env.words("DOMAINS", ("localhost",), purpose="host names the stack answers to"))
+_database_url = env.secret("DATABASE_URL", purpose="the database")
+_redis_url = env.secret("REDIS_URL", purpose="the Redis of the channel layers")
+_redis_prefix = env.text("REDIS_PREFIX", "channels-stack")
+_https_port = env.integer("HTTPS_PORT", 443)
+# Pages of these origins may open sockets and post forms; by default those that the edge serves.
+ALLOWED_ORIGINS = list(env.words("ALLOWED_ORIGINS", ())) or [
+    f"https://{host}" + ("" if _https_port == 443 else f":{_https_port}") for host in ALLOWED_HOSTS
+]
+STATIC_ROOT = env.text("STATIC_ROOT", "/srv/static", purpose="folder of collected static files")
+env.check()
+
+INSTALLED_APPS = [
+    # Daphne brings the `runserver` that speaks websockets. The default image has no Daphne and needs none.
+    *(["daphne"] if find_spec("daphne") else []),
+    "channels",
+    "rooms",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    # Every page needs a user, unless its view says otherwise.
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Connections belong to threads, and under ASGI threads come and go: a connection kept by a thread would never
+# be used again. So no thread keeps one, and a pool in each process does. PostgreSQL allows 100 connections by
+# default: 8 for each process is room for 12 processes.
+DATABASES = {"default": dj_database_url.parse(_database_url, conn_max_age=0, conn_health_checks=True)}
+if "postgresql" in DATABASES["default"]["ENGINE"]:
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        {
+            "pool": {"min_size": 1, "max_size": 8, "timeout": 5, "max_idle": 60},
+            "connect_timeout": 5,  # seconds
+            "tcp_user_timeout": 10_000,  # milliseconds without an answer: a database that vanished is noticed
+        }
+    )
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS = channel_layers(_redis_url, _redis_prefix)
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "rooms"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage."
+        + ("StaticFilesStorage" if DEBUG else "ManifestStaticFilesStorage")
+    },
+}
+
+# The edge ends TLS, and overwrites this header in every request.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
+SESSION_COOKIE_SECURE = not DEBUG
+CSRF_COOKIE_SECURE = not DEBUG
+X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = [
+    "security.W004",  # the edge sends Strict-Transport-Security: it knows whether its certificate is real
+    "security.W008",  # the edge redirects HTTP to HTTPS; inside, services talk HTTP
+]
+
+# channels_stack configures the logs of server, Django and application in one form; Django must not undo that.
+LOGGING_CONFIG = None

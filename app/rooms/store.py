@@ -1,0 +1,184 @@
+"""Every question to the database that a room's socket has. Plain functions: async code wraps them."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import IntegrityError, connection
+from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.utils import timezone
+
+from . import frames
+from .models import Message, Presence, Report, Room
+
+PAGE = 50  # messages in a page of history
+CHUNK = 500  # messages fetched at once while catching up
+MOST_LISTED = 200  # rooms in the list
+MOST_PRESENT = 200  # names in a presence list
+STALE = timedelta(seconds=60)  # a presence not renewed for so long is ignored
+LEASE = timedelta(seconds=30)  # a report that stands still for so long has lost its worker
+MOST_ATTEMPTS = 3
+REPORT_COMMAND = "/report"
+UNFINISHED = (Report.State.QUEUED, Report.State.RUNNING)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What became of a message."""
+
+    frame: dict
+    new: bool  # False: its nonce is known, the frame is that of the first time
+    queued: dict | None = None  # frame of the report that the worker is to be told of
+
+
+# One statement, so one round trip and one transaction. The UPDATE locks the room's row until the message is
+# stored: sequences have no gap, and whoever sees number n can read all numbers before it.
+_POST = """
+WITH room AS (
+    UPDATE rooms_room SET last_sequence = last_sequence + 1 WHERE id = %s RETURNING id, last_sequence
+)
+INSERT INTO rooms_message (room_id, sequence, author_id, text, nonce, created)
+SELECT id, last_sequence, %s, %s, %s, %s FROM room
+RETURNING id, sequence
+"""
+
+
+def post(room: Room, author, text: str, nonce: str) -> tuple[Message, bool]:
+    """Store a message and give it the room's next sequence.
+
+    Returns the message and whether it is new: the same nonce again gives the message stored the first time.
+    Raises Room.DoesNotExist when the room was deleted.
+    """
+    row = Message(room=room, author=author, text=text, nonce=nonce, created=timezone.now())
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_POST, [room.pk, author.pk, text, nonce, row.created])
+            stored = cursor.fetchone()
+    except IntegrityError:
+        known = _messages(room.pk).filter(author=author, nonce=nonce).first()
+        if known is None:
+            raise
+        return known, False
+    if stored is None:
+        raise Room.DoesNotExist
+    row.pk, row.sequence = stored
+    return row, True
+
+
+def room_of(slug: str) -> Room | None:
+    """The room at that address, if there is one."""
+    return Room.objects.filter(slug=slug).first()
+
+
+def listed_rooms():
+    """The rooms, the one spoken in last first, with ``said``, ``text`` and ``author`` of its last message."""
+    newest = Message.objects.filter(room=OuterRef("pk"), sequence=OuterRef("last_sequence"))
+    fresh = Q(presences__seen__gte=timezone.now() - STALE)
+    return Room.objects.annotate(
+        present=Count("presences__user", filter=fresh, distinct=True),
+        said=Subquery(newest.values("created")),
+        text=Subquery(newest.values("text")),
+        author=Subquery(newest.values("author__username")),
+    ).order_by(F("said").desc(nulls_last=True), "name")[:MOST_LISTED]
+
+
+def last_sequence(room_id: int) -> int:
+    """The newest sequence of the room; raises Room.DoesNotExist when the room was deleted."""
+    return Room.objects.values_list("last_sequence", flat=True).get(pk=room_id)
+
+
+def messages_after(room_id: int, sequence: int) -> list[dict]:
+    """Frames of the next messages behind ``sequence``, oldest first, at most CHUNK."""
+    return [_frame(row) for row in _messages(room_id).filter(sequence__gt=sequence)[:CHUNK]]
+
+
+def page_before(room_id: int, before: int | None = None) -> tuple[list[Message], bool]:
+    """The PAGE messages before a sequence (None: the newest), oldest first; whether there are older ones."""
+    rows = _messages(room_id).order_by("-sequence")
+    if before is not None:
+        rows = rows.filter(sequence__lt=before)
+    found = list(rows[: PAGE + 1])
+    return found[:PAGE][::-1], len(found) > PAGE
+
+
+def history_before(room_id: int, before: int) -> dict:
+    """The history frame that answers {"type": "history", "before": …}."""
+    rows, more = page_before(room_id, before)
+    return frames.history([_frame(row) for row in rows], more)
+
+
+def enter(room_id: int, user, connection_id: uuid.UUID) -> None:
+    """Note or renew the presence of one socket."""
+    Presence.objects.update_or_create(
+        connection=connection_id, defaults={"room_id": room_id, "user": user, "seen": timezone.now()}
+    )
+
+
+def leave(connection_id: uuid.UUID) -> None:
+    """Remove the presence of one socket, and of all sockets that ended without a word long ago."""
+    Presence.objects.filter(connection=connection_id).delete()
+    Presence.objects.filter(seen__lt=timezone.now() - 10 * STALE).delete()
+
+
+def present(room_id: int) -> list[str]:
+    """Names of the users in the room, each once, in alphabetical order, at most MOST_PRESENT."""
+    fresh = Presence.objects.filter(room_id=room_id, seen__gte=timezone.now() - STALE)
+    names = fresh.order_by("user__username").values_list("user__username", flat=True).distinct()
+    return list(names[:MOST_PRESENT])
+
+
+def say(room: Room, author, text: str, nonce: str) -> Said:
+    """post(), and for the text "/report" also order the report.
+
+    Raises FrameError when the room waits for another report already.
+    """
+    if text != REPORT_COMMAND:
+        row, new = post(room, author, text, nonce)
+        return Said(frames.message(row), new)
+    waiting = Report.objects.filter(message__room=room, state__in=UNFINISHED)
+    if waiting.exclude(message__author=author, message__nonce=nonce).exists():
+        raise frames.FrameError("report_running", "this room has a report in the making: wait for it", nonce)
+    row, new = post(room, author, text, nonce)
+    report, _ = Report.objects.get_or_create(message=row, defaults={"updated": timezone.now()})
+    queued = frames.report(report, row) if report.state == Report.State.QUEUED else None
+    return Said(frames.message(row, report), new, queued)
+
+
+def reports_since(room_id: int, moment) -> list[dict]:
+    """Frames of the room's reports that changed since ``moment`` (None: the newest PAGE), oldest first."""
+    rows = Report.objects.filter(message__room=room_id).select_related("message__author").order_by("-pk")
+    if moment is not None:
+        rows = rows.filter(updated__gte=moment)
+    return [frames.report(row, row.message) for row in reversed(rows[:PAGE])]
+
+
+def abandoned_reports(room_id: int) -> list[int]:
+    """Reports whose worker is gone, queued again for another; each is handed to one caller only.
+
+    Whoever gets the ids tells the worker. After MOST_ATTEMPTS a report has failed: it may kill workers.
+    """
+    unfinished = Report.objects.filter(
+        message__room=room_id,
+        state__in=UNFINISHED,
+        updated__lt=timezone.now() - LEASE,
+    )
+    unfinished.filter(attempts__gte=MOST_ATTEMPTS).update(
+        state=Report.State.FAILED,
+        result="The worker did not finish this report. Order a new one with /report.",
+        updated=timezone.now(),
+    )
+    taken = []
+    for pk, updated in unfinished.values_list("pk", "updated"):
+        same = Report.objects.filter(pk=pk, updated=updated)
+        if same.update(state=Report.State.QUEUED, updated=timezone.now()):
+            taken.append(pk)
+    return taken
+
+
+def _messages(room_id: int):
+    return Message.objects.filter(room=room_id).select_related("author", "report").order_by("sequence")
+
+
+def _frame(row: Message) -> dict:
+    """``row`` comes from _messages(): no further query."""
+    return frames.message(row, getattr(row, "report", None))

@@ -1,0 +1,71 @@
+"""The pages. Sync where they only talk to the database, async where they wait for something else."""
+
+import time
+
+from channels_stack.status import aprocesses
+from django.core.exceptions import PermissionDenied
+from django.http import JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from . import store
+from .forms import RoomForm
+from .models import LONGEST_TEXT, Room
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def rooms(request):
+    """The list of rooms; POST makes one."""
+    form = RoomForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        return redirect(form.save())
+    context = {"rooms": store.listed_rooms(), "form": form}
+    return render(request, "rooms/rooms.html", context, status=422 if form.errors else 200)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def room(request, slug):
+    """A room with its newest messages, or, with ?before=, with older ones: readable without JavaScript."""
+    found = get_object_or_404(Room, slug=slug)
+    given = request.GET.get("before", "")
+    before = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+    messages, more = store.page_before(found.pk, before)
+    context = {
+        "room": found,
+        "room_messages": messages,
+        "more": more,
+        "live": before is None,
+        "present": store.present(found.pk),
+        "longest_text": LONGEST_TEXT,
+        "start": {
+            "user": request.user.get_username(),
+            "room": found.slug,
+            "last": messages[-1].sequence if messages else 0,
+            "more": more,
+        },
+    }
+    return render(request, "rooms/room.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def status(request):
+    """The stack, live, for staff."""
+    _staff_only(request.user)
+    return render(request, "rooms/status.html")
+
+
+@never_cache
+@require_GET
+async def status_data(request):
+    """What every process of the stack last said of itself; ``at`` is now in unix seconds."""
+    _staff_only(await request.auser())
+    return JsonResponse({"at": time.time(), "processes": await aprocesses()})
+
+
+def _staff_only(user):
+    if not user.is_staff:
+        raise PermissionDenied("This page is for staff.")

@@ -1,0 +1,57 @@
+"""Command line of the tool; the Makefile calls it, people need not.
+
+    python3 -m stack [--folder DIR] [--project NAME] [--overlay NAME]… up|down|purge|check|images
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from . import images, preflight, up
+from . import settings as stack_settings
+from .console import Failure, say
+from .paths import COMPOSE, IMAGE_NAMES, Deployment
+
+
+def main() -> int:
+    """Run one command; 0 done, 1 failed with the reason printed."""
+    parser = argparse.ArgumentParser(prog="stack", description="Run the stack with Docker Compose on this machine.")
+    parser.add_argument("--folder", type=Path, default=COMPOSE, help="settings and secrets of the deployment")
+    parser.add_argument("--project", default="channels-stack", help="name of the Compose project")
+    parser.add_argument("--overlay", action="append", default=[], help="a compose.<NAME>.yml to add: dev, staging, test")
+    parser.add_argument("command", choices=["up", "down", "purge", "check", "images"])
+    options = parser.parse_args()
+    deployment = Deployment(options.folder.resolve(), tuple(options.overlay))
+    settings = deployment.settings
+    try:
+        match options.command:
+            case "up":
+                up.up(deployment, options.project)
+            case "down":
+                up.down(deployment)
+            case "purge":
+                up.purge(deployment, confirmed=os.environ.get("CONFIRM") == "yes")
+            case "check":
+                values = stack_settings.load(settings) if settings.exists() else stack_settings.defaults()
+                preflight.prepare(values)
+                preflight.look(deployment, values, up.published(up.Project(deployment)))
+                say("this machine is able to run the stack")
+            case "images":
+                values = stack_settings.load(settings) if settings.exists() else stack_settings.defaults()
+                preflight.prepare(values)
+                names = images.make(values, images.everything(values))
+                IMAGE_NAMES.write_text("".join(f"{name}={tag}\n" for name, tag in names.items()))
+    except Failure as failure:
+        print(f"\nFAILED: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; `make up` goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

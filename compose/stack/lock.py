@@ -1,0 +1,44 @@
+"""Compile the lock files: every dependency with its hashes, no address of any index.
+
+Called by `make lock`; uv comes from the tests' virtual environment. A lock is compiled for the Python of the
+image it is for, on Linux, for every processor that the packages are published for.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from .paths import ROOT
+
+TRIXIE = "3.13"
+OLDEST_HOST = "3.11"
+
+LOCKS = (
+    ("app/requirements", TRIXIE, ()),
+    ("images/app/requirements/build", TRIXIE, ()),
+    ("images/app/requirements/uvicorn", TRIXIE, ("app/requirements.txt",)),
+    ("images/app/requirements/daphne", TRIXIE, ("app/requirements.txt",)),
+    (
+        "images/test/requirements",
+        TRIXIE,
+        ("app/requirements.txt", "images/app/requirements/uvicorn.txt", "images/app/requirements/daphne.txt"),
+    ),
+    ("tests/requirements", OLDEST_HOST, ()),
+)
+"""(file without ending, Python version, locks that it must agree with), in this order."""
+
+
+def main(upgrade: bool) -> None:
+    """Compile all locks; with UPGRADE to the newest versions that the .in files admit."""
+    for name, python, constraints in LOCKS:
+        print(f"==> {name}.txt", flush=True)
+        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-emit-index-url"]
+        command += ["--python-version", python, "--python-platform", "linux", "--custom-compile-command", "make lock"]
+        command += ["--upgrade"] if upgrade else []
+        command += [part for constraint in constraints for part in ("--constraint", constraint)]
+        subprocess.run([*command, f"{name}.in", "--output-file", f"{name}.txt"], cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    main(upgrade="--upgrade" in sys.argv[1:])

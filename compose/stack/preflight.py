@@ -1,0 +1,155 @@
+"""Looking before changing: everything that would stop the stack, in one table with the way out of each."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+from . import certificates, host
+from .console import Failure, agreed, detail, table
+from .paths import ENGINE, Deployment
+
+DISK_BYTES = 5 * 1024**3
+"""Free space for the images (about 1 GB), their build cache and some data."""
+
+MEMORY_BYTES = 1536 * 1024**2
+"""Available memory: the idle stack takes about 0.6 GB, a build about as much."""
+
+CLOCK_SECONDS = 30
+"""Clock difference that is refused: channel layers and certificates compare wall clocks between machines."""
+
+TOOLS = {"openssl": "openssl", "mmdebstrap": "mmdebstrap"}
+"""Commands that the tool calls, and the package of each. mmdebstrap is needed only where no registry answers."""
+
+Problem = tuple[str, str, str]
+"""(what was looked at, what is wrong, the way out)."""
+
+
+def engine(command: str, *, root: bool = False) -> dict:
+    """Call the engine tool, with sudo where ROOT is needed and this user is not; its progress is shown."""
+    prefix = ["sudo"] if root and os.geteuid() != 0 else []
+    done = subprocess.run([*prefix, "python3", str(ENGINE), command], stdout=subprocess.PIPE, text=True, check=False)
+    if not done.stdout.startswith("{"):
+        raise Failure(f"{ENGINE.name} {command} failed (exit {done.returncode}); the lines above say why")
+    return json.loads(done.stdout)
+
+
+def missing_tools(settings: dict[str, str]) -> list[str]:
+    """Packages of the TOOLS that are not here; mmdebstrap counts on Debian's own mirror being known."""
+    wanted = dict(TOOLS)
+    if host.debian_mirrors(settings["DEBIAN_MIRROR"]) is None:
+        del wanted["mmdebstrap"]
+    return [package for command, package in wanted.items() if shutil.which(command) is None]
+
+
+def prepare(settings: dict[str, str]) -> None:
+    """Install the engine and the tools where they are missing; ENGINE=keep forbids it. Failure names what remains."""
+    found = engine("check")
+    packages = missing_tools(settings)
+    if not found["problems"] and not packages:
+        return
+    if os.environ.get("ENGINE") == "keep":
+        rows = [("engine", problem, "install Docker Engine >= 24 with Compose >= 2.24 and buildx") for problem in found["problems"]]
+        rows += [("tools", f"{package} is not installed", f"apt-get install {package}") for package in packages]
+        refuse(rows)
+    for problem in found["problems"]:
+        detail(problem)
+    if not agreed(f"Install {' and '.join(filter(None, ['the Docker packages' if found['problems'] else '', *packages]))} with apt?"):
+        raise Failure("nothing was installed. ENGINE=keep makes this look only")
+    if found["problems"]:
+        found = engine("install", root=True)
+        if found["problems"]:
+            refuse([("engine", problem, "see the lines above") for problem in found["problems"]])
+    if packages:
+        detail(f"installing {' '.join(packages)} ...")
+        prefix = ["sudo"] if os.geteuid() != 0 else []
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+            done = subprocess.run([*prefix, "apt-get", "-q", *arguments], capture_output=True, text=True, env=environment, check=False)
+            if done.returncode:
+                raise Failure(f"apt-get {arguments[0]} failed:\n" + "\n".join(done.stderr.splitlines()[-8:]))
+
+
+def refuse(rows: list[Problem]) -> None:
+    """Print ROWS as one table and stop, where there are any."""
+    if rows:
+        table(("looked at", "problem", "way out"), rows)
+        raise Failure(f"{len(rows)} problem{'s' if len(rows) > 1 else ''} to solve first; nothing was changed")
+
+
+def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> None:
+    """Check ports (those in OURS are held by this very stack), disk, memory, clock and certificate; refuse with all problems."""
+    rows = [*ports(settings, ours), *space(), *clock(settings)]
+    rows += [("certificate", *row) for row in certificates.problems(deployment, settings["DOMAINS"].split())]
+    refuse(rows)
+
+
+def ports(settings: dict[str, str], ours: set[int]) -> list[Problem]:
+    """Published ports that somebody else holds."""
+    rows = []
+    for name in ("HTTP_PORT", "HTTPS_PORT"):
+        number = int(settings[name])
+        if not 0 < number < 65536:
+            rows.append(("port", f"{name}={number} is no port", "1 to 65535"))
+        elif number not in ours and not free(settings["BIND_ADDRESS"], number):
+            rows.append(("port", f"{number} is in use{holder(number)}", f"stop that, or set {name} in stack.env"))
+    return rows
+
+
+def free(address: str, number: int) -> bool:
+    """Whether NUMBER can be bound at ADDRESS."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, number))
+        except PermissionError:
+            return True  # the engine binds it, as root
+        except OSError:
+            return False
+    return True
+
+
+def holder(number: int) -> str:
+    """The process that listens on NUMBER, as far as this user may see it."""
+    if shutil.which("ss") is None:
+        return ""
+    answer = subprocess.run(["ss", "-Hltnp", f"sport = :{number}"], capture_output=True, text=True, check=False).stdout
+    quoted = answer.split('"')
+    return f" by {quoted[1]}" if len(quoted) > 1 else ""
+
+
+def space() -> list[Problem]:
+    """Too little disk or memory."""
+    rows: list[Problem] = []
+    root = Path("/var/lib/docker")
+    available = shutil.disk_usage(root if root.exists() else "/").free
+    if available < DISK_BYTES:
+        rows.append(("disk", f"{available / 1e9:.1f} GB free at {root}", "5 GB are needed: docker image prune, or a larger disk"))
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    memory = int(fields["MemAvailable"].split()[0]) * 1024
+    if memory < MEMORY_BYTES:
+        rows.append(("memory", f"{memory / 1e9:.1f} GB available", "1.5 GB are needed: stop something, or lower the *_MEMORY settings"))
+    return rows
+
+
+def clock(settings: dict[str, str]) -> list[Problem]:
+    """A clock that differs from that of the package mirror, where one answers within two seconds."""
+    mirrors = host.debian_mirrors(settings["DEBIAN_MIRROR"])
+    if mirrors is None or os.environ.get("http_proxy"):
+        return []
+    request = urllib.request.Request(mirrors[0] + "/", method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=2) as answer:
+            date = email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    except (OSError, TypeError, ValueError):
+        return []
+    skew = time.time() - date
+    way_out = "set it right and keep it so: apt-get install chrony"
+    return [("clock", f"differs from the package mirror's by {skew:+.0f} s", way_out)] if abs(skew) > CLOCK_SECONDS else []

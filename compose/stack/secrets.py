@@ -1,0 +1,67 @@
+"""Making the settings and secrets of a deployment, once. What is there already is never touched."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+from .console import detail
+from .paths import EXAMPLE, Deployment
+
+APPLICATION, DATA = 10001, 999
+"""User ids that read the secrets: the application's and edge's containers, and those of db and redis."""
+
+REDIS_ACL = Path(__file__).parents[2] / "images/redis/users.acl.template"
+"""The access rules of Redis; `{password}` stands for the secret."""
+
+
+def write(path: Path, text: str, owner: int) -> None:
+    """Create PATH with TEXT, readable by the user id OWNER alone; a file that exists keeps its content."""
+    if path.exists():
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    if os.geteuid() == 0:
+        os.chown(path, owner, owner)
+    detail(f"made {path.name}")
+
+
+def own(folder: Path, owners: dict[str, int], image: str) -> None:
+    """Give each secret to its consumer where this user may not chown: a container of IMAGE, as root, may."""
+    wrong = [name for name, owner in owners.items() if (folder / name).exists() and (folder / name).stat().st_uid != owner]
+    for name in wrong:
+        command = ["docker", "run", "--rm", "--user", "0", "--network", "none", "-v", f"{folder}:/secrets", image]
+        subprocess.run([*command, "chown", f"{owners[name]}:{owners[name]}", f"/secrets/{name}"], check=True)
+
+
+def make(deployment: Deployment) -> dict[str, int]:
+    """Create what is missing of stack.env, app.env and the secrets; return each secret's owner."""
+    deployment.folder.mkdir(parents=True, exist_ok=True)
+    deployment.secrets.mkdir(mode=0o711, exist_ok=True)
+    if not deployment.settings.exists():
+        shutil.copyfile(EXAMPLE, deployment.settings)
+        detail(f"made {deployment.settings.name}: every setting with its default, to be edited")
+    if not deployment.application.exists():
+        deployment.application.write_text("# Variables for the application alone, NAME=value; see README\n")
+    database, redis, first = (secrets.token_urlsafe(32) for _ in range(3))
+    texts = {
+        "secret_key": (secrets.token_urlsafe(64), APPLICATION),
+        "demo_password": (first[:20], APPLICATION),
+        "db_password": (database, DATA),
+        "database_url": (f"postgresql://app:{database}@db:5432/app", APPLICATION),
+        "redis_acl": (REDIS_ACL.read_text().replace("{password}", redis), DATA),
+        "redis_url": (f"redis://app:{redis}@redis:6379/0", APPLICATION),
+    }
+    pairs = (("db_password", "database_url"), ("redis_acl", "redis_url"))
+    for server, client in pairs:
+        # Both hold one password: a lone survivor would lock the application out, so it says so instead.
+        if (deployment.secrets / server).exists() != (deployment.secrets / client).exists():
+            lost = client if (deployment.secrets / server).exists() else server
+            raise SystemExit(f"secrets/{lost} is gone, but its other half is there: restore it from your backup")
+    for name, (text, owner) in texts.items():
+        write(deployment.secrets / name, text, owner)
+    return {name: owner for name, (_, owner) in texts.items()} | {"tls_pem": APPLICATION}

@@ -1,0 +1,63 @@
+"""Reading `stack.env`: the defaults stand in `stack.env.example`, once; this adds the operator's changes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+from .console import Failure
+from .paths import EXAMPLE
+
+LINE = re.compile(r"^(?P<commented>#?)(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
+
+
+def parse(path: Path, *, commented: bool = False) -> dict[str, str]:
+    """NAME=value lines of PATH as a dictionary; with COMMENTED the lines `#NAME=value` as well."""
+    found = {}
+    for line in path.read_text(encoding="utf-8-sig").splitlines():
+        match = LINE.match(line.strip())
+        if match and (commented or not match["commented"]):
+            found[match["name"]] = match["value"].strip().strip("\"'")
+    return found
+
+
+def defaults() -> dict[str, str]:
+    """Every setting with its default: the commented lines of the example are the defaults."""
+    return parse(EXAMPLE, commented=True)
+
+
+def load(path: Path) -> dict[str, str]:
+    """The settings in force: defaults, then PATH. Failure names every unknown name, with the nearest known one."""
+    known = defaults()
+    given = parse(path)
+    problems = []
+    for name in sorted(given.keys() - known.keys()):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "variables of the application belong in app.env"
+        problems.append(f"{path.name}: {name} is not a setting of the stack; {hint}")
+    for line_number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        text = line.strip()
+        if text and not text.startswith("#") and not LINE.match(text):
+            problems.append(f"{path.name}:{line_number}: not NAME=value: {text[:40]}")
+    problems += [
+        f"{path.name}: {name} is {given[name]!r}; it takes one of: {', '.join(choices)}"
+        for name, choices in CHOICES.items()
+        if given.get(name, choices[0]) not in choices
+    ]
+    problems += [
+        f"{path.name}: {name} is {given[name]!r}; it takes a whole number, {known[name]} for example"
+        for name in given
+        if known.get(name, "").isdigit() and not given[name].isdigit()
+    ]
+    if problems:
+        raise Failure("\n".join(problems))
+    return {**known, **given}
+
+
+CHOICES = {
+    "SERVER_HTTP": ("gunicorn", "uvicorn", "daphne"),
+    "SERVER_WS": ("uvicorn", "gunicorn", "daphne"),
+    "LOG_FORMAT": ("json", "text"),
+}
+"""Settings that take one of a few words, the default first. The runtime checks the same; here it is seen before a build."""

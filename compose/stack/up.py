@@ -1,0 +1,108 @@
+"""`make up`, from a fresh machine to a running stack, and its way back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from . import certificates, images, preflight, secrets
+from . import settings as stack_settings
+from .compose import Project, write_environment
+from .console import Failure, detail, say, step
+from .paths import Deployment
+
+
+def up(deployment: Deployment, project_name: str) -> None:
+    """Make DEPLOYMENT run, healthy, as the Compose project PROJECT_NAME; what is right already stays untouched."""
+    started = time.monotonic()
+    project = Project(deployment)
+    with step("looking at this machine"):
+        settings = stack_settings.load(deployment.settings) if deployment.settings.exists() else stack_settings.defaults()
+        preflight.prepare(settings)
+        preflight.look(deployment, settings, published(project))
+    with step("settings, secrets, certificate"):
+        owners = secrets.make(deployment)
+        settings = stack_settings.load(deployment.settings)
+        certificates.make(deployment, settings["DOMAINS"].split())
+    names = images.make(settings)
+    secrets.own(deployment.secrets, owners, names["WORKER_IMAGE"])
+    write_environment(deployment, settings, names, project_name)
+    release(deployment, project, names)
+    with step("services"):
+        before = project.identities()
+        project.start()
+        new = project.identities() - before
+        detail(f"{len(new)} containers started" if new else "nothing had to be restarted")
+    farewell(deployment, settings, time.monotonic() - started)
+
+
+def published(project: Project) -> set[int]:
+    """Ports that this very project publishes already."""
+    if not project.deployment.generated.exists():
+        return set()
+    return {port["PublishedPort"] for each in project.containers() for port in each.get("Publishers") or []}
+
+
+def release(deployment: Deployment, project: Project, names: dict[str, str]) -> None:
+    """Run the checks, migrations and static files of a release, once for each combination of image and settings."""
+    parts = [names["WORKER_IMAGE"], deployment.settings.read_text(), deployment.application.read_text()]
+    wanted = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    if deployment.released.exists() and deployment.released.read_text() == wanted and project.identities():
+        return
+    with step("data stores"):
+        project.start("db", "redis")
+    with step("release: checks, migrations, static files"):
+        done = project.run("run", "--rm", "--no-deps", "--env", "LOG_FORMAT=text", "release", check=False)
+        if done.returncode:
+            raise Failure(f"the release failed (exit {done.returncode}), the lines above say why; http, ws and worker were not touched")
+        deployment.released.write_text(wanted)
+
+
+def address(settings: dict[str, str]) -> str:
+    """Where the stack is found."""
+    port = "" if settings["HTTPS_PORT"] == "443" else f":{settings['HTTPS_PORT']}"
+    return f"https://{settings['DOMAINS'].split()[0]}{port}/"
+
+
+def farewell(deployment: Deployment, settings: dict[str, str], seconds: float) -> None:
+    """Say where it is and what to do next."""
+    say()
+    say(f"The stack runs ({seconds:.0f} s): {address(settings)}")
+    password = deployment.secrets / "demo_password"
+    if "demo" in settings["APP_RELEASE_COMMANDS"]:
+        shown = password.read_text() if os.access(password, os.R_OK) else f"sudo cat {password}"
+        say(f"  sign in as  admin  with the password  {shown}")
+    say("  make logs        follow what it does")
+    say("  make smoke       prove that services and routing are right")
+    say("  make down        stop it; the data stays")
+
+
+def down(deployment: Deployment) -> None:
+    """Stop and remove the containers and networks; volumes, secrets and settings stay."""
+    if deployment.generated.exists():
+        Project(deployment).run("down", "--remove-orphans")
+
+
+def purge(deployment: Deployment, *, confirmed: bool) -> None:
+    """Remove containers, volumes (all data!), secrets, certificates and generated files; stack.env and app.env stay."""
+    if not confirmed:
+        raise Failure("this removes the database and every upload of this stack. If that is meant: make purge CONFIRM=yes")
+    if deployment.generated.exists():
+        Project(deployment).run("down", "--volumes", "--remove-orphans")
+    for path in (deployment.secrets, deployment.authority, deployment.generated, deployment.released):
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; secrets belong to other users, so it may take sudo."""
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except PermissionError:
+        subprocess.run(["sudo", "rm", "-rf", "--", str(path)], check=True)

@@ -1,0 +1,112 @@
+"""The project's ASGI application, wrapped in what production needs.
+
+From the outside in: probes, forwarded headers, access log, drain, limit on sockets, refusals, metrics, static
+files, and then the application, unchanged.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+from . import logs, metrics
+from .asgi import App, Receive, Scope, Send
+from .drain import Drain
+from .environment import ConfigurationError, Problem
+from .limits import Limits
+from .probes import Probes, Readiness, django_checks
+from .proxy import ForwardedHeaders
+from .refusals import Refusals
+from .settings import Settings
+from .static import serve_static
+from .status import Publisher
+
+
+class Application:
+    """What a server serves. Make one per process, in that process, with ``build``."""
+
+    def __init__(self, app: App, settings: Settings, service: str, server: str) -> None:
+        self.publisher = Publisher(settings, service, server)
+        self.drain = Drain(settings, on_begin=self._say_draining)
+        app = serve_static(app, settings.static_root)
+        app = metrics.instrument(app)
+        app = Refusals(app)
+        app = Limits(app, settings.ws_max_sockets)
+        app = self.drain.gate(app)
+        app = logs.access(app)
+        app = ForwardedHeaders(app, settings.trusted_proxies)
+        self._app: App = Probes(app, self.drain, Readiness(django_checks(), settings.ready_timeout_seconds))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _answer_lifespan(receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def start(self) -> None:
+        """To be called by the server on its event loop, before it listens."""
+        await self.publisher.start()
+
+    async def stop(self) -> None:
+        """To be called by the server on its event loop, after the last request."""
+        await self.publisher.stop()
+
+    def _say_draining(self) -> None:
+        self.publisher.draining = True
+
+
+def build(settings: Settings, service: str, server: str) -> Application:
+    """Load the project and wrap it. Raises ConfigurationError when APP_SETTINGS or APP_ASGI name nothing."""
+    setup_django(settings, service)
+    return Application(_load(settings), settings, service, server)
+
+
+def setup_django(settings: Settings, service: str) -> None:
+    """``django.setup()`` for APP_SETTINGS. Logs are in our form before and after it."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = settings.app_settings
+    _import("APP_SETTINGS", "the Django settings module", settings.app_settings)
+    import django
+
+    django.setup()
+    logs.configure(settings, service)  # django.setup() has applied the project's LOGGING
+
+
+def _load(settings: Settings) -> App:
+    purpose = "the ASGI application, as module:attribute"
+    module_name, _, attribute = settings.app_asgi.partition(":")
+    target: object = _import("APP_ASGI", purpose, module_name)
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            wrong = f"is {settings.app_asgi!r}, but the module {module_name} has no attribute {attribute!r}"
+            raise ConfigurationError([Problem("APP_ASGI", wrong, purpose, "config.asgi:application")])
+        target = getattr(target, part)
+    if not callable(target):
+        wrong = f"is {settings.app_asgi!r}, which cannot be called and so is no ASGI application"
+        raise ConfigurationError([Problem("APP_ASGI", wrong, purpose, "config.asgi:application")])
+    return target
+
+
+def _import(name: str, purpose: str, module: str) -> ModuleType:
+    """Import ``module``, which the setting ``name`` gives; one that is not there is the operator's mistake.
+
+    An ImportError from inside the module is the application's, and keeps its traceback.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        wrong = (
+            f"is {module!r}, but the Python path holds no module {error.name!r} (working in {os.getcwd()})"
+        )
+        raise ConfigurationError([Problem(name, wrong, purpose)]) from None
+
+
+async def _answer_lifespan(receive: Receive, send: Send) -> None:
+    """Channels and Django raise on lifespan events: they end here."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

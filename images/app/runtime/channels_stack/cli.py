@@ -1,0 +1,94 @@
+"""The command `channels-stack`, the only thing that runs in an app container.
+
+Exit codes: 0 done, 1 failed, 78 configuration refused (one line for each problem on standard error).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+
+REFUSED = 78  # EX_CONFIG of sysexits.h
+METRICS_FOLDER = "/tmp/metrics"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = _parser().parse_args(arguments)
+    if options.command == "probe":
+        # Runs every few seconds in each container: nothing but the standard library.
+        from . import probe
+
+        return probe.main(options.what)
+    from .environment import ConfigurationError
+
+    # Until the command handles its signals itself, a stop while it starts is an orderly end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        return _run(options)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            print(f"channels-stack: {problem}", file=sys.stderr)
+        return REFUSED
+
+
+def _run(options: argparse.Namespace) -> int:
+    from .settings import Settings, misspelled
+
+    for line in misspelled():
+        print(f"channels-stack: warning: {line}", file=sys.stderr)
+    settings = Settings.from_environment()
+    service = options.service if options.command == "serve" else options.command
+    if service == "http" and settings.server_http == "gunicorn" and settings.http_processes > 1:
+        # prometheus_client looks at it when it is imported, which the next import does.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER)
+    from . import logs
+
+    logs.configure(settings, service)
+    if options.command == "serve":
+        from . import servers
+
+        return servers.serve(settings, service, options.port)
+    if options.command == "worker":
+        from . import worker
+
+        return worker.main(settings, tuple(options.channels) or settings.app_worker_channels)
+    from . import release
+
+    return release.main(settings)
+
+
+def _empty_folder(path: str) -> str:
+    """What an earlier life of this container has counted must not be counted again."""
+    os.makedirs(path, exist_ok=True)
+    for name in os.listdir(path):
+        os.remove(os.path.join(path, name))
+    return path
+
+
+def _parser() -> argparse.ArgumentParser:
+    from .settings import SERVICE_PORT
+
+    parser = argparse.ArgumentParser(
+        prog="channels-stack", description="Runs a Django Channels application in production."
+    )
+    parser.add_argument("--version", action="version", version=f"channels-stack {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve pages or websockets")
+    serve.add_argument("service", choices=("http", "ws"), help="what this process is for")
+    serve.add_argument(
+        "--port", type=int, default=SERVICE_PORT, help="port to listen on (default: %(default)s)"
+    )
+    worker = commands.add_parser("worker", help="consume jobs from channels")
+    worker.add_argument(
+        "channels", nargs="*", metavar="CHANNEL", help="channel names (default: APP_WORKER_CHANNELS)"
+    )
+    commands.add_parser("release", help="check, migrate and collect static files, once before a deploy")
+    probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
+    probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")
+    return parser

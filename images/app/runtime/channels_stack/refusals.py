@@ -1,0 +1,113 @@
+"""Refusals: what a stranger or a failing application gets instead of a traceback.
+
+Before a websocket is accepted a refusal is an HTTP response: 404 for a path without a consumer, 403 for an
+Origin that is no origin, 500 for an application that failed. Afterwards it is a close code: 1011.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from . import metrics
+from .asgi import App, Message, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+# What Channels' routers say in a ValueError when no consumer is meant for a websocket.
+NO_CONSUMER = ("No route found for path", "No application configured for scope type 'websocket'")
+
+
+async def refuse(
+    scope: Scope, send: Send, status: int, reason: str, headers: Headers = (), *, kind: str = "text/plain"
+) -> None:
+    """Answer an HTTP request, or a websocket that is not accepted yet, with a short response.
+
+    A server without the extension ``websocket.http.response`` can only say 403.
+    """
+    prefix = "http.response"
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        prefix = "websocket.http.response"
+    body = reason.encode() + b"\n"
+    fixed = [
+        (b"content-type", f"{kind}; charset=utf-8".encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": f"{prefix}.start", "status": status, "headers": [*fixed, *headers]})
+    await send({"type": f"{prefix}.body", "body": b"" if scope.get("method") == "HEAD" else body})
+
+
+class Refusals:
+    """Guards ``app`` on the websocket side; HTTP requests pass."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await self.app(scope, receive, send)
+        elif not origin_is_well_formed(scope):
+            logger.warning("websocket refused: malformed Origin %.200r from %s", _origin(scope), _peer(scope))
+            metrics.refused("origin")
+            await refuse(scope, send, 403, "The Origin header is malformed.")
+        else:
+            await self._guard(scope, receive, send)
+
+    async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = accepted = closed = False
+
+        async def watch(message: Message) -> None:
+            nonlocal answered, accepted, closed
+            answered = True
+            accepted = accepted or message["type"] == "websocket.accept"
+            closed = closed or message["type"] == "websocket.close"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+            if not answered:
+                logger.error(
+                    "the application neither accepted nor refused the websocket %.200r", scope["path"]
+                )
+                await refuse(scope, send, 500, "The application gave no answer.")
+        except Exception as error:
+            if isinstance(error, ValueError) and not answered and str(error).startswith(NO_CONSUMER):
+                logger.warning(
+                    "websocket refused: no consumer for %.200r from %s", scope["path"], _peer(scope)
+                )
+                metrics.refused("path")
+                await refuse(scope, send, 404, "There is no websocket at this path.")
+            elif isinstance(error, OSError) and closed:
+                logger.debug("the client left while %.200r was closed", scope["path"])
+            else:
+                logger.exception("the application failed on the websocket %.200r", scope["path"])
+                if not answered:
+                    await refuse(scope, send, 500, "The application failed.")
+                elif accepted and not closed:
+                    await send({"type": "websocket.close", "code": 1011, "reason": "the application failed"})
+
+
+def origin_is_well_formed(scope: Scope) -> bool:
+    """Whether the Origin can be read at all: Channels' validators raise ValueError on what cannot."""
+    try:
+        # The port is only looked at, and refused, when it is asked for.
+        return urlsplit(_origin(scope)).port is None or True
+    except ValueError:
+        return False
+
+
+def _origin(scope: Scope) -> str:
+    values = [value for name, value in scope["headers"] if name.lower() == b"origin"]
+    return values[-1].decode("latin-1") if values else ""
+
+
+def _peer(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"

@@ -1,0 +1,226 @@
+"""`channels-stack release`: what has to be done once before a new release may start.
+
+Checks, migrations, static files, then APP_RELEASE_COMMANDS; each step is one log line with its duration.
+Migrations run under an advisory lock of PostgreSQL, so releases that start together wait for each other. The
+first step that fails ends the release with exit code 1 and one line that says what is wrong; nothing after
+it is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import application
+from .settings import Settings
+
+DATABASE_WAIT_SECONDS = 30
+CONNECT_TIMEOUT_SECONDS = 3
+RETRY_SECONDS = 1
+LOCK_WAIT_SECONDS = 300
+LOCK_TELL_SECONDS = 5
+# Any number will do, as long as every release of every version takes the same: "channels" in ASCII.
+LOCK_KEY = int.from_bytes(b"channels", "big")
+
+log = logging.getLogger(__name__)
+
+
+class ReleaseError(Exception):
+    """A step failed; the text is the one line that the operator reads."""
+
+
+def main(settings: Settings, database_wait_seconds: float = DATABASE_WAIT_SECONDS) -> int:
+    """Do all steps; the exit code. Raises ConfigurationError when the project cannot be imported."""
+    application.setup_django(settings, "release")
+    start = time.perf_counter()
+    try:
+        _step("checks", check)
+        _step("database", lambda: wait_for_database(database_wait_seconds))
+        _step("migrations", migrate)
+        _step("static files", collect_static)
+        for command in settings.app_release_commands:
+            _step(command, lambda command=command: run_command(command))  # type: ignore[misc]
+    except ReleaseError as error:
+        log.error("release failed: %s", error)
+        return 1
+    except KeyboardInterrupt:
+        log.error("release failed: interrupted")
+        return 1
+    log.info("release: done in %.1f s", time.perf_counter() - start)
+    return 0
+
+
+def _step(name: str, act: Callable[[], str]) -> None:
+    start = time.perf_counter()
+    result = act()
+    log.info("release: %s: %s (%.1f s)", name, result, time.perf_counter() - start)
+
+
+def check() -> str:
+    """Django's system checks with those for deployment: errors end the release, warnings are told once."""
+    from django.core import checks
+
+    found = checks.run_checks(include_deployment_checks=True)
+    messages = [message for message in found if not message.is_silenced()]
+    errors = [message for message in messages if message.is_serious()]
+    for message in messages:
+        level = logging.ERROR if message in errors else logging.WARNING
+        log.log(level, "release: check %s", _one_line(str(message)))
+    if errors:
+        raise ReleaseError(f"checks: {len(errors)} errors in the project, see the lines above")
+    return f"no errors, {len(messages)} warnings"
+
+
+def wait_for_database(seconds: float) -> str:
+    """Connect to the default database, trying for ``seconds``: it may be starting together with us."""
+    from django.core.exceptions import ImproperlyConfigured
+    from django.db import Error, connection
+
+    address = _address(connection)
+    _prepare(connection)
+    deadline = time.monotonic() + seconds
+    attempt = 1
+    while True:
+        try:
+            connection.ensure_connection()
+            return f"{address} answers"
+        except ImproperlyConfigured as error:
+            raise ReleaseError(f"database: {_one_line(str(error))}") from None
+        except Error as error:
+            cause = _masked(_one_line(str(error)), connection)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise ReleaseError(f"database {address}: not reached within {seconds:g} s: {cause}")
+        log.warning("release: waiting for %s (attempt %d, %.0f s left): %s", address, attempt, left, cause)
+        attempt += 1
+        time.sleep(min(RETRY_SECONDS, left))
+
+
+def migrate() -> str:
+    """Apply all migrations, alone."""
+    from django.db import Error, connection
+
+    lines = _Lines("migrate")
+    with migration_lock(connection):
+        try:
+            _call("migrate", interactive=False, verbosity=1, no_color=True, stdout=lines, stderr=lines)
+        except Error as error:
+            raise ReleaseError(f"migrations: {_masked(_one_line(str(error)), connection)}") from error
+    return "applied"
+
+
+@contextlib.contextmanager
+def migration_lock(connection: Any, wait_seconds: float = LOCK_WAIT_SECONDS) -> Iterator[None]:
+    """Hold the lock of releases on the database of ``connection``; on anything but PostgreSQL there is none.
+
+    Raises ReleaseError when another release still holds it after ``wait_seconds``.
+    """
+    if connection.vendor != "postgresql":
+        log.info("release: %s has no advisory lock: do not start two releases at once", connection.vendor)
+        yield
+        return
+    # A connection of its own: the lock belongs to a session, and a migration may close the session it runs
+    # in.
+    holder = connection.copy()
+    try:
+        _take_lock(holder, wait_seconds)
+        yield
+    finally:
+        holder.close()  # ends the session, and with it the lock
+
+
+def _take_lock(connection: Any, wait_seconds: float) -> None:
+    deadline = time.monotonic() + wait_seconds
+    told = float("-inf")
+    with connection.cursor() as cursor:
+        while True:
+            # Asked again and again, instead of one call that blocks, so that the wait can be told and
+            # interrupted.
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])
+            if cursor.fetchone()[0]:
+                return
+            left = deadline - time.monotonic()
+            if left <= 0:
+                held = f"another release has held the lock for {wait_seconds:g} s"
+                raise ReleaseError(f"migrations: {held}: end it, then start again")
+            if time.monotonic() - told >= LOCK_TELL_SECONDS:
+                log.warning("release: another release is migrating, waiting for it (%.0f s left)", left)
+                told = time.monotonic()
+            time.sleep(min(RETRY_SECONDS, left))
+
+
+def collect_static() -> str:
+    """Copy static files to STATIC_ROOT. What is there stays: pages of the old release still ask for it."""
+    from django.conf import settings
+
+    if "django.contrib.staticfiles" not in settings.INSTALLED_APPS:
+        return "none, django.contrib.staticfiles is not installed"
+    output = io.StringIO()
+    _call("collectstatic", interactive=False, clear=False, verbosity=1, no_color=True, stdout=output)
+    return _one_line(output.getvalue()) or "collected"
+
+
+def run_command(line: str) -> str:
+    """Run one command of manage.py, written as in a shell."""
+    name, *arguments = shlex.split(line)
+    _call(name, *arguments, stdout=_Lines(name), stderr=_Lines(name))
+    return "done"
+
+
+def _call(name: str, *arguments: str, **options: Any) -> None:
+    """``call_command`` whose expected failures are a ReleaseError; a bug in the command has a traceback."""
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import CommandError, call_command
+
+    try:
+        call_command(name, *arguments, **options)
+    except (CommandError, ImproperlyConfigured, OSError) as error:
+        raise ReleaseError(f"{name}: {_one_line(str(error))}") from error
+    except SystemExit as error:
+        if error.code:
+            raise ReleaseError(f"{name}: exit code {error.code}") from error
+
+
+class _Lines(io.TextIOBase):
+    """A stream for a command's output: each line becomes a line of our log."""
+
+    def __init__(self, name: str) -> None:
+        self.name_of_command, self.begun = name, ""
+
+    def write(self, text: str) -> int:
+        # Commands end a line in pieces: "Applying rooms.0001_initial..." and, when it is done, " OK".
+        *lines, self.begun = (self.begun + text).split("\n")
+        for line in lines:
+            if line.strip():
+                log.info("release: %s: %s", self.name_of_command, line.strip())
+        return len(text)
+
+
+def _prepare(connection: Any) -> None:
+    """Make connections of this process fail soon, and be plain ones: a lock and a pool do not go together."""
+    if connection.vendor == "postgresql":
+        options = connection.settings_dict.setdefault("OPTIONS", {})
+        options.setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
+        options.pop("pool", None)
+
+
+def _address(connection: Any) -> str:
+    database = connection.settings_dict
+    if not database.get("HOST"):
+        return f"{connection.vendor} {database.get('NAME')}"
+    return f"{database['HOST']}:{database.get('PORT') or 5432}"
+
+
+def _masked(text: str, connection: Any) -> str:
+    password = connection.settings_dict.get("PASSWORD")
+    return text.replace(password, "***") if password else text
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s*\n\s*", "; ", text.strip())

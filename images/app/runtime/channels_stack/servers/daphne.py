@@ -1,0 +1,258 @@
+"""Daphne, with what it lacks in production.
+
+Stock Daphne drops open sockets and requests in flight on SIGTERM, believes `Daphne-Root-Path` from anyone, cuts
+the connection (1006) where a close code is due, and cannot refuse a handshake with more than 403. The subclasses
+here add the orderly end, the missing replies and the limits. Importing this module installs Twisted's asyncio
+reactor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Coroutine
+from http import HTTPStatus
+from typing import Any
+
+from daphne import server as daphne_server  # installs the reactor: before anything else of Twisted
+from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.internet import reactor
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    STDLibLogObserver,
+    globalLogBeginner,
+)
+
+from .. import application, metrics
+from ..application import Application
+from ..asgi import Message, Scope
+from ..settings import Settings
+from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS
+
+logger = logging.getLogger("daphne.server")
+
+HANDSHAKE_SECONDS = 20  # for the application to accept or refuse a websocket; it may ask the database first
+CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
+TICK = 0.05  # seconds between two looks while stopping
+FOR_EVER = -1
+LONGEST_REASON = 123  # bytes; what a close frame has room for
+
+
+def serve(settings: Settings, service: str, port: int) -> int:
+    """Serve until a signal ends it; the exit code."""
+    server = Server(application.build(settings, service, "daphne"), settings, port)
+    server.run()
+    return 1 if server.failed else 0
+
+
+class Server(daphne_server.Server):
+    """Daphne's server that begins with ``app.start()``, and drains on a signal instead of dropping everything."""
+
+    def __init__(self, app: Application, settings: Settings, port: int) -> None:
+        super().__init__(
+            app,
+            endpoints=[f"tcp:port={port}:interface={HOST}:backlog={BACKLOG}"],
+            signal_handlers=False,
+            websocket_timeout=FOR_EVER,
+            websocket_connect_timeout=HANDSHAKE_SECONDS,
+            websocket_handshake_timeout=HANDSHAKE_SECONDS,
+            ping_interval=settings.ws_ping_seconds,
+            ping_timeout=settings.ws_ping_seconds,
+            server_name="",
+        )
+        self.app = app
+        self.max_message_bytes = settings.ws_max_message_bytes
+        self.failed = False
+
+    def run(self) -> None:
+        """As Daphne's own, with our factories, and started and stopped from within the event loop."""
+        self.connections: dict[Any, dict[str, Any]] = {}
+        self.http_factory = PageFactory(self)
+        self.ws_factory = WebSocketFactory(self, server=self.server_name)
+        self.ws_factory.protocol = Socket
+        self.ws_factory.setProtocolOptions(
+            versions=[13],
+            autoPingTimeout=self.ping_timeout,
+            allowNullOrigin=True,
+            openHandshakeTimeout=self.websocket_handshake_timeout,
+            maxMessagePayloadSize=self.max_message_bytes,
+            maxFramePayloadSize=self.max_message_bytes,
+            failByDrop=False,  # a close code that says why, 1009 or 1002, not a connection that is gone
+        )
+        _log_only_failures_of_twisted()
+        asyncio.set_event_loop(reactor._asyncioEventloop)
+        reactor.callWhenRunning(self._spawn, self._begin())
+        reactor.run(installSignalHandlers=False)
+
+    async def _begin(self) -> None:
+        try:
+            self.app.drain.install(asyncio.get_running_loop(), self._drained)
+            await self.app.start()
+            self.application_checker()
+            self.timeout_checker()
+            for endpoint in self.endpoints:
+                listening = daphne_server.serverFromString(reactor, endpoint).listen(self.http_factory)
+                port = await listening.asFuture(asyncio.get_running_loop())
+                self.listeners.append(port)
+                logger.info("Listening on %s:%d", port.getHost().host, port.getHost().port)
+        except Exception as error:
+            logger.critical("The server cannot start: %s", error)
+            self.failed = True
+            reactor.stop()
+
+    def _drained(self) -> None:
+        self._spawn(self._end())
+
+    async def _end(self) -> None:
+        """Stop listening, let the requests in flight finish and their bytes leave, cancel the rest."""
+        try:
+            for port in self.listeners:
+                stopped = port.stopListening()
+                if stopped is not None:
+                    await stopped.asFuture(asyncio.get_running_loop())
+            while self._busy() and self.app.drain.remaining() > CANCEL_MARGIN:
+                await asyncio.sleep(TICK)
+            await self._cancel_applications()
+            await self.app.stop()
+        finally:
+            reactor.stop()
+
+    def _busy(self) -> bool:
+        """Whether a request is not answered yet, or an answer has not left the process."""
+        answering = any(
+            isinstance(protocol, WebRequest) and "disconnected" not in details
+            for protocol, details in self.connections.items()
+        )
+        return answering or bool(reactor.getWriters())
+
+    async def _cancel_applications(self) -> None:
+        running = [details["application_instance"] for details in self.connections.values() if _runs(details)]
+        if running:
+            logger.error("Cancel %d applications that did not finish in time", len(running))
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=CANCEL_MARGIN)
+
+    def create_application(self, protocol: Any, scope: Scope) -> asyncio.Queue[Message] | None:
+        if scope["type"] == "websocket":
+            scope["extensions"] = {"websocket.http.response": {}}
+        queue: asyncio.Queue[Message] | None = super().create_application(protocol, scope)
+        return queue
+
+    def protocol_disconnected(self, protocol: Any) -> None:
+        # Daphne forgets a refused handshake within a second, and is then told again that it has ended.
+        with contextlib.suppress(KeyError):
+            super().protocol_disconnected(protocol)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.ensure_future(work)
+
+
+def _runs(details: dict[str, Any]) -> bool:
+    return "application_instance" in details and not details["application_instance"].done()
+
+
+class Page(WebRequest):
+    """An HTTP request, or the one that becomes a websocket."""
+
+    def process(self) -> Any:
+        # Anyone could move the application to another root.
+        self.requestHeaders.removeHeader(b"Daphne-Root-Path")
+        protocols = self.requestHeaders.getRawHeaders(b"Sec-WebSocket-Protocol") or []
+        if not all(value.isascii() for value in protocols):
+            self.basic_error(400, b"Bad Request", "Invalid characters in Sec-WebSocket-Protocol")
+            return None
+        return super().process()
+
+
+class PageFactory(HTTPFactory):
+    """Makes ``Page`` for each request, and keeps idle connections longer than the edge does."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self.timeOut = KEEP_ALIVE_SECONDS
+
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = Page
+        return protocol
+
+
+class Socket(WebSocketProtocol):
+    """A websocket that can be refused with any status, and sends what the application sends."""
+
+    denial: tuple[int, list[tuple[bytes, bytes]]] | None = None
+
+    def handle_reply(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "websocket.http.response.start":
+            self.denial = (message["status"], list(message.get("headers", ())))
+        elif kind == "websocket.http.response.body":
+            if not message.get("more_body", False):
+                self._deny(message.get("body", b""))
+        elif kind == "websocket.accept":
+            self._accept(message)
+        elif kind == "websocket.send" and self.state == self.STATE_OPEN:
+            # Daphne takes an empty text or an empty payload for none at all.
+            if message.get("bytes") is not None:
+                self.serverSend(message["bytes"], True)
+            else:
+                self.serverSend(message["text"], False)
+        elif kind == "websocket.close" and self.state == self.STATE_OPEN:
+            # autobahn's sendClose() takes no code below 3000 but 1000, so neither 1008 nor 1011 nor 1012.
+            reason = (message.get("reason") or "").encode()[:LONGEST_REASON]
+            self.sendCloseFrame(code=message.get("code", 1000), reasonUtf8=reason, isReply=False)
+        else:
+            super().handle_reply(message)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        if hasattr(self, "server"):  # else the handshake failed before the application heard of it
+            super().onClose(wasClean, code, reason)
+
+    def failHandshake(
+        self, reason: str, code: int = 400, responseHeaders: list[tuple[str, str]] | None = None
+    ) -> None:
+        if not hasattr(self, "server"):
+            malformed_origin = reason.startswith("HTTP Origin header invalid")
+            logger.warning("websocket refused: %.200s, from %s", reason, self.peer)
+            metrics.refused("origin" if malformed_origin else "handshake")
+            code = 403 if malformed_origin else code
+        super().failHandshake(HTTPStatus(code).phrase, code, responseHeaders)
+
+    def check_timeouts(self) -> None:
+        if self.denial is None:
+            super().check_timeouts()
+
+    def _accept(self, message: Message) -> None:
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in message.get("headers") or ()
+        }
+        self.handshake_deferred.callback((message.get("subprotocol"), headers))
+        del self.handshake_deferred
+
+    def _deny(self, body: bytes) -> None:
+        assert self.denial is not None
+        status, headers = self.denial
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+        lines += [name + b": " + value for name, value in headers]
+        lines += [b"date: " + _http_date(), b"connection: close"]
+        self.sendData(b"\r\n".join([*lines, b"", body]))
+        self.wasNotCleanReason = f"refused with {status}"
+        self.dropConnection(abort=False)
+        self.server.protocol_disconnected(self)
+
+
+def _http_date() -> bytes:
+    return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode()
+
+
+def _log_only_failures_of_twisted() -> None:
+    """Twisted tells of each connection; only what it could not handle is worth a line."""
+    failures = LogLevelFilterPredicate(defaultLogLevel=LogLevel.critical)
+    observer = FilteringLogObserver(STDLibLogObserver("twisted"), [failures])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)

@@ -1,0 +1,119 @@
+"""gunicorn over uvicorn: a master that replaces worker processes which are stuck, grown or gone.
+
+Each worker drains by itself, as uvicorn does alone. The master only passes SIGTERM on and waits; a worker goes
+on accepting during the notice, because it holds the listening socket too.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+from gunicorn.glogging import Logger
+from uvicorn_worker import UvicornWorker
+
+from .. import application, metrics
+from ..environment import ConfigurationError
+from ..settings import Settings
+from . import BACKLOG, HOST, uvicorn
+
+REFUSED = 78
+KILL_MARGIN = (
+    1  # seconds after STOP_SECONDS, when a worker has long ended itself, until the master would kill it
+)
+# A page process that grows slowly is replaced before it matters; the jitter keeps siblings apart.
+MAX_REQUESTS, MAX_REQUESTS_JITTER = 10_000, 1_000
+
+
+def serve(settings: Settings, service: str, port: int) -> int:
+    """Serve until a signal ends it; the exit code."""
+    Worker.settings, Worker.service = settings, service
+    Worker.CONFIG_KWARGS = uvicorn.config_options(settings)
+    try:
+        Master(_options(settings, service, port)).run()
+    except (SystemExit, HaltServer) as end:
+        status = end.exit_status if isinstance(end, HaltServer) else end.code
+        return {0: 0, None: 0, Arbiter.APP_LOAD_ERROR: REFUSED}.get(status, 1)
+    return 0
+
+
+def _options(settings: Settings, service: str, port: int) -> dict[str, Any]:
+    pages = service == "http"
+    return {
+        "bind": f"{HOST}:{port}",
+        "backlog": BACKLOG,
+        # A socket process stays alone in its container: sockets are scaled by replicas, and never recycled.
+        "workers": settings.http_processes if pages else 1,
+        "max_requests": MAX_REQUESTS if pages else 0,
+        "max_requests_jitter": MAX_REQUESTS_JITTER if pages else 0,
+        "worker_class": Worker,
+        "graceful_timeout": math.ceil(settings.stop_seconds) + KILL_MARGIN,
+        "logger_class": PlainLogger,
+        "loglevel": settings.log_level,
+        "control_socket_disable": True,  # it wants a home folder to write to
+        # The heartbeat files belong into memory: a slow disk must not look like a stuck worker.
+        "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
+        "child_exit": _forget,
+    }
+
+
+def _forget(_arbiter: Arbiter, worker: Worker) -> None:
+    metrics.child_exit(worker.pid)
+
+
+class Master(BaseApplication):
+    """gunicorn, configured by ``options`` alone: no file, no command line, no environment."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self.options.items():
+            # Older releases lack the newest settings, and what these switch off.
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+
+class PlainLogger(Logger):
+    """Leaves handlers and form to ``logs.configure``."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for logger in (self.error_log, self.access_log):
+            logger.handlers.clear()
+            logger.propagate = True
+
+
+class Worker(UvicornWorker):
+    """One process of uvicorn with our server in it."""
+
+    settings: Settings
+    service: str
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for name in ("uvicorn.error", "uvicorn.access"):
+            logging.getLogger(name).propagate = True
+
+    def load_wsgi(self) -> None:
+        try:
+            self.wsgi = application.build(self.settings, self.service, "gunicorn")
+        except ConfigurationError as error:
+            if self.age == 1:  # its siblings would only say it again
+                for problem in error.problems:
+                    print(f"channels-stack: {problem}", file=sys.stderr)
+            sys.exit(Arbiter.APP_LOAD_ERROR)
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        server = uvicorn.Server(self.config, self.wsgi)
+        await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)

@@ -1,0 +1,101 @@
+"""uvicorn: one process, orderly to the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from .. import application
+from ..application import Application
+from ..settings import Settings
+from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS
+
+CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
+
+
+def serve(settings: Settings, service: str, port: int) -> int:
+    """Serve until a signal ends it; the exit code."""
+    app = application.build(settings, service, "uvicorn")
+    config = uvicorn.Config(app, host=HOST, port=port, backlog=BACKLOG, **config_options(settings))
+    server = Server(config, app)
+    server.run()
+    return 0 if server.started else STARTUP_FAILURE
+
+
+def config_options(settings: Settings) -> dict[str, Any]:
+    """What uvicorn is told wherever it runs, here or inside gunicorn."""
+    return {
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "websockets-sansio",
+        "ws_max_size": settings.ws_max_message_bytes,
+        "ws_ping_interval": settings.ws_ping_seconds,
+        "ws_ping_timeout": settings.ws_ping_seconds,
+        "ws_per_message_deflate": False,  # memory for each socket, and a bomb to inflate
+        "lifespan": "off",  # Server starts and stops the application
+        "proxy_headers": False,  # ForwardedHeaders does it, the same for every server
+        "server_header": False,
+        "access_log": False,
+        "log_config": None,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+    }
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server that begins with ``app.start()``, drains on a signal, and does not raise it again."""
+
+    def __init__(self, config: uvicorn.Config, app: Application) -> None:
+        super().__init__(config)
+        self.app = app
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        self.app.drain.install(asyncio.get_running_loop(), self._stop)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        quiet_logs()
+        await self.app.start()
+        await super().startup(sockets=sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn waits for requests in flight, for ever unless told otherwise.
+        limit = max(0.1, self.app.drain.remaining() - CANCEL_MARGIN)
+        self.config.timeout_graceful_shutdown = limit  # type: ignore[assignment]  # any number of seconds works
+        await super().shutdown(sockets=sockets)
+        await self.app.stop()
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def quiet_logs() -> None:
+    """Keep out of the log what the access log says better, and tracebacks for what a stranger can send."""
+    logger = logging.getLogger("uvicorn.error")
+    if _worth_a_line not in logger.filters:
+        logger.addFilter(_worth_a_line)
+
+
+NOISE = (
+    '%s - "WebSocket %s"',
+    "connection open",
+    "connection closed",
+    "connection rejected",
+    # Said after every refusal by `websocket.http.response`; of who answers nothing at all, Refusals tells.
+    "ASGI callable returned without completing handshake",
+)
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    text = str(record.msg)
+    if "Invalid UTF-8 sequence" in text:
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return not text.startswith(NOISE)

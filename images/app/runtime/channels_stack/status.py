@@ -1,0 +1,195 @@
+"""What every process of the stack last said of itself.
+
+Each process publishes a small JSON text to Redis every 2 s, under ``PREFIX:status:SERVICE:HOST:PID`` with an
+expiry of 10 s, so that a process that is gone is soon forgotten. ``processes`` reads them all: the status
+page of an application needs nothing else. Keys: service, server, host, pid, started (Unix seconds),
+draining, sockets, accepted, messages_in, messages_out, requests, loop_lag_ms, layer_latency_ms (null: no
+answer), backlog (worker: waiting jobs by channel), done, failed, rss_bytes.
+
+Redis commands used: SET, SCAN, MGET, and ZCARD for the backlog.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import redis
+import redis.asyncio
+
+from . import layers, metrics
+from .environment import Environment
+from .settings import Settings
+
+PUBLISH_SECONDS = 2
+EXPIRY_SECONDS = 10  # four reports may get lost before a process counts as gone
+LATENCY_SECONDS = 5
+LATENCY_TIMEOUT_SECONDS = 2
+LAG_SECONDS = 0.1
+# A status page must not hang with Redis, nor hold up what publishes.
+REDIS_OPTIONS: dict[str, Any] = {"socket_timeout": 2, "socket_connect_timeout": 2}
+
+log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """Publishes the state of this process until stopped. ``draining`` is set by whoever drains."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        service: str,
+        server: str,
+        channels: tuple[str, ...] = (),
+        layer: str = "tasks",
+    ) -> None:
+        self.redis_url, self.prefix = settings.redis_url, settings.redis_prefix
+        self.service, self.server, self.channels = service, server, channels
+        self.layer = layer  # where the worker's channels are
+        self.host, self.pid, self.started = socket.gethostname(), os.getpid(), round(time.time(), 3)
+        self.draining = False
+        self.outages: set[str] = set()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def key(self) -> str:
+        return f"{self.prefix}:status:{self.service}:{self.host}:{self.pid}"
+
+    async def start(self) -> None:
+        """Begin measuring and publishing."""
+        self.client = redis.asyncio.from_url(self.redis_url, **REDIS_OPTIONS)
+        self.tasks = [
+            asyncio.ensure_future(_measure_lag()),
+            asyncio.ensure_future(self._repeat("channel layer", self._measure_latency, LATENCY_SECONDS)),
+            asyncio.ensure_future(self._repeat("status", self._publish, PUBLISH_SECONDS)),
+        ]
+
+    async def stop(self) -> None:
+        """End, and take this process off the list."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.tasks = []
+        with contextlib.suppress(redis.RedisError, OSError):
+            await self.client.delete(self.key)
+        await _close(self.client)
+
+    async def _repeat(self, what: str, step: Callable[[], Awaitable[None]], seconds: float) -> None:
+        """Do ``step`` every ``seconds``; an outage is logged when it begins and when it ends."""
+        while True:
+            try:
+                await step()
+            except Exception as error:
+                if what not in self.outages:
+                    log.warning("%s: %s: %s (said once, trying on)", what, type(error).__name__, error)
+                self.outages.add(what)
+            else:
+                if what in self.outages:
+                    log.warning("%s: works again", what)
+                self.outages.discard(what)
+            await asyncio.sleep(seconds)
+
+    async def _measure_latency(self) -> None:
+        if not layers.configured("default"):
+            return
+        try:
+            metrics.layer_latency("default", await layers.round_trip("default", LATENCY_TIMEOUT_SECONDS))
+        except layers.LayerError:
+            metrics.layer_latency("default", None)
+            raise
+
+    async def _publish(self) -> None:
+        await self.client.set(self.key, json.dumps(await self.report()), ex=EXPIRY_SECONDS)
+
+    async def report(self) -> dict[str, Any]:
+        """What is published now."""
+        backlog = {channel: await layers.backlog(self.layer, channel) for channel in self.channels}
+        return {
+            "service": self.service,
+            "server": self.server,
+            "host": self.host,
+            "pid": self.pid,
+            "started": self.started,
+            "draining": self.draining,
+            **dataclasses.asdict(metrics.totals),
+            "backlog": backlog,
+            "rss_bytes": _rss_bytes(),
+        }
+
+
+async def _measure_lag() -> None:
+    """A timer that fires late says how long everything else in this process had to wait."""
+    loop = asyncio.get_running_loop()
+    worst, since = 0.0, loop.time()
+    while True:
+        due = loop.time() + LAG_SECONDS
+        await asyncio.sleep(LAG_SECONDS)
+        worst = max(worst, loop.time() - due)
+        if loop.time() - since >= PUBLISH_SECONDS:
+            metrics.loop_lag(worst)
+            worst, since = 0.0, loop.time()
+
+
+def _rss_bytes() -> int:
+    """Resident memory of this process; 0 where there is no /proc."""
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+async def _close(client: Any) -> None:
+    # redis-py 5 renamed close() and warns about the old name.
+    await (client.aclose() if hasattr(client, "aclose") else client.close())
+
+
+def processes() -> list[dict[str, Any]]:
+    """What every process of the stack last said of itself, sorted by service, host and pid.
+
+    REDIS_URL and REDIS_PREFIX of the environment say where to look. Raises redis.RedisError when Redis is
+    away.
+    """
+    url, prefix = _source()
+    client = _client(url)
+    keys = list(client.scan_iter(match=f"{prefix}:status:*", count=1000))
+    return _decode(client.mget(keys) if keys else [])
+
+
+async def aprocesses() -> list[dict[str, Any]]:
+    """``processes`` for async code."""
+    url, prefix = _source()
+    client = redis.asyncio.from_url(url, **REDIS_OPTIONS)
+    try:
+        keys = [key async for key in client.scan_iter(match=f"{prefix}:status:*", count=1000)]
+        return _decode(await client.mget(keys) if keys else [])
+    finally:
+        await _close(client)
+
+
+def _source() -> tuple[str, str]:
+    env = Environment()
+    source = env.secret("REDIS_URL"), env.text("REDIS_PREFIX", "channels-stack")
+    env.check()
+    return source
+
+
+@functools.lru_cache(maxsize=4)
+def _client(url: str) -> redis.Redis:
+    """One client, and so one connection pool, per address: a status page is read every few seconds."""
+    return redis.Redis.from_url(url, **REDIS_OPTIONS)
+
+
+def _decode(values: Any) -> list[dict[str, Any]]:
+    # A key may expire between SCAN and MGET.
+    reports = [json.loads(value) for value in values if value is not None]
+    return sorted(reports, key=lambda report: (report["service"], report["host"], report["pid"]))

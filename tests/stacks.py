@@ -1,0 +1,199 @@
+"""Stacks to test: one of our own from its start to its removal, or one that runs already.
+
+Only the standard library is needed here, because every suite loads this folder's conftest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = Path(__file__).resolve().parent / ".stacks"
+"""Settings and secrets of our own stacks, one folder each while it runs."""
+
+VARIANTS = {
+    "default": {},
+    "daphne": {"SERVER_HTTP": "daphne", "SERVER_WS": "daphne"},
+    "gunicorn": {"SERVER_HTTP": "gunicorn", "SERVER_WS": "gunicorn"},
+}
+"""Settings of our own stacks: the servers to test. Everything else is as a user gets it."""
+
+START_SECONDS = 600
+"""How long a start may take; it includes building the images that are not there yet."""
+
+POLL_SECONDS = 0.1
+
+Value = TypeVar("Value")
+
+
+class StackError(Exception):
+    """A stack could not be started or removed; the text says why."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack as its visitors see it and, where it runs on this machine, its containers."""
+
+    variant: str
+    url: str
+    """https://host or https://host:port"""
+    ca: Path | None
+    """Certificate of the authority to trust; None: those that this machine trusts."""
+    user: str
+    password: str
+    project: str | None = None
+    """Compose project on this machine; None: its containers are out of reach."""
+    folder: Path | None = None
+    """Settings and secrets; None: not ours."""
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 443
+
+    @property
+    def plain_port(self) -> int | None:
+        """The port of plain HTTP; None where nothing tells."""
+        for name in self.containers("edge") if self.project else ():
+            bindings = inspect(name)["NetworkSettings"]["Ports"].get("8080/tcp")
+            return int(bindings[0]["HostPort"]) if bindings else None
+        return 80 if self.port == 443 else None
+
+    def containers(self, service: str = "") -> list[str]:
+        """Names of the containers, running or not, of SERVICE or of all; those of one-shot jobs are left out."""
+        labels = [f"label=com.docker.compose.project={self.project}", "label=com.docker.compose.oneoff=False"]
+        labels += [f"label=com.docker.compose.service={service}"] if service else []
+        filters = [word for label in labels for word in ("--filter", label)]
+        return sorted(docker("ps", "--all", *filters, "--format", "{{.Names}}").split())
+
+    def compose(self, *arguments: str) -> str:
+        """Run `docker compose` on a stack of our own."""
+        assert self.folder, "only a stack that the tests started may be changed"
+        place = ["--project-directory", str(ROOT / "compose"), "--env-file", str(self.folder / ".env")]
+        return docker("compose", *place, *arguments)
+
+    def log_tails(self, lines: int = 25) -> Iterator[tuple[str, str]]:
+        """(container, the last LINES of its log) for each container."""
+        for name in self.containers() if self.project else ():
+            done = subprocess.run(
+                ["docker", "logs", "--tail", str(lines), name],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+            yield name, done.stdout
+
+
+@contextmanager
+def own(variant: str) -> Iterator[Stack]:
+    """Start a stack with the servers of VARIANT on free ports, and remove all of it at the end, come what may."""
+    name = f"{variant}-{os.getpid()}"
+    folder, project = FOLDER / name, f"stack-test-{name}"
+    folder.mkdir(parents=True)
+    settings = {
+        "BIND_ADDRESS": "127.0.0.1",
+        "HTTP_PORT": str(free_port()),
+        "HTTPS_PORT": str(free_port()),
+        **machine_settings(),
+        **VARIANTS[variant],
+    }
+    (folder / "stack.env").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+    try:
+        tool(folder, project, "up")
+        yield Stack(
+            variant=variant,
+            url=f"https://localhost:{settings['HTTPS_PORT']}",
+            ca=folder / "tls/ca.pem",
+            user="admin",
+            password=(folder / "secrets/demo_password").read_text().strip(),
+            project=project,
+            folder=folder,
+        )
+    finally:
+        remove(folder, project)
+
+
+def machine_settings() -> dict[str, str]:
+    """What this machine needs for its builds, as the operator set it in the environment: BUILD_NETWORK and the like."""
+    names = ("BUILD_NETWORK", "BASE_IMAGE", "DEBIAN_MIRROR")
+    return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+def remove(folder: Path, project: str) -> None:
+    """Remove the containers, networks, volumes and files of one of our own stacks."""
+    running = docker("ps", "--quiet", "--filter", f"label=com.docker.compose.project={project}").split()
+    if running:
+        # What an orderly stop does is a test of its own; here it would only take time.
+        subprocess.run(["docker", "kill", *running], capture_output=True, check=False)
+    tool(folder, project, "purge", CONFIRM="yes")
+    shutil.rmtree(folder)
+
+
+def remove_stale() -> None:
+    """Remove the stacks of test runs that were killed before they could do so themselves."""
+    for folder in FOLDER.glob("*-*") if FOLDER.exists() else ():
+        process = folder.name.rpartition("-")[2]
+        if not Path("/proc", process).exists():
+            remove(folder, f"stack-test-{folder.name}")
+
+
+def tool(folder: Path, project: str, command: str, **environment: str) -> None:
+    """Run a command of the stack's own tool (compose/stack); StackError with all it said where it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stack", "--folder", str(folder), "--project", project, command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "compose"), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise StackError(f"`stack {command}` of {project} failed (exit {done.returncode}):\n{done.stdout}")
+
+
+def docker(*arguments: str) -> str:
+    """What `docker ARGUMENTS` prints; StackError with its complaint where it fails."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StackError(f"docker {' '.join(arguments)} failed (exit {done.returncode}):\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def inspect(name: str) -> dict:
+    """All that the engine knows of the container NAME."""
+    return json.loads(docker("inspect", "--type", "container", name))[0]
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def eventually(condition: Callable[[], Value], seconds: float, what: str) -> Value:
+    """The first true value of CONDITION; AssertionError with WHAT and the last value after SECONDS."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}; seen last: {value!r}"
+        time.sleep(POLL_SECONDS)
+    return value

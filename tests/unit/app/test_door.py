@@ -1,0 +1,101 @@
+"""Who gets into a room, and who does not."""
+
+import pytest
+from asgiref.sync import sync_to_async
+from client import RoomClient, joined, open_socket, session_cookie
+from django.contrib.sessions.models import Session
+from rooms import pulse
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_anonymous_is_refused(room):
+    _, accepted, _ = await open_socket(room.slug)
+    assert not accepted
+
+
+async def test_forged_session_is_refused(room):
+    _, accepted, _ = await open_socket(room.slug, cookie=b"sessionid=0123456789abcdef0123456789abcdef")
+    assert not accepted
+
+
+async def test_inactive_user_is_refused(room, make_user):
+    _, accepted, _ = await open_socket(room.slug, await sync_to_async(make_user)("gone", is_active=False))
+    assert not accepted
+
+
+async def test_unknown_room_is_refused(ann):
+    _, accepted, _ = await open_socket("there-is-no-such-room", ann)
+    assert not accepted
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        (),
+        (b"https://evil.test",),
+        (b"https://rooms.test.evil.test",),
+        (b"http://rooms.test",),
+        (b"https://rooms.test:8443",),
+        (b"null",),
+        (b"",),
+        (b"https://",),
+        (b"https://[",),
+        (b"https://rooms.test:port",),
+        (b"https://rooms.test:99999",),
+        (b"https://rooms.test:0",),
+        (b"\xff\xfe",),
+        (b"https://rooms.test", b"https://evil.test"),
+    ],
+)
+async def test_other_origins_are_refused(room, ann, origins):
+    _, accepted, _ = await open_socket(room.slug, ann, origins=origins)
+    assert not accepted
+
+
+async def test_session_of_an_older_key_stays_valid(room, ann, settings_with):
+    old, new = "old " * 20, "new " * 20
+    with settings_with(SECRET_KEY=old, SECRET_KEY_FALLBACKS=[]):
+        cookie = await sync_to_async(session_cookie)(ann)
+    with settings_with(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[old]):
+        socket, accepted, _ = await open_socket(room.slug, cookie=cookie)
+        assert accepted
+        await socket.disconnect()
+    with settings_with(SECRET_KEY=new, SECRET_KEY_FALLBACKS=[]):
+        _, accepted, _ = await open_socket(room.slug, cookie=cookie)
+        assert not accepted
+
+
+async def test_refused_session_is_not_deleted(room, ann, settings_with):
+    cookie = await sync_to_async(session_cookie)(ann)
+    with settings_with(SECRET_KEY="other " * 20, SECRET_KEY_FALLBACKS=[]):
+        _, accepted, _ = await open_socket(room.slug, cookie=cookie)
+    assert not accepted
+    assert await Session.objects.filter(pk=cookie.partition(b"=")[2].decode()).aexists()
+
+
+async def test_signing_out_closes_the_socket(room, ann, monkeypatch):
+    monkeypatch.setattr(pulse, "CHECK_SECONDS", 0.05)
+    cookie = await sync_to_async(session_cookie)(ann)
+    socket, accepted, _ = await open_socket(room.slug, cookie=cookie)
+    assert accepted
+    await Session.objects.filter(pk=cookie.partition(b"=")[2].decode()).adelete()
+    assert await RoomClient(socket).closed() == (1008, "signed out")
+    await socket.disconnect()
+
+
+async def test_deleting_the_room_closes_the_socket(room, ann, monkeypatch):
+    monkeypatch.setattr(pulse, "CHECK_SECONDS", 0.05)
+    async with joined(room, ann) as client:
+        await client.hear("presence")
+        await room.adelete()
+        code, _ = await client.closed()
+        assert code == 1008
+
+
+@pytest.fixture
+def settings_with():
+    """Django's settings, changed for a while."""
+    from django.test import override_settings
+
+    return override_settings

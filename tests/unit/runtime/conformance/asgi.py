@@ -1,0 +1,24 @@
+"""Pages and sockets, with the origin check that every project has."""
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import OriginValidator
+from django.core.asgi import get_asgi_application
+from django.urls import path
+
+pages = get_asgi_application()
+
+from conformance import sockets  # noqa: E402
+
+routes = [
+    path("echo/", sockets.Echo.as_asgi()),
+    path("broken/", sockets.Broken.as_asgi()),
+    path("broken-connect/", sockets.BrokenConnect.as_asgi()),
+    path("stubborn/", sockets.Stubborn.as_asgi()),
+    path("undecided/", sockets.Undecided.as_asgi()),
+    path("silent/", sockets.Silent.as_asgi()),
+]
+application = ProtocolTypeRouter(
+    {"http": pages, "websocket": OriginValidator(URLRouter(routes), ["https://localhost"])}
+)
+
+not_callable = "a text"

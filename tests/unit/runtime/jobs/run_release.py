@@ -1,0 +1,11 @@
+"""A release that waits for its database as many seconds as the test gives."""
+
+import sys
+
+from channels_stack import logs, release
+from channels_stack.settings import Settings
+
+if __name__ == "__main__":
+    settings = Settings.from_environment()
+    logs.configure(settings, "release")
+    sys.exit(release.main(settings, float(sys.argv[1])))

@@ -1,0 +1,234 @@
+"""Real servers and processes for the tests of the runtime: Redis, PostgreSQL, workers."""
+
+from __future__ import annotations
+
+import glob
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+HERE = pathlib.Path(__file__).parent
+RUNTIME = HERE.parents[2] / "images/app/runtime"
+PORTS = range(21100, 21199)
+
+
+def free_port() -> int:
+    """A port of the tests' range that nobody listens on."""
+    for port in PORTS:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) and port not in _given:
+                _given.add(port)
+                return port
+    raise RuntimeError(f"no port is free from {PORTS.start} to {PORTS.stop}")
+
+
+_given: set[int] = set()
+
+
+def until(condition: Callable[[], Any], seconds: float = 10, what: str = "") -> Any:
+    """Poll until ``condition`` is true and return its value; fail after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what or condition}")
+        time.sleep(0.02)
+    return value
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Redis:
+    """A redis-server of our own that keeps nothing."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def __enter__(self) -> Redis:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        arguments = [
+            "redis-server",
+            "--port",
+            str(self.port),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--bind",
+            "127.0.0.1",
+        ]
+        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+        until(lambda: answers(self.port), what="redis-server answers")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def environment(self) -> dict[str, str]:
+        return {"REDIS_URL": self.url, "REDIS_PREFIX": "test"}
+
+
+class Postgres:
+    """A PostgreSQL of our own in a temporary folder. It refuses to run as root, so root runs it as `postgres`."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.folder = tempfile.mkdtemp(prefix="test-postgres-")
+        self.user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
+        if self.user:
+            os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
+
+    def __enter__(self) -> Postgres:
+        data = f"{self.folder}/data"
+        self._run(["initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync"], check=True)
+        options = [
+            "-p",
+            str(self.port),
+            "-k",
+            self.folder,
+            "-c",
+            "fsync=off",
+            "-c",
+            "listen_addresses=127.0.0.1",
+        ]
+        self.process = subprocess.Popen(
+            [postgres_program("postgres"), "-D", data, *options], **self._options()
+        )
+        until(self._ready, 20, "postgres answers")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+    def create(self, database: str) -> None:
+        self._run(
+            ["createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", database], check=True
+        )
+
+    def _ready(self) -> bool:
+        return self._run(["pg_isready", "-h", "127.0.0.1", "-p", str(self.port)]).returncode == 0
+
+    def _run(self, command: list[str], check: bool = False) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([postgres_program(command[0]), *command[1:]], check=check, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        account = {"user": self.user.pw_uid, "group": self.user.pw_gid} if self.user else {}
+        return {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": self.folder, **account}
+
+
+def postgres_program(name: str) -> str:
+    """The path of a program of PostgreSQL; empty when there is none on this machine."""
+    return shutil.which(name) or next(
+        iter(sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), reverse=True)), ""
+    )
+
+
+class Project:
+    """Runs commands for the project in the folder `jobs`; ``journal`` is what its consumers wrote down."""
+
+    def __init__(self, folder: pathlib.Path, redis: Redis) -> None:
+        self.journal_file = folder / "journal"
+        self.journal_file.touch()
+        self.folder = folder
+        self.running: list[Process] = []
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{RUNTIME}:{HERE}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "SECRET_KEY": "k7f3-only-for-tests-" * 4,
+            "DATABASE_URL": "sqlite://:memory:",
+            "DJANGO_SETTINGS_MODULE": "jobs.settings",
+            "APP_SETTINGS": "jobs.settings",
+            "APP_ASGI": "jobs.asgi:application",
+            "TEST_JOURNAL": str(self.journal_file),
+            "STATIC_ROOT": str(folder / "static"),
+            "STOP_SECONDS": "10",
+            **redis.environment(),
+        }
+
+    def journal(self) -> list[str]:
+        return self.journal_file.read_text().splitlines()
+
+    def python(self, *arguments: str, before: tuple[str, ...] = (), **environment: str) -> Process:
+        command = [*before, sys.executable, *arguments]
+        process = Process(command, self.environment | environment, self.folder)
+        self.running.append(process)
+        return process
+
+    def command(self, *arguments: str, **environment: str) -> Process:
+        """channels-stack with ``arguments``."""
+        return self.python("-m", "channels_stack", *arguments, **environment)
+
+    def worker(self, *channels: str, before: tuple[str, ...] = (), **environment: str) -> Process:
+        """A worker that listens. ``port`` and ``heartbeat`` are attributes of the returned process."""
+        port, heartbeat = free_port(), self.folder / f"heartbeat-{len(self.running)}"
+        arguments = ["-m", "jobs.run_worker", str(port), str(heartbeat), *channels]
+        process = self.python(*arguments, before=before, **environment)
+        process.port, process.heartbeat = port, heartbeat
+        until(lambda: heartbeat.exists() or process.exit_code() is not None, 20, "the worker listens")
+        assert process.exit_code() is None, process.output()
+        return process
+
+    def end(self) -> None:
+        for process in self.running:
+            process.kill()
+
+
+class Process:
+    """A running command; its output, both streams together, goes to a file."""
+
+    port: int
+    heartbeat: pathlib.Path
+
+    def __init__(self, command: list[str], environment: dict[str, str], folder: pathlib.Path) -> None:
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".output", delete=False) as output:
+            self.output_file = pathlib.Path(output.name)
+            self.popen = subprocess.Popen(
+                command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def output(self) -> str:
+        return self.output_file.read_text()
+
+    def child(self) -> int:
+        """The process that `unshare` has started, by its number outside."""
+        return int(
+            pathlib.Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children").read_text().split()[0]
+        )
+
+    def exit_code(self) -> int | None:
+        return self.popen.poll()
+
+    def terminate(self) -> None:
+        self.popen.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float = 15) -> int:
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"did not end within {seconds} s:\n{self.output()}") from None
+
+    def kill(self) -> None:
+        if self.exit_code() is None:
+            self.popen.kill()
+            self.popen.wait()

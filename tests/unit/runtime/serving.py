@@ -1,0 +1,140 @@
+"""Serving processes for the tests: the project `conformance` on a real server, and the clients that talk to it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from processes import HERE, RUNTIME, Process, Redis, until
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+SERVERS = ("uvicorn", "gunicorn", "daphne")
+ORIGIN = "https://localhost"
+PORTS = iter(range(21001, 21099))
+
+
+def free_port() -> int:
+    """A port of the tests' range that nobody listens on."""
+    for port in PORTS:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise RuntimeError("no port of the tests' range is free any more")
+
+
+class Serving:
+    """One serving process on its own port."""
+
+    def __init__(self, folder: pathlib.Path, redis: Redis, *command: str, **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.journal_file = folder / "journal"
+        self.journal_file.touch()
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{RUNTIME}:{HERE}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "SECRET_KEY": "k7f3-only-for-tests-" * 4,
+            "DATABASE_URL": "sqlite://:memory:",
+            "DJANGO_SETTINGS_MODULE": "conformance.settings",
+            "APP_SETTINGS": "conformance.settings",
+            "APP_ASGI": "conformance.asgi:application",
+            "TEST_JOURNAL": str(self.journal_file),
+            "STATIC_ROOT": str(folder / "static"),
+            "DRAIN_NOTICE_SECONDS": "0.5",
+            "DRAIN_SECONDS": "0.5",
+            "STOP_SECONDS": "8",
+            **redis.environment(),
+            **environment,
+        }
+        words = [word.format(port=self.port) for word in command]
+        self.process = Process([sys.executable, *words], self.environment, folder)
+
+    def wait_until_it_serves(self) -> Serving:
+        until(lambda: self._accepts() or self.process.exit_code() is not None, 20, "the server listens")
+        assert self.process.exit_code() is None, self.process.output()
+        return self
+
+    def _accepts(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def journal(self) -> list[str]:
+        return self.journal_file.read_text().splitlines()
+
+    def log(self) -> str:
+        return self.process.output()
+
+    def terminate(self) -> None:
+        self.process.popen.send_signal(signal.SIGTERM)
+
+    def connection(self, source: str = "127.0.0.1", timeout: float = 15) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=(source, 0))
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None, source: str = "127.0.0.1") -> Answer:
+        connection = self.connection(source)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers=dict(headers or {}))
+            return Answer(connection.getresponse())
+
+    def ready(self) -> int:
+        return self.get("/-/ready").status
+
+    @contextlib.contextmanager
+    def socket(
+        self, path: str = "/echo/", origin: str | None = ORIGIN, source: str = "127.0.0.1", **options: Any
+    ) -> Iterator[ClientConnection]:
+        """An open websocket; raises InvalidStatus when it is refused."""
+        options.setdefault("open_timeout", 10)
+        link = socket.create_connection(("127.0.0.1", self.port), 10, source_address=(source, 0))
+        with connect(f"ws://127.0.0.1:{self.port}{path}", sock=link, origin=origin, **options) as client:
+            yield client
+
+    def refusal(
+        self, path: str, origin: str | None = ORIGIN, **options: Any
+    ) -> http.client.HTTPResponse | Any:
+        """The response that refuses the websocket at ``path``."""
+        try:
+            with self.socket(path, origin, **options):
+                raise AssertionError(f"{path} was accepted")
+        except InvalidStatus as refused:
+            return refused.response
+
+
+class Answer:
+    """An HTTP response, read to its end."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def close_code(client: ClientConnection, seconds: float = 10) -> int:
+    """The close code that the client sees: 1006 for a connection that is cut."""
+    try:
+        while True:
+            client.recv(timeout=seconds)
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else 1006
+
+
+def serve(
+    folder: pathlib.Path, redis: Redis, server: str, service: str = "ws", **environment: str
+) -> Serving:
+    """`channels-stack serve SERVICE` on ``server``, once it listens."""
+    command = ["-m", "channels_stack", "serve", service, "--port", "{port}"]
+    names = {"SERVER_WS": server, "SERVER_HTTP": server}
+    return Serving(folder, redis, *command, **{**names, **environment}).wait_until_it_serves()

@@ -1,0 +1,142 @@
+"""The release: its steps, its lock, its one line when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import socket
+
+import pytest
+
+from processes import Postgres, Process, Project, Redis, free_port, postgres_program, until
+
+
+@pytest.fixture(scope="module")
+def redis():
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def project(tmp_path, redis):
+    project = Project(tmp_path, redis)
+    yield project
+    project.end()
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    if not postgres_program("initdb"):
+        pytest.skip(
+            "no PostgreSQL server on this machine: initdb is neither on PATH nor in /usr/lib/postgresql"
+        )
+    with Postgres() as server:
+        yield server
+
+
+def messages(release: Process) -> list[str]:
+    lines = [json.loads(line) for line in release.output().splitlines()]
+    assert {line["service"] for line in lines} == {"release"}
+    return [line["message"] for line in lines]
+
+
+def test_every_step_is_told_with_its_duration(project):
+    release = project.command(
+        "release", APP_RELEASE_COMMANDS="make_demo --name 'two words'; make_demo --name b"
+    )
+    assert release.wait(30) == 0, release.output()
+    told = messages(release)
+    steps = [
+        "checks",
+        "database",
+        "migrations",
+        "static files",
+        "make_demo --name 'two words'",
+        "make_demo --name b",
+    ]
+    assert [line.split(": ")[1] for line in told if line.endswith(" s)")] == steps
+    assert "release: migrate: Applying jobs.0001_slow... OK" in told
+    assert "release: make_demo: demo for two words" in told
+    assert told[-1].startswith("release: done in ")
+    assert (project.folder / "static/jobs.css").exists()
+
+
+def test_warnings_are_told_once_and_do_not_end_the_release(project):
+    release = project.command("release")
+    assert release.wait(30) == 0
+    assert len([line for line in messages(release) if "security.W004" in line]) == 1
+
+
+def test_static_files_of_the_old_release_stay(project):
+    old = pathlib.Path(project.environment["STATIC_ROOT"]) / "old.0123456789ab.css"
+    old.parent.mkdir()
+    old.touch()
+    assert project.command("release").wait(30) == 0
+    assert old.exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "wrong"),
+    [
+        ({"APP_RELEASE_COMMANDS": "make_demo --fail"}, "release failed: make_demo: demo: told to fail"),
+        ({"APP_RELEASE_COMMANDS": "make_dema"}, "release failed: make_dema: Unknown command: 'make_dema'"),
+        (
+            {"APP_RELEASE_COMMANDS": "make_demo --nosuch"},
+            "release failed: make_demo: Error: unrecognized arguments",
+        ),
+        ({"STATIC_ROOT": "/proc/nosuch"}, "release failed: collectstatic: [Errno 2] No such file"),
+        ({"JOBS_ERROR": "1"}, "release failed: checks: 1 errors in the project"),
+    ],
+)
+def test_a_failing_step_ends_the_release_with_one_line(project, environment, wrong):
+    release = project.command("release", **environment)
+    assert release.wait(30) == 1
+    assert wrong in messages(release)[-1]
+    assert "Traceback" not in release.output()
+
+
+def test_migrations_on_postgresql(project, postgres):
+    release = project.command("release", JOBS_DATABASE_PORT=str(postgres.port))
+    assert release.wait(30) == 0, release.output()
+    assert f"127.0.0.1:{postgres.port} answers" in release.output()
+    assert project.journal() == ["migration begins", "migration ends"]
+
+
+def test_releases_that_start_together_migrate_one_after_the_other(project, postgres):
+    environment = {
+        "JOBS_DATABASE_PORT": str(postgres.port),
+        "JOBS_DATABASE": "together",
+        "SLOW_MIGRATION": "2",
+    }
+    postgres.create("together")
+    first, second = (project.command("release", **environment) for _ in range(2))
+    assert [first.wait(30), second.wait(30)] == [0, 0], first.output() + second.output()
+    assert project.journal() == ["migration begins", "migration ends"]
+    assert "another release is migrating, waiting for it" in first.output() + second.output()
+
+
+def test_it_waits_for_a_database_that_is_starting(project, redis):
+    if not postgres_program("initdb"):
+        pytest.skip(
+            "no PostgreSQL server on this machine: initdb is neither on PATH nor in /usr/lib/postgresql"
+        )
+    server = Postgres()
+    release = project.command("release", JOBS_DATABASE_PORT=str(server.port))
+    until(lambda: "attempt 2" in release.output(), what="the release waits")
+    with server:
+        assert release.wait(30) == 0, release.output()
+
+
+@pytest.mark.parametrize("peer", ["nobody", "silence"])
+def test_a_database_that_does_not_answer_is_named_without_its_password(project, peer):
+    port = free_port()
+    with socket.socket() as silent:
+        if peer == "silence":
+            silent.bind(("127.0.0.1", port))
+            silent.listen(1)
+        release = project.python("-m", "jobs.run_release", "4", JOBS_DATABASE_PORT=str(port))
+        assert release.wait(20) == 1
+    last = messages(release)[-1]
+    assert last.startswith(f"release failed: database 127.0.0.1:{port}: not reached within 4 s: ")
+    assert "s3cret" not in release.output()
+    assert "Traceback" not in release.output()

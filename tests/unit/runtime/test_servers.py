@@ -1,0 +1,332 @@
+"""Every server does the same with the same project. Each runs as a process of its own against a real Redis."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import http.client
+import socket
+import time
+
+import pytest
+from processes import Redis, until
+from serving import SERVERS, Serving, close_code, serve
+
+TRUSTED, STRANGER = "127.0.0.2", "127.0.0.1"  # both are this machine; only the first is in TRUSTED_PROXIES
+MAX_SOCKETS = 6
+FORWARDED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+
+
+@pytest.fixture(scope="module")
+def redis():
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def running(server, redis, tmp_path_factory):
+    """A process that all tests of a server share."""
+    folder = tmp_path_factory.mktemp(server)
+    (folder / "static").mkdir()
+    (folder / "static/site.0123456789ab.css").write_text("body {}")
+    (folder / "secret").write_text("secret")
+    limits = {"WS_MAX_MESSAGE_BYTES": "4096", "WS_MAX_SOCKETS": str(MAX_SOCKETS)}
+    serving = serve(folder, redis, server, TRUSTED_PROXIES=f"{TRUSTED}/32", **limits)
+    yield serving
+    serving.process.kill()
+
+
+@pytest.fixture
+def new(server, redis, tmp_path):
+    """Starts processes that a test may stop."""
+    started = []
+
+    def start(service: str = "ws", **environment: str) -> Serving:
+        started.append(serve(tmp_path, redis, server, service, **environment))
+        return started[-1]
+
+    yield start
+    for serving in started:
+        serving.process.kill()
+
+
+@pytest.fixture
+def quiet(running):
+    """The test must leave neither a traceback nor an error in the log."""
+    before = len(running.log())
+    yield
+    said = running.log()[before:]
+    assert "Traceback" not in said, said
+    assert '"level": "error"' not in said, said
+    assert '"level": "critical"' not in said, said
+
+
+@pytest.mark.usefixtures("quiet")
+class TestPages:
+    def test_a_page(self, running):
+        answer = running.get("/who/")
+        assert (answer.status, answer.json()["client"]) == (200, STRANGER)
+        assert "Server" not in answer.headers
+
+    def test_a_trusted_peer_says_who_asks(self, running):
+        who = running.get("/who/", FORWARDED, source=TRUSTED).json()
+        assert (who["client"], who["secure"]) == ("203.0.113.7", True)
+
+    def test_a_stranger_is_not_believed(self, running):
+        who = running.get("/who/", FORWARDED, source=STRANGER).json()
+        assert (who["client"], who["secure"], who["forwarded_for"]) == (STRANGER, False, None)
+
+    def test_nobody_moves_the_root_of_the_application(self, running):
+        who = running.get("/who/", {"Daphne-Root-Path": "/elsewhere"}, source=TRUSTED).json()
+        assert who["script_name"] == ""
+
+    def test_static_files_with_a_hash_are_immutable(self, running):
+        answer = running.get("/static/site.0123456789ab.css")
+        assert (answer.status, answer.body) == (200, b"body {}")
+        assert "immutable" in answer.headers["Cache-Control"]
+
+    def test_a_static_file_that_a_newer_release_has_collected(self, running):
+        assert running.get("/static/new.css").status == 404
+        (running.folder / "static/new.css").write_text("p {}")
+        assert running.get("/static/new.css").body == b"p {}"
+
+    @pytest.mark.parametrize(
+        "path", ["/static/../secret", "/static/%2e%2e/secret", "/static//etc/passwd", "/static/%00"]
+    )
+    def test_no_file_outside_the_static_root(self, running, path):
+        answer = running.get(path)
+        assert answer.status in (400, 404)
+        assert b"secret" not in answer.body
+
+
+@pytest.mark.usefixtures("quiet")
+class TestProbes:
+    def test_live_ready_metrics(self, running):
+        assert running.get("/-/live").status == 200
+        ready = running.get("/-/ready")
+        assert (ready.status, ready.json()) == (200, {"ready": True, "reasons": {}})
+        assert b"channels_stack_sockets" in running.get("/-/metrics").body
+
+    def test_nothing_else_of_the_stack_is_reached(self, running):
+        assert running.get("/-/elsewhere").status == 404
+        assert running.refusal("/-/ready").status_code == 404
+
+
+@pytest.mark.usefixtures("quiet")
+class TestSockets:
+    def test_echo(self, running):
+        with running.socket() as client:
+            assert client.recv(5) == "ws 127.0.0.1 []"
+            for message in ("text", "", "ünïcödé", b"\x00\xff", b""):
+                client.send(message)
+                assert client.recv(5) == message
+
+    def test_no_compression(self, running):
+        with running.socket(compression="deflate") as client:
+            assert "Sec-WebSocket-Extensions" not in client.response.headers
+            assert "Server" not in client.response.headers
+
+    def test_a_trusted_peer_says_who_asks(self, running):
+        with running.socket(source=TRUSTED, additional_headers=FORWARDED) as client:
+            assert client.recv(5) == "wss 203.0.113.7 []"
+
+    def test_a_stranger_is_not_believed(self, running):
+        headers = {**FORWARDED, "Daphne-Root-Path": "/elsewhere"}
+        with running.socket(source=STRANGER, additional_headers=headers) as client:
+            assert client.recv(5) == "ws 127.0.0.1 []"
+
+    def test_unknown_path(self, running):
+        assert running.refusal("/nowhere/").status_code == 404
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            "https://localhost:99999",
+            "https://localhost:x",
+            "http://[::1",
+            "https://evil.example",
+            "null",
+            None,
+        ],
+    )
+    def test_malformed_and_foreign_origins(self, running, origin):
+        assert running.refusal("/echo/", origin).status_code == 403
+
+    def test_a_message_too_large(self, running):
+        with running.socket() as client:
+            client.send("x" * 5000)
+            assert close_code(client) == 1009
+        until(lambda: "disconnect 1009" in running.journal(), what="disconnect() has run")
+
+    def test_a_message_too_large_in_fragments(self, running):
+        with running.socket() as client:
+            with contextlib.suppress(Exception):
+                client.send(["x" * 1000] * 6)
+            assert close_code(client) == 1009
+
+    def test_one_socket_too_many(self, running):
+        with contextlib.ExitStack() as open_sockets:
+            for _ in range(MAX_SOCKETS):
+                open_sockets.enter_context(running.socket())
+            refused = running.refusal("/echo/")
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+            assert running.ready() == 200
+        until(lambda: _accepts_socket(running), what="there is room again")
+
+    @pytest.mark.parametrize(
+        ("frame", "code"),
+        [
+            (b"\x81\x82\x00\x00\x00\x00\xff\xff", 1007),  # a text that is not UTF-8
+            (b"\x83\x80\x00\x00\x00\x00", 1002),  # opcode 3
+            (b"\x80\x80\x00\x00\x00\x00", 1002),  # a continuation of nothing
+            (b"\x81\x01x", 1002),  # not masked
+        ],
+    )
+    def test_frames_that_break_the_protocol(self, running, frame, code):
+        with running.socket() as client:
+            client.recv(5)
+            client.socket.sendall(frame)
+            assert close_code(client) == code
+
+    @pytest.mark.parametrize(
+        ("change", "statuses"),
+        [
+            ({"Sec-WebSocket-Version": "8"}, (400, 426)),
+            ({"Sec-WebSocket-Key": "short"}, (400,)),
+            ({"Sec-WebSocket-Key": None}, (400,)),
+            ({"Sec-WebSocket-Protocol": "\u00e9"}, (400, 101)),
+        ],
+    )
+    def test_handshakes_that_break_the_protocol(self, running, change, statuses):
+        assert _handshake(running, "/echo/", change) in statuses
+
+    def test_a_path_that_is_not_ascii(self, running):
+        assert _handshake(running, "/\u00e9/", {}) in (400, 404)
+
+
+class TestFailingApplication:
+    def test_an_exception_in_a_page(self, running):
+        assert running.get("/broken/").status == 500
+
+    def test_an_exception_before_accept(self, running):
+        assert running.refusal("/broken-connect/").status_code == 500
+
+    def test_an_exception_after_accept(self, running):
+        with running.socket("/broken/") as client:
+            client.send("x")
+            assert close_code(client) == 1011
+        until(lambda: "RuntimeError: broken consumer" in running.log(), what="the log has the exception")
+
+
+class TestStop:
+    def test_everything_ends_well(self, new):
+        serving = new()
+        with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(serving.socket()) for _ in range(5)]
+            late_speaker = stack.enter_context(serving.socket("/silent/"))
+            idle = serving.connection()
+            idle.connect()
+            pages = [pool.submit(serving.get, path) for path in ("/slow-sync/25/", "/slow-async/25/")]
+            until(lambda: _requests_in_flight(serving) == len(pages), what="the slow pages are being made")
+            serving.terminate()
+
+            until(lambda: serving.ready() == 404, what="the probe says that the process drains")
+            # The edge has not noticed yet: what it still sends is served, and asked to use another connection.
+            assert serving.get("/who/").headers["Connection"] == "close"
+            assert _accepts_socket(serving)
+
+            assert [close_code(client) for client in [*clients, late_speaker]] == [1012] * 6
+            assert [(page.result().status, page.result().body) for page in pages] == [(200, b"finished")] * 2
+        assert serving.process.wait() == 0
+        assert serving.journal().count("disconnect 1012") == len(clients)
+        assert "silent 1012" in serving.journal()
+        assert "Traceback" not in serving.log()
+
+    def test_sockets_are_closed_one_after_the_other(self, new):
+        serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="1")
+        with concurrent.futures.ThreadPoolExecutor(20) as pool, contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(serving.socket()) for _ in range(20)]
+            ends = [
+                pool.submit(lambda client=client: (close_code(client), time.monotonic()))
+                for client in clients
+            ]
+            serving.terminate()
+            codes, times = zip(*(end.result() for end in ends), strict=True)
+        assert set(codes) == {1012}
+        assert 0.7 < max(times) - min(times) < 1.5
+        assert serving.process.wait() == 0
+
+    def test_new_sockets_are_refused_while_the_others_are_closed(self, new):
+        serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="2")
+        with contextlib.ExitStack() as stack:
+            for _ in range(3):
+                stack.enter_context(serving.socket())
+            serving.terminate()
+            until(lambda: serving.ready() == 404, what="the process drains")
+            until(lambda: not _accepts_socket(serving), what="new sockets are refused")
+            refused = serving.refusal("/echo/")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+
+    def test_it_ends_in_time_whatever_the_application_does(self, new):
+        serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="0", STOP_SECONDS="3")
+        with serving.socket("/stubborn/") as client, concurrent.futures.ThreadPoolExecutor() as pool:
+            paths = ("/slow-sync/100/", "/slow-async/100/", "/stream/")
+            pages = [pool.submit(serving.get, path) for path in paths]
+            until(lambda: _requests_in_flight(serving) == len(pages), what="the pages are being made")
+            begun = time.monotonic()
+            serving.terminate()
+            assert close_code(client) == 1012
+            assert serving.process.wait(5) == 0
+            assert time.monotonic() - begun < 4.5
+            for page in pages:
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    page.result()
+        assert "stubborn 1012" in serving.journal()
+
+    def test_a_second_signal_does_not_wait(self, new):
+        serving = new(DRAIN_NOTICE_SECONDS="4", DRAIN_SECONDS="2")
+        with serving.socket() as client:
+            serving.terminate()
+            until(lambda: serving.ready() == 404, what="the process drains")
+            begun = time.monotonic()
+            # gunicorn's master passes SIGTERM on once; to Ctrl-C it answers with SIGQUIT for its workers.
+            serving.process.popen.send_signal(2)
+            assert close_code(client) == 1012
+            assert serving.process.wait() == 0
+        assert time.monotonic() - begun < 2.5
+
+
+def _accepts_socket(serving: Serving) -> bool:
+    try:
+        with serving.socket() as client:
+            return client.recv(5) is not None
+    except Exception:
+        return False
+
+
+def _requests_in_flight(serving: Serving) -> int:
+    """By the log of what the pages did: each slow page writes to the journal when it begins."""
+    return sum(line.startswith("page ") for line in serving.journal())
+
+
+def _handshake(serving: Serving, path: str, change: dict[str, str | None]) -> int:
+    """The status of a handshake with some headers changed (None: left out)."""
+    headers = {
+        "Host": "localhost",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Origin": "https://localhost",
+        **change,
+    }
+    lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
+    request = "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""])
+    with socket.create_connection(("127.0.0.1", serving.port), 5) as link:
+        link.sendall(request.encode("utf-8"))
+        return int(link.recv(4096).split()[1])

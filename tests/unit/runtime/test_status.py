@@ -1,0 +1,92 @@
+"""What the processes say of themselves, published by real ones to a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import redis as redis_py
+from channels_stack import status
+
+from processes import Project, Redis, until
+from test_worker import report, send, tasks
+
+
+@pytest.fixture
+def redis(monkeypatch):
+    with Redis() as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def project(tmp_path, redis):
+    project = Project(tmp_path, redis)
+    yield project
+    project.end()
+
+
+def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
+    worker = project.worker("reports", "thumbnails")
+    send(
+        redis,
+        report(1),
+        {"type": "report.break", "number": 2},
+        report(3, 60),
+        *(report(n) for n in range(4, 8)),
+    )
+    first = until(
+        lambda: [each for each in status.processes() if each["done"] == 1], what="the job is counted"
+    )[0]
+    assert (first["service"], first["server"], first["pid"]) == ("worker", "channels-stack", worker.popen.pid)
+    assert first["failed"] == 1
+    assert first["backlog"] == {"reports": 4, "thumbnails": 0}
+    assert first["draining"] is False
+    assert first["rss_bytes"] > 10_000_000
+    assert 0 < first["layer_latency_ms"] < 1000
+    assert 0 <= first["loop_lag_ms"] < 1000
+    expected = ["sockets", "accepted", "messages_in", "messages_out", "requests", "started", "host"]
+    assert first.keys() >= set(expected)
+    assert asyncio.run(status.aprocesses())[0].keys() == first.keys()
+    worker.terminate()
+    until(lambda: status.processes()[0]["draining"], what="it says that it drains")
+    assert worker.wait() == 0
+    assert status.processes() == []
+
+
+def test_a_process_that_was_killed_is_forgotten_within_10_seconds(project, redis):
+    worker = project.worker("reports")
+    until(status.processes, what="the worker is there")
+    worker.kill()
+    key = f"test:status:worker:{status.processes()[0]['host']}:{worker.popen.pid}"
+    assert 0 < redis_py.Redis(port=redis.port).ttl(key) <= 10
+
+
+def test_several_processes_are_sorted(project, redis):
+    pids = sorted(project.worker("reports").popen.pid for _ in range(2))
+    until(lambda: [each["pid"] for each in status.processes()] == pids, what="both are there")
+
+
+def test_an_outage_is_told_once_and_the_state_comes_back(project, redis):
+    worker = project.worker("reports")
+    until(status.processes, what="the worker is there")
+    redis.stop()
+    with pytest.raises(redis_py.ConnectionError):
+        status.processes()
+    until(lambda: worker.output().count("status: ConnectionError") == 1, what="the outage is told")
+    until(lambda: worker.output().count("cannot receive") >= 2, what="the outage lasts")
+    redis.start()
+    until(status.processes, what="the state is back")
+    until(lambda: "status: works again" in worker.output(), what="the end of the outage is told")
+    assert worker.output().count("status: ConnectionError") == 1
+
+
+def test_the_backlog_is_that_of_the_layer(redis):
+    send(redis, report(1))
+
+    async def count() -> int:
+        layer = tasks(redis)
+        return await layer.connection(0).zcard("test:tasks:reports")
+
+    assert asyncio.run(count()) == 1
