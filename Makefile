@@ -53,7 +53,7 @@ test: unit image smoke browser
 ## The application and the runtime, in a container with Redis and PostgreSQL (T=path for one)
 unit: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/pytest.ini -p no:cacheprovider $(or $(T),tests/unit)
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/unit/pytest.ini -p no:cacheprovider $(or $(T),tests/unit)
 
 ## Each image: contents, contracts, behaviour (T=path for one)
 image: images prepare

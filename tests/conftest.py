@@ -78,20 +78,26 @@ def _phase(item) -> int:
     return max((PHASES.index(name) + 1 for name in PHASES if item.get_closest_marker(name)), default=0)
 
 
+RUNNING = pytest.StashKey[stacks.Stack]()
+"""The stack that runs now, for the report of a failure: it also exists where a fixture failed."""
+
+
 @pytest.fixture(scope="session")
 def stack(request):
     """The stack under test: of our own for each variant, or the one that --target names."""
-    options = request.config.option
+    options, stash = request.config.option, request.config.stash
     if options.target:
         if options.password_file is None:
             pytest.exit("--target needs --password-file: the password of --user", returncode=4)
         password = options.password_file.read_text().strip()
-        yield stacks.Stack("target", options.target.rstrip("/"), options.ca, options.user, password, options.project)
+        url = options.target.rstrip("/")
+        yield stash.setdefault(RUNNING, stacks.Stack("target", url, options.ca, options.user, password, options.project))
         return
     try:
         stacks.remove_stale()
-        with stacks.own(request.param) as running:
-            yield running
+        with stacks.own(request.param) as stash[RUNNING]:
+            yield stash[RUNNING]
+            del stash[RUNNING]
     except stacks.StackError as error:
         # Without its stack no test can say anything: one clear end instead of an error for each.
         pytest.exit(str(error), returncode=1)
@@ -101,7 +107,7 @@ def stack(request):
 def pytest_runtest_makereport(item, call):
     """Print the end of every container's log below a failure."""
     report = yield
-    running = getattr(item, "funcargs", {}).get("stack")
+    running = item.config.stash.get(RUNNING, None)
     if report.failed and running is not None:
         report.sections += [(f"log of {name}", text) for name, text in running.log_tails()]
     return report

@@ -114,7 +114,9 @@ def own(variant: str) -> Iterator[Stack]:
         **machine_settings(),
         **VARIANTS[variant],
     }
-    (folder / "stack.env").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+    # As an operator makes it: a copy of the example with lines of one's own.
+    lines = "".join(f"{key}={value}\n" for key, value in settings.items())
+    (folder / "stack.env").write_text((ROOT / "compose/stack.env.example").read_text() + lines)
     try:
         tool(folder, project, "up")
         yield Stack(

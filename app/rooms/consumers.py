@@ -186,8 +186,8 @@ class RoomConsumer(AsyncWebsocketConsumer):
     async def _check(self):
         if not await self._is_signed_in():
             return await self.close(POLICY, "signed out")
-        await database_sync_to_async(store.enter)(self.room.pk, self.user, self.connection)
         state = await pulse.pulse(self.room)
+        await database_sync_to_async(store.enter)(self.room.pk, self.user, self.connection)
         if state.last_sequence > self.last:
             logger.warning("a socket of %s in %s was behind and is healed", self.user, self.room.slug)
             await self._catch_up()

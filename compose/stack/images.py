@@ -136,7 +136,7 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
 def everything(settings: dict[str, str]) -> dict[str, Image]:
     """All images of the project: both targets of the application, the services', and the unit tests'."""
     project = application(settings, "uvicorn").contexts["project"]
-    contexts = {"app": IMAGES / "app", "project": project}
+    contexts = {"locks": IMAGES / "app/requirements", "project": project}
     found = {f"{target.upper()}_IMAGE": application(settings, target) for target in ("uvicorn", "daphne")}
     found |= {f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name) for name in ("edge", "redis", "db")}
     return {**found, "TEST_IMAGE": Image("channels-stack/test", IMAGES / "test", contexts=contexts)}

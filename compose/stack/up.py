@@ -26,7 +26,7 @@ def up(deployment: Deployment, project_name: str) -> None:
         preflight.look(deployment, settings, published(project))
     with step("settings, secrets, certificate"):
         owners = secrets.make(deployment)
-        settings = stack_settings.load(deployment.settings)
+        settings = stack_settings.load(deployment.settings) | (DEVELOPMENT if "dev" in deployment.overlays else {})
         certificates.make(deployment, settings["DOMAINS"].split())
     names = images.make(settings)
     secrets.own(deployment.secrets, owners, names["WORKER_IMAGE"])
@@ -37,7 +37,12 @@ def up(deployment: Deployment, project_name: str) -> None:
         project.start()
         new = project.identities() - before
         detail(f"{len(new)} containers started" if new else "nothing had to be restarted")
-    farewell(deployment, settings, time.monotonic() - started)
+    where = f"http://localhost:{settings['DEV_PORT']}/" if "dev" in deployment.overlays else address(settings)
+    farewell(deployment, settings, where, time.monotonic() - started)
+
+
+DEVELOPMENT = {"SERVER_HTTP": "daphne", "SERVER_WS": "daphne"}
+"""What the overlay `dev` changes before the images are chosen: `runserver` comes from Daphne."""
 
 
 def published(project: Project) -> set[int]:
@@ -68,10 +73,10 @@ def address(settings: dict[str, str]) -> str:
     return f"https://{settings['DOMAINS'].split()[0]}{port}/"
 
 
-def farewell(deployment: Deployment, settings: dict[str, str], seconds: float) -> None:
+def farewell(deployment: Deployment, settings: dict[str, str], where: str, seconds: float) -> None:
     """Say where it is and what to do next."""
     say()
-    say(f"The stack runs ({seconds:.0f} s): {address(settings)}")
+    say(f"The stack runs ({seconds:.0f} s): {where}")
     password = deployment.secrets / "demo_password"
     if "demo" in settings["APP_RELEASE_COMMANDS"]:
         shown = password.read_text() if os.access(password, os.R_OK) else f"sudo cat {password}"

@@ -96,12 +96,12 @@ def enter(open_socket):
 
 @pytest.fixture
 def processes(member):
-    """A function (service) -> what each of its processes last said of itself, by host name of its container."""
+    """A function (service) -> what each of its processes last said of itself on the status page."""
 
     def asked(service):
         answer = member.get("/status/data/")
         assert answer.status_code == 200, f"/status/data/: {answer.status_code}\n{answer.text[:500]}"
-        return {each["host"]: each for each in answer.json()["processes"] if each["service"] == service}
+        return [each for each in answer.json()["processes"] if each["service"] == service]
 
     return asked
 
@@ -129,6 +129,9 @@ class Silent:
 
     def __init__(self, room, socket):
         self.room, self.socket, self.since = room, socket, time.monotonic()
+
+    def long_enough(self) -> bool:
+        return time.monotonic() - self.since >= SILENT_SECONDS
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,60 +1,20 @@
 """The reference application in this process, on a Redis and a PostgreSQL of its own.
 
-The application is imported with an environment of its own, which is taken back at once: nothing of it reaches the
-other tests. With DATABASE_URL set, that database is used and no PostgreSQL is started.
+It is imported with an environment of its own, which is taken back at once: nothing of it reaches other tests.
 """
 
 import os
 import shutil
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 import uuid
-from pathlib import Path
 
 import pytest
-
-PROJECT = Path(__file__).resolve().parents[3]
-ORIGIN = "https://rooms.test"
-PORTS = range(21200, 21300)
-PASSWORD = "only for these tests"
-
-
-def _free_ports(count: int) -> list[int]:
-    free = []
-    for port in PORTS:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        free.append(port)
-        if len(free) == count:
-            return free
-    raise RuntimeError(f"no {count} free ports among {PORTS}: is something left of another run?")
-
-
-REDIS_PORT, DATABASE_PORT = _free_ports(2)
-FOLDER = Path(tempfile.mkdtemp(prefix="rooms-"))
-ENVIRONMENT = {
-    "DJANGO_SETTINGS_MODULE": "config.settings",
-    "SECRET_KEY": uuid.uuid4().hex * 2,
-    "SECRET_KEY_FALLBACKS": uuid.uuid4().hex * 2,
-    "DATABASE_URL": os.environ.get(
-        "DATABASE_URL", f"postgresql://postgres@127.0.0.1:{DATABASE_PORT}/postgres?sslmode=disable"
-    ),
-    "REDIS_URL": f"redis://127.0.0.1:{REDIS_PORT}/0",
-    "REDIS_PREFIX": "unit",
-    "DOMAINS": "rooms.test",
-    "STATIC_ROOT": str(FOLDER / "static"),
-}
+import surroundings
+from surroundings import ENVIRONMENT, FOLDER
 
 
 def _import_application() -> None:
-    sys.path[:0] = [str(PROJECT / "app"), str(PROJECT / "images/app/runtime")]
+    sys.path[:0] = [str(surroundings.PROJECT / "app"), str(surroundings.PROJECT / "images/app/runtime")]
     before = dict(os.environ)
     os.environ.update(ENVIRONMENT)
     try:
@@ -76,10 +36,10 @@ def services():
     from django.db import connections
 
     FOLDER.chmod(0o755)
-    started = [_start_redis()]
+    started = [surroundings.start_redis()]
     try:
         if "DATABASE_URL" not in os.environ:
-            started.append(_start_database())
+            started.append(surroundings.start_database())
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         yield
@@ -94,47 +54,6 @@ def services():
         shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-def _start_redis() -> subprocess.Popen:
-    options = ["--port", str(REDIS_PORT), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    process = subprocess.Popen(["redis-server", *options], cwd=FOLDER, stdout=subprocess.DEVNULL)
-    _await_port(REDIS_PORT, process)
-    return process
-
-
-def _start_database() -> subprocess.Popen:
-    """A PostgreSQL without durability; it refuses to run as root, so root becomes its user postgres."""
-    programs = shutil.which("initdb") or str(max(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
-    programs = Path(programs).resolve().parent
-    cluster = FOLDER / "database"
-    cluster.mkdir()
-    user = []
-    if os.geteuid() == 0:
-        shutil.chown(cluster, "postgres")
-        user = ["runuser", "-u", "postgres", "--"]
-    initdb = [programs / "initdb", "-D", cluster, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-    subprocess.run([*user, *initdb, "--locale=C"], check=True, stdout=subprocess.DEVNULL)
-    options = ["fsync=off", "listen_addresses=127.0.0.1", f"unix_socket_directories={cluster}"]
-    server = [programs / "postgres", "-D", cluster, "-p", str(DATABASE_PORT)]
-    for option in options:
-        server += ["-c", option]
-    with open(FOLDER / "database.log", "wb") as log:
-        process = subprocess.Popen([*user, *server], stdout=log, stderr=log)
-    _await_port(DATABASE_PORT, process)
-    return process
-
-
-def _await_port(port: int, process: subprocess.Popen, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise RuntimeError(f"nothing listens on port {port} after {seconds} s")
-
-
 @pytest.fixture
 def environment(monkeypatch):
     """The application's environment, for code that reads it when called."""
@@ -144,11 +63,14 @@ def environment(monkeypatch):
 
 @pytest.fixture
 def make_user():
-    """Makes users: make_user("ann") or make_user("ann", is_staff=True). The name gets a unique end."""
+    """Makes users: make_user("ann") or make_user("ann", is_staff=True). The name gets a unique end.
+
+    A user has no password unless one is given: to hash one takes as long as everything else in a test.
+    """
     from django.contrib.auth import get_user_model
 
     def make(name: str, **fields):
-        return get_user_model().objects.create_user(f"{name}-{uuid.uuid4().hex[:8]}", password=PASSWORD, **fields)
+        return get_user_model().objects.create_user(f"{name}-{uuid.uuid4().hex[:8]}", **fields)
 
     return make
 

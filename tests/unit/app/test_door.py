@@ -2,8 +2,8 @@
 
 import pytest
 from asgiref.sync import sync_to_async
-from client import RoomClient, joined, open_socket, session_cookie
 from django.contrib.sessions.models import Session
+from room_client import RoomClient, joined, open_socket, session_cookie
 from rooms import pulse
 
 pytestmark = pytest.mark.asyncio

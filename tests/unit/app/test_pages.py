@@ -1,15 +1,19 @@
 """The pages, as a browser without JavaScript sees them."""
 
+import json
 import re
 import time
 import uuid
 
 import pytest
 import redis
-from conftest import ENVIRONMENT, PASSWORD, PROJECT
 from django.core.management import CommandError, call_command
 from django.test import Client
+from rooms import store
 from rooms.models import Room
+from surroundings import ENVIRONMENT, PROJECT
+
+PASSWORD = "only for these tests"
 
 
 def test_anonymous_is_sent_to_the_login_page(sign_in, room):
@@ -18,7 +22,8 @@ def test_anonymous_is_sent_to_the_login_page(sign_in, room):
         assert (reply.status_code, reply["Location"]) == (302, f"/login/?next={path}")
 
 
-def test_sign_in_and_out(sign_in, ann):
+def test_sign_in_and_out(sign_in, make_user):
+    ann = make_user("ann", password=PASSWORD)
     client = sign_in()
     page = client.get("/login/?next=/rooms/lobby/").content.decode()
     assert 'name="next" value="/rooms/lobby/"' in page
@@ -34,7 +39,8 @@ def test_sign_in_and_out(sign_in, ann):
     assert client.get("/").status_code == 302
 
 
-def test_login_does_not_lead_to_another_site(sign_in, ann):
+def test_login_does_not_lead_to_another_site(sign_in, make_user):
+    ann = make_user("ann", password=PASSWORD)
     data = {"username": ann.username, "password": PASSWORD, "next": "https://evil.test/"}
     assert sign_in().post("/login/", data)["Location"] == "/"
 
@@ -63,8 +69,7 @@ def test_impossible_room_is_refused_with_a_reason(sign_in, ann, name):
 
 
 def test_room_that_exists_is_not_made_again(sign_in, ann, room):
-    Room.objects.create(slug="twice", name="twice") if not Room.objects.filter(slug="twice").exists() else None
-    assert sign_in(ann).post("/", {"name": "TWICE!"}).status_code == 422
+    assert sign_in(ann).post("/", {"name": f"{room.slug.upper()}!"}).status_code == 422
 
 
 def test_room_page_is_readable_without_javascript(sign_in, ann, room, say):
@@ -107,8 +112,6 @@ def test_unknown_page_is_a_plain_404(sign_in, ann):
 
 
 def test_failure_is_a_plain_500(sign_in, ann, monkeypatch):
-    from rooms import store
-
     monkeypatch.setattr(store, "listed_rooms", lambda: 1 / 0)
     client = sign_in(ann)
     client.raise_request_exception = False
@@ -139,8 +142,6 @@ def test_status_data_are_what_the_processes_say(sign_in, make_user, environment)
     said = {"service": "ws", "server": "uvicorn", "host": "a1", "pid": 7, "started": 1.0, "sockets": 3}
     key = "unit:status:ws:a1:7"
     with redis.from_url(ENVIRONMENT["REDIS_URL"]) as client:
-        import json
-
         client.set(key, json.dumps(said), ex=10)
         reply = sign_in(make_user("staff", is_staff=True)).get("/status/data/").json()
         client.delete(key)
@@ -160,12 +161,15 @@ def test_demo_makes_what_is_missing_once_and_keeps_the_password_to_itself(tmp_pa
     name = f"first-{uuid.uuid4().hex[:8]}"
     file = tmp_path / "password"
     file.write_text("kept to itself\n")
-    call_command("demo", username=name, password_file=str(file))
+    call_command("demo", f"--username={name}", f"--password-file={file}")
     file.write_text("another password\n")
-    call_command("demo", username=name, password_file=str(file))
+    call_command("demo", f"--username={name}", f"--password-file={file}")
     said = capsys.readouterr().out.splitlines()
     assert f"user {name}: made" in said
-    assert said[-2:] == [f"room lobby: was there already, not changed", f"user {name}: was there already, not changed"]
+    assert said[-2:] == [
+        "room lobby: was there already, not changed",
+        f"user {name}: was there already, not changed",
+    ]
     assert "kept" not in "".join(said)
     assert sign_in().post("/login/", {"username": name, "password": "kept to itself"}).status_code == 302
 
@@ -173,7 +177,7 @@ def test_demo_makes_what_is_missing_once_and_keeps_the_password_to_itself(tmp_pa
 def test_demo_refuses_a_missing_password_file(tmp_path):
     name = f"never-{uuid.uuid4().hex[:8]}"
     with pytest.raises(CommandError, match="cannot be read"):
-        call_command("demo", username=name, password_file=str(tmp_path / "nothing"))
+        call_command("demo", f"--username={name}", f"--password-file={tmp_path}/nothing")
 
 
 def test_deployment_checks_pass(environment):
@@ -185,7 +189,9 @@ def test_models_and_migrations_agree():
 
 
 def test_template_of_every_page_extends_the_base():
-    pages = [page for page in (PROJECT / "app/rooms/templates").rglob("*.html") if not page.name.startswith("_")]
+    pages = [
+        page for page in (PROJECT / "app/rooms/templates").rglob("*.html") if not page.name.startswith("_")
+    ]
     assert pages
     for page in pages:
         assert page.name == "base.html" or page.read_text().startswith("{% extends"), page

@@ -6,10 +6,11 @@ import contextlib
 import pytest
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
-from client import SECONDS, joined
 from config.asgi import application
 from django.utils import timezone
+from room_client import SECONDS, joined
 from rooms import pulse, reports, store
 from rooms.models import Report
 
@@ -35,11 +36,15 @@ async def worker():
 
 
 async def test_report_is_made_and_its_progress_is_heard(room, ann, bob, say):
-    await sync_to_async(say)(room, ann, "channels channels layers", "hello", "a message that is longer than the rest")
+    await sync_to_async(say)(
+        room, ann, "channels channels layers", "hello", "a message that is longer than the rest"
+    )
     await sync_to_async(say)(room, bob, "hello channels")
     async with joined(room, ann) as client, joined(room, bob) as other, worker():
         await client.say("/report")
-        frames = [frame for frame in await client.hear_until("report", state="done") if frame["type"] == "report"]
+        frames = [
+            frame for frame in await client.hear_until("report", state="done") if frame["type"] == "report"
+        ]
         seen = await other.hear("report", state="done")
     states = list(dict.fromkeys(frame["state"] for frame in frames))
     progress = [frame["progress"] for frame in frames]
@@ -53,7 +58,9 @@ async def test_report_is_made_and_its_progress_is_heard(room, ann, bob, say):
     assert lines[0] == "Messages: 4 by 2 people"
     assert f"Most active: {ann.username} 3, {bob.username} 1" in lines
     assert any(line.startswith("Busiest hour: ") and line.endswith("4 messages") for line in lines)
-    assert f"Longest message: 38 characters by {ann.username}: “a message that is longer than the rest”" in lines
+    assert (
+        f"Longest message: 38 characters by {ann.username}: “a message that is longer than the rest”" in lines
+    )
     assert any(line.startswith("Most used words: channels 3, hello 2, layers 1") for line in lines)
 
 
@@ -76,11 +83,10 @@ async def test_report_stays_in_the_room(room, ann):
 
 async def test_done_report_is_not_made_again(room, ann, say):
     report = await sync_to_async(_ordered)(room, ann)
-    async with worker():
-        async with joined(room, ann) as client:
-            for _ in range(2):
-                await get_channel_layer("tasks").send("reports", {"type": "report.build", "report": report.pk})
-            await client.hear("report", state="done")
+    async with worker(), joined(room, ann) as client:
+        for _ in range(2):
+            await get_channel_layer("tasks").send("reports", {"type": "report.build", "report": report.pk})
+        await client.hear("report", state="done")
     await report.arefresh_from_db()
     assert (report.state, report.attempts) == ("done", 1)
     assert await sync_to_async(reports.claim)(report.pk) is None
@@ -89,7 +95,7 @@ async def test_done_report_is_not_made_again(room, ann, say):
 async def test_report_is_claimed_by_one_worker(room, ann):
     report = await sync_to_async(_ordered)(room, ann)
     claims = await asyncio.gather(
-        *(sync_to_async(reports.claim, thread_sensitive=False)(report.pk) for _ in range(5))
+        *(database_sync_to_async(reports.claim, thread_sensitive=False)(report.pk) for _ in range(5))
     )
     assert len([claim for claim in claims if claim]) == 1
 
@@ -139,7 +145,7 @@ async def test_abandoned_report_is_taken_by_one_socket_only(room, ann):
     report = await sync_to_async(_ordered)(room, ann)
     await Report.objects.filter(pk=report.pk).aupdate(updated=timezone.now() - 2 * store.LEASE)
     taken = await asyncio.gather(
-        *(sync_to_async(store.abandoned_reports, thread_sensitive=False)(room.pk) for _ in range(5))
+        *(database_sync_to_async(store.abandoned_reports, thread_sensitive=False)(room.pk) for _ in range(5))
     )
     assert sorted(taken) == [[], [], [], [], [report.pk]]
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,8 @@ class Redis:
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        # A process that another run of the tests has left behind must not meet ours.
+        self.prefix = f"test-{uuid.uuid4().hex[:8]}"
 
     def __enter__(self) -> Redis:
         self.start()
@@ -83,11 +86,11 @@ class Redis:
         self.process.wait()
 
     def environment(self) -> dict[str, str]:
-        return {"REDIS_URL": self.url, "REDIS_PREFIX": "test"}
+        return {"REDIS_URL": self.url, "REDIS_PREFIX": self.prefix}
 
 
 class Postgres:
-    """A PostgreSQL of our own in a temporary folder. It refuses to run as root, so root runs it as `postgres`."""
+    """A PostgreSQL of our own in a temporary folder. It refuses to be root, so root runs it as `postgres`."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -162,7 +165,9 @@ class Project:
             "APP_ASGI": "jobs.asgi:application",
             "TEST_JOURNAL": str(self.journal_file),
             "STATIC_ROOT": str(folder / "static"),
-            "STOP_SECONDS": "10",
+            "DRAIN_NOTICE_SECONDS": "0",
+            "DRAIN_SECONDS": "1",
+            "STOP_SECONDS": "7",
             **redis.environment(),
         }
 

@@ -134,9 +134,9 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(project, 
         if peer == "silence":
             silent.bind(("127.0.0.1", port))
             silent.listen(1)
-        release = project.python("-m", "jobs.run_release", "4", JOBS_DATABASE_PORT=str(port))
+        release = project.python("-m", "jobs.run_release", "2", JOBS_DATABASE_PORT=str(port))
         assert release.wait(20) == 1
     last = messages(release)[-1]
-    assert last.startswith(f"release failed: database 127.0.0.1:{port}: not reached within 4 s: ")
+    assert last.startswith(f"release failed: database 127.0.0.1:{port}: not reached within 2 s: ")
     assert "s3cret" not in release.output()
     assert "Traceback" not in release.output()

@@ -1,4 +1,4 @@
-"""Every server does the same with the same project. Each runs as a process of its own against a real Redis."""
+"""Every server does the same with the same project, each as a process of its own against a real Redis."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def running(server, redis, tmp_path_factory):
     limits = {"WS_MAX_MESSAGE_BYTES": "4096", "WS_MAX_SOCKETS": str(MAX_SOCKETS)}
     serving = serve(folder, redis, server, TRUSTED_PROXIES=f"{TRUSTED}/32", **limits)
     yield serving
-    serving.process.kill()
+    serving.kill()
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def new(server, redis, tmp_path):
 
     yield start
     for serving in started:
-        serving.process.kill()
+        serving.kill()
 
 
 @pytest.fixture

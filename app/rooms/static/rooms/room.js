@@ -393,6 +393,7 @@ function submit(event) {
   const text = input.value.trim();
   if (!text) return;
   input.value = "";
+  typingSent = 0; // the message ends "is typing" for the others
   grow();
   outbox.add(text);
   input.focus();

@@ -9,8 +9,8 @@ SIGTERM or SIGINT begins it:
    code 1012;
 3. the server stops listening, finishes the requests in flight, and the process exits with 0.
 
-After STOP_SECONDS the process exits with 0 whatever still runs: a clean end with a log line is worth more than
-the SIGKILL which would follow. A second signal, or SIGQUIT, skips the waiting.
+After STOP_SECONDS the process exits with 0 whatever still runs: a clean end with a log line is worth more
+than the SIGKILL which would follow. A second signal, or SIGQUIT, skips the waiting.
 """
 
 from __future__ import annotations

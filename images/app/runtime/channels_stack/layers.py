@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from redis import backoff as redis_backoff
 from redis.asyncio.retry import Retry
+from redis.exceptions import ConnectionError, TimeoutError
 
 # redis-py 8 gives up reading after 5 s, exactly as long as channels_redis blocks in BZPOPMIN, so every idle
 # receiver dies. 15 s leaves room, and a connection whose peer has vanished is still noticed.
@@ -84,6 +85,8 @@ def _host(redis_url: str) -> dict[str, Any]:
         "max_connections": MAX_CONNECTIONS,
         "health_check_interval": HEALTH_CHECK_SECONDS,
         "retry": Retry(_backoff(), RETRIES),
+        # redis-py 4.6 retries a command, other than a connect, only for errors that are named.
+        "retry_on_error": [ConnectionError, TimeoutError],
     }
     if not redis_url.startswith("unix://"):  # redis-py's unix connection does not know this key
         host["socket_keepalive"] = True

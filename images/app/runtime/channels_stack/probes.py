@@ -1,7 +1,7 @@
-"""The probes of the service port, answered before the application sees anything: /-/live, /-/ready, /-/metrics.
+"""The probes, answered before the application sees the request: /-/live, /-/ready and /-/metrics.
 
-The edge does not let /-/ through from outside. /-/ready answers 200 when the process can do its work, 404 while
-it drains (HAProxy's ``disable-on-404``), and 503 with the reasons when it cannot work.
+The edge does not let /-/ through from outside. /-/ready answers 200 when the process can do its work, 404
+while it drains (HAProxy's ``disable-on-404``), and 503 with the reasons when it cannot work.
 """
 
 from __future__ import annotations

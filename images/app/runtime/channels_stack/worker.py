@@ -110,6 +110,7 @@ class Worker:
         self.port, self.heartbeat = port, heartbeat
         self.alias = "tasks" if layers.configured("tasks") else "default"
         self.running: dict[str, Message] = {}  # by channel, what is being worked on
+        self.publisher = status.Publisher(settings, "worker", "channels-stack", self.channels, self.alias)
         self.cut = False
 
     async def run(self) -> int:
@@ -124,8 +125,7 @@ class Worker:
             loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
         self.receivers = {channel: receiver(self.layer, self.alias, channel) for channel in self.channels}
         self.consumers = {channel: Consumer(self.app, channel) for channel in self.channels}
-        publisher = status.Publisher(self.settings, "worker", "channels-stack", self.channels, self.alias)
-        await publisher.start()
+        await self.publisher.start()
         server = await endpoint.start(self.port, self.healthy)
         heartbeat = asyncio.ensure_future(self._heartbeat())
         log.info("worker: listening on %s (channel layer %r)", ", ".join(self.channels), self.alias)
@@ -136,7 +136,7 @@ class Worker:
             server.close()
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.heartbeat)
-            await publisher.stop()
+            await self.publisher.stop()
         await self._close()
         log.info("worker: ended")
         if self.cut:
@@ -178,6 +178,7 @@ class Worker:
             jobs = ", ".join(self.running) or "none"
             log.info("worker: %s: taking no more messages; running jobs: %s", reason, jobs)
         self.stopping.set()
+        self.publisher.draining = True
         for each in self.receivers.values():
             each.stop()
 

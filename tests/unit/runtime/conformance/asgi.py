@@ -7,7 +7,7 @@ from django.urls import path
 
 pages = get_asgi_application()
 
-from conformance import sockets  # noqa: E402
+from conformance import sockets
 
 routes = [
     path("echo/", sockets.Echo.as_asgi()),

@@ -35,7 +35,7 @@ if "JOBS_DATABASE_PORT" in os.environ:
         "PORT": os.environ["JOBS_DATABASE_PORT"],
         "OPTIONS": {"pool": True},
     }
-# As many projects have it: every other logger is switched off, and lines go to the console in a form of their own.
+# As many projects have it: other loggers are switched off, lines go to the console in a form of their own.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": True,

@@ -1,9 +1,9 @@
 """Daphne, with what it lacks in production.
 
-Stock Daphne drops open sockets and requests in flight on SIGTERM, believes `Daphne-Root-Path` from anyone, cuts
-the connection (1006) where a close code is due, and cannot refuse a handshake with more than 403. The subclasses
-here add the orderly end, the missing replies and the limits. Importing this module installs Twisted's asyncio
-reactor.
+Stock Daphne drops open sockets and requests in flight on SIGTERM, believes `Daphne-Root-Path` from anyone,
+cuts the connection (1006) where a close code is due, and cannot refuse a handshake with more than 403. The
+subclasses here add the orderly end, the missing replies and the limits. Importing this module installs
+Twisted's asyncio reactor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from daphne import server as daphne_server  # installs the reactor: before anything else of Twisted
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
-from twisted.internet import reactor
+from twisted.internet import reactor as twisted_reactor
 from twisted.logger import (
     FilteringLogObserver,
     LogLevel,
@@ -35,6 +35,7 @@ from ..settings import Settings
 from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS
 
 logger = logging.getLogger("daphne.server")
+reactor: Any = twisted_reactor  # Twisted declares interfaces, not what the reactor is
 
 HANDSHAKE_SECONDS = 20  # for the application to accept or refuse a websocket; it may ask the database first
 CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
@@ -51,7 +52,7 @@ def serve(settings: Settings, service: str, port: int) -> int:
 
 
 class Server(daphne_server.Server):
-    """Daphne's server that begins with ``app.start()``, and drains on a signal instead of dropping everything."""
+    """Daphne's server that begins with ``app.start()``, and drains on a signal instead of dropping all."""
 
     def __init__(self, app: Application, settings: Settings, port: int) -> None:
         super().__init__(
@@ -253,6 +254,7 @@ def _http_date() -> bytes:
 
 def _log_only_failures_of_twisted() -> None:
     """Twisted tells of each connection; only what it could not handle is worth a line."""
-    failures = LogLevelFilterPredicate(defaultLogLevel=LogLevel.critical)
-    observer = FilteringLogObserver(STDLibLogObserver("twisted"), [failures])
+    failures: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.critical)
+    log: Any = STDLibLogObserver("twisted")
+    observer: Any = FilteringLogObserver(log, [failures])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)

@@ -1,7 +1,7 @@
 """gunicorn over uvicorn: a master that replaces worker processes which are stuck, grown or gone.
 
-Each worker drains by itself, as uvicorn does alone. The master only passes SIGTERM on and waits; a worker goes
-on accepting during the notice, because it holds the listening socket too.
+Each worker drains by itself, as uvicorn does alone. The master only passes SIGTERM on and waits; a worker
+goes on accepting during the notice, because it holds the listening socket too.
 """
 
 from __future__ import annotations
@@ -35,9 +35,12 @@ def serve(settings: Settings, service: str, port: int) -> int:
     """Serve until a signal ends it; the exit code."""
     Worker.settings, Worker.service = settings, service
     Worker.CONFIG_KWARGS = uvicorn.config_options(settings)
+    master = os.getpid()
     try:
         Master(_options(settings, service, port)).run()
     except (SystemExit, HaltServer) as end:
+        if os.getpid() != master:
+            raise  # a worker ends: gunicorn reads its exit code
         status = end.exit_status if isinstance(end, HaltServer) else end.code
         return {0: 0, None: 0, Arbiter.APP_LOAD_ERROR: REFUSED}.get(status, 1)
     return 0

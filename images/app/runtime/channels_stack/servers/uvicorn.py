@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 
 from .. import application
 from ..application import Application
@@ -25,8 +24,11 @@ def serve(settings: Settings, service: str, port: int) -> int:
     app = application.build(settings, service, "uvicorn")
     config = uvicorn.Config(app, host=HOST, port=port, backlog=BACKLOG, **config_options(settings))
     server = Server(config, app)
-    server.run()
-    return 0 if server.started else STARTUP_FAILURE
+    try:
+        server.run()
+    except SystemExit:  # uvicorn's way to say that it could not start; it has logged why
+        return 1
+    return 0
 
 
 def config_options(settings: Settings) -> dict[str, Any]:

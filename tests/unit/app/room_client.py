@@ -8,9 +8,10 @@ import uuid
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
 from config.asgi import application
-from conftest import ORIGIN
 from django.test import Client
+from surroundings import ORIGIN
 
+OURS = (ORIGIN.encode(),)
 SECONDS = 5  # the longest a test waits for one thing
 
 
@@ -21,8 +22,8 @@ def session_cookie(user) -> bytes:
     return f"sessionid={client.cookies['sessionid'].value}".encode()
 
 
-async def open_socket(slug: str, user=None, query: str = "", origins=(ORIGIN.encode(),), cookie=None):
-    """Start a handshake; returns the communicator, whether it was accepted, and the close code if it was not."""
+async def open_socket(slug: str, user=None, query: str = "", origins=OURS, cookie=None):
+    """Start a handshake; returns the communicator, whether it was accepted, and the code if it was not."""
     headers = [(b"host", b"rooms.test"), *((b"origin", origin) for origin in origins)]
     if user is not None:
         cookie = await sync_to_async(session_cookie)(user)
@@ -41,9 +42,9 @@ class RoomClient:
 
     async def send(self, frame) -> None:
         """Send a frame: a dict as JSON, text and bytes as they are."""
-        if isinstance(frame, bytes):
-            return await self.socket.send_to(bytes_data=frame)
-        await self.socket.send_to(text_data=frame if isinstance(frame, str) else json.dumps(frame))
+        content = frame if isinstance(frame, (str, bytes)) else json.dumps(frame)
+        kind = "bytes" if isinstance(content, bytes) else "text"
+        await self.socket.send_input({"type": "websocket.receive", kind: content})
 
     async def say(self, text: str, nonce: str | None = None) -> str:
         """Send a message; returns its nonce."""

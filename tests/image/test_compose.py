@@ -1,0 +1,124 @@
+"""The Compose files: every combination is valid, Swarm takes the base file, and each service is held to the same rules."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = ROOT / "compose"
+OVERLAYS = sorted(path.name for path in COMPOSE.glob("compose.*.yml") if path.name != "compose.single.yml")
+SERVICES = {"edge", "http", "ws", "worker", "redis", "db"}
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """An env file as `make up` writes it, with every default and placeholder images."""
+    import sys
+
+    sys.path.insert(0, str(COMPOSE))
+    from stack import settings
+    from stack.compose import write_environment
+    from stack.paths import Deployment
+
+    deployment = Deployment(tmp_path_factory.mktemp("deployment"))
+    for path in (deployment.settings, deployment.application):
+        path.write_text("")
+    names = {f"{name}_IMAGE": "image:tag" for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB")}
+    write_environment(deployment, settings.defaults(), names, "config-test")
+    return deployment.generated
+
+
+def config(environment: Path, *files: str, profiles: str = "") -> dict:
+    """The definitions as Compose understands them."""
+    options = [part for name in files for part in ("--file", str(COMPOSE / name))]
+    command = ["docker", "compose", "--env-file", str(environment), *options, *(["--profile", profiles] if profiles else [])]
+    done = subprocess.run([*command, "config", "--format", "json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+COMBINATIONS = [
+    ("compose.yml", *single, *overlays)
+    for single in ((), ("compose.single.yml",))
+    for count in range(len(OVERLAYS) + 1 if single else 1)
+    for overlays in itertools.combinations(OVERLAYS, count)
+]
+
+
+@pytest.mark.parametrize("files", COMBINATIONS, ids=lambda files: "+".join(name.removesuffix(".yml") for name in files))
+def test_every_combination_is_valid(environment, files):
+    assert SERVICES <= config(environment, *files)["services"].keys()
+
+
+def test_swarm_takes_the_base_file(environment):
+    variables = dict(line.split("=", 1) for line in environment.read_text().splitlines() if "=" in line)
+    variables = {name: value.strip("'") for name, value in variables.items() if not name.startswith("COMPOSE_")}
+    command = ["docker", "stack", "config", "--compose-file", str(COMPOSE / "compose.yml")]
+    import os
+
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **variables}, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Ignoring" not in done.stderr, done.stderr
+
+
+@pytest.fixture(scope="module")
+def services(environment):
+    """All services, the one-shot job included."""
+    return config(environment, "compose.yml", "compose.single.yml", profiles="release")["services"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES | {"release"}))
+def test_every_service_is_hardened_and_bounded(services, name):
+    service = services[name]
+    limits = service["deploy"]["resources"]["limits"]
+    assert service["read_only"] is True
+    assert service["init"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"].split(":")[0] not in ("", "0")
+    assert limits.keys() >= {"cpus", "memory", "pids"}
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_service_that_stays_has_a_health_check_a_log_limit_and_a_stop_time(services, name):
+    service = services[name]
+    assert service["healthcheck"]["test"][0] == "CMD", "exec form: a shell would hide a hanging probe"
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert service["stop_grace_period"]
+
+
+def test_only_the_edge_publishes_ports(services):
+    assert {name for name, service in services.items() if service.get("ports")} == {"edge"}
+
+
+@pytest.mark.parametrize(
+    ("name", "networks"),
+    [
+        ("edge", {"front"}),
+        ("http", {"front", "data"}),
+        ("ws", {"front", "data"}),
+        ("worker", {"data"}),
+        ("release", {"data"}),
+        ("redis", {"data"}),
+        ("db", {"data"}),
+    ],
+)
+def test_networks_are_those_of_the_design(services, name, networks):
+    assert services[name]["networks"].keys() == networks
+
+
+def test_the_data_network_has_no_way_out(environment):
+    assert config(environment, "compose.yml")["networks"]["data"]["internal"] is True
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES | {"release"}))
+def test_no_secret_stands_in_the_environment(services, name):
+    told = services[name].get("environment") or {}
+    secret = [key for key in told if any(word in key for word in ("PASSWORD", "SECRET", "URL")) and not key.endswith("_FILE")]
+    assert [key for key in secret if key != "EDGE_MAX_URI_BYTES"] == []

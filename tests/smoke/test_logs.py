@@ -1,0 +1,63 @@
+"""The logs of a run in which nothing was disturbed: readable by machines, and without a surprise."""
+
+import json
+
+import pytest
+
+pytestmark = [pytest.mark.containers, pytest.mark.looks_back]
+
+JSON_SERVICES = ("edge", "http", "ws", "worker")
+"""Redis and PostgreSQL write to standard output in a form of their own only."""
+
+TOLD = (
+    "websocket refused:",
+    "Not Found:",
+    "Forbidden",
+    "Bad Request",
+    "Method Not Allowed",
+    "Too Many",
+)
+"""How a warning about a visitor's mistake begins: one line that says who asked for what."""
+
+
+@pytest.mark.parametrize("service", JSON_SERVICES)
+def test_every_line_is_a_json_object(containers, service):
+    lines = [line for each in containers(service) for line in each.log()]
+    odd = [line for line in lines if not is_object(line)]
+    assert lines and odd == []
+
+
+def is_object(line):
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("service", [*JSON_SERVICES, "redis", "db"])
+def test_no_traceback(containers, service):
+    assert [line for each in containers(service) for line in each.log() if "Traceback" in line] == []
+
+
+@pytest.mark.parametrize("service", JSON_SERVICES)
+def test_no_error_and_no_warning_but_about_visitors(containers, service):
+    odd = [
+        record
+        for each in containers(service)
+        for record in each.records()
+        if record.get("level", "info") not in ("info", "debug") and not record["message"].startswith(TOLD)
+    ]
+    assert odd == []
+
+
+@pytest.mark.parametrize("service", ["redis", "db"])
+def test_data_store_does_not_complain(containers, service):
+    # Redis marks a warning with "#", PostgreSQL names its level.
+    marks = ("WARNING", "ERROR", "FATAL", "PANIC", " # ")
+    assert [line for each in containers(service) for line in each.log() if any(mark in line for mark in marks)] == []
+
+
+def test_no_query_string_in_a_log(containers):
+    # They hold tokens; the websockets of these tests were opened with ?last=.
+    lines = [line for service in JSON_SERVICES for each in containers(service) for line in each.log()]
+    assert [line for line in lines if "?last=" in line] == []

@@ -1,0 +1,122 @@
+"""Stopping each part of the stack in order: exit code 0 in time, visitors see what was promised, and it comes back."""
+
+import pytest
+from load import load
+from stacks import eventually
+
+pytestmark = [pytest.mark.containers, pytest.mark.disrupts, pytest.mark.variants("default", "daphne", "gunicorn")]
+
+once = pytest.mark.variants("default")
+"""For what has nothing to do with the server."""
+
+RESTART = 1012
+GRACE = {"http": 30, "ws": 30, "worker": 30, "redis": 20, "db": 60, "edge": 35}
+"""stop_grace_period of compose.yml, seconds: the engine kills what needs longer (exit code 137)."""
+
+BACK_SECONDS = 20
+"""How soon after the return of a part everything must work again."""
+
+
+def assert_orderly(stop, service):
+    """The process ended by itself, well and in time."""
+    assert stop.code == 0 and stop.seconds < GRACE[service], f"{service}: exit code {stop.code} after {stop.seconds:.1f} s"
+
+
+def answers(visitor, status=200):
+    """Whether the login page has that STATUS now."""
+    return lambda: visitor.get("/login/").status_code == status
+
+
+@pytest.fixture(autouse=True)
+def works_again(request, visitor):
+    """No test hands a broken stack to the next one."""
+    yield
+    eventually(answers(visitor), BACK_SECONDS, f"pages after {request.node.name}")
+
+
+def test_pages_while_one_of_their_replicas_stops(stack, containers):
+    with load(stack) as seen, containers("http")[0].stopped() as stop:
+        pass
+    assert_orderly(stop, "http")
+    assert seen.pages > 50 and seen.failures == [], f"{len(seen.failures)} of {seen.pages} pages failed: {seen.failures}"
+
+
+def test_websockets_while_one_of_their_replicas_stops(containers, processes, enter, room):
+    leaving = containers("ws")[0]
+    sockets = [enter(room) for _ in range(6)]
+
+    def held():
+        return {each["host"]: each["sockets"] for each in processes("ws")}
+
+    eventually(lambda: sum(held().values()) == len(sockets), 10, "all sockets on the status page")
+    before = held()
+    assert set(before.values()) == {3}, f"the edge did not spread the sockets evenly: {before}"
+    with leaving.stopped() as stop:
+        gone = [socket for socket in sockets if not socket.open]
+        codes = {socket.connection.close_code for socket in gone}
+        stayed = [socket for socket in sockets if socket.open]
+        # Those who stay, and who comes new, hear each other while the replica is away.
+        enter(room).send(type="typing")
+        for socket in stayed:
+            socket.hear("typing")
+    assert_orderly(stop, "ws")
+    assert (len(gone), codes) == (3, {RESTART}), f"{len(gone)} sockets closed with {codes}"
+
+
+@once
+@pytest.mark.writes
+def test_job_waits_while_the_worker_is_stopped(container, enter, room):
+    socket = enter(room)
+    with container("worker").stopped() as stop:
+        socket.say("/report")
+        assert socket.hear("report")["state"] == "queued"
+    assert_orderly(stop, "worker")
+    socket.hear("report", BACK_SECONDS, where=lambda frame: frame["state"] == "done")
+
+
+@once
+def test_new_replica_is_used_without_a_reload_of_the_edge(stack, container, enter, processes, room):
+    edge = container("edge")
+    known = {each["host"] for each in processes("ws")}
+    before = [each["Pid"] for each in edge.processes()]
+    try:
+        stack.compose("up", "--detach", "--no-build", "--no-recreate", "--scale", "ws=3", "ws")
+
+        def used():
+            enter(room)
+            return [each for each in processes("ws") if each["host"] not in known and each["sockets"] > 0]
+
+        eventually(used, BACK_SECONDS, "a socket on the new replica")
+    finally:
+        stack.compose("up", "--detach", "--no-build", "--no-recreate", "--scale", "ws=2", "ws")
+    assert [each["Pid"] for each in edge.processes()] == before
+
+
+@once
+def test_redis_stops_and_comes_back(container, visitor, enter, room):
+    with container("redis").stopped() as stop:
+        pass
+    assert_orderly(stop, "redis")
+    eventually(answers(visitor), BACK_SECONDS, "pages after the return of Redis")
+    speaker, listener = enter(room), enter(room)
+    speaker.send(type="typing")
+    listener.hear("typing")
+
+
+@once
+def test_database_stops_and_pages_say_so(container, visitor):
+    with container("db").stopped() as stop:
+        eventually(answers(visitor, 503), BACK_SECONDS, "503 without a database")
+        answer = visitor.get("/login/")
+    assert_orderly(stop, "db")
+    assert answer.headers["retry-after"].isdigit(), answer.headers
+    assert "nosniff" in answer.headers["x-content-type-options"] and "strict-transport-security" in answer.headers
+    assert "content-security-policy" in answer.headers and "server" not in answer.headers
+
+
+@once
+def test_edge_stops_and_comes_back(container, visitor):
+    with container("edge").stopped() as stop:
+        pass
+    assert_orderly(stop, "edge")
+    eventually(answers(visitor), BACK_SECONDS, "pages after the return of the edge")

@@ -1,0 +1,194 @@
+"""The command `channels-stack`: what it refuses, in which words and with which exit code."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from processes import HERE, RUNTIME, Redis, until
+from serving import SERVERS, Serving, free_port, serve
+
+from channels_stack import probe
+
+
+@pytest.fixture(scope="module")
+def redis():
+    with Redis() as server:
+        yield server
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`channels-stack` with ``arguments`` and these variables only."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{RUNTIME}:{HERE}", **environment}
+    command = [sys.executable, "-B", "-m", "channels_stack", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+
+
+def serve_in_vain(
+    folder: pathlib.Path, redis: Redis, *options: str, **environment: str
+) -> tuple[int, Serving]:
+    """`channels-stack serve ws` that shall end by itself; its exit code."""
+    port = () if "--port" in options else ("--port", "{port}")
+    serving = Serving(folder, redis, "-m", "channels_stack", "serve", "ws", *options, *port, **environment)
+    try:
+        return serving.process.wait(20), serving
+    finally:
+        serving.kill()
+
+
+def own_lines(serving: Serving) -> list[str]:
+    """What the command itself has said."""
+    return [line for line in serving.log().splitlines() if line.startswith("channels-stack: ")]
+
+
+def test_a_configuration_is_refused_as_a_whole():
+    done = run("serve", "ws", REDIS_URI="redis://", LOG_FORMAT="xml")
+    assert done.returncode == 78
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("channels-stack: warning: REDIS_URI is not a setting")
+    assert [line.split()[1] for line in lines[1:]] == [
+        "SECRET_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "LOG_FORMAT",
+    ]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("APP_SETTINGS", "nowhere.settings", "the Python path holds no module 'nowhere'"),
+        ("APP_ASGI", "conformance.nowhere:application", "holds no module 'conformance.nowhere'"),
+        ("APP_ASGI", "conformance.asgi:app", "the module conformance.asgi has no attribute 'app'"),
+        ("APP_ASGI", "conformance.asgi:not_callable", "cannot be called"),
+    ],
+)
+def test_an_application_that_is_not_there(redis, tmp_path, server, name, value, wrong):
+    code, serving = serve_in_vain(tmp_path, redis, SERVER_WS=server, **{name: value})
+    (line,) = own_lines(serving)
+    assert (code, line.split()[1]) == (78, name)
+    assert wrong in line
+    assert "Traceback" not in serving.log()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_an_application_that_fails_keeps_its_traceback(redis, tmp_path, server):
+    code, serving = serve_in_vain(
+        tmp_path, redis, SERVER_WS=server, APP_ASGI="conformance.failing:application"
+    )
+    assert (code, own_lines(serving)) == (1, [])
+    assert "RuntimeError: this module cannot be imported" in serving.log()
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "daphne"])
+def test_a_port_in_use(redis, tmp_path, server):
+    with socket.create_server(("0.0.0.0", free_port())) as taken:
+        port = str(taken.getsockname()[1])
+        code, serving = serve_in_vain(tmp_path, redis, "--port", port, SERVER_WS=server)
+        assert code == 1
+    assert "in use" in serving.log()
+    assert "Traceback" not in serving.log()
+
+
+def test_several_processes_for_pages(redis, tmp_path):
+    serving = serve(tmp_path, redis, "gunicorn", "http", HTTP_PROCESSES="2")
+    try:
+        for _ in range(20):
+            assert serving.get("/who/").status == 200
+        # Both processes together have made them, whichever of them is asked.
+        until(
+            lambda: {_pages_made(serving) for _ in range(10)} == {20}, what="every process knows of all pages"
+        )
+        serving.terminate()
+        assert serving.process.wait() == 0
+    finally:
+        serving.kill()
+
+
+def _pages_made(serving: Serving) -> float:
+    body = serving.get("/-/metrics").body.decode()
+    return float(re.search(r"^channels_stack_http_requests_total{.*} (.*)$", body, re.MULTILINE).group(1))
+
+
+class TestProbe:
+    """The health check of a container, against servers that answer as ours do."""
+
+    @pytest.fixture
+    def answering(self):
+        """Starts a server that answers every request with ``status`` and ``body``; its port."""
+        servers = []
+
+        def start(status: int, body: str) -> int:
+            class Handler(http.server.BaseHTTPRequestHandler):
+                def do_GET(self) -> None:
+                    self.send_response(status if self.path == "/-/ready" else 500)
+                    self.end_headers()
+                    self.wfile.write(body.encode())
+
+                def log_message(self, *_: object) -> None:
+                    pass
+
+            servers.append(http.server.HTTPServer(("127.0.0.1", free_port()), Handler))
+            threading.Thread(target=servers[-1].serve_forever, args=[0.05]).start()
+            return servers[-1].server_port
+
+        yield start
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+    @pytest.mark.parametrize(
+        ("status", "body", "code"),
+        [
+            (200, "{}", 0),
+            (404, '{"reasons": {"process": "draining"}}', 0),
+            (404, "", 1),
+            (503, "database", 1),
+        ],
+    )
+    def test_a_server(self, answering, capsys, status, body, code):
+        assert probe.main("http", port=answering(status, body)) == code
+        assert (body in capsys.readouterr().err) or code == 0
+
+    def test_nobody_listens(self, capsys):
+        assert probe.main("ws", port=free_port()) == 1
+        assert "ConnectionRefusedError" in capsys.readouterr().err
+
+    def test_a_worker(self, tmp_path, capsys):
+        heartbeat = tmp_path / "heartbeat"
+        assert probe.main("worker", heartbeat=str(heartbeat)) == 1
+        heartbeat.touch()
+        assert probe.main("worker", heartbeat=str(heartbeat)) == 0
+        os.utime(heartbeat, (1, 1))
+        assert probe.main("worker", heartbeat=str(heartbeat)) == 1
+        assert "the last heartbeat is" in capsys.readouterr().err
+
+    def test_it_is_light(self):
+        """It runs every few seconds in each container: no Django, no server, no Redis client."""
+        code = (
+            "import sys; from channels_stack.cli import main; main(['probe', 'worker']); print(*sys.modules)"
+        )
+        environment = {"PYTHONPATH": str(RUNTIME)}
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", code], env=environment, capture_output=True, text=True
+        )
+        loaded = {name.partition(".")[0] for name in done.stdout.split()}
+        assert "channels_stack" in loaded
+        assert not loaded & {
+            "django",
+            "channels",
+            "redis",
+            "prometheus_client",
+            "uvicorn",
+            "twisted",
+            "asyncio",
+        }

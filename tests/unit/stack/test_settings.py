@@ -1,0 +1,99 @@
+"""stack.env: defaults from the example, and every mistake named with its way out."""
+
+import dataclasses
+import re
+import string
+
+import pytest
+from stack import settings
+from stack.console import Failure
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load a stack.env with the given text."""
+
+    def load(text):
+        path = tmp_path / "stack.env"
+        path.write_text(text)
+        return settings.load(path)
+
+    return load
+
+
+def test_an_empty_file_means_the_defaults_of_the_example(load):
+    values = load("")
+    assert values["SERVER_HTTP"] == "gunicorn"
+    assert values["HTTPS_PORT"] == "443"
+
+
+def test_a_value_of_the_operator_wins(load):
+    assert load("HTTPS_PORT=8443\n")["HTTPS_PORT"] == "8443"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("HTTPS_PROT=8443", ["HTTPS_PROT", "did you mean HTTPS_PORT"]),
+        ("MY_APP_KEY=1", ["MY_APP_KEY", "app.env"]),
+        ("HTTPS_PORT=8k", ["HTTPS_PORT", "whole number", "443"]),
+        ("SERVER_WS=nginx", ["SERVER_WS", "uvicorn, gunicorn, daphne"]),
+        ("just words", ["stack.env:1", "NAME=value"]),
+    ],
+)
+def test_a_mistake_names_the_place_and_the_way_out(load, text, words):
+    with pytest.raises(Failure) as failure:
+        load(text)
+    assert all(word in str(failure.value) for word in words), failure.value
+
+
+def test_all_mistakes_are_reported_at_once(load):
+    with pytest.raises(Failure) as failure:
+        load("HTTPS_PORT=8k\nSERVER_WS=nginx\nHTTPS_PROT=1\n")
+    assert len(str(failure.value).splitlines()) == 3
+
+
+def test_a_file_from_windows_is_read(load):
+    assert load("\ufeffHTTPS_PORT=8443\r\n")["HTTPS_PORT"] == "8443"
+
+
+def test_the_example_says_the_defaults_of_the_runtime():
+    from channels_stack.settings import Settings
+
+    example = settings.defaults()
+    required = {"SECRET_KEY": string.ascii_letters, "DATABASE_URL": "postgresql://u:p@db/app", "REDIS_URL": "redis://redis"}
+    bare = Settings.from_environment(required)
+    told = Settings.from_environment({**required, **{k: v for k, v in example.items() if v}})
+    different = [
+        field.name
+        for field in dataclasses.fields(Settings)
+        if field.name != "app_release_commands" and getattr(bare, field.name) != getattr(told, field.name)
+    ]
+    assert different == []
+
+
+def test_every_setting_of_the_runtime_stands_in_the_example():
+    from channels_stack.settings import Settings
+
+    files = {"secret_key", "database_url", "redis_url"}  # secrets, made by `make up`
+    fixed = {"static_root", "media_root"}  # volumes of compose.yml
+    names = {field.name for field in dataclasses.fields(Settings)} - files - fixed
+    assert names - {name.lower() for name in settings.defaults()} == set()
+
+
+def test_the_example_says_the_defaults_of_the_edge(root):
+    text = (root / "images/edge/haproxy.cfg").read_text()
+    edge = dict(re.findall(r"^\s+presetenv (\w+) (\S+)", text, re.M))
+    example = settings.defaults()
+    inside = {"EDGE_METRICS_BIND", "EDGE_RESOLVER"}  # fixed by the networks of compose.yml
+    assert {name: example.get(name) for name in edge if name not in inside} == {
+        name: value for name, value in edge.items() if name not in inside
+    }
+
+
+def test_every_variable_of_the_compose_files_is_known(root):
+    made = {"STACK_DIR", *(f"{name}_IMAGE" for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB"))}
+    used = set()
+    for path in (root / "compose").glob("compose*.yml"):
+        used |= set(re.findall(r"\$\{(\w+)", path.read_text()))
+    assert used - made - settings.defaults().keys() == set()
