@@ -41,10 +41,19 @@ def checks() -> dict[str, list[str]]:
         "yamllint": [str(BIN / "yamllint"), "--strict", *files("*.yml", "*.yaml")],
         "hadolint": [str(BIN / "hadolint"), *files("*Dockerfile")],
         "shellcheck": [str(BIN / "shellcheck"), ".ci/run", *files("*.sh")],
-        "mypy": container("TEST_IMAGE", "mypy", "--config-file", "/src/.mypy.ini", "--cache-dir", "/tmp/mypy"),
+        "mypy": container(
+            "TEST_IMAGE", "mypy", "--config-file", "/src/.mypy.ini", "--cache-dir", "/tmp/mypy"
+        ),
         "haproxy -c": container("EDGE_IMAGE", "haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"),
         "manage.py check --deploy": container(
-            "UVICORN_IMAGE", "python", "manage.py", "check", "--deploy", "--fail-level", "WARNING", options=environment
+            "UVICORN_IMAGE",
+            "python",
+            "manage.py",
+            "check",
+            "--deploy",
+            "--fail-level",
+            "WARNING",
+            options=environment,
         ),
     }
 
@@ -55,7 +64,10 @@ def main() -> int:
     for name, command in checks().items():
         started = time.monotonic()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        print(f"{'FAILED' if done.returncode else 'ok':>6}  {name}  ({time.monotonic() - started:.1f} s)", flush=True)
+        print(
+            f"{'FAILED' if done.returncode else 'ok':>6}  {name}  ({time.monotonic() - started:.1f} s)",
+            flush=True,
+        )
         if done.returncode:
             failed.append(name)
             print(done.stdout + done.stderr, flush=True)

@@ -36,7 +36,13 @@ def install(names: list[str]) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update"], ["install", "-y", "--no-install-recommends", *names]):
         print(f"==> apt-get {' '.join(arguments)}", flush=True)
-        done = subprocess.run([*prefix, "apt-get", "-q", *arguments], capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run(
+            [*prefix, "apt-get", "-q", *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
         if done.returncode:
             sys.exit("\n".join((done.stdout + done.stderr).splitlines()[-8:]))
 
@@ -49,9 +55,13 @@ def main() -> None:
     wanted = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
-    print(f"==> {VENV.name}: Python {sys.version.split()[0]}, packages of {LOCK.relative_to(ROOT)}", flush=True)
+    print(
+        f"==> {VENV.name}: Python {sys.version.split()[0]}, packages of {LOCK.relative_to(ROOT)}", flush=True
+    )
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    subprocess.run([VENV / "bin/pip", "install", "--quiet", "--require-hashes", "--requirement", LOCK], check=True)
+    subprocess.run(
+        [VENV / "bin/pip", "install", "--quiet", "--require-hashes", "--requirement", LOCK], check=True
+    )
     STAMP.write_text(wanted)
 
 

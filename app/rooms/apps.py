@@ -13,7 +13,7 @@ class RoomsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self):
-        """Close the pool of database connections at exit: left open, its threads delay the exit by seconds."""
+        """Close the pool of database connections at exit: its threads would delay the exit by seconds."""
         atexit.register(_close_pools)
 
 

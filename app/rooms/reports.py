@@ -117,7 +117,7 @@ def _hours(rows) -> list[str]:
         return []
     per_hour = rows.count() / len(hours)
     return [
-        f"Messages per hour: {per_hour:.1f} in an hour with any",
+        f"Messages per hour: {per_hour:.1f}, counting hours in which somebody spoke",
         f"Busiest hour: {busiest[0]:%d %B %Y, %H:00} UTC, {busiest[1]} messages",
     ]
 

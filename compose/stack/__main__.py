@@ -1,6 +1,6 @@
 """Command line of the tool; the Makefile calls it, people need not.
 
-    python3 -m stack [--folder DIR] [--project NAME] [--overlay NAME]… up|down|purge|check|images
+python3 -m stack [--folder DIR] [--project NAME] [--overlay NAME]… up|down|purge|check|images
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from .paths import COMPOSE, IMAGE_NAMES, Deployment
 
 def main() -> int:
     """Run one command; 0 done, 1 failed with the reason printed."""
-    parser = argparse.ArgumentParser(prog="stack", description="Run the stack with Docker Compose on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="stack", description="Run the stack with Docker Compose on this machine."
+    )
     parser.add_argument("--folder", type=Path, default=COMPOSE, help="settings and secrets of the deployment")
     parser.add_argument("--project", default="channels-stack", help="name of the Compose project")
-    parser.add_argument("--overlay", action="append", default=[], help="a compose.<NAME>.yml to add: dev, staging, test")
+    parser.add_argument(
+        "--overlay", action="append", default=[], help="a compose.<NAME>.yml to add: dev, staging, test"
+    )
     parser.add_argument("command", choices=["up", "down", "purge", "check", "images"])
     options = parser.parse_args()
     deployment = Deployment(options.folder.resolve(), tuple(options.overlay))

@@ -40,19 +40,56 @@ def make(deployment: Deployment, domains: list[str]) -> None:
     if not root.exists():
         openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(key))
         subject = "/CN=channels-stack local authority"
-        extensions = ["-addext", "basicConstraints=critical,CA:TRUE,pathlen:0", "-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-        openssl("req", "-x509", "-new", "-key", str(key), "-days", str(AUTHORITY_DAYS), "-subj", subject, *extensions, "-out", str(root))
+        extensions = [
+            "-addext",
+            "basicConstraints=critical,CA:TRUE,pathlen:0",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        ]
+        openssl(
+            "req",
+            "-x509",
+            "-new",
+            "-key",
+            str(key),
+            "-days",
+            str(AUTHORITY_DAYS),
+            "-subj",
+            subject,
+            *extensions,
+            "-out",
+            str(root),
+        )
         key.chmod(0o400)
     with tempfile.TemporaryDirectory(dir=authority) as name:
         folder = Path(name)
         openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(folder / "key"))
-        openssl("req", "-new", "-key", str(folder / "key"), "-subj", f"/CN={domains[0]}", "-out", str(folder / "request"))
+        openssl(
+            "req",
+            "-new",
+            "-key",
+            str(folder / "key"),
+            "-subj",
+            f"/CN={domains[0]}",
+            "-out",
+            str(folder / "request"),
+        )
         (folder / "extensions").write_text(
             f"subjectAltName={alternative_names(domains)}\nextendedKeyUsage=serverAuth\n"
             "keyUsage=critical,digitalSignature\nbasicConstraints=critical,CA:FALSE\n"
         )
         signing = ["-CA", str(root), "-CAkey", str(key), "-CAcreateserial", "-days", str(CERTIFICATE_DAYS)]
-        openssl("x509", "-req", "-in", str(folder / "request"), *signing, "-extfile", str(folder / "extensions"), "-out", str(folder / "certificate"))
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            str(folder / "request"),
+            *signing,
+            "-extfile",
+            str(folder / "extensions"),
+            "-out",
+            str(folder / "certificate"),
+        )
         text = (folder / "certificate").read_text() + root.read_text() + (folder / "key").read_text()
     write(certificate, text, APPLICATION)
     detail(f"trust {root} in your browser to see a green lock")
@@ -63,10 +100,16 @@ def problems(deployment: Deployment, domains: list[str]) -> list[tuple[str, str]
     certificate = deployment.secrets / "tls_pem"
     if not certificate.exists():
         return []
-    again = f"replace {certificate} (certificate, chain and key in one file), or remove it to have it made anew"
+    again = (
+        f"replace {certificate} (certificate, chain and key in one file), or remove it to have it made anew"
+    )
     try:
         text = openssl("x509", "-in", str(certificate), "-noout", "-ext", "subjectAltName")
-        expired = subprocess.run(["openssl", "x509", "-in", str(certificate), "-noout", "-checkend", "86400"], capture_output=True, check=False)
+        expired = subprocess.run(
+            ["openssl", "x509", "-in", str(certificate), "-noout", "-checkend", "86400"],
+            capture_output=True,
+            check=False,
+        )
     except (Failure, PermissionError):
         return []  # readable by its consumer alone; the edge's own start will tell
     found = [("the certificate ends within a day", again)] if expired.returncode else []

@@ -26,16 +26,27 @@ class Project:
 
     def command(self, *arguments: str) -> list[str]:
         """The docker command line for ARGUMENTS; everything else stands in the deployment's .env."""
-        options = ["--progress", "quiet", "--project-directory", str(COMPOSE), "--env-file", str(self.deployment.generated)]
+        options = [
+            "--progress",
+            "quiet",
+            "--project-directory",
+            str(COMPOSE),
+            "--env-file",
+            str(self.deployment.generated),
+        ]
         return ["docker", "compose", *options, *arguments]
 
-    def run(self, *arguments: str, quiet: bool = False, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, quiet: bool = False, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Run it; QUIET collects the output instead of showing it. Failure where it exits non-zero and CHECK is on."""
         options = {"capture_output": True} if quiet else {}
         done = subprocess.run(self.command(*arguments), text=True, check=False, **options)  # type: ignore[call-overload]
         if check and done.returncode:
             said = "\n".join((done.stderr or "").splitlines()[-TAIL:])
-            raise Failure(f"docker compose {' '.join(arguments[:3])} failed (exit {done.returncode})\n{said}".rstrip())
+            raise Failure(
+                f"docker compose {' '.join(arguments[:3])} failed (exit {done.returncode})\n{said}".rstrip()
+            )
         return done
 
     def containers(self) -> list[dict]:
@@ -49,7 +60,13 @@ class Project:
 
     def start(self, *services: str) -> None:
         """Bring up SERVICES (all, where none is named) and wait until they are healthy."""
-        self.run("up", "--detach", "--no-build", *(["--no-deps", *services] if services else ["--remove-orphans"]), quiet=True)
+        self.run(
+            "up",
+            "--detach",
+            "--no-build",
+            *(["--no-deps", *services] if services else ["--remove-orphans"]),
+            quiet=True,
+        )
         self.wait(services)
 
     def wait(self, services: Sequence[str] = ()) -> None:
@@ -58,9 +75,15 @@ class Project:
         shown = ""
         while True:
             containers = [each for each in self.containers() if each["Service"] in services or not services]
-            healthy = [each for each in containers if each["State"] == "running" and each["Health"] in ("healthy", "")]
+            healthy = [
+                each
+                for each in containers
+                if each["State"] == "running" and each["Health"] in ("healthy", "")
+            ]
             waiting = sorted({each["Service"] for each in containers} - {each["Service"] for each in healthy})
-            text = f"{len(healthy)} of {len(containers)} healthy" + (f", waiting for {', '.join(waiting)}" if waiting else "")
+            text = f"{len(healthy)} of {len(containers)} healthy" + (
+                f", waiting for {', '.join(waiting)}" if waiting else ""
+            )
             if text != shown:
                 detail(text)
                 shown = text
@@ -68,23 +91,41 @@ class Project:
                 return
             for each in containers:
                 if each["State"] in ("exited", "dead", "restarting") or each["Health"] == "unhealthy":
-                    raise Failure(f"{each['Service']} is {each['Health'] or each['State']}. Its last lines:\n{self.tail(each['Name'])}")
+                    raise Failure(
+                        f"{each['Service']} is {each['Health'] or each['State']}. Its last lines:\n{self.tail(each['Name'])}"
+                    )
             if time.monotonic() > deadline:
-                names = "\n".join(f"{each['Name']}:\n{self.tail(each['Name'])}" for each in containers if each not in healthy)
+                names = "\n".join(
+                    f"{each['Name']}:\n{self.tail(each['Name'])}"
+                    for each in containers
+                    if each not in healthy
+                )
                 raise Failure(f"not healthy within {HEALTHY_SECONDS} s. The last lines:\n{names}")
             time.sleep(0.5)
 
     def tail(self, name: str) -> str:
         """The last lines of a container's log, then what its health check said."""
-        done = subprocess.run(["docker", "logs", "--tail", str(TAIL), name], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["docker", "logs", "--tail", str(TAIL), name], capture_output=True, text=True, check=False
+        )
         form = "{{if .State.Health}}{{with .State.Health.Log}}{{(index . 0).Output}}{{end}}{{end}}"
-        probe = subprocess.run(["docker", "inspect", "-f", form, name], capture_output=True, text=True, check=False)
-        return "\n".join(f"    {line}" for line in (done.stdout + done.stderr + probe.stdout).strip().splitlines())
+        probe = subprocess.run(
+            ["docker", "inspect", "-f", form, name], capture_output=True, text=True, check=False
+        )
+        return "\n".join(
+            f"    {line}" for line in (done.stdout + done.stderr + probe.stdout).strip().splitlines()
+        )
 
 
-def write_environment(deployment: Deployment, settings: dict[str, str], names: dict[str, str], project: str) -> None:
+def write_environment(
+    deployment: Deployment, settings: dict[str, str], names: dict[str, str], project: str
+) -> None:
     """Write the .env that makes `docker compose` in the deployment's folder mean this deployment."""
-    files = [COMPOSE / "compose.yml", COMPOSE / "compose.single.yml", *(COMPOSE / f"compose.{name}.yml" for name in deployment.overlays)]
+    files = [
+        COMPOSE / "compose.yml",
+        COMPOSE / "compose.single.yml",
+        *(COMPOSE / f"compose.{name}.yml" for name in deployment.overlays),
+    ]
     lines = {
         **settings,
         **names,
@@ -99,7 +140,7 @@ def write_environment(deployment: Deployment, settings: dict[str, str], names: d
 
 def quoted(value: str) -> str:
     """VALUE as Compose's env files take it literally."""
-    return f"'{value}'" if any(character in value for character in " $#\"") else value
+    return f"'{value}'" if any(character in value for character in ' $#"') else value
 
 
 def replace(path: Path, text: str) -> None:

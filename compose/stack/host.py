@@ -64,13 +64,21 @@ def apt_sources(suite: str, setting: str = "") -> str:
     if mirrors is None:
         return ""
     stanza = "Types: deb\nURIs: {}\nSuites: {}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-    return stanza.format(mirrors[0], f"{suite} {suite}-updates") + "\n" + stanza.format(mirrors[1], f"{suite}-security")
+    return (
+        stanza.format(mirrors[0], f"{suite} {suite}-updates")
+        + "\n"
+        + stanza.format(mirrors[1], f"{suite}-security")
+    )
 
 
 def apt_configuration() -> str:
     """apt options for a build: proxies of this machine, and its CA bundle for mirrors over https."""
     answer = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
-    lines = [line for line in answer.splitlines() if re.match(r"Acquire::https?::Proxy\b", line) and '""' not in line]
+    lines = [
+        line
+        for line in answer.splitlines()
+        if re.match(r"Acquire::https?::Proxy\b", line) and '""' not in line
+    ]
     for scheme in ("http", "https"):
         if proxy(scheme) and not any(line.startswith(f"Acquire::{scheme}::Proxy ") for line in lines):
             lines.append(f'Acquire::{scheme}::Proxy "{proxy(scheme)}";')
@@ -108,7 +116,18 @@ def pip_configuration() -> str:
     if proxy("https") and "proxy" not in options:
         options["proxy"] = proxy("https")
     lines = [f"{key} = {value}" for key, value in options.items() if value]
-    return "\n".join(["[global]", "disable-pip-version-check = true", "no-input = true", "cert = /run/secrets/ca", *lines]) + "\n"
+    return (
+        "\n".join(
+            [
+                "[global]",
+                "disable-pip-version-check = true",
+                "no-input = true",
+                "cert = /run/secrets/ca",
+                *lines,
+            ]
+        )
+        + "\n"
+    )
 
 
 def build_secrets(folder: Path, suite: str, mirror: str) -> dict[str, Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -17,7 +18,16 @@ from . import host
 from .console import Failure, detail, step
 from .paths import IMAGES, ROOT
 
-IGNORED = {"__pycache__", ".git", ".venv", "venv", "node_modules", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+IGNORED = {
+    "__pycache__",
+    ".git",
+    ".venv",
+    "venv",
+    "node_modules",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+}
 """Folders that never reach an image; `.dockerignore` of each context says the same to the builder."""
 
 
@@ -49,12 +59,16 @@ class Image:
 def files(folder: Path) -> list[Path]:
     """The files below FOLDER that can reach an image, sorted."""
     found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if not IGNORED & set(path.relative_to(folder).parts) and path.suffix != ".pyc")
+    return sorted(
+        path for path in found if not IGNORED & set(path.relative_to(folder).parts) and path.suffix != ".pyc"
+    )
 
 
 def exists(name: str) -> bool:
     """Whether the engine has the image NAME."""
-    return subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode == 0
+    )
 
 
 def base(settings: dict[str, str]) -> tuple[str, dict[str, str]]:
@@ -64,16 +78,31 @@ def base(settings: dict[str, str]) -> tuple[str, dict[str, str]]:
     tag = f"channels-stack/base:{suite}-{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
     if not exists(tag):
         with step(f"base image ({wanted})"), tempfile.TemporaryDirectory(prefix="channels-stack-") as folder:
-            command = ["python3", str(IMAGES / "base/build.py"), "--suite", suite, "--tag", tag, "--image", wanted]
+            command = [
+                "python3",
+                str(IMAGES / "base/build.py"),
+                "--suite",
+                suite,
+                "--tag",
+                tag,
+                "--image",
+                wanted,
+            ]
             text = host.apt_sources(suite, settings["DEBIAN_MIRROR"])
             if text:
                 sources = Path(folder) / "debian.sources"
                 sources.write_text(text)
                 command += ["--sources", str(sources)]
             if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
-                raise Failure(f"the base image could not be made: the lines above say why. BASE_IMAGE is {wanted}")
+                raise Failure(
+                    f"the base image could not be made: the lines above say why. BASE_IMAGE is {wanted}"
+                )
     form = '{"id": {{json .Id}}, "digests": {{json .RepoDigests}}}'
-    seen = json.loads(subprocess.run(["docker", "image", "inspect", "-f", form, tag], capture_output=True, text=True, check=True).stdout)
+    seen = json.loads(
+        subprocess.run(
+            ["docker", "image", "inspect", "-f", form, tag], capture_output=True, text=True, check=True
+        ).stdout
+    )
     digest = seen["digests"][0] if seen["digests"] else seen["id"]
     return tag, {"BASE": tag, "BASE_NAME": wanted, "BASE_DIGEST": digest}
 
@@ -90,17 +119,27 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
             command += ["--build-arg", f"{name}={value}"]
         for name, path in image.contexts.items():
             command += ["--build-context", f"{name}={path}"]
-        for name, path in host.build_secrets(Path(folder), settings["APP_DEBIAN"], settings["DEBIAN_MIRROR"]).items():
+        for name, path in host.build_secrets(
+            Path(folder), settings["APP_DEBIAN"], settings["DEBIAN_MIRROR"]
+        ).items():
             command += ["--secret", f"id={name},src={path}"]
-        process = subprocess.Popen([*command, str(image.context)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            [*command, str(image.context)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         lines = []
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line.rstrip())
             if "] RUN " in line or "] COPY " in line:
-                detail(line.split("] ", 1)[1].strip()[:100])
+                detail(shown(line))
         if process.wait():
             raise Failure(f"building {tag} failed:\n" + "\n".join(lines[-25:]))
+
+
+def shown(line: str) -> str:
+    """A build step as people want to see it: without mounts and extra space, on one line."""
+    text = re.sub(r"--mount=\S+", "", line.split("] ", 1)[1])
+    return " ".join(text.split())[:90]
 
 
 def version() -> str:
@@ -116,8 +155,15 @@ def application(settings: dict[str, str], target: str) -> Image:
     project = (ROOT / "compose" / settings["APP_DIR"]).resolve()
     missing = [path for path in (project, project / settings["APP_REQUIREMENTS"]) if not path.exists()]
     if missing:
-        raise Failure("\n".join(f"{path} does not exist: check APP_DIR and APP_REQUIREMENTS in stack.env" for path in missing))
-    arguments = {name: settings[name] for name in ("APP_REQUIREMENTS", "APP_PATH", "APP_PACKAGES", "APP_BUILD_PACKAGES")}
+        raise Failure(
+            "\n".join(
+                f"{path} does not exist: check APP_DIR and APP_REQUIREMENTS in stack.env" for path in missing
+            )
+        )
+    arguments = {
+        name: settings[name]
+        for name in ("APP_REQUIREMENTS", "APP_PATH", "APP_PACKAGES", "APP_BUILD_PACKAGES")
+    }
     return Image(f"channels-stack/app-{target}", IMAGES / "app", target, arguments, {"project": project})
 
 
@@ -138,13 +184,16 @@ def everything(settings: dict[str, str]) -> dict[str, Image]:
     project = application(settings, "uvicorn").contexts["project"]
     contexts = {"locks": IMAGES / "app/requirements", "project": project}
     found = {f"{target.upper()}_IMAGE": application(settings, target) for target in ("uvicorn", "daphne")}
-    found |= {f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name) for name in ("edge", "redis", "db")}
+    found |= {
+        f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name)
+        for name in ("edge", "redis", "db")
+    }
     return {**found, "TEST_IMAGE": Image("channels-stack/test", IMAGES / "test", contexts=contexts)}
 
 
 def make(settings: dict[str, str], images: dict[str, Image] | None = None) -> dict[str, str]:
     """Build what is missing and return the full name of each image by its variable."""
-    tag, description = base(settings)
+    _, description = base(settings)
     chosen = images or wanted(settings)
     names = {variable: image.tag(description["BASE_DIGEST"]) for variable, image in chosen.items()}
     for variable, image in chosen.items():

@@ -33,8 +33,24 @@ def main(upgrade: bool) -> None:
     """Compile all locks; with UPGRADE to the newest versions that the .in files admit."""
     for name, python, constraints in LOCKS:
         print(f"==> {name}.txt", flush=True)
-        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes", "--no-emit-index-url"]
-        command += ["--python-version", python, "--python-platform", "linux", "--custom-compile-command", "make lock"]
+        command = [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "compile",
+            "--quiet",
+            "--generate-hashes",
+            "--no-emit-index-url",
+        ]
+        command += [
+            "--python-version",
+            python,
+            "--python-platform",
+            "linux",
+            "--custom-compile-command",
+            "make lock",
+        ]
         command += ["--upgrade"] if upgrade else []
         command += [part for constraint in constraints for part in ("--constraint", constraint)]
         subprocess.run([*command, f"{name}.in", "--output-file", f"{name}.txt"], cwd=ROOT, check=True)

@@ -35,7 +35,9 @@ Problem = tuple[str, str, str]
 def engine(command: str, *, root: bool = False) -> dict:
     """Call the engine tool, with sudo where ROOT is needed and this user is not; its progress is shown."""
     prefix = ["sudo"] if root and os.geteuid() != 0 else []
-    done = subprocess.run([*prefix, "python3", str(ENGINE), command], stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [*prefix, "python3", str(ENGINE), command], stdout=subprocess.PIPE, text=True, check=False
+    )
     if not done.stdout.startswith("{"):
         raise Failure(f"{ENGINE.name} {command} failed (exit {done.returncode}); the lines above say why")
     return json.loads(done.stdout)
@@ -56,12 +58,19 @@ def prepare(settings: dict[str, str]) -> None:
     if not found["problems"] and not packages:
         return
     if os.environ.get("ENGINE") == "keep":
-        rows = [("engine", problem, "install Docker Engine >= 24 with Compose >= 2.24 and buildx") for problem in found["problems"]]
-        rows += [("tools", f"{package} is not installed", f"apt-get install {package}") for package in packages]
+        rows = [
+            ("engine", problem, "install Docker Engine >= 24 with Compose >= 2.24 and buildx")
+            for problem in found["problems"]
+        ]
+        rows += [
+            ("tools", f"{package} is not installed", f"apt-get install {package}") for package in packages
+        ]
         refuse(rows)
     for problem in found["problems"]:
         detail(problem)
-    if not agreed(f"Install {' and '.join(filter(None, ['the Docker packages' if found['problems'] else '', *packages]))} with apt?"):
+    if not agreed(
+        f"Install {' and '.join(filter(None, ['the Docker packages' if found['problems'] else '', *packages]))} with apt?"
+    ):
         raise Failure("nothing was installed. ENGINE=keep makes this look only")
     if found["problems"]:
         found = engine("install", root=True)
@@ -72,7 +81,13 @@ def prepare(settings: dict[str, str]) -> None:
         prefix = ["sudo"] if os.geteuid() != 0 else []
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-            done = subprocess.run([*prefix, "apt-get", "-q", *arguments], capture_output=True, text=True, env=environment, check=False)
+            done = subprocess.run(
+                [*prefix, "apt-get", "-q", *arguments],
+                capture_output=True,
+                text=True,
+                env=environment,
+                check=False,
+            )
             if done.returncode:
                 raise Failure(f"apt-get {arguments[0]} failed:\n" + "\n".join(done.stderr.splitlines()[-8:]))
 
@@ -81,7 +96,9 @@ def refuse(rows: list[Problem]) -> None:
     """Print ROWS as one table and stop, where there are any."""
     if rows:
         table(("looked at", "problem", "way out"), rows)
-        raise Failure(f"{len(rows)} problem{'s' if len(rows) > 1 else ''} to solve first; nothing was changed")
+        raise Failure(
+            f"{len(rows)} problem{'s' if len(rows) > 1 else ''} to solve first; nothing was changed"
+        )
 
 
 def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> None:
@@ -99,7 +116,9 @@ def ports(settings: dict[str, str], ours: set[int]) -> list[Problem]:
         if not 0 < number < 65536:
             rows.append(("port", f"{name}={number} is no port", "1 to 65535"))
         elif number not in ours and not free(settings["BIND_ADDRESS"], number):
-            rows.append(("port", f"{number} is in use{holder(number)}", f"stop that, or set {name} in stack.env"))
+            rows.append(
+                ("port", f"{number} is in use{holder(number)}", f"stop that, or set {name} in stack.env")
+            )
     return rows
 
 
@@ -120,7 +139,9 @@ def holder(number: int) -> str:
     """The process that listens on NUMBER, as far as this user may see it."""
     if shutil.which("ss") is None:
         return ""
-    answer = subprocess.run(["ss", "-Hltnp", f"sport = :{number}"], capture_output=True, text=True, check=False).stdout
+    answer = subprocess.run(
+        ["ss", "-Hltnp", f"sport = :{number}"], capture_output=True, text=True, check=False
+    ).stdout
     quoted = answer.split('"')
     return f" by {quoted[1]}" if len(quoted) > 1 else ""
 
@@ -131,11 +152,23 @@ def space() -> list[Problem]:
     root = Path("/var/lib/docker")
     available = shutil.disk_usage(root if root.exists() else "/").free
     if available < DISK_BYTES:
-        rows.append(("disk", f"{available / 1e9:.1f} GB free at {root}", "5 GB are needed: docker image prune, or a larger disk"))
+        rows.append(
+            (
+                "disk",
+                f"{available / 1e9:.1f} GB free at {root}",
+                "5 GB are needed: docker image prune, or a larger disk",
+            )
+        )
     fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     memory = int(fields["MemAvailable"].split()[0]) * 1024
     if memory < MEMORY_BYTES:
-        rows.append(("memory", f"{memory / 1e9:.1f} GB available", "1.5 GB are needed: stop something, or lower the *_MEMORY settings"))
+        rows.append(
+            (
+                "memory",
+                f"{memory / 1e9:.1f} GB available",
+                "1.5 GB are needed: stop something, or lower the *_MEMORY settings",
+            )
+        )
     return rows
 
 
@@ -152,4 +185,8 @@ def clock(settings: dict[str, str]) -> list[Problem]:
         return []
     skew = time.time() - date
     way_out = "set it right and keep it so: apt-get install chrony"
-    return [("clock", f"differs from the package mirror's by {skew:+.0f} s", way_out)] if abs(skew) > CLOCK_SECONDS else []
+    return (
+        [("clock", f"differs from the package mirror's by {skew:+.0f} s", way_out)]
+        if abs(skew) > CLOCK_SECONDS
+        else []
+    )

@@ -32,9 +32,24 @@ def write(path: Path, text: str, owner: int) -> None:
 
 def own(folder: Path, owners: dict[str, int], image: str) -> None:
     """Give each secret to its consumer where this user may not chown: a container of IMAGE, as root, may."""
-    wrong = [name for name, owner in owners.items() if (folder / name).exists() and (folder / name).stat().st_uid != owner]
+    wrong = [
+        name
+        for name, owner in owners.items()
+        if (folder / name).exists() and (folder / name).stat().st_uid != owner
+    ]
     for name in wrong:
-        command = ["docker", "run", "--rm", "--user", "0", "--network", "none", "-v", f"{folder}:/secrets", image]
+        command = [
+            "docker",
+            "run",
+            "--rm",
+            "--user",
+            "0",
+            "--network",
+            "none",
+            "-v",
+            f"{folder}:/secrets",
+            image,
+        ]
         subprocess.run([*command, "chown", f"{owners[name]}:{owners[name]}", f"/secrets/{name}"], check=True)
 
 
@@ -61,7 +76,9 @@ def make(deployment: Deployment) -> dict[str, int]:
         # Both hold one password: a lone survivor would lock the application out, so it says so instead.
         if (deployment.secrets / server).exists() != (deployment.secrets / client).exists():
             lost = client if (deployment.secrets / server).exists() else server
-            raise SystemExit(f"secrets/{lost} is gone, but its other half is there: restore it from your backup")
+            raise SystemExit(
+                f"secrets/{lost} is gone, but its other half is there: restore it from your backup"
+            )
     for name, (text, owner) in texts.items():
         write(deployment.secrets / name, text, owner)
     return {name: owner for name, (_, owner) in texts.items()} | {"tls_pem": APPLICATION}

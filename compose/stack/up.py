@@ -21,12 +21,18 @@ def up(deployment: Deployment, project_name: str) -> None:
     started = time.monotonic()
     project = Project(deployment)
     with step("looking at this machine"):
-        settings = stack_settings.load(deployment.settings) if deployment.settings.exists() else stack_settings.defaults()
+        settings = (
+            stack_settings.load(deployment.settings)
+            if deployment.settings.exists()
+            else stack_settings.defaults()
+        )
         preflight.prepare(settings)
         preflight.look(deployment, settings, published(project))
     with step("settings, secrets, certificate"):
         owners = secrets.make(deployment)
-        settings = stack_settings.load(deployment.settings) | (DEVELOPMENT if "dev" in deployment.overlays else {})
+        settings = stack_settings.load(deployment.settings) | (
+            DEVELOPMENT if "dev" in deployment.overlays else {}
+        )
         certificates.make(deployment, settings["DOMAINS"].split())
     names = images.make(settings)
     secrets.own(deployment.secrets, owners, names["WORKER_IMAGE"])
@@ -63,7 +69,9 @@ def release(deployment: Deployment, project: Project, names: dict[str, str]) -> 
     with step("release: checks, migrations, static files"):
         done = project.run("run", "--rm", "--no-deps", "--env", "LOG_FORMAT=text", "release", check=False)
         if done.returncode:
-            raise Failure(f"the release failed (exit {done.returncode}), the lines above say why; http, ws and worker were not touched")
+            raise Failure(
+                f"the release failed (exit {done.returncode}), the lines above say why; http, ws and worker were not touched"
+            )
         deployment.released.write_text(wanted)
 
 
@@ -95,7 +103,9 @@ def down(deployment: Deployment) -> None:
 def purge(deployment: Deployment, *, confirmed: bool) -> None:
     """Remove containers, volumes (all data!), secrets, certificates and generated files; stack.env and app.env stay."""
     if not confirmed:
-        raise Failure("this removes the database and every upload of this stack. If that is meant: make purge CONFIRM=yes")
+        raise Failure(
+            "this removes the database and every upload of this stack. If that is meant: make purge CONFIRM=yes"
+        )
     if deployment.generated.exists():
         Project(deployment).run("down", "--volumes", "--remove-orphans")
     for path in (deployment.secrets, deployment.authority, deployment.generated, deployment.released):

@@ -59,7 +59,9 @@ def main() -> int:
         if name not in present:
             missing.append(block)
         elif f"=={present[name]}" not in block:
-            print(f"install.py: {name} {present[name]} as the application pins it, not {block.split()[0].partition('==')[2]}")
+            print(
+                f"install.py: {name} {present[name]} as the application pins it, not {block.split()[0].partition('==')[2]}"
+            )
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as rest:
         rest.write("\n".join(missing))
         rest.flush()

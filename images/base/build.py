@@ -47,15 +47,24 @@ def say(text: str) -> None:
 def pull(image: str) -> str | None:
     """Pull IMAGE and return its repository digest, or None where no registry answers for it."""
     try:
-        asked = subprocess.run(["docker", "manifest", "inspect", image], capture_output=True, timeout=PULL_SECONDS, check=False)
+        asked = subprocess.run(
+            ["docker", "manifest", "inspect", image], capture_output=True, timeout=PULL_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
         return None
     if asked.returncode:
         return None
     say(f"pulling {image} ...")
-    if subprocess.run(["docker", "pull", "--quiet", image], stdout=subprocess.DEVNULL, check=False).returncode:
+    if subprocess.run(
+        ["docker", "pull", "--quiet", image], stdout=subprocess.DEVNULL, check=False
+    ).returncode:
         return None
-    seen = subprocess.run(["docker", "image", "inspect", "-f", "{{json .RepoDigests}}", image], capture_output=True, text=True, check=True)
+    seen = subprocess.run(
+        ["docker", "image", "inspect", "-f", "{{json .RepoDigests}}", image],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return (json.loads(seen.stdout) or [None])[0]
 
 
@@ -65,7 +74,9 @@ def bootstrap(suite: str, sources: str, tag: str) -> None:
     The image keeps no address of a mirror: builds on top of it bring their own, as a secret.
     """
     if shutil.which("mmdebstrap") is None:
-        raise SystemExit("base: mmdebstrap is not installed: apt-get install mmdebstrap, or let `make up` do it")
+        raise SystemExit(
+            "base: mmdebstrap is not installed: apt-get install mmdebstrap, or let `make up` do it"
+        )
     say(f"no registry answers: building {suite} from the Debian archive of this host's apt (about 20 s) ...")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="channels-stack-base-") as folder:
@@ -82,7 +93,9 @@ def bootstrap(suite: str, sources: str, tag: str) -> None:
             raise SystemExit("base: mmdebstrap failed:\n" + "\n".join(done.stderr.splitlines()[-10:]))
         change = ['CMD ["bash"]', f"LABEL org.opencontainers.image.title=debian-{suite}-slim"]
         options = [part for text in change for part in ("--change", text)]
-        subprocess.run(["docker", "import", *options, str(archive), tag], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            ["docker", "import", *options, str(archive), tag], stdout=subprocess.DEVNULL, check=True
+        )
     say(f"built in {time.monotonic() - started:.0f} s")
 
 
@@ -98,13 +111,26 @@ def main() -> int:
     if digest:
         subprocess.run(["docker", "tag", options.image, options.tag], check=True)
     elif "@sha256:" in options.image:
-        raise SystemExit(f"base: {options.image} is pinned by digest and no registry delivers it: unpin BASE_IMAGE, or give one that does")
+        raise SystemExit(
+            f"base: {options.image} is pinned by digest and no registry delivers it: unpin BASE_IMAGE, or give one that does"
+        )
     elif not options.sources:
-        raise SystemExit("base: no registry answers, and this host's apt names no Debian archive: set DEBIAN_MIRROR in stack.env")
+        raise SystemExit(
+            "base: no registry answers, and this host's apt names no Debian archive: set DEBIAN_MIRROR in stack.env"
+        )
     else:
         bootstrap(options.suite, options.sources, options.tag)
-    seen = subprocess.run(["docker", "image", "inspect", "-f", "{{.Id}}", options.tag], capture_output=True, text=True, check=True)
-    print(json.dumps({"id": seen.stdout.strip(), "source": "registry" if digest else "archive", "digest": digest}))
+    seen = subprocess.run(
+        ["docker", "image", "inspect", "-f", "{{.Id}}", options.tag],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    print(
+        json.dumps(
+            {"id": seen.stdout.strip(), "source": "registry" if digest else "archive", "digest": digest}
+        )
+    )
     return 0
 
 

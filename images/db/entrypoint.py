@@ -32,7 +32,9 @@ def say(text: str) -> None:
 def starts_server(command: list[str]) -> bool:
     """Tell whether this is `postgres` (or only flags for it), not `bash` or `postgres --version`."""
     questions = {"--help", "-?", "--version", "-V", "--describe-config"}
-    return (not command or command[0] == "postgres" or command[0].startswith("-")) and not questions & set(command)
+    return (not command or command[0] == "postgres" or command[0].startswith("-")) and not questions & set(
+        command
+    )
 
 
 class Settings:
@@ -48,8 +50,10 @@ class Settings:
         for name, value in (("POSTGRES_USER", self.user), ("POSTGRES_DB", self.database)):
             if len(value.encode()) > 63 or not value.isprintable():
                 self.problems.append(f"{name} is longer than 63 bytes or holds a control character")
-        if SCRIPTS.is_dir() and any(SCRIPTS.iterdir()):
-            self.problems.append(f"{SCRIPTS} holds scripts, which this image does not run: make the schema in `release`")
+        if SCRIPTS.is_dir() and os.listdir(SCRIPTS):
+            self.problems.append(
+                f"{SCRIPTS} holds scripts, which this image does not run: make the schema in `release`"
+            )
 
     def _password(self, environment: dict[str, str]) -> str:
         given, file = environment.get("POSTGRES_PASSWORD"), environment.get("POSTGRES_PASSWORD_FILE")
@@ -63,8 +67,14 @@ class Settings:
                 self.problems.append(f"POSTGRES_PASSWORD_FILE: cannot read {file}: {error}")
                 return ""
         if not given or not given.strip():
-            where = f"the file {file} is empty" if file else "POSTGRES_PASSWORD_FILE (or POSTGRES_PASSWORD) is not set"
-            self.problems.append(f"{where}: a password is needed, e.g. POSTGRES_PASSWORD_FILE=/run/secrets/db_password")
+            where = (
+                f"the file {file} is empty"
+                if file
+                else "POSTGRES_PASSWORD_FILE (or POSTGRES_PASSWORD) is not set"
+            )
+            self.problems.append(
+                f"{where}: a password is needed, e.g. POSTGRES_PASSWORD_FILE=/run/secrets/db_password"
+            )
             return ""
         if "\n" in given or "\r" in given:
             self.problems.append("the password has more than one line")
@@ -169,7 +179,9 @@ def prepare(settings: Settings) -> list[str]:
         if settings.problems:
             return settings.problems
         if not os.access(data, os.W_OK | os.X_OK):
-            return [f"PGDATA {data} belongs to uid {data.stat().st_uid} and cannot be written by uid {os.getuid()}"]
+            return [
+                f"PGDATA {data} belongs to uid {data.stat().st_uid} and cannot be written by uid {os.getuid()}"
+            ]
         say(f"empty volume: creating the cluster, superuser {settings.user}, database {settings.database}")
         create(settings)
     move(data)
@@ -184,9 +196,11 @@ def main(command: list[str]) -> int:
         if os.getuid() == 0:
             say("PostgreSQL refuses to run as root: use uid 999 (docker run --user 999:999)")
             return REFUSED
-        settings = Settings(dict(os.environ))
         try:
+            settings = Settings(dict(os.environ))
             problems = prepare(settings)
+        except PermissionError as error:
+            problems = [f"{error}. Files of this container belong to uid {os.getuid()}"]
         except subprocess.CalledProcessError as error:
             name = error.cmd if isinstance(error.cmd, str) else error.cmd[0]
             say(f"{name} failed with exit code {error.returncode}; its message stands above")

@@ -9,9 +9,9 @@ test can tell what reached the application and what did not.
     /echo                  JSON: name, method, target, headers (list of pairs), body (its length)
     /reply?A=b&A=c         the same with these response headers (percent-encoded)
     /status/CODE           that status
-    /wait?SECONDS          answers after that time; answer=never in spirit when it exceeds every timeout
+    /wait?SECONDS          answers after that time
     /break-once            closes without a byte the first time, answers the second time
-    /break                 always closes without a byte
+    /break/NAME            always closes without a byte
     /stream?SECONDS        one event, that much silence, one event, end
     /static/NAME           immutable if NAME holds a hash of eight digits, else without Cache-Control
     any websocket path     101 and echo; /never leaves the handshake unanswered, /full answers 503
@@ -39,7 +39,7 @@ class State:
 
     ready = 200
     seen: Counter[str] = Counter()
-    broken: set[str] = set()
+    broke_once = False
     lock = threading.Lock()
 
 
@@ -76,7 +76,11 @@ def read_request(stream):
 
 def respond(connection, status: int, body: bytes = b"", headers=(), head_only: bool = False) -> None:
     """Send a response with a length."""
-    lines = [f"HTTP/1.1 {status} Test", f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in headers)]
+    lines = [
+        f"HTTP/1.1 {status} Test",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
     connection.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (b"" if head_only else body))
 
 
@@ -104,7 +108,9 @@ def websocket(connection, stream, path: str, fields) -> None:
         respond(connection, 503, headers=[("Retry-After", "7")])
     else:
         accept = base64.b64encode(
-            hashlib.sha1((fields["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+            hashlib.sha1(
+                (fields["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()
+            ).digest()
         ).decode()
         connection.sendall(
             f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -132,23 +138,32 @@ def answer(connection, stream) -> bool:
     if fields.get("upgrade", "").lower() == "websocket":
         websocket(connection, stream, path, fields)
         return False
-    if path == "/break" or (path == "/break-once" and query not in State.broken):
-        State.broken.add(query)
+    if path.startswith("/break/") or (path == "/break-once" and not State.broke_once):
+        State.broke_once = True
         return False
     if path == "/wait":
         time.sleep(float(query))
     if path == "/stream":
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         connection.sendall(b"f\r\ndata: first\r\n\r\n\r\n")
         time.sleep(float(query))
         connection.sendall(b"e\r\ndata: last\r\n\r\n\r\n0\r\n\r\n")
         return True
     status = int(path.removeprefix("/status/")) if path.startswith("/status/") else 200
-    body = json.dumps({"name": NAME, "method": method, "target": target, "headers": headers, "body": size}).encode()
+    body = json.dumps(
+        {"name": NAME, "method": method, "target": target, "headers": headers, "body": size}
+    ).encode()
     extra = [(name, unquote(value)) for name, value in parse_qsl(query)] if path == "/reply" else []
     if re.match(r"/static/.*\.[0-9a-f]{8}\.", path):
-        extra = [("Cache-Control", "public, max-age=31536000, immutable"), ("Content-Type", "text/javascript")]
-    respond(connection, status, body, [("Server", "test"), ("X-Powered-By", "test"), *extra], method == "HEAD")
+        extra = [
+            ("Cache-Control", "public, max-age=31536000, immutable"),
+            ("Content-Type", "text/javascript"),
+        ]
+    respond(
+        connection, status, body, [("Server", "test"), ("X-Powered-By", "test"), *extra], method == "HEAD"
+    )
     return True
 
 

@@ -57,9 +57,13 @@ class Container:
         """The port on 127.0.0.1 that leads to `port`."""
         return int(docker("port", self.name, str(port)).stdout.split(":")[1].split()[0])
 
-    def run(self, *command: str, check: bool = True, env: dict[str, str] | None = None, user: str | None = None):
+    def run(
+        self, *command: str, check: bool = True, env: dict[str, str] | None = None, user: str | None = None
+    ):
         """Execute a command inside."""
-        flags = [f"--env={name}={value}" for name, value in (env or {}).items()] + ([f"--user={user}"] if user else [])
+        flags = [f"--env={name}={value}" for name, value in (env or {}).items()] + (
+            [f"--user={user}"] if user else []
+        )
         return docker("exec", *flags, self.name, *command, check=check)
 
     def output(self) -> str:
@@ -97,14 +101,22 @@ class Yard:
     containers: list[Container] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
 
-    def start(self, image: str, *command: str, flags: list[str] | None = None, hardened: bool = True) -> Container:
+    def start(
+        self, image: str, *command: str, flags: list[str] | None = None, hardened: bool = True
+    ) -> Container:
         """`docker run --detach` in this network."""
         container = Container(f"{self.name}-{len(self.containers)}")
         self.containers.append(container)
         docker(
-            "run", "--detach", f"--name={container.name}", f"--network={self.name}", *(HARDENED if hardened else []),
-            *(flags or []), image, *command,
-        )  # fmt: skip
+            "run",
+            "--detach",
+            f"--name={container.name}",
+            f"--network={self.name}",
+            *(HARDENED if hardened else []),
+            *(flags or []),
+            image,
+            *command,
+        )
         return container
 
     def volume(self) -> str:
@@ -116,7 +128,9 @@ class Yard:
     def remove(self) -> None:
         """Leave nothing behind."""
         if self.containers:
-            docker("rm", "--force", "--volumes", *(container.name for container in self.containers), check=False)
+            docker(
+                "rm", "--force", "--volumes", *(container.name for container in self.containers), check=False
+            )
         for volume in self.volumes:
             docker("volume", "rm", "--force", volume, check=False)
         docker("network", "rm", self.name, check=False)

@@ -111,7 +111,9 @@ class Edge:
             send(link, data)
             return parse(receive(link))
 
-    def get(self, path: str, *headers: str, method: str = "GET", body: bytes = b"", host: str = "localhost") -> Answer:
+    def get(
+        self, path: str, *headers: str, method: str = "GET", body: bytes = b"", host: str = "localhost"
+    ) -> Answer:
         """One well-formed request on its own connection."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
         if body:
@@ -124,7 +126,9 @@ class Edge:
             send(link, data)
             return parse(receive(link))
 
-    def upgrade(self, path: str = "/ws", *, headers: bytes = UPGRADE + KEY + VERSION, timeout: float = 10) -> ssl.SSLSocket:
+    def upgrade(
+        self, path: str = "/ws", *, headers: bytes = UPGRADE + KEY + VERSION, timeout: float = 10
+    ) -> ssl.SSLSocket:
         """Send a handshake, return the open connection."""
         link = self.connect(timeout=timeout)
         link.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n".encode() + headers + b"\r\n")
@@ -171,11 +175,29 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for localhost with its key, in one file."""
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-         "-keyout", str(folder / "key"), "-out", str(folder / "certificate")],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-keyout",
+            str(folder / "key"),
+            "-out",
+            str(folder / "certificate"),
+        ],
+        check=True,
+        capture_output=True,
+    )
     pem = folder / "tls_pem"
     pem.write_text((folder / "certificate").read_text() + (folder / "key").read_text())
     pem.chmod(0o444)  # read by uid 10001 in the container
@@ -186,14 +208,24 @@ class Site:
     """The backends of this module, and as many edges in front of them as its tests need."""
 
     def __init__(self, yard: Yard, edge_image: str, python_image: str, certificate: Path) -> None:
-        self.yard, self.edge_image, self.python_image, self.certificate = yard, edge_image, python_image, certificate
+        self.yard, self.edge_image, self.python_image, self.certificate = (
+            yard,
+            edge_image,
+            python_image,
+            certificate,
+        )
 
     def backend(self, service: str, name: str) -> Container:
         """Start one replica of `service`."""
         flags = [
-            f"--network-alias={service}", f"--env=NAME={name}", "--no-healthcheck", "--publish=127.0.0.1::8000",
-            f"--volume={BACKEND}:/backend.py:ro", "--entrypoint=python3", "--tmpfs=/tmp",
-        ]  # fmt: skip
+            f"--network-alias={service}",
+            f"--env=NAME={name}",
+            "--no-healthcheck",
+            "--publish=127.0.0.1::8000",
+            f"--volume={BACKEND}:/backend.py:ro",
+            "--entrypoint=python3",
+            "--tmpfs=/tmp",
+        ]
         return self.yard.start(self.python_image, "/backend.py", flags=flags)
 
     def edge(self, http: str = "http", wait: bool = True, **settings: str) -> Edge:
@@ -207,9 +239,12 @@ class Site:
             **settings,
         }
         flags = [f"--env={name}={value}" for name, value in environment.items()] + [
-            "--publish=127.0.0.1::8443", "--publish=127.0.0.1::8080", "--tmpfs=/tmp", "--memory=256m",
+            "--publish=127.0.0.1::8443",
+            "--publish=127.0.0.1::8080",
+            "--tmpfs=/tmp",
+            "--memory=256m",
             f"--volume={self.certificate}:/run/secrets/tls_pem:ro",
-        ]  # fmt: skip
+        ]
         container = self.yard.start(self.edge_image, flags=flags)
         wait_for(lambda: container.health() == "healthy", "healthy edge")
         edge = Edge(container, container.port(8443), container.port(8080))
@@ -238,7 +273,11 @@ def site(yard: Yard, edge_image: str, python_image: str, certificate: Path) -> S
 @pytest.fixture(scope="module")
 def backends(site: Site) -> dict[str, Container]:
     """Two replicas of http, two of ws."""
-    return {name: site.backend(service, name) for service in ("http", "ws") for name in (f"{service}-a", f"{service}-b")}
+    return {
+        name: site.backend(service, name)
+        for service in ("http", "ws")
+        for name in (f"{service}-a", f"{service}-b")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +318,17 @@ def check(image: str, certificate: Path | None, **settings: str) -> subprocess.C
     if certificate:
         flags.append(f"--volume={certificate}:/run/secrets/tls_pem:ro")
     return docker(
-        "run", "--rm", "--read-only", *flags, image, "haproxy", "-c", "-V", "-f", "/etc/haproxy/haproxy.cfg", check=False
+        "run",
+        "--rm",
+        "--read-only",
+        *flags,
+        image,
+        "haproxy",
+        "-c",
+        "-V",
+        "-f",
+        "/etc/haproxy/haproxy.cfg",
+        check=False,
     )
 
 
@@ -290,7 +339,10 @@ def test_the_configuration_is_valid_without_a_warning(edge_image, certificate):
     assert "WARNING" not in done.stderr
 
 
-OFF = dict.fromkeys(("EDGE_REQUESTS_PER_10S", "EDGE_HANDSHAKES_PER_10S", "EDGE_CONNECTIONS_PER_ADDRESS", "EDGE_HSTS_SECONDS"), "0")
+OFF = dict.fromkeys(
+    ("EDGE_REQUESTS_PER_10S", "EDGE_HANDSHAKES_PER_10S", "EDGE_CONNECTIONS_PER_ADDRESS", "EDGE_HSTS_SECONDS"),
+    "0",
+)
 
 
 def test_every_option_switched_off_is_valid(edge_image, certificate):
@@ -355,7 +407,9 @@ def test_the_health_check_fails_when_the_process_hangs(site):
     edge = site.edge(wait=False)
     probe = edge.container.inspect()["Config"]["Healthcheck"]["Test"]
     assert probe[0] == "CMD"
-    worker = edge.container.run("bash", "-c", "for p in /proc/[0-9]*; do echo ${p#/proc/} $(tr '\\0' ' ' < $p/cmdline); done").stdout
+    worker = edge.container.run(
+        "bash", "-c", "for p in /proc/[0-9]*; do echo ${p#/proc/} $(tr '\\0' ' ' < $p/cmdline); done"
+    ).stdout
     pids = [line.split()[0] for line in worker.splitlines() if " haproxy -" in line]
     edge.container.run("bash", "-c", f"kill -STOP {' '.join(pids)}", user="10001")
     try:
@@ -397,7 +451,9 @@ def test_a_stop_without_visitors_is_quick(site):
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_tls_versions_of_today(edge, version):
     with edge.connect(versions=version) as link:
-        assert link.version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
+        assert (
+            link.version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
+        )
 
 
 @pytest.mark.parametrize(("version", "number"), [("1.0", b"\x03\x01"), ("1.1", b"\x03\x02")])
@@ -421,13 +477,17 @@ def test_http2_is_offered_first(edge):
 
 
 def test_plain_http_moves_to_https_with_its_port(edge):
-    answer = edge.plain(b"POST /a/b?c=d HTTP/1.1\r\nHost: localhost:80\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    answer = edge.plain(
+        b"POST /a/b?c=d HTTP/1.1\r\nHost: localhost:80\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
     assert answer.status == 308
     assert answer.header("location") == "https://localhost:8443/a/b?c=d"
 
 
 def test_the_usual_port_is_left_out(site):
-    answer = site.edge(wait=False, HTTPS_PORT="443").plain(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    answer = site.edge(wait=False, HTTPS_PORT="443").plain(
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
     assert answer.header("location") == "https://localhost/"
 
 
@@ -442,7 +502,12 @@ def test_tls_on_the_plain_port_is_refused(edge):
 # --- Bad input: table 3a of the faults page ---------------------------------------------------------------------
 
 
-def request(line: str = "GET {path} HTTP/1.1", host: bytes = b"Host: localhost\r\n", more: bytes = b"", body: bytes = b"") -> bytes:
+def request(
+    line: str = "GET {path} HTTP/1.1",
+    host: bytes = b"Host: localhost\r\n",
+    more: bytes = b"",
+    body: bytes = b"",
+) -> bytes:
     """A request for the path that the test gives, so that it can be looked for in the application."""
     return line.encode("latin-1") + b"\r\n" + host + more + b"Connection: close\r\n\r\n" + body
 
@@ -487,8 +552,6 @@ BAD = {
     "HTTP/9.9": (request("GET {path} HTTP/9.9"), {400, 505}),
     "HTTP/2.0 in text": (request("GET {path} HTTP/2.0"), {400, 505}),
     "HTTP/0.9": (b"GET {path}\r\n", {400}),
-    "body over the limit": (request(POST, more=b"Content-Length: 10485761\r\n"), {413}),
-    "100-continue over the limit": (request(POST, more=b"Content-Length: 10485761\r\nExpect: 100-continue\r\n"), {413}),
     "TRACE": (request("TRACE {path} HTTP/1.1"), {405}),
     "CONNECT": (request("CONNECT localhost:443 HTTP/1.1", host=b"Host: localhost:443\r\n"), {405}),
     "unknown method": (request("BREW {path} HTTP/1.1"), {405}),
@@ -508,7 +571,9 @@ def test_bad_requests_stop_here(edge, seen, case):
 # HAProxy repairs these three instead of refusing them, as RFC 9112 allows. What counts is that edge and application cannot
 # disagree about where a request ends: the application gets one clean form, and the connection ends.
 REPAIRED = {
-    "length and chunked": request(POST, more=b"Content-Length: 3\r\n" + CHUNKED, body=b"5\r\nhello\r\n0\r\n\r\n"),
+    "length and chunked": request(
+        POST, more=b"Content-Length: 3\r\n" + CHUNKED, body=b"5\r\nhello\r\n0\r\n\r\n"
+    ),
     "bare LF lines": request(more=b"X-A: b\r\n").replace(b"\r\n", b"\n"),
     "folded header": request(more=b"X-A: b\r\n c\r\n"),
 }
@@ -530,16 +595,32 @@ def test_repaired_requests_reach_the_application_in_one_form(edge, case):
 def test_a_smuggled_second_request_never_reaches_the_application(edge, seen):
     """What stands behind the chunked body is not a request, since the connection ends there."""
     hidden = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    first = request(POST, more=b"Content-Length: %d\r\n" % (len(hidden) + 5) + CHUNKED, body=b"0\r\n\r\n" + hidden)
+    first = request(
+        POST, more=b"Content-Length: %d\r\n" % (len(hidden) + 5) + CHUNKED, body=b"0\r\n\r\n" + hidden
+    )
     edge.raw(first.replace(b"{path}", b"/echo"))
     assert seen("GET", "/smuggled") == 0
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/-/ready", "/-/live", "/-/metrics", "/-", "//-/ready", "/%2d/ready", "/%2D/ready", "/-%2fready", "/%2F-/ready", "/\\-/ready",
-     "/./-/ready", "/%2e/-/ready", "/a/../-/ready", "https://localhost/-/ready"],
-)  # fmt: skip
+    [
+        "/-/ready",
+        "/-/live",
+        "/-/metrics",
+        "/-",
+        "//-/ready",
+        "/%2d/ready",
+        "/%2D/ready",
+        "/-%2fready",
+        "/%2F-/ready",
+        "/\\-/ready",
+        "/./-/ready",
+        "/%2e/-/ready",
+        "/a/../-/ready",
+        "https://localhost/-/ready",
+    ],
+)
 def test_probes_are_not_reachable(edge, path):
     answer = edge.get(path)
     assert answer.status in (400, 404)
@@ -554,6 +635,14 @@ def test_usual_paths_arrive_as_they_were_sent(edge, path):
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost:8443", "other.test"])
 def test_known_hosts_arrive_as_they_were_sent(edge, host):
     assert edge.get("/echo", host=host).seen("host") == [host]
+
+
+@pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"], ids=["at once", "after 100-continue"])
+def test_a_body_over_the_limit_is_refused_before_it_is_sent(edge, seen, expect):
+    with edge.connect(timeout=2) as link:
+        link.sendall(request("POST /too-large HTTP/1.1", more=b"Content-Length: 10485761\r\n" + expect))
+        assert head(link).status == 413
+    assert seen("POST", "/too-large") == 0
 
 
 def test_a_body_within_the_limit_arrives(edge):
@@ -588,10 +677,10 @@ def test_a_slow_body_is_cut_before_the_application_sees_it(hasty, seen):
     assert seen("POST", "/slow-body") == 0
 
 
-def test_a_silent_tls_client_is_cut(edge):
-    with socket.create_connection(("127.0.0.1", edge.https)) as link:
-        _, seconds = ends_within(link, 8)
-    assert seconds < 7
+def test_a_silent_tls_client_is_cut(hasty):
+    with socket.create_connection(("127.0.0.1", hasty.https)) as link:
+        data, _ = ends_within(link, 4)
+    assert data == b""
 
 
 def test_an_application_that_does_not_answer_is_504(hasty):
@@ -615,12 +704,25 @@ def test_a_stream_outlives_the_client_timeout(hasty):
 
 
 FORGED = [
-    "X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 7.7.7.7", "X-Forwarded-Proto: http", "X-Forwarded-Host: evil.test",
-    "X-Forwarded-Port: 1", "X-Forwarded-Server: evil", "X-Forwarded-Prefix: /evil", "X-Forwarded-Anything: evil",
-    "Forwarded: for=6.6.6.6", "X-Real-IP: 6.6.6.6", "Daphne-Root-Path: /evil", "X-Request-ID: forged", "Proxy: evil",
-    "X_Forwarded_For: 6.6.6.6", "X_Real_IP: 6.6.6.6", "Daphne_Root_Path: /evil", "X-Script-Name: /evil",
+    "X-Forwarded-For: 6.6.6.6",
+    "X-Forwarded-For: 7.7.7.7",
+    "X-Forwarded-Proto: http",
+    "X-Forwarded-Host: evil.test",
+    "X-Forwarded-Port: 1",
+    "X-Forwarded-Server: evil",
+    "X-Forwarded-Prefix: /evil",
+    "X-Forwarded-Anything: evil",
+    "Forwarded: for=6.6.6.6",
+    "X-Real-IP: 6.6.6.6",
+    "Daphne-Root-Path: /evil",
+    "X-Request-ID: forged",
+    "Proxy: evil",
+    "X_Forwarded_For: 6.6.6.6",
+    "X_Real_IP: 6.6.6.6",
+    "Daphne_Root_Path: /evil",
+    "X-Script-Name: /evil",
     "Upgrade: h2c",
-]  # fmt: skip
+]
 
 
 def test_forged_headers_have_no_effect(edge):
@@ -635,8 +737,20 @@ def test_forged_headers_have_no_effect(edge):
 
 
 def test_usual_headers_pass(edge):
-    answer = edge.get("/echo", "Cookie: a=b", "Authorization: Bearer x", "Accept-Language: fi", "X-CSRFToken: t", "Origin: null")
-    for name, value in {"cookie": "a=b", "authorization": "Bearer x", "x-csrftoken": "t", "origin": "null"}.items():
+    answer = edge.get(
+        "/echo",
+        "Cookie: a=b",
+        "Authorization: Bearer x",
+        "Accept-Language: fi",
+        "X-CSRFToken: t",
+        "Origin: null",
+    )
+    for name, value in {
+        "cookie": "a=b",
+        "authorization": "Bearer x",
+        "x-csrftoken": "t",
+        "origin": "null",
+    }.items():
         assert answer.seen(name) == [value]
 
 
@@ -659,7 +773,7 @@ ANSWERS = {
     "the application's 500": ("/status/500", "GET", 500),
     "our 404": ("/-/live", "GET", 404),
     "our 405": ("/", "TRACE", 405),
-    "our 502": ("/break", "POST", 502),
+    "our 502": ("/break/page", "POST", 502),
 }
 
 
@@ -677,21 +791,34 @@ def test_every_answer_has_the_security_headers(edge, case):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("X-Frame-Options", "SAMEORIGIN"), ("Referrer-Policy", "same-origin"), ("Cross-Origin-Opener-Policy", "unsafe-none"),
-     ("Strict-Transport-Security", "max-age=60"), ("Permissions-Policy", "camera=()")],
-)  # fmt: skip
+    [
+        ("X-Frame-Options", "SAMEORIGIN"),
+        ("Referrer-Policy", "same-origin"),
+        ("Cross-Origin-Opener-Policy", "unsafe-none"),
+        ("Strict-Transport-Security", "max-age=60"),
+        ("Permissions-Policy", "camera=()"),
+    ],
+)
 def test_the_application_has_the_last_word(edge, name, value):
     assert edge.get(f"/reply?{name}={value.replace('=', '%3D')}").header(name) == value
 
 
 def test_a_policy_without_upgrade_gets_it_beside(edge):
     answer = edge.get("/reply?Content-Security-Policy=default-src%20'self'")
-    assert sorted(answer.all("content-security-policy")) == ["default-src 'self'", "upgrade-insecure-requests"]
+    assert sorted(answer.all("content-security-policy")) == [
+        "default-src 'self'",
+        "upgrade-insecure-requests",
+    ]
 
 
 def test_a_policy_with_upgrade_stays_alone(edge):
     policy = "default-src 'self'; upgrade-insecure-requests"
-    assert edge.get(f"/reply?Content-Security-Policy={policy.replace(' ', '%20')}").header("content-security-policy") == policy
+    assert (
+        edge.get(f"/reply?Content-Security-Policy={policy.replace(' ', '%20')}").header(
+            "content-security-policy"
+        )
+        == policy
+    )
 
 
 def test_frame_ancestors_makes_the_old_header_needless(edge):
@@ -835,11 +962,14 @@ def test_a_websocket_over_http2(edge):
     with edge.connect(alpn="h2") as link:
         link.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0, b""))
         fields = {
-            ":method": "CONNECT", ":protocol": "websocket", ":scheme": "https", ":path": "/ws", ":authority": "localhost",
+            ":method": "CONNECT",
+            ":protocol": "websocket",
+            ":scheme": "https",
+            ":path": "/ws",
+            ":authority": "localhost",
             "sec-websocket-version": "13",
-        }  # fmt: skip
+        }
         link.sendall(http2_frame(1, 4, 1, b"".join(literal(name, value) for name, value in fields.items())))
-        link.sendall(http2_frame(0, 0, 1, frame(b"over h2")))
         stream = link.makefile("rb")
         status, data = b"", b""
         while b"over h2" not in data:
@@ -850,6 +980,7 @@ def test_a_websocket_over_http2(edge):
                 assert b"\0\x08\0\0\0\x01" in payload, "SETTINGS_ENABLE_CONNECT_PROTOCOL"
             if header[3] == 1:
                 status = payload[:1]
+                link.sendall(http2_frame(0, 0, 1, frame(b"over h2")))
             if header[3] == 0:
                 data += payload
         assert status == b"\x88", ":status 200"
@@ -859,17 +990,16 @@ def test_a_websocket_over_http2(edge):
 
 
 def test_safe_requests_are_repeated_elsewhere(edge, seen):
-    answer = edge.get("/break-once?1")
-    assert answer.status == 200
-    assert seen("GET", "/break-once") == 2
+    assert edge.get("/break-once").status == 200
+    assert seen("GET", "/break-once") in (2, 3), "each of the two replicas breaks off once"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_unsafe_requests_are_never_repeated(edge, seen, method):
-    answer = edge.get("/break", method=method, body=b"x")
+    answer = edge.get(f"/break/{method}", method=method, body=b"x")
     assert answer.status == 502
     assert b"before you repeat it" in answer.body
-    assert seen(method, "/break") == 1
+    assert seen(method, f"/break/{method}") == 1
 
 
 def test_a_new_replica_is_found(site, edge, backends):
@@ -986,15 +1116,23 @@ def test_too_many_connections_are_told_so_then_cut(site, backends):
 
 
 def test_the_log_tells_a_request(edge):
-    answer = edge.get("/status/404?token=secret", "User-Agent: \"quoted\" \\ ü")
+    answer = edge.get("/status/404?token=secret", 'User-Agent: "quoted" \\ ü')
     (entry,) = edge.log("/status/404", 1)[-1:]
     assert entry["request_id"] == answer.header("x-request-id")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", entry["time"])
     assert socket.inet_aton(entry["client"])
     expected = {
-        "event": "request", "host": "localhost", "method": "GET", "status": 404, "backend": "http", "termination": "--",
-        "websocket": False, "tls": "TLSv1.3", "version": "HTTP/1.1", "retries": 0,
-    }  # fmt: skip
+        "event": "request",
+        "host": "localhost",
+        "method": "GET",
+        "status": 404,
+        "backend": "http",
+        "termination": "--",
+        "websocket": False,
+        "tls": "TLSv1.3",
+        "version": "HTTP/1.1",
+        "retries": 0,
+    }
     assert {name: entry[name] for name in expected} == expected
     assert entry["server"].startswith("http")
     for name in ("request_ms", "queue_ms", "connect_ms", "response_ms", "total_ms", "bytes", "bytes_in"):
@@ -1013,7 +1151,7 @@ def test_the_log_tells_a_websocket(edge):
 def test_every_line_on_stdout_is_json(edge):
     """Also after hosts, paths and methods made to break it."""
     edge.get('/log?a="b"', host='evil"host\\')
-    edge.get("/log/%22%0a%5c/\"quoted\"", 'Cookie: "\\')
+    edge.get('/log/%22%0a%5c/"quoted"', 'Cookie: "\\')
     edge.get("/log/" + '"' * 3000)
     edge.raw(b'BR"EW /log HTTP/1.1\r\nHost: "\xff\r\n\r\n')
     edge.raw(b"\x80\x81\r\n\r\n")
@@ -1024,10 +1162,15 @@ def test_every_line_on_stdout_is_json(edge):
 def test_metrics_and_statistics_are_inside_only(edge):
     metrics = edge.container.run("curl", "--silent", "--fail", "http://127.0.0.1:8404/metrics").stdout
     assert 'haproxy_server_status{proxy="ws",server="ws1",state="UP"}' in metrics
-    assert "Statistics Report" in edge.container.run("curl", "--silent", "--fail", "http://127.0.0.1:8404/").stdout
+    assert (
+        "Statistics Report"
+        in edge.container.run("curl", "--silent", "--fail", "http://127.0.0.1:8404/").stdout
+    )
     address = edge.container.inspect()["NetworkSettings"]["Networks"]
     (network,) = address.values()
-    outside = edge.container.run("curl", "--silent", "--max-time", "2", f"http://{network['IPAddress']}:8404/", check=False)
+    outside = edge.container.run(
+        "curl", "--silent", "--max-time", "2", f"http://{network['IPAddress']}:8404/", check=False
+    )
     assert outside.returncode == 7, "connection refused"
 
 

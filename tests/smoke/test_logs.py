@@ -50,11 +50,20 @@ def test_no_error_and_no_warning_but_about_visitors(containers, service):
     assert odd == []
 
 
+COMPLAINTS = ("WARNING", "ERROR", "FATAL", "PANIC", " # ")
+"""How PostgreSQL and Redis (the last one) mark what an operator should look at."""
+
+EXPECTED_COMPLAINTS = (
+    "Memory overcommit must be enabled",  # a setting of the machine, which a container cannot change
+    'unique constraint "one_message_per_nonce"',  # how a message that is sent twice is known
+)
+
+
 @pytest.mark.parametrize("service", ["redis", "db"])
 def test_data_store_does_not_complain(containers, service):
-    # Redis marks a warning with "#", PostgreSQL names its level.
-    marks = ("WARNING", "ERROR", "FATAL", "PANIC", " # ")
-    assert [line for each in containers(service) for line in each.log() if any(mark in line for mark in marks)] == []
+    lines = [line for each in containers(service) for line in each.log()]
+    odd = [line for line in lines if any(mark in line for mark in COMPLAINTS)]
+    assert [line for line in odd if not any(known in line for known in EXPECTED_COMPLAINTS)] == []
 
 
 def test_no_query_string_in_a_log(containers):

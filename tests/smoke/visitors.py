@@ -98,6 +98,7 @@ class Socket:
             open_timeout=ANSWER_SECONDS,
             close_timeout=2,
             proxy=None,
+            legacy=True,  # a connection that outlives this call, closed by close()
         )
 
     def say(self, text: str) -> str:

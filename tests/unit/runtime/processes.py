@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -24,9 +26,12 @@ PORTS = range(21100, 21199)
 
 def free_port() -> int:
     """A port of the tests' range that nobody listens on."""
-    for port in PORTS:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) and port not in _given:
+    # In any order: two runs of the tests at once seldom choose the same.
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("0.0.0.0", port))
+            if port not in _given:
                 _given.add(port)
                 return port
     raise RuntimeError(f"no port is free from {PORTS.start} to {PORTS.stop}")

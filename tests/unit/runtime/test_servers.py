@@ -236,7 +236,7 @@ class TestStop:
             serving.terminate()
 
             until(lambda: serving.ready() == 404, what="the probe says that the process drains")
-            # The edge has not noticed yet: what it still sends is served, and asked to use another connection.
+            # The edge has not noticed yet. What it still sends is served, and not to keep the connection.
             assert serving.get("/who/").headers["Connection"] == "close"
             assert _accepts_socket(serving)
 
@@ -272,8 +272,18 @@ class TestStop:
             refused = serving.refusal("/echo/")
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
 
+    def test_a_handshake_that_the_application_has_not_answered(self, new):
+        serving = new(DRAIN_NOTICE_SECONDS="0")
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            refusal = pool.submit(serving.refusal, "/undecided/")
+            until(lambda: "asked" in serving.journal(), what="the application is asked")
+            serving.terminate()
+            assert refusal.result().status_code == 503
+        assert serving.process.wait() == 0
+        assert "Traceback" not in serving.log()
+
     def test_it_ends_in_time_whatever_the_application_does(self, new):
-        serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="0", STOP_SECONDS="3")
+        serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="0", STOP_SECONDS="2")
         with serving.socket("/stubborn/") as client, concurrent.futures.ThreadPoolExecutor() as pool:
             paths = ("/slow-sync/100/", "/slow-async/100/", "/stream/")
             pages = [pool.submit(serving.get, path) for path in paths]
@@ -282,7 +292,7 @@ class TestStop:
             serving.terminate()
             assert close_code(client) == 1012
             assert serving.process.wait(5) == 0
-            assert time.monotonic() - begun < 4.5
+            assert time.monotonic() - begun < 3.5
             for page in pages:
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     page.result()

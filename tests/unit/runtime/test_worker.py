@@ -201,6 +201,18 @@ def test_a_channel_that_cannot_be_listened_to_takes_the_process_down(project, re
     assert "channel reports is no longer listened to: ending" in worker.output()
 
 
+def test_a_second_signal_hands_the_running_job_back_at_once(project, redis):
+    worker = project.worker("reports", STOP_SECONDS="60")
+    send(redis, report(1, 60))
+    until(lambda: "begin 1" in project.journal(), what="the job runs")
+    worker.popen.send_signal(signal.SIGINT)
+    until(lambda: "SIGINT: taking no more messages; running jobs: reports" in worker.output())
+    assert worker.exit_code() is None
+    worker.popen.send_signal(signal.SIGINT)
+    assert worker.wait(5) == 0
+    assert waiting(redis) == 1
+
+
 @pytest.mark.parametrize("channel", ["reports", "thumbnails"])
 def test_a_job_longer_than_the_grace_time_goes_back_to_its_channel(project, redis, channel):
     kind = "report.make" if channel == "reports" else "thumbnail.make"

@@ -8,7 +8,12 @@ import pytest
 
 
 def test_wrong_use_explains_itself(root):
-    done = subprocess.run([sys.executable, root / "ansible/roles/engine/files/engine.py"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, root / "ansible/roles/engine/files/engine.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert "install" in done.stderr
 
@@ -16,17 +21,27 @@ def test_wrong_use_explains_itself(root):
 def test_nothing_there_is_reported_in_full(monkeypatch):
     monkeypatch.setattr(engine.shutil, "which", lambda name: None)
     problems = engine.state()["problems"]
-    assert problems == ["no Docker Engine on this host", "Docker Compose none: 2.24 or newer is needed", "no docker buildx"]
+    assert problems == [
+        "no Docker Engine on this host",
+        "Docker Compose none: 2.24 or newer is needed",
+        "no docker buildx",
+    ]
 
 
 def test_an_old_compose_is_refused_with_both_versions(monkeypatch):
     monkeypatch.setattr(engine, "answers", lambda: True)
-    monkeypatch.setattr(engine, "version_of", lambda *command: (1, 29, 2) if "compose" in command else (0, 13))
+    monkeypatch.setattr(
+        engine, "version_of", lambda *command: (1, 29, 2) if "compose" in command else (0, 13)
+    )
     assert engine.state()["problems"] == ["Docker Compose 1.29.2: 2.24 or newer is needed"]
 
 
 def test_an_unknown_distribution_is_left_alone(monkeypatch):
-    monkeypatch.setattr(engine, "state", lambda: {"problems": ["no Docker Engine on this host"], "installed": False, "running": False})
+    monkeypatch.setattr(
+        engine,
+        "state",
+        lambda: {"problems": ["no Docker Engine on this host"], "installed": False, "running": False},
+    )
     monkeypatch.setattr(engine, "distribution", lambda: ("alpine", "3.20", ""))
     with pytest.raises(engine.EngineError, match="Debian 12 and 13"):
         engine.install()

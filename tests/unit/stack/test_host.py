@@ -23,7 +23,9 @@ def test_pip_options_reach_the_build(tmp_path, monkeypatch):
 
 def test_paths_of_this_machine_do_not_reach_the_build(tmp_path, monkeypatch):
     path = tmp_path / "pip.conf"
-    path.write_text("[global]\nextra-index-url = file:///opt/simple https://packages.example/simple\nconstraint = /etc/c.txt\n")
+    path.write_text(
+        "[global]\nextra-index-url = file:///opt/simple https://packages.example/simple\nconstraint = /etc/c.txt\n"
+    )
     monkeypatch.setattr(host, "pip_files", lambda: [path])
     text = host.pip_configuration()
     assert "extra-index-url = https://packages.example/simple\n" in text

@@ -60,7 +60,9 @@ def test_the_certificate_is_for_the_domains_and_signed_by_the_authority(made):
     names = certificates.openssl("x509", "-in", str(certificate), "-noout", "-ext", "subjectAltName")
     assert "DNS:rooms.example" in names
     assert "DNS:localhost" in names
-    verified = subprocess.run(["openssl", "verify", "-CAfile", made.authority / "ca.pem", certificate], check=False)
+    verified = subprocess.run(
+        ["openssl", "verify", "-CAfile", made.authority / "ca.pem", certificate], check=False
+    )
     assert verified.returncode == 0
 
 

@@ -14,6 +14,7 @@ What it is doing goes to standard error.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -75,7 +76,10 @@ def distribution() -> tuple[str, str, str]:
 
 def answers() -> bool:
     """Whether an engine answers this user."""
-    return shutil.which("docker") is not None and run("docker", "version", "-f", "{{.Server.Version}}", timeout=20).returncode == 0
+    return (
+        shutil.which("docker") is not None
+        and run("docker", "version", "-f", "{{.Server.Version}}", timeout=20).returncode == 0
+    )
 
 
 def state() -> dict:
@@ -92,7 +96,13 @@ def state() -> dict:
         problems.append(f"Docker Compose {dotted(compose)}: {dotted(COMPOSE_MINIMUM)} or newer is needed")
     if buildx is None:
         problems.append("no docker buildx")
-    return {"installed": bool(engine), "running": running, "compose": dotted(compose), "buildx": dotted(buildx), "problems": problems}
+    return {
+        "installed": bool(engine),
+        "running": running,
+        "compose": dotted(compose),
+        "buildx": dotted(buildx),
+        "problems": problems,
+    }
 
 
 def dotted(version: tuple[int, ...] | None) -> str:
@@ -102,7 +112,9 @@ def dotted(version: tuple[int, ...] | None) -> str:
 
 def apt_uri(codename: str) -> str:
     """The address of the archive that this host's apt takes CODENAME from, so that a mirror stays the only one asked."""
-    for path in sorted(Path("/etc/apt").glob("sources.list*")) + sorted(Path("/etc/apt/sources.list.d").glob("*")):
+    for path in sorted(Path("/etc/apt").glob("sources.list*")) + sorted(
+        Path("/etc/apt/sources.list.d").glob("*")
+    ):
         if not path.is_file() or path == SOURCES:
             continue
         text = path.read_text()
@@ -113,7 +125,9 @@ def apt_uri(codename: str) -> str:
         line = re.search(rf"^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+{re.escape(codename)}\s", text, re.M)
         if line:
             return line.group(1)
-    raise EngineError(f"no apt source for {codename} in /etc/apt: which mirror shall be used? Add one, then try again")
+    raise EngineError(
+        f"no apt source for {codename} in /etc/apt: which mirror shall be used? Add one, then try again"
+    )
 
 
 def pin_trixie(codename: str) -> None:
@@ -134,7 +148,10 @@ def apt_get(*arguments: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     done = run("apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *arguments, env=environment)
     if done.returncode:
-        raise EngineError(f"apt-get {' '.join(arguments)} failed:\n" + "\n".join((done.stdout + done.stderr).splitlines()[-8:]))
+        raise EngineError(
+            f"apt-get {' '.join(arguments)} failed:\n"
+            + "\n".join((done.stdout + done.stderr).splitlines()[-8:])
+        )
 
 
 def install() -> bool:
@@ -146,7 +163,9 @@ def install() -> bool:
         return start()
     name, number, codename = distribution()
     if name not in PACKAGES:
-        raise EngineError(f"{name} {number} is not known here (Debian 12 and 13 and Ubuntu 24.04 are): install Docker Engine by hand")
+        raise EngineError(
+            f"{name} {number} is not known here (Debian 12 and 13 and Ubuntu 24.04 are): install Docker Engine by hand"
+        )
     if os.geteuid() != 0:
         raise EngineError("installing packages needs root: run as root, or with sudo")
     if codename == "bookworm":
@@ -170,21 +189,31 @@ def start() -> bool:
     if answers():
         return False
     if os.geteuid() != 0:
-        raise EngineError("the Docker Engine does not answer. Start it as root, or join the group `docker`: sudo usermod -aG docker $USER")
+        raise EngineError(
+            "the Docker Engine does not answer. Start it as root, or join the group `docker`: sudo usermod -aG docker $USER"
+        )
     if systemd():
         say("starting the engine through systemd ...")
         done = run("systemctl", "enable", "--now", "docker.service")
         if done.returncode:
-            raise EngineError(f"systemctl could not start docker.service: {done.stderr.strip()}. See: journalctl -u docker")
+            raise EngineError(
+                f"systemctl could not start docker.service: {done.stderr.strip()}. See: journalctl -u docker"
+            )
     else:
         say(f"starting the engine directly (systemd is not PID 1), its log is {LOG} ...")
         with LOG.open("ab") as log:
-            daemon = subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            daemon = subprocess.Popen(
+                ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         PID_FILE.write_text(str(daemon.pid))
     deadline = time.monotonic() + START_SECONDS
     while not answers():
         if time.monotonic() > deadline or (not systemd() and daemon.poll() is not None):
-            tail = "\n".join(LOG.read_text(errors="replace").splitlines()[-8:]) if LOG.exists() else "see: journalctl -u docker"
+            tail = (
+                "\n".join(LOG.read_text(errors="replace").splitlines()[-8:])
+                if LOG.exists()
+                else "see: journalctl -u docker"
+            )
             raise EngineError(f"the Docker Engine did not answer within {START_SECONDS} s:\n{tail}")
         time.sleep(0.2)
     return True
@@ -202,10 +231,8 @@ def stop() -> bool:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + START_SECONDS
     while command.exists() and time.monotonic() < deadline:
-        try:
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
         time.sleep(0.1)
     return True
 

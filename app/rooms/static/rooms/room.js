@@ -428,7 +428,7 @@ $("older").addEventListener("click", (event) => {
 $("newer").addEventListener("click", toEnd);
 $("connection-now").addEventListener("click", () => line.now());
 addEventListener("online", () => line.now());
-addEventListener("offline", () => { if (!line.socket) show("waiting", "Offline"); else line.ask(); });
+addEventListener("offline", () => { if (line.socket) line.lost(line.socket, 1006, "", true); });
 document.addEventListener("visibilitychange", () => {
   // A laptop that slept finds its socket dead, and its timers late.
   if (document.visibilityState === "visible") { line.now(); line.ask(); }

@@ -2,14 +2,16 @@
 
 const EVERY = 2_000; // milliseconds between two readings
 const KEPT = 150; // readings: five minutes
+const SPAN = 7; // seconds over which a rate is taken: processes report every two seconds, not when they are asked
 const WIDTH = 300, HEIGHT = 84;
 
 const $ = (id) => document.getElementById(id);
 const source = $("status").dataset.source;
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const fine = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
-const when = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
+const tenths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const fine = { format: (number) => (number < 100 ? tenths : whole).format(number) };
+const when = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 
 const plots = [
   { title: "Open sockets", unit: "", format: whole, read: ({ processes }) => sum(processes.map((p) => p.sockets ?? 0)) },
@@ -18,10 +20,11 @@ const plots = [
   { title: "Worker backlog", unit: "", format: whole, read: ({ processes }) => backlog(processes) },
 ].map((plot) => ({ ...plot, values: [] }));
 
-let before = null; // the reading before this one
+const earlier = []; // the readings of the last SPAN seconds
 
 function messageRate(reading) {
   // Totals are those of a process: one that is new, or started again, counts from its next reading on.
+  const [before] = earlier;
   if (!before || reading.at <= before.at) return null;
   const known = new Map(before.processes.map((process) => [identity(process), total(process)]));
   const grown = reading.processes.map((p) => (known.has(identity(p)) ? Math.max(0, total(p) - known.get(identity(p))) : 0));
@@ -144,7 +147,8 @@ async function read() {
     if (plot.values.length > KEPT) plot.values.shift();
     drawPlot(plot);
   }
-  before = reading ?? before;
+  if (reading) earlier.push(reading);
+  while (earlier.length > 1 && earlier.at(-1).at - earlier[0].at > SPAN) earlier.shift();
   setTimeout(read, EVERY);
 }
 

@@ -77,7 +77,10 @@ def channel_layers(redis_url: str, prefix: str) -> dict[str, Any]:
 
 
 def _host(redis_url: str) -> dict[str, Any]:
-    """What channels_redis hands to redis-py's connection pool, in keys that redis-py 4.6 to 8.1 know."""
+    """What channels_redis hands to redis-py's connection pool, in keys that redis-py 4.6 to 8.1 know.
+
+    channels_redis 4.0 takes the address and ignores the rest: with it a Redis restart ends consumers.
+    """
     host: dict[str, Any] = {
         "address": redis_url,
         "socket_timeout": SOCKET_TIMEOUT_SECONDS,

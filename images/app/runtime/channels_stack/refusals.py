@@ -28,19 +28,18 @@ async def refuse(
 
     A server without the extension ``websocket.http.response`` can only say 403.
     """
+    body = reason.encode() + b"\n"
+    sent = [(b"cache-control", b"no-store"), *headers]
     prefix = "http.response"
     if scope["type"] == "websocket":
         if "websocket.http.response" not in (scope.get("extensions") or {}):
             await send({"type": "websocket.close", "code": 1000})
             return
-        prefix = "websocket.http.response"
-    body = reason.encode() + b"\n"
-    fixed = [
-        (b"content-type", f"{kind}; charset=utf-8".encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": f"{prefix}.start", "status": status, "headers": [*fixed, *headers]})
+        prefix = "websocket.http.response"  # here servers give the type, text/plain, and the length
+    else:
+        sent.append((b"content-type", f"{kind}; charset=utf-8".encode()))
+        sent.append((b"content-length", str(len(body)).encode()))
+    await send({"type": f"{prefix}.start", "status": status, "headers": sent})
     await send({"type": f"{prefix}.body", "body": b"" if scope.get("method") == "HEAD" else body})
 
 

@@ -119,10 +119,10 @@ class Worker:
 
         self.layer = get_channel_layer(self.alias)
         _warn_about(self.layer, self.alias)
-        self.stopping = asyncio.Event()
+        self.stopping, self.hurried = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
+            loop.add_signal_handler(number, self._signalled, signal.Signals(number).name)
         self.receivers = {channel: receiver(self.layer, self.alias, channel) for channel in self.channels}
         self.consumers = {channel: Consumer(self.app, channel) for channel in self.channels}
         await self.publisher.start()
@@ -147,6 +147,8 @@ class Worker:
 
     def healthy(self) -> bool:
         """Whether every channel is either listened to or being worked on."""
+        if self.stopping.is_set():
+            return True  # a worker that ends its last job must not be killed for it
         now = time.monotonic()
         return all(
             channel in self.running or now - receiver.turned < DEAF_SECONDS
@@ -164,19 +166,27 @@ class Worker:
                 listeners[listener],
                 exc_info=listener.exception(),
             )
-        self._stop("a listener ended" if deaf else "")
+        if deaf:
+            self._stop("a listener ended")
+        finished: asyncio.Future[Any] = asyncio.gather(*listeners, return_exceptions=True)
+        hurried: asyncio.Future[Any] = asyncio.ensure_future(self.hurried.wait())
         grace = max(0, self.settings.stop_seconds - CLOSE_SECONDS)
-        _, late = await asyncio.wait(set(listeners), timeout=grace)
+        await asyncio.wait({finished, hurried}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         await self._hand_back()
-        for listener in late:
-            listener.cancel()
-        stopping.cancel()
+        for waiting in (finished, hurried, stopping):
+            waiting.cancel()
         return 1 if deaf else 0
 
+    def _signalled(self, name: str) -> None:
+        """Stop; the second time, without waiting for running jobs."""
+        if self.stopping.is_set():
+            self.hurried.set()
+        else:
+            self._stop(name)
+
     def _stop(self, reason: str) -> None:
-        if not self.stopping.is_set():
-            jobs = ", ".join(self.running) or "none"
-            log.info("worker: %s: taking no more messages; running jobs: %s", reason, jobs)
+        jobs = ", ".join(self.running) or "none"
+        log.info("worker: %s: taking no more messages; running jobs: %s", reason, jobs)
         self.stopping.set()
         self.publisher.draining = True
         for each in self.receivers.values():

@@ -43,7 +43,7 @@ class Stubborn(AsyncWebsocketConsumer):
 
 
 class Undecided(AsyncWebsocketConsumer):
-    """Neither accepts nor refuses."""
+    """Neither accepts nor refuses, ever."""
 
     async def connect(self):
         journal("asked")

@@ -41,6 +41,7 @@ HANDSHAKE_SECONDS = 20  # for the application to accept or refuse a websocket; i
 CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
 TICK = 0.05  # seconds between two looks while stopping
 FOR_EVER = -1
+OF_THE_SERVER = (b"connection", b"content-length", b"date")  # headers that no application sets
 LONGEST_REASON = 123  # bytes; what a close frame has room for
 
 
@@ -240,8 +241,15 @@ class Socket(WebSocketProtocol):
         assert self.denial is not None
         status, headers = self.denial
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
+        headers = [(name.lower(), value) for name, value in headers if name.lower() not in OF_THE_SERVER]
+        if b"content-type" not in dict(headers):
+            headers.append((b"content-type", b"text/plain; charset=utf-8"))
+        headers += [
+            (b"content-length", b"%d" % len(body)),
+            (b"date", _http_date()),
+            (b"connection", b"close"),
+        ]
         lines += [name + b": " + value for name, value in headers]
-        lines += [b"date: " + _http_date(), b"connection: close"]
         self.sendData(b"\r\n".join([*lines, b"", body]))
         self.wasNotCleanReason = f"refused with {status}"
         self.dropConnection(abort=False)

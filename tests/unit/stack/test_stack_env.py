@@ -61,7 +61,11 @@ def test_the_example_says_the_defaults_of_the_runtime():
     from channels_stack.settings import Settings
 
     example = settings.defaults()
-    required = {"SECRET_KEY": string.ascii_letters, "DATABASE_URL": "postgresql://u:p@db/app", "REDIS_URL": "redis://redis"}
+    required = {
+        "SECRET_KEY": string.ascii_letters,
+        "DATABASE_URL": "postgresql://u:p@db/app",
+        "REDIS_URL": "redis://redis",
+    }
     bare = Settings.from_environment(required)
     told = Settings.from_environment({**required, **{k: v for k, v in example.items() if v}})
     different = [
