@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import expect, sync_playwright
 
 ARTIFACTS = Path(__file__).parents[1] / ".artifacts"
@@ -54,8 +55,19 @@ class Person:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
 
+    def go(self, path):
+        """Open a page; the answer."""
+        for _ in range(5):
+            try:
+                return self.page.goto(path)
+            except PlaywrightError as error:
+                # Chromium gives up what is under way when a network interface appears, that of any container say.
+                if "ERR_NETWORK_CHANGED" not in error.message:
+                    raise
+        raise AssertionError(f"{path}: the network of this machine changes all the time")
+
     def sign_in(self):
-        self.page.goto("/login/")
+        self.go("/login/")
         self.page.get_by_label("Username").fill(self.name)
         self.page.get_by_label("Password").fill(self.password)
         self.page.get_by_role("button", name="Sign in").click()
@@ -64,7 +76,7 @@ class Person:
 
     def enter(self, room):
         """Open the page of a room and wait until it is connected."""
-        self.page.goto(f"/rooms/{room}/")
+        self.go(f"/rooms/{room}/")
         self.is_connected()
         return self
 
@@ -129,7 +141,7 @@ def berta_account(stack, chromium):
     """(name, password) of a second user, made on the admin pages as staff would."""
     name, password = f"berta-{uuid.uuid4().hex[:6]}", secrets.token_urlsafe(12)
     staff = Person(stack, chromium, stack.user, stack.password).sign_in()
-    staff.page.goto("/admin/auth/user/add/")
+    staff.go("/admin/auth/user/add/")
     staff.page.get_by_label("Username").fill(name)
     staff.page.locator("#id_password1").fill(password)
     staff.page.locator("#id_password2").fill(password)
@@ -149,7 +161,7 @@ def berta(meet, berta_account):
 def room(anna):
     """The slug of a new room, made on the page of rooms."""
     name = f"browser-{uuid.uuid4().hex[:8]}"
-    anna.page.goto("/")
+    anna.go("/")
     anna.page.get_by_label("New room").fill(name)
     anna.page.get_by_role("button", name="Make room").click()
     anna.page.wait_for_url(f"**/rooms/{name}/")

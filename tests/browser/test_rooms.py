@@ -21,7 +21,7 @@ def test_two_people_talk(anna, berta, room):
 def test_people_see_who_is_here(anna, berta, room):
     anna.enter(room), berta.enter(room)
     expect(anna.page.locator("#present li")).to_have_text([f"{anna.name} (you)", berta.name])
-    berta.page.goto("/")
+    berta.go("/")
     expect(anna.page.locator("#present li")).to_have_text([f"{anna.name} (you)"])
 
 
@@ -97,7 +97,7 @@ def test_older_messages_come_when_asked_for(anna, room):
 
 
 def test_status_page_draws(anna):
-    anna.page.goto("/status/")
+    anna.go("/status/")
     rows = anna.page.locator("#replicas tr")
     for service in ("http", "ws", "worker"):
         expect(rows.filter(has_text=re.compile(rf"^\s*{service}")).first).to_be_visible()
@@ -110,12 +110,13 @@ def test_status_page_draws(anna):
 
 
 def test_status_page_is_for_staff(berta):
-    assert berta.page.goto("/status/").status == 403
+    assert berta.go("/status/").status == 403
 
 
 def test_keyboard_is_enough(stack, open_browser, anna, room):
-    page = open_browser().page
-    page.goto("/login/")
+    person = open_browser()
+    person.go("/login/")
+    page = person.page
     page.keyboard.type(stack.user)
     page.keyboard.press("Tab")
     page.keyboard.type(stack.password)
@@ -142,7 +143,7 @@ def width(room):
     """A function (person, path) -> how many pixels wide a page is."""
 
     def measured(person, path):
-        person.page.goto(path.format(room=room))
+        person.go(path.format(room=room))
         person.page.wait_for_load_state("load")
         return person.page.evaluate("document.documentElement.scrollWidth")
 
@@ -161,7 +162,7 @@ def test_phone_needs_no_sideways_scrolling_to_sign_in(open_browser, width):
 @pytest.mark.parametrize("path", ["/", "/rooms/{room}/", "/status/", "/admin/"])
 def test_browser_complains_about_nothing(anna, room, path):
     """No console error, no exception, no violation of the content security policy."""
-    anna.page.goto(path.format(room=room))
+    anna.go(path.format(room=room))
     anna.page.wait_for_load_state("load")
     if "rooms" in path:
         anna.is_connected()

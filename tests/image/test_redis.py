@@ -18,18 +18,11 @@ PASSWORD = "a-password-of-this-test"
 PING = ["redis-cli", "-e", "--no-auth-warning", "--user", "health", "--pass", "none", "ping"]
 
 
-def acl_lines() -> str:
-    """The ACL file as README.md has it."""
-    block = re.search(r"```acl\n(.*?)```", (IMAGES / "redis" / "README.md").read_text(), re.DOTALL)
-    assert block, "README.md shows the ACL file"
-    return block.group(1).replace("{password}", PASSWORD)
-
-
 @pytest.fixture(scope="module")
 def acl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ACL file as a secret."""
+    """The ACL file as a secret, as `make up` writes it."""
     file = tmp_path_factory.mktemp("redis") / "redis_acl"
-    file.write_text(acl_lines())
+    file.write_text((IMAGES / "redis" / "users.acl.template").read_text().replace("{password}", PASSWORD))
     file.chmod(0o444)  # read by uid 999 in the container
     return file
 

@@ -12,9 +12,10 @@ import sys
 import threading
 
 import pytest
-from channels_stack import probe
 from processes import HERE, RUNTIME, Redis, until
 from serving import SERVERS, Serving, free_port, serve
+
+from channels_stack import probe
 
 
 @pytest.fixture(scope="module")

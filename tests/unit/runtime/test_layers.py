@@ -12,9 +12,9 @@ import pytest
 import redis as redis_py
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
-from channels_stack.layers import LayerError, backlog, channel_layers, round_trip
-
 from processes import Redis, until
+
+from channels_stack.layers import LayerError, backlog, channel_layers, round_trip
 
 # redis-py 8 changed its defaults; before it the stock layers had neither trap.
 REDIS_PY_8 = int(redis_py.__version__.split(".")[0]) >= 8

@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from channels_stack import logs
-
 from processes import HERE, RUNTIME, Project, Redis, until
+
+from channels_stack import logs
 
 # Each snippet runs in a process of its own: logging belongs to the whole process.
 PREPARE = """

@@ -9,10 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from channels_stack import metrics
+from processes import RUNTIME
 from prometheus_client.parser import text_string_to_metric_families
 
-from processes import RUNTIME
+from channels_stack import metrics
 
 
 def values() -> dict[str, float]:

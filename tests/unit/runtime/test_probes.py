@@ -9,9 +9,10 @@ import socket
 import time
 
 import pytest
-from channels_stack.probes import CACHE_SECONDS, Readiness
 from processes import Redis, until
 from serving import Serving, free_port, serve
+
+from channels_stack.probes import CACHE_SECONDS, Readiness
 
 LIMIT = 0.3
 

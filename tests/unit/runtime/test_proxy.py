@@ -7,6 +7,7 @@ import ipaddress
 from typing import Any
 
 import pytest
+
 from channels_stack.proxy import ForwardedHeaders
 
 PROXY, STRANGER = ["10.1.2.3", 4711], ["198.51.100.1", 4711]

@@ -7,7 +7,6 @@ import pathlib
 import socket
 
 import pytest
-
 from processes import Postgres, Process, Project, Redis, free_port, postgres_program, until
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+
 from channels_stack.environment import ConfigurationError
 from channels_stack.settings import Settings, misspelled, names
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 import redis as redis_py
-from channels_stack import status
-
 from processes import Project, Redis, until
 from test_worker import report, send
+
+from channels_stack import status
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import urllib.request
 import pytest
 import redis as redis_py
 from channels_redis.core import RedisChannelLayer
-from channels_stack.layers import channel_layers
-
 from processes import Project, Redis, until
+
+from channels_stack.layers import channel_layers
 
 # Only since redis-py 8 is there a time limit for reading by default.
 REDIS_PY_8 = int(redis_py.__version__.split(".")[0]) >= 8
@@ -122,7 +122,9 @@ def test_a_message_that_cannot_be_decoded_is_dropped_and_told(project, redis):
 
     async def put() -> None:
         layer = tasks(redis)
-        await layer.connection(0).zadd(layer.prefix + "reports", {b"123456789012\xc1 is no msgpack": 1})
+        await layer.connection(0).zadd(
+            layer.prefix + "reports", {b"123456789012\xc1 is no msgpack": time.time()}
+        )
         await layer.close_pools()
 
     asyncio.run(put())

@@ -4,6 +4,7 @@ import itertools
 import re
 
 import pytest
+
 from stack import settings
 
 

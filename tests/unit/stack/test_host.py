@@ -1,6 +1,7 @@
 """What a build is told of this machine, and what it is not."""
 
 import pytest
+
 from stack import host
 
 

@@ -1,6 +1,7 @@
 """An image is named by its content."""
 
 import pytest
+
 from stack.images import Image
 
 

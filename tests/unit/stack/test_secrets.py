@@ -4,6 +4,7 @@ import stat
 import subprocess
 
 import pytest
+
 from stack import certificates, secrets
 
 

@@ -5,6 +5,7 @@ import re
 import string
 
 import pytest
+
 from stack import settings
 from stack.console import Failure
 

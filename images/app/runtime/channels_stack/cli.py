@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Until the command handles its signals itself, a stop while it starts is an orderly end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        if options.command == "worker" and options.reload:
+            from . import reload
+
+            return reload.main([sys.executable, "-m", "channels_stack", "worker", *options.channels])
         return _run(options)
     except ConfigurationError as error:
         for problem in error.problems:
@@ -85,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=SERVICE_PORT, help="port to listen on (default: %(default)s)"
     )
     worker = commands.add_parser("worker", help="consume jobs from channels")
+    worker.add_argument(
+        "--reload", action="store_true", help="development: start again on a change of the source"
+    )
     worker.add_argument(
         "channels", nargs="*", metavar="CHANNEL", help="channel names (default: APP_WORKER_CHANNELS)"
     )

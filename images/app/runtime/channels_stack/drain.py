@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 SERVICE_RESTART = 1012
 TICK = 0.05  # seconds between two rounds of closing or looking
 SEND_LIMIT = 5  # seconds a client that does not read may hold up its close frame
+# What the application sends to a client that has left is dropped for so long: time to learn of it by `receive`, and
+# to run `disconnect()`. One that never asks gets the error then, so that it cannot send to nobody for ever.
+GONE_SECONDS = 5
 HURRIED_SECONDS = 1  # what remains after a second signal
 
 
@@ -171,6 +174,7 @@ class Socket:
         self._send = send
         self._accepted = False
         self._over = False  # either side has ended it
+        self._left: float | None = None  # when a send first found that the client has gone
         self._reader: asyncio.Future[Message] | None = None
         self._told: asyncio.Future[None] | None = None  # done when the server was given our close
 
@@ -204,7 +208,12 @@ class Socket:
             self._accepted = True
         elif message["type"] in ("websocket.close", "websocket.http.response.start"):
             self._over = True
-        await self._send(message)
+        try:
+            await self._send(message)
+        except OSError:
+            self._left = self._left or time.monotonic()
+            if time.monotonic() - self._left > GONE_SECONDS:
+                raise
 
     async def close(self, code: int, reason: str) -> None:
         """Tell the client and the application that the socket ends; before it is accepted, refuse it."""

@@ -217,9 +217,11 @@ class _Socket:
     async def run(self, app: App, scope: Scope) -> None:
         try:
             await app(scope, self.counted_receive, self.counted_send)
-        finally:
-            # An application that raises, or leaves without a word: the server closes it as an error.
-            self.finish(1011, "server")
+        except BaseException:
+            if self.opened is not None:  # else Refusals answers, and counts with its reason
+                self.finish(1011, "server")
+            raise
+        self.finish(1011, "server")  # the application has left without a word
 
     async def counted_receive(self) -> Message:
         if self.handling_since is not None:

@@ -1,7 +1,8 @@
 """`channels-stack probe`: the health check of a container, through the port that users use.
 
 Runs every few seconds in each container, so it imports nothing but the standard library and the settings.
-Healthy is: ready, or draining (a process that drains must not be killed for it). The worker renews a file.
+Healthy is: ready; or draining; or not ready any more, because Redis or the database went away: the edge keeps
+traffic off, and to kill the process would only cut its sockets too. The worker renews a file.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def _server_problem(port: int) -> str:
     finally:
         connection.close()
     if response.status == 200 or (response.status == 404 and "draining" in body):
+        return ""
+    if response.status == 503 and '"was_ready": true' in body:
         return ""
     return f"/-/ready answers {response.status}: {body}"
 

@@ -31,6 +31,7 @@ class Probes:
         self.app = app
         self.drain = drain
         self.readiness = readiness
+        self.was_ready = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
@@ -57,7 +58,9 @@ class Probes:
             status, answer = 404, {"ready": False, "reasons": {"process": "draining"}}
         else:
             reasons = await self.readiness.reasons()
-            status, answer = (503 if reasons else 200), {"ready": not reasons, "reasons": reasons}
+            self.was_ready = self.was_ready or not reasons
+            status = 503 if reasons else 200
+            answer = {"ready": not reasons, "reasons": reasons, "was_ready": self.was_ready}
         await refuse(scope, send, status, json.dumps(answer), kind="application/json")
 
 

@@ -60,14 +60,18 @@ class Refusals:
             await self._guard(scope, receive, send)
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answered = accepted = closed = False
+        answered = accepted = closed = gone = False
 
         async def watch(message: Message) -> None:
-            nonlocal answered, accepted, closed
+            nonlocal answered, accepted, closed, gone
             answered = True
             accepted = accepted or message["type"] == "websocket.accept"
             closed = closed or message["type"] == "websocket.close"
-            await send(message)
+            try:
+                await send(message)
+            except OSError:
+                gone = True
+                raise
 
         try:
             await self.app(scope, receive, watch)
@@ -83,11 +87,12 @@ class Refusals:
                 )
                 metrics.refused("path")
                 await refuse(scope, send, 404, "There is no websocket at this path.")
-            elif isinstance(error, OSError) and closed:
-                logger.debug("the client left while %.200r was closed", scope["path"])
+            elif isinstance(error, OSError) and gone:
+                logger.debug("the client has left %.200r", scope["path"])
             else:
                 logger.exception("the application failed on the websocket %.200r", scope["path"])
                 if not answered:
+                    metrics.refused("error")
                     await refuse(scope, send, 500, "The application failed.")
                 elif accepted and not closed:
                     await send({"type": "websocket.close", "code": 1011, "reason": "the application failed"})

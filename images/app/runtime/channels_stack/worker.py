@@ -54,7 +54,7 @@ def main(
     ``port`` answers probes and metrics; the file ``heartbeat`` is renewed while every channel is listened to.
     """
     application.setup_django(settings, "worker")
-    app = application._load(settings)
+    app = application.load(settings)
     check_channels(app, channels)
     return asyncio.run(Worker(settings, app, channels, port, heartbeat).run())
 
@@ -138,6 +138,7 @@ class Worker:
                 os.unlink(self.heartbeat)
             await self.publisher.stop()
         await self._close()
+        await asyncio.get_running_loop().run_in_executor(None, application.close_database_pools)
         log.info("worker: ended")
         if self.cut:
             # A thread that goes on with a job which was handed back would keep the process from ending.
