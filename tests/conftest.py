@@ -1,12 +1,13 @@
 """What the suites that need a running stack have in common: which stack, in which order, and its logs on failure.
 
-    pytest tests/smoke tests/browser                          starts stacks of its own, one for each server variant
-    pytest tests/smoke --target https://HOST --user U …       looks at a running stack and changes nothing in it
+pytest tests/smoke tests/browser                          starts stacks of its own, one for each server variant
+pytest tests/smoke --target https://HOST --user U …       looks at a running stack and changes nothing in it
 """
 
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,13 @@ PHASES = ("looks_back", "disrupts")
 def pytest_addoption(parser):
     group = parser.getgroup("stack", "the stack to test")
     group.addoption("--target", help="address of a running stack, https://host[:port]; it is not changed")
-    group.addoption("--project", help="its Compose project on this machine, to look into the containers as well")
+    group.addoption(
+        "--project", help="its Compose project on this machine, to look into the containers as well"
+    )
     group.addoption("--ca", type=Path, help="certificate of the authority to trust")
-    group.addoption("--user", default="admin", help="a staff user of the reference application (default: admin)")
+    group.addoption(
+        "--user", default="admin", help="a staff user of the reference application (default: admin)"
+    )
     group.addoption("--password-file", type=Path, help="file with this user's password")
 
 
@@ -89,9 +94,18 @@ def stack(request):
     if options.target:
         if options.password_file is None:
             pytest.exit("--target needs --password-file: the password of --user", returncode=4)
-        password = options.password_file.read_text().strip()
-        url = options.target.rstrip("/")
-        yield stash.setdefault(RUNNING, stacks.Stack("target", url, options.ca, options.user, password, options.project))
+        running = stacks.Stack(
+            variant="target",
+            url=options.target.rstrip("/"),
+            ca=options.ca,
+            user=options.user,
+            password=options.password_file.read_text().strip(),
+            project=options.project,
+            since=str(int(time.time())),
+        )
+        if not running.answers():
+            pytest.exit(f"nothing listens at {running.url}: is the stack up?", returncode=1)
+        yield stash.setdefault(RUNNING, running)
         return
     try:
         stacks.remove_stale()

@@ -57,6 +57,8 @@ class Stack:
     """Compose project on this machine; None: its containers are out of reach."""
     folder: Path | None = None
     """Settings and secrets; None: not ours."""
+    since: str = "0"
+    """What was logged before this moment (unix seconds) is not about the tests."""
 
     @property
     def host(self) -> str:
@@ -73,6 +75,14 @@ class Stack:
             bindings = inspect(name)["NetworkSettings"]["Ports"].get("8080/tcp")
             return int(bindings[0]["HostPort"]) if bindings else None
         return 80 if self.port == 443 else None
+
+    def answers(self) -> bool:
+        """Whether anything listens there at all."""
+        try:
+            socket.create_connection((self.host, self.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
 
     def containers(self, service: str = "") -> list[str]:
         """Names of the containers, running or not, of SERVICE or of all; those of one-shot jobs are left out."""
@@ -176,7 +186,9 @@ def docker(*arguments: str) -> str:
     """What `docker ARGUMENTS` prints; StackError with its complaint where it fails."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise StackError(f"docker {' '.join(arguments)} failed (exit {done.returncode}):\n{done.stderr.strip()}")
+        raise StackError(
+            f"docker {' '.join(arguments)} failed (exit {done.returncode}):\n{done.stderr.strip()}"
+        )
     return done.stdout
 
 

@@ -19,6 +19,7 @@ LOCKS = (
     ("images/app/requirements/build", TRIXIE, ()),
     ("images/app/requirements/uvicorn", TRIXIE, ("app/requirements.txt",)),
     ("images/app/requirements/daphne", TRIXIE, ("app/requirements.txt",)),
+    ("images/app/requirements/overlay", TRIXIE, ("app/requirements.txt",)),
     (
         "images/test/requirements",
         TRIXIE,

@@ -9,6 +9,7 @@ from pathlib import Path
 from .console import Failure
 from .paths import EXAMPLE
 
+DURATION = re.compile(r"^[1-9]\d*(ms|s|m|h|d)$")
 LINE = re.compile(r"^(?P<commented>#?)(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
 
 
@@ -49,6 +50,11 @@ def load(path: Path) -> dict[str, str]:
         f"{path.name}: {name} is {given[name]!r}; it takes a whole number, {known[name]} for example"
         for name in given
         if known.get(name, "").isdigit() and not given[name].isdigit()
+    ]
+    problems += [
+        f"{path.name}: {name} is {given[name]!r}; it takes a time with its unit, {known[name]} for example"
+        for name in given
+        if DURATION.match(known.get(name, "")) and not DURATION.match(given[name])
     ]
     if problems:
         raise Failure("\n".join(problems))

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Start PostgreSQL; on an empty volume create the cluster first, completely or not at all.
 
-Keeps the contract of the official image: POSTGRES_USER (default postgres), POSTGRES_DB (default: the user's name),
-POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE, POSTGRES_INITDB_ARGS, PGDATA (default /var/lib/postgresql/data). Scripts in
-/docker-entrypoint-initdb.d are refused: the schema is made by `release`. Any other command than `postgres` runs untouched.
+Keeps the contract of the official image: POSTGRES_USER (default postgres), POSTGRES_DB (default: the user's
+name), POSTGRES_PASSWORD or POSTGRES_PASSWORD_FILE, POSTGRES_INITDB_ARGS, PGDATA (default
+/var/lib/postgresql/data). Scripts in /docker-entrypoint-initdb.d are refused: `release` makes the schema. Any
+other command than `postgres` runs untouched.
 
-Needs nothing beyond Debian's python3-minimal. Exit code 78: the configuration is refused, one line per problem. Otherwise the process becomes the command.
+Exit code 78: the configuration is refused, one line per problem. Exit code 1: initdb failed. Otherwise the
+process becomes the command. Needs nothing beyond Debian's python3-minimal.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from pathlib import Path
 SCRIPTS = Path("/docker-entrypoint-initdb.d")
 REFUSED = 78
 
-# PGDATA is the mount point itself, so the finished cluster cannot be renamed into place as a whole. It is built in STAGE,
-# marked by COMPLETE and then moved entry by entry, PG_VERSION last: a start that was killed at any moment can be continued.
+# PGDATA is the mount point itself, so the finished cluster cannot be renamed into place as a whole. It is
+# built in STAGE, marked by COMPLETE and then moved entry by entry, PG_VERSION last: a start that was killed
+# at any moment can be continued.
 STAGE = ".initializing"
 COMPLETE = ".complete"
 
@@ -100,7 +103,7 @@ def create(settings: Settings) -> None:
     """Build the cluster, its superuser and its database in STAGE; a start that was killed is begun anew."""
     stage = settings.data / STAGE
     remove(stage)
-    # The password goes through a pipe: it is never in a file, an argument or the environment of another process.
+    # The password goes through a pipe: it is in no file, argument or environment of another process.
     reader, writer = os.pipe()
     os.write(writer, settings.password.encode() + b"\n")
     os.close(writer)
@@ -110,7 +113,7 @@ def create(settings: Settings) -> None:
             f"--pgdata={stage}",
             f"--username={settings.user}",
             f"--pwfile=/dev/fd/{reader}",
-            # Within the container the socket is as good as root; over the network nobody comes in without a password.
+            # Whoever is inside the container may come in; over the network a password is needed.
             "--auth-local=trust",
             "--auth-host=scram-sha-256",
             "--data-checksums",
@@ -137,7 +140,7 @@ def create(settings: Settings) -> None:
 
 
 def create_database(cluster: Path, name: str) -> None:
-    """Create a database in a cluster that does not run; PostgreSQL's single-user mode needs no port and no password."""
+    """Create a database in a cluster that does not run: single-user mode needs no port and no password."""
     quoted = name.replace('"', '""')
     done = subprocess.run(
         ["postgres", "--single", "-D", str(cluster), "postgres"],
@@ -180,7 +183,7 @@ def prepare(settings: Settings) -> list[str]:
             return settings.problems
         if not os.access(data, os.W_OK | os.X_OK):
             return [
-                f"PGDATA {data} belongs to uid {data.stat().st_uid} and cannot be written by uid {os.getuid()}"
+                f"PGDATA {data} belongs to uid {data.stat().st_uid}; uid {os.getuid()} cannot write there"
             ]
         say(f"empty volume: creating the cluster, superuser {settings.user}, database {settings.database}")
         create(settings)

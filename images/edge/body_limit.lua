@@ -1,6 +1,8 @@
--- Counts a body whose length was not announced (chunked, or HTTP/2 without Content-Length) and ends the request when it
--- exceeds the limit: haproxy.cfg can compare a Content-Length only. `filter lua.body-limit BYTES`; a request is counted if the
--- variable txn.unsized is set. What was counted is set as txn.too_large, from which haproxy.cfg makes a 413.
+-- Counts a body whose length was not announced (chunked, or HTTP/2 without Content-Length) and ends the request when there
+-- is more than the limit; haproxy.cfg by itself can only compare a Content-Length.
+--
+-- Used as `filter lua.body-limit BYTES`. A body that was too large leaves the variable txn.too_large, from which haproxy.cfg
+-- makes its 413, and one line on stderr.
 
 local BodyLimit = { id = "body limit", flags = filter.FLT_CFG_FL_HTX }
 BodyLimit.__index = BodyLimit
@@ -10,19 +12,20 @@ function BodyLimit:new()
 end
 
 function BodyLimit:http_headers(txn, message)
-    if not message:is_resp() and txn:get_var("txn.unsized") then
+    if not message:is_resp() then
         filter.register_data_filter(self, message.channel)
     end
     return filter.CONTINUE
 end
 
+-- Returns nothing: a number would be taken for the bytes to pass on.
 function BodyLimit:http_payload(txn, message)
     self.received = self.received + message:input()
     if self.received > self.limit then
         txn:set_var("txn.too_large", true)
-        return filter.ERROR
+        -- A Lua error ends the request at once; filter.ERROR would not (HAProxy 3.0.11).
+        error("body over EDGE_MAX_BODY_BYTES", 0)
     end
-    return filter.CONTINUE
 end
 
 core.register_filter("body-limit", BodyLimit, function(class, arguments)

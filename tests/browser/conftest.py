@@ -23,8 +23,12 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+PHONE = {"width": 320, "height": 568}
+"""The narrowest screen that people still use."""
+
 SHOWN_SECONDS = 10
 """How long a page may take to show something on a small, busy machine."""
+
 
 @pytest.fixture(scope="session")
 def chromium():
@@ -74,6 +78,11 @@ class Person:
         self.page.wait_for_url("**/")
         return self
 
+    @property
+    def session(self):
+        """Cookies with which another browser of this person is signed in too."""
+        return self.context.storage_state()
+
     def enter(self, room):
         """Open the page of a room and wait until it is connected."""
         self.go(f"/rooms/{room}/")
@@ -112,10 +121,12 @@ def open_browser(stack, chromium, request):
         person.context.close()
 
 
-@pytest.fixture
-def meet(open_browser):
-    """A function (name, password, …) -> a Person who has signed in."""
-    return lambda *arguments, **options: open_browser(*arguments, **options).sign_in()
+@pytest.fixture(scope="session")
+def staff(stack, chromium):
+    """The stack's first user, who is staff, signed in for the whole run."""
+    person = Person(stack, chromium, stack.user, stack.password).sign_in()
+    yield person
+    person.context.close()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -130,39 +141,46 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-@pytest.fixture
-def anna(meet):
-    """The stack's first user, who is staff."""
-    return meet()
-
-
 @pytest.fixture(scope="session")
-def berta_account(stack, chromium):
-    """(name, password) of a second user, made on the admin pages as staff would."""
+def member(stack, chromium, staff):
+    """A second user, who is not staff, made on the admin pages as staff would; signed in for the whole run."""
     name, password = f"berta-{uuid.uuid4().hex[:6]}", secrets.token_urlsafe(12)
-    staff = Person(stack, chromium, stack.user, stack.password).sign_in()
     staff.go("/admin/auth/user/add/")
     staff.page.get_by_label("Username").fill(name)
     staff.page.locator("#id_password1").fill(password)
     staff.page.locator("#id_password2").fill(password)
     staff.page.get_by_role("button", name="Save", exact=True).click()
     expect(staff.page.locator(".messagelist .success")).to_contain_text(name)
-    staff.context.close()
-    return name, password
+    person = Person(stack, chromium, name, password).sign_in()
+    yield person
+    person.context.close()
 
 
 @pytest.fixture
-def berta(meet, berta_account):
-    """A second user, who is not staff."""
-    return meet(*berta_account)
+def anna(open_browser, staff):
+    """A new browser of the first user, who is staff."""
+    return open_browser(staff.name, staff.password, storage_state=staff.session)
 
 
 @pytest.fixture
-def room(anna):
+def berta(open_browser, member):
+    """A new browser of the second user."""
+    return open_browser(member.name, member.password, storage_state=member.session)
+
+
+@pytest.fixture
+def phone(open_browser, staff):
+    """A narrow telephone of the first user."""
+    return open_browser(storage_state=staff.session, viewport=PHONE, is_mobile=True)
+
+
+@pytest.fixture
+def room(staff):
     """The slug of a new room, made on the page of rooms."""
     name = f"browser-{uuid.uuid4().hex[:8]}"
-    anna.go("/")
-    anna.page.get_by_label("New room").fill(name)
-    anna.page.get_by_role("button", name="Make room").click()
-    anna.page.wait_for_url(f"**/rooms/{name}/")
+    staff.go("/")
+    staff.page.get_by_label("New room").fill(name)
+    staff.page.get_by_role("button", name="Make room").click()
+    staff.page.wait_for_url(f"**/rooms/{name}/")
+    staff.go("/")  # nobody is in the new room
     return name

@@ -1,7 +1,7 @@
-"""A small application server for the tests of the edge: HTTP/1.1 and websockets on port 8000, one thread per connection.
+"""A small application server for the tests of the edge: HTTP/1.1 and websockets on port 8000.
 
-It runs inside a container that has only Debian's python3-minimal, hence sockets and no http.server. It says what it saw, so a
-test can tell what reached the application and what did not.
+It runs inside a container that has only Debian's python3-minimal, hence sockets, one thread for each, and no
+http.server. It says what it saw, so a test can tell what reached the application and what did not.
 
     /-/ready               what POST /control/ready set: 200 at first
     /control/ready?404     POST: the next readiness answers
@@ -52,7 +52,7 @@ def read_exactly(stream, size: int) -> bytes:
 
 
 def read_request(stream):
-    """Return method, target, headers and body length of the next request; EOFError at the end of the connection."""
+    """Return method, target, headers and body length of the next request; EOFError if there is none."""
     line = stream.readline()
     if not line:
         raise EOFError

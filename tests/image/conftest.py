@@ -1,8 +1,9 @@
 """Real images, real containers, for the tests of this folder.
 
-Each image is taken from the environment (IMAGE_EDGE, IMAGE_REDIS, IMAGE_DB), or built once from `images/` under a tag of this
-run and removed afterwards; IMAGE_BASE names the base to build on (default channels-stack/base:trixie). Containers, networks and
-volumes carry the name of this run and are removed with their test module. A failing test gets the logs of its containers.
+The images are those that `make images` has built, by the variables EDGE_IMAGE, REDIS_IMAGE, DB_IMAGE and
+UVICORN_IMAGE; an official image may be given in the place of Redis's or the database's to see its contract kept.
+Containers, networks and volumes carry the name of this run and are removed with
+their test module. After a failure the logs of the containers are printed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def docker(*arguments: str, check: bool = True, timeout: float = 60) -> subproce
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 15) -> object:
-    """Poll until `condition` returns something true, and return that; fail with `what` when the time is over."""
+    """Poll until `condition` returns something true, and return it; fail with `what` in the end."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
@@ -48,6 +49,7 @@ class Container:
     """A running (or ended) container."""
 
     name: str
+    ports: dict[int, int] = field(default_factory=dict)
 
     def inspect(self) -> dict:
         """What `docker inspect` says."""
@@ -55,7 +57,9 @@ class Container:
 
     def port(self, port: int) -> int:
         """The port on 127.0.0.1 that leads to `port`."""
-        return int(docker("port", self.name, str(port)).stdout.split(":")[1].split()[0])
+        if port not in self.ports:
+            self.ports[port] = int(docker("port", self.name, str(port)).stdout.split(":")[1].split()[0])
+        return self.ports[port]
 
     def run(
         self, *command: str, check: bool = True, env: dict[str, str] | None = None, user: str | None = None
@@ -148,40 +152,32 @@ def yard(request: pytest.FixtureRequest) -> Iterator[Yard]:
     yard.remove()
 
 
-def built(name: str) -> Iterator[str]:
-    """Yield the image's name; build it if the environment names none."""
-    if given := os.environ.get(f"IMAGE_{name.upper()}"):
-        yield given
-        return
-    tag = f"{RUN}:{name}"
-    base = os.environ.get("IMAGE_BASE", "channels-stack/base:trixie")
-    docker("build", f"--build-arg=BASE={base}", f"--tag={tag}", str(IMAGES / name), timeout=300)
-    yield tag
-    docker("image", "rm", "--force", tag, check=False)
+def given(name: str) -> str:
+    """The image that the variable NAME gives; `make image` sets them all, from `make images`."""
+    if name not in os.environ:
+        pytest.exit(f"{name} is not set: run these tests by `make image`, which builds the images first", 2)
+    return os.environ[name]
 
 
 @pytest.fixture(scope="session")
-def edge_image() -> Iterator[str]:
+def edge_image() -> str:
     """images/edge."""
-    yield from built("edge")
+    return given("EDGE_IMAGE")
 
 
 @pytest.fixture(scope="session")
-def redis_image() -> Iterator[str]:
-    """images/redis."""
-    yield from built("redis")
+def redis_image() -> str:
+    """images/redis, or an official image in its place."""
+    return given("REDIS_IMAGE")
 
 
 @pytest.fixture(scope="session")
-def db_image() -> Iterator[str]:
-    """images/db."""
-    yield from built("db")
+def db_image() -> str:
+    """images/db, or an official image in its place."""
+    return given("DB_IMAGE")
 
 
 @pytest.fixture(scope="session")
-def python_image() -> Iterator[str]:
-    """An image of ours with a Python, for small servers that a test needs: images/db, which is built from source here."""
-    if os.environ.get("IMAGE_DB", "").startswith("channels-stack/"):
-        yield os.environ["IMAGE_DB"]
-        return
-    yield from built("db")
+def python_image() -> str:
+    """An image with a Python, for the small servers that a test needs."""
+    return given("UVICORN_IMAGE")

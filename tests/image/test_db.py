@@ -1,4 +1,4 @@
-"""images/db: the contract that an image for `db` keeps, ours or an official one, and the guarantees of our entrypoint."""
+"""images/db: the contract of an image for `db`, ours or an official one, and what our entrypoint promises."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def sql(db: Container, statement: str, password: str = PASSWORD, check: bool = T
 @pytest.fixture(scope="module")
 def db(yard: Yard, db_image: str, secret: Path) -> Iterator[Container]:
     """A running PostgreSQL."""
-    yield start(yard, db_image, secret, yard.volume(), "postgres", "-c", "max_connections=37")
+    return start(yard, db_image, secret, yard.volume(), "postgres", "-c", "max_connections=37")
 
 
 def test_user_and_database_of_the_environment(db):
@@ -181,7 +181,7 @@ def test_a_stop_ends_sessions_and_keeps_everything(yard, db_image, secret):
     assert "creating the cluster" not in second.logs()
 
 
-# --- The entrypoint of our image ----------------------------------------------------------------------------------
+# --- The entrypoint of our image ------------------------------------------------------------------
 
 
 def refusal(yard: Yard, image: str, secret: Path, volume: str | None = None, **settings: str) -> str:
@@ -252,9 +252,10 @@ def test_scripts_are_refused_not_ignored(yard, db_image, secret, tmp_path):
     assert "/docker-entrypoint-initdb.d" in container.logs()
 
 
-# A start that dies at any of these moments is finished by the next one. `kill` ends the entrypoint the way the kernel would.
+# A start that dies at any of these moments is finished by the next one.
 MOMENTS = {
-    "while initdb runs": "entrypoint.subprocess.run = lambda *a, **k: os._exit(137) if a[0][0] == 'initdb' else real(*a, **k)",
+    "while initdb runs": "real = entrypoint.subprocess.run\n"
+    "entrypoint.subprocess.run = lambda a, **k: os._exit(137) if a[0] == 'initdb' else real(a, **k)",
     "before the database exists": "entrypoint.create_database = lambda *a: os._exit(137)",
     "before the first move": "entrypoint.move = lambda *a: os._exit(137)",
     "between two moves": "moved = []\n"
@@ -271,9 +272,11 @@ def test_a_first_start_that_is_killed_is_finished_by_the_next(yard, db_image, se
         "import importlib.machinery, importlib.util, os, sys\n"
         "loader = importlib.machinery.SourceFileLoader('entrypoint', '/usr/local/bin/entrypoint')\n"
         "sys.dont_write_bytecode = True\n"
-        "entrypoint = importlib.util.module_from_spec(importlib.util.spec_from_loader('entrypoint', loader))\n"
+        "spec = importlib.util.spec_from_loader('entrypoint', loader)\n"
+        "entrypoint = importlib.util.module_from_spec(spec)\n"
         "loader.exec_module(entrypoint)\n"
-        "real = entrypoint.subprocess.run\n" + MOMENTS[moment] + "\nsys.exit(entrypoint.main(['postgres']))\n"
+        f"{MOMENTS[moment]}\n"
+        "sys.exit(entrypoint.main(['postgres']))\n"
     )
     volume = yard.volume()
     killed = start(yard, db_image, secret, volume, "python3", "-c", program, ready=False)
@@ -292,6 +295,7 @@ def test_the_image_holds_no_cluster_and_no_key(db_image):
         db_image,
         "bash",
         "-c",
-        "ls -A /var/lib/postgresql/data /etc/ssl/private; find / -xdev -name PG_VERSION -o -xdev -name '*snakeoil*'",
+        "ls -A /etc/ssl/private /var/lib/postgresql/data;"
+        " find / -xdev -name PG_VERSION -o -name '*snakeoil*'",
     ).stdout
     assert found.split() == ["/etc/ssl/private:", "/var/lib/postgresql/data:"]

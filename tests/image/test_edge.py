@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -27,7 +28,7 @@ VERSION = b"Sec-WebSocket-Version: 13\r\n"
 HASHED = "/static/app.0123abcd.js"
 
 
-# --- A client that sends exactly what it is told ---------------------------------------------------------------
+# --- A client that sends exactly what it is told --------------------------------------------------
 
 
 @dataclass
@@ -81,10 +82,8 @@ def receive(link: socket.socket) -> bytes:
 
 def send(link: socket.socket, data: bytes) -> None:
     """Send; the other side may have answered and closed already."""
-    try:
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
         link.sendall(data)
-    except (ConnectionError, ssl.SSLError):
-        pass
 
 
 @dataclass
@@ -167,7 +166,7 @@ def read_frame(link: socket.socket) -> bytes:
     return link.recv(first[1]) if len(first) == 2 else b""
 
 
-# --- What runs --------------------------------------------------------------------------------------------------
+# --- What runs ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +228,7 @@ class Site:
         return self.yard.start(self.python_image, "/backend.py", flags=flags)
 
     def edge(self, http: str = "http", wait: bool = True, **settings: str) -> Edge:
-        """Start an edge; limits per address are off unless a test sets them, and `settings` are its environment."""
+        """Start an edge with these settings; limits per address are off unless a test sets them."""
         environment = {
             "EDGE_REQUESTS_PER_10S": "0",
             "EDGE_HANDSHAKES_PER_10S": "0",
@@ -309,7 +308,7 @@ def seen(site: Site, backends: dict[str, Container]):
     return count
 
 
-# --- Configuration ----------------------------------------------------------------------------------------------
+# --- Configuration --------------------------------------------------------------------------------
 
 
 def check(image: str, certificate: Path | None, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -383,7 +382,7 @@ def test_error_pages_are_short_and_say_their_code(page):
     assert "<script" not in text
 
 
-# --- The container ----------------------------------------------------------------------------------------------
+# --- The container --------------------------------------------------------------------------------
 
 
 def test_it_runs_as_a_number_without_capabilities(edge):
@@ -439,13 +438,25 @@ def test_a_stop_is_orderly(site, backends):
     assert edge.container.inspect()["Config"]["StopSignal"] == "SIGUSR1"
 
 
+def test_a_reload_keeps_open_websockets(site, backends):
+    """SIGHUP, as after a new certificate: a new worker serves at once, the old one keeps its sockets."""
+    edge = site.edge()
+    with edge.upgrade() as link:
+        assert head(link).status == 101
+        docker("kill", "--signal=HUP", edge.container.name)
+        wait_for(lambda: edge.container.logs().count("New worker") == 2, "a new worker")
+        wait_for(lambda: edge.get("/echo").status == 200, "pages through the new worker")
+        link.sendall(frame(b"kept"))
+        assert read_frame(link) == b"kept"
+
+
 def test_a_stop_without_visitors_is_quick(site):
     code, seconds = site.edge(wait=False).container.stop()
     assert code == 0
     assert seconds < 3
 
 
-# --- TLS and redirect -------------------------------------------------------------------------------------------
+# --- TLS and redirect -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -499,7 +510,7 @@ def test_tls_on_the_plain_port_is_refused(edge):
     assert edge.plain(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 500).status == 400
 
 
-# --- Bad input: table 3a of the faults page ---------------------------------------------------------------------
+# --- Bad input: table 3a of the faults page -------------------------------------------------------
 
 
 def request(
@@ -568,8 +579,8 @@ def test_bad_requests_stop_here(edge, seen, case):
     assert seen(data.split()[0].decode(), path) == 0
 
 
-# HAProxy repairs these three instead of refusing them, as RFC 9112 allows. What counts is that edge and application cannot
-# disagree about where a request ends: the application gets one clean form, and the connection ends.
+# HAProxy repairs these three instead of refusing them, as RFC 9112 allows. What counts is that edge and
+# application cannot disagree about where a request ends: the application gets one clean form.
 REPAIRED = {
     "length and chunked": request(
         POST, more=b"Content-Length: 3\r\n" + CHUNKED, body=b"5\r\nhello\r\n0\r\n\r\n"
@@ -645,6 +656,26 @@ def test_a_body_over_the_limit_is_refused_before_it_is_sent(edge, seen, expect):
     assert seen("POST", "/too-large") == 0
 
 
+def chunks(size: int) -> bytes:
+    """A chunked body."""
+    return (b"2710\r\n" + b"a" * 10_000 + b"\r\n") * (size // 10_000) + b"0\r\n\r\n"
+
+
+def test_a_chunked_body_within_the_limit_arrives(edge):
+    assert (
+        edge.raw(request("POST /echo HTTP/1.1", more=CHUNKED, body=chunks(500_000))).echo["body"] == 500_000
+    )
+
+
+def test_a_chunked_body_over_the_limit_is_broken_off(site, backends):
+    edge = site.edge(EDGE_MAX_BODY_BYTES="1000000")
+    answer = edge.raw(request("POST /echo HTTP/1.1", more=CHUNKED, body=chunks(2_000_000)))
+    assert answer.status == 413
+    assert b"413 Too large" in answer.body
+    (entry,) = [line for line in edge.log("/echo") if line["status"] == 413]
+    assert entry["bytes_in"] < 1_200_000
+
+
 def test_a_body_within_the_limit_arrives(edge):
     answer = edge.get("/echo", "Expect: 100-continue", method="POST", body=b"a" * 100_000)
     if answer.status == 100:
@@ -652,7 +683,7 @@ def test_a_body_within_the_limit_arrives(edge):
     assert answer.echo["body"] == 100_000
 
 
-# --- Times ------------------------------------------------------------------------------------------------------
+# --- Times ----------------------------------------------------------------------------------------
 
 
 def ends_within(link: socket.socket, seconds: float) -> tuple[bytes, float]:
@@ -690,7 +721,7 @@ def test_an_application_that_does_not_answer_is_504(hasty):
 
 
 def test_a_stream_outlives_the_client_timeout(hasty):
-    """2 s of silence inside an answer, with a client timeout of 1 s; and the first event does not wait for the last."""
+    """2 s of silence inside an answer, with a client timeout of 1 s; and no event waits for the next."""
     with hasty.connect() as link:
         link.sendall(b"GET /stream?2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert head(link).status == 200
@@ -700,7 +731,7 @@ def test_a_stream_outlives_the_client_timeout(hasty):
         assert b"data: last" in receive(link)
 
 
-# --- What the application sees and what the user sees -------------------------------------------------------------
+# --- What the application sees and what the user sees ---------------------------------------------
 
 
 FORGED = [
@@ -844,7 +875,7 @@ def test_head_has_no_body(edge):
     assert (answer.status, answer.body) == (404, b"")
 
 
-# --- Cache ------------------------------------------------------------------------------------------------------
+# --- Cache ----------------------------------------------------------------------------------------
 
 
 def test_a_hashed_file_is_asked_for_once(edge, seen):
@@ -866,7 +897,7 @@ def test_pages_are_never_cached(edge):
     assert edge.get("/reply?Cache-Control=public,%20max-age%3D600,%20immutable").header("x-cache") is None
 
 
-# --- Websockets: table 3b -----------------------------------------------------------------------------------------
+# --- Websockets: table 3b -------------------------------------------------------------------------
 
 SHORT = b"Sec-WebSocket-Key: abc\r\n"
 HANDSHAKES = {
@@ -921,7 +952,7 @@ def test_a_handshake_without_answer_is_cut(hasty):
 
 
 def test_a_dead_tunnel_is_cut_and_a_pinged_one_lives(hasty):
-    """Silence for EDGE_TUNNEL_TIMEOUT ends it; a ping now and then keeps it, beyond the times of handshake and client."""
+    """Silence for EDGE_TUNNEL_TIMEOUT ends it; pings keep it, beyond the times of handshake and client."""
     with hasty.upgrade() as dead, hasty.upgrade() as alive:
         assert head(dead).status == head(alive).status == 101
         begin = time.monotonic()
@@ -986,7 +1017,7 @@ def test_a_websocket_over_http2(edge):
         assert status == b"\x88", ":status 200"
 
 
-# --- Replicas come, drain, stop, die ------------------------------------------------------------------------------
+# --- Replicas come, drain, stop, die --------------------------------------------------------------
 
 
 def test_safe_requests_are_repeated_elsewhere(edge, seen):
@@ -1031,7 +1062,7 @@ def test_a_draining_replica_gets_nothing_new_and_keeps_what_it_has(site, edge, b
 
 
 def test_no_page_is_lost_when_replicas_stop_start_and_die(site, edge, backends):
-    """GETs without pause through a stop, a start, a kill and a start of the replica beside: each is answered with 200."""
+    """GETs without pause while a replica is stopped, started, killed and started: each is answered."""
     victim = site.backend("http", "http-victim")
     wait_for(lambda: edge.get("/echo").echo["name"] == "http-victim", "the victim serves", 10)
     failures: list[str] = []
@@ -1072,7 +1103,7 @@ def test_no_page_is_lost_when_replicas_stop_start_and_die(site, edge, backends):
     assert failures == []
 
 
-# --- Limits per address -------------------------------------------------------------------------------------------
+# --- Limits per address ---------------------------------------------------------------------------
 
 
 def test_too_many_requests_are_told_so(site, backends):
@@ -1095,6 +1126,27 @@ def test_too_many_handshakes_are_told_so_and_pages_go_on(site, backends):
     assert edge.get("/echo").status == 200
 
 
+def attempt(edge: Edge) -> int:
+    """The status of a page, 0 if the connection is cut."""
+    try:
+        return edge.get("/echo").status
+    except OSError:
+        return 0
+
+
+def test_a_full_edge_is_busy_not_dead(site, backends):
+    edge = site.edge(EDGE_MAXCONN="100")
+    links = []
+    with pytest.raises(OSError):  # noqa: PT011, PT012
+        while len(links) < 110:
+            links.append(edge.connect())
+    assert len(links) > 90
+    assert edge.container.run(*edge.container.inspect()["Config"]["Healthcheck"]["Test"][1:]).returncode == 0
+    for link in links:
+        link.close()
+    wait_for(lambda: attempt(edge) == 200, "there is room again")
+
+
 def test_too_many_connections_are_told_so_then_cut(site, backends):
     edge = site.edge(EDGE_CONNECTIONS_PER_ADDRESS="10")
     links, statuses = [], []
@@ -1109,10 +1161,10 @@ def test_too_many_connections_are_told_so_then_cut(site, backends):
     assert 429 in statuses[10:]
     for link in links:
         link.close()
-    wait_for(lambda: edge.get("/echo").status == 200, "the address is free again")
+    wait_for(lambda: attempt(edge) == 200, "the address is free again")
 
 
-# --- Log and metrics ----------------------------------------------------------------------------------------------
+# --- Log and metrics ------------------------------------------------------------------------------
 
 
 def test_the_log_tells_a_request(edge):
@@ -1176,7 +1228,7 @@ def test_metrics_and_statistics_are_inside_only(edge):
 
 def test_the_image_says_what_it_is(edge_image):
     image = json.loads(docker("image", "inspect", edge_image).stdout)[0]["Config"]
-    for label in ("title", "description", "source", "licenses", "version", "base.name"):
+    for label in ("title", "description", "licenses", "version", "base.name"):
         assert image["Labels"][f"org.opencontainers.image.{label}"]
 
 

@@ -1,6 +1,6 @@
-"""images/redis: the contract that an image for `redis` keeps, ours or an official one (IMAGE_REDIS=redis:8).
+"""images/redis: the contract that an image for `redis` keeps, ours or an official one (REDIS_IMAGE=redis:8).
 
-Everything here goes through what compose relies on: command, configuration file, ACL file, user, volume, port, signal.
+It goes through what compose relies on: command, configuration file, ACL file, user, volume, port, signal.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def test_the_password_is_in_no_command_line(redis):
     assert PASSWORD not in redis.logs()
 
 
-# What the two channel layers, the status of the stack and a layer on streams send (channels-in-production.md, 2.2).
+# What the two channel layers, the status of the stack and a layer on streams send.
 USED = [
     "PING",
     "SELECT 0",

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 from containers import Container
-from visitors import Socket, ask, browse, sign_in
+from visitors import Socket, ask, browse, sign_in, sign_out
 
 SILENT_SECONDS = 65
 """Longer than any common idle timeout: 60 s of proxies, 5 s of redis-py 8, three pings of 20 s."""
@@ -20,6 +20,8 @@ def visitor(stack):
     """A client for pages that has not signed in."""
     with browse(stack) as client:
         yield client
+        if "sessionid" in client.cookies:
+            sign_out(client)
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +29,13 @@ def member(stack):
     """A client for pages with the session of the stack's user, who is staff."""
     with browse(stack) as client:
         answer = sign_in(client, stack.user, stack.password)
-        assert answer.status_code == 302, f"signing in as {stack.user}: {answer.status_code}\n{answer.text[:500]}"
+        assert answer.status_code == 302, (
+            f"signing in as {stack.user}: {answer.status_code}\n{answer.text[:500]}"
+        )
         yield client
         if stack.folder is None:
             # A running stack is left as it was found: without our session.
-            client.post("/logout/", headers={"X-CSRFToken": client.cookies["csrftoken"], "Referer": stack.url})
+            sign_out(client)
 
 
 @pytest.fixture
@@ -113,7 +117,7 @@ def containers(stack):
     def found(service=""):
         names = stack.containers(service)
         assert names, f"project {stack.project} has no container of {service or 'any service'}"
-        return [Container(name) for name in names]
+        return [Container(name, stack.since) for name in names]
 
     return found
 

@@ -25,10 +25,10 @@ class Stop:
 
 
 class Container:
-    """One container by its NAME."""
+    """One container by its NAME; what it logged before SINCE (unix seconds) does not count."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, since: str) -> None:
+        self.name, self.since = name, since
         self.inside = testinfra.get_host(f"docker://{name}")
 
     def __repr__(self) -> str:
@@ -80,9 +80,12 @@ class Container:
         return [each for each in found if each["Pid"] not in looking]
 
     def log(self) -> list[str]:
-        """The lines that the container printed so far."""
+        """The lines that the container printed."""
         done = subprocess.run(
-            ["docker", "logs", self.name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
+            ["docker", "logs", "--since", self.since, self.name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=True,
         )
         return done.stdout.decode(errors="replace").splitlines()
 

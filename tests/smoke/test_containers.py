@@ -50,12 +50,16 @@ def limits(inspected):
 
 
 def test_services_are_exactly_these(containers):
-    assert {each.inspected["Config"]["Labels"]["com.docker.compose.service"] for each in containers()} == set(SERVICES)
+    assert {each.inspected["Config"]["Labels"]["com.docker.compose.service"] for each in containers()} == set(
+        SERVICES
+    )
 
 
 @every_service
 def test_every_process_runs_as_its_user(container, service):
-    ids = {(each["Name"], *each["Uid"].split(), *each["Gid"].split()) for each in container(service).processes()}
+    ids = {
+        (each["Name"], *each["Uid"].split(), *each["Gid"].split()) for each in container(service).processes()
+    }
     wrong = {each for each in ids if set(each[1:]) != {str(USERS[service])}}
     assert ids and not wrong, wrong
 
@@ -111,7 +115,9 @@ def test_comes_back_after_a_crash_or_a_reboot(limits):
 @every_service
 def test_log_is_rotated(limits):
     options = limits["LogConfig"]["Config"]
-    assert limits["LogConfig"]["Type"] == "json-file" and {"max-size", "max-file"} <= options.keys(), limits["LogConfig"]
+    assert limits["LogConfig"]["Type"] == "json-file" and {"max-size", "max-file"} <= options.keys(), limits[
+        "LogConfig"
+    ]
 
 
 @every_service
@@ -136,7 +142,9 @@ def test_secrets_are_exactly_these(container, service):
     assert set(container(service).run("ls /run/secrets").split()) == SECRETS[service]
 
 
-@pytest.mark.parametrize(("service", "name"), [(service, name) for service in SERVICES for name in sorted(SECRETS[service])])
+@pytest.mark.parametrize(
+    ("service", "name"), [(service, name) for service in SERVICES for name in sorted(SECRETS[service])]
+)
 def test_secret_is_readable_by_its_service_alone(container, service, name):
     file = container(service).file(f"/run/secrets/{name}")
     assert (oct(file.mode), file.uid) == ("0o400", USERS[service])
@@ -150,7 +158,10 @@ def secrets(stack):
         for name in names - {"tls_pem"}:
             container = stack.containers(service)[0]
             text = subprocess.run(
-                ["docker", "exec", container, "cat", f"/run/secrets/{name}"], capture_output=True, text=True, check=True
+                ["docker", "exec", container, "cat", f"/run/secrets/{name}"],
+                capture_output=True,
+                text=True,
+                check=True,
             ).stdout.strip()
             found.add(urlsplit(text).password if name.endswith("_url") else text)
     # Redis' access file holds its password behind ">" among other words.
@@ -199,5 +210,8 @@ def test_no_secret_in_the_image(inspected, secrets):
 @pytest.mark.looks_back
 @every_service
 def test_nothing_crashed(containers, service):
-    ends = {each.name: (each.inspected["RestartCount"], each.inspected["State"]["OOMKilled"]) for each in containers(service)}
+    ends = {
+        each.name: (each.inspected["RestartCount"], each.inspected["State"]["OOMKilled"])
+        for each in containers(service)
+    }
     assert set(ends.values()) == {(0, False)}, ends

@@ -38,7 +38,9 @@ SEEN_SECONDS = 5
 
 def missing(headers) -> dict[str, str | None]:
     """Which of the EXPECTED headers are not there or say something else."""
-    return {name: headers.get(name) for name, part in EXPECTED.items() if part not in (headers.get(name) or "")}
+    return {
+        name: headers.get(name) for name, part in EXPECTED.items() if part not in (headers.get(name) or "")
+    }
 
 
 ANSWERS = {

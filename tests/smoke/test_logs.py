@@ -21,8 +21,10 @@ TOLD = (
 
 
 @pytest.mark.parametrize("service", JSON_SERVICES)
-def test_every_line_is_a_json_object(containers, service):
+def test_every_line_is_a_json_object(stack, containers, service):
     lines = [line for each in containers(service) for line in each.log()]
+    if stack.folder is None and not lines:
+        pytest.skip("nothing was logged since these tests began")
     odd = [line for line in lines if not is_object(line)]
     assert lines and odd == []
 

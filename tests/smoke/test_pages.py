@@ -61,7 +61,11 @@ def test_form_without_csrf_token_is_refused(stack, visitor):
 
 def test_form_from_a_foreign_page_is_refused(stack, visitor):
     visitor.get("/login/")
-    form = {"csrfmiddlewaretoken": visitor.cookies["csrftoken"], "username": stack.user, "password": stack.password}
+    form = {
+        "csrfmiddlewaretoken": visitor.cookies["csrftoken"],
+        "username": stack.user,
+        "password": stack.password,
+    }
     answer = visitor.post("/login/", data=form, headers={"Origin": "https://evil.example"})
     assert answer.status_code == 403 and "sessionid" not in visitor.cookies, answer.text[:500]
 

@@ -4,7 +4,11 @@ import pytest
 from load import load
 from stacks import eventually
 
-pytestmark = [pytest.mark.containers, pytest.mark.disrupts, pytest.mark.variants("default", "daphne", "gunicorn")]
+pytestmark = [
+    pytest.mark.containers,
+    pytest.mark.disrupts,
+    pytest.mark.variants("default", "daphne", "gunicorn"),
+]
 
 once = pytest.mark.variants("default")
 """For what has nothing to do with the server."""
@@ -41,7 +45,9 @@ def test_pages_while_one_of_their_replicas_stops(stack, containers):
     with load(stack) as seen, containers("http")[0].stopped() as stop:
         pass
     assert_orderly(stop, "http")
-    assert seen.pages > 50 and seen.failures == [], f"{len(seen.failures)} of {seen.pages} pages failed: {seen.failures}"
+    assert seen.pages > 50 and seen.failures == [], (
+        f"{len(seen.failures)} of {seen.pages} pages failed: {seen.failures}"
+    )
 
 
 def test_websockets_while_one_of_their_replicas_stops(containers, processes, enter, room):
@@ -51,7 +57,11 @@ def test_websockets_while_one_of_their_replicas_stops(containers, processes, ent
     leaving = containers("ws")[0]
     before = held()
     sockets = [enter(room) for _ in range(6)]
-    eventually(lambda: sum(held().values()) == sum(before.values()) + len(sockets), 10, "all sockets on the status page")
+    eventually(
+        lambda: sum(held().values()) == sum(before.values()) + len(sockets),
+        10,
+        "all sockets on the status page",
+    )
     there = held()[leaving.hostname] - before[leaving.hostname]
     assert 0 < there < len(sockets), f"the edge did not spread the sockets: {before}, then {held()}"
     with leaving.stopped() as stop:
@@ -113,7 +123,10 @@ def test_database_stops_and_pages_say_so(container, visitor):
         answer = visitor.get("/login/")
     assert_orderly(stop, "db")
     assert answer.headers["retry-after"].isdigit(), answer.headers
-    assert "nosniff" in answer.headers["x-content-type-options"] and "strict-transport-security" in answer.headers
+    assert (
+        "nosniff" in answer.headers["x-content-type-options"]
+        and "strict-transport-security" in answer.headers
+    )
     assert "content-security-policy" in answer.headers and "server" not in answer.headers
 
 

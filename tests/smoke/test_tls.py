@@ -32,13 +32,17 @@ def context(stack, version):
     return made
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda each: each.name
+)
 def test_modern_tls_is_spoken(stack, handshake, version):
     assert handshake(context(stack, version)) == version.name.replace("_", ".")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=lambda each: each.name
+)
 def test_old_tls_is_refused(stack, handshake, version):
     with pytest.raises(ssl.SSLError) as refusal:
         handshake(context(stack, version))
@@ -46,14 +50,14 @@ def test_old_tls_is_refused(stack, handshake, version):
 
 
 def test_certificate_is_for_this_host_only(stack, handshake):
-    with pytest.raises(ssl.SSLCertVerificationError, match="[Hh]ostname mismatch"):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname mismatch"):
         handshake(context(stack, ssl.TLSVersion.TLSv1_3), "unknown.example")
 
 
 def test_certificate_needs_its_authority(stack, handshake):
     if stack.ca is None:
         pytest.skip("the certificate of this stack is signed by an authority that everybody trusts")
-    with pytest.raises(ssl.SSLCertVerificationError, match="self-signed|unable to get local issuer"):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"self-signed|unable to get local issuer"):
         handshake(ssl.create_default_context())
 
 

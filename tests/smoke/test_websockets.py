@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from stacks import eventually
-from visitors import sign_in
+from visitors import sign_in, sign_out
 from websockets.exceptions import InvalidStatus
 
 pytestmark = pytest.mark.variants("default", "daphne", "gunicorn")
@@ -81,7 +81,11 @@ KEY = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 
 BAD_HANDSHAKES = {
     "no key": (400, "GET", [*HANDSHAKE, ("Sec-WebSocket-Version", "13")]),
-    "short key": (400, "GET", [*HANDSHAKE, ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "c2hvcnQ=")]),
+    "short key": (
+        400,
+        "GET",
+        [*HANDSHAKE, ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "c2hvcnQ=")],
+    ),
     "POST": (405, "POST", [*HANDSHAKE, KEY, ("Sec-WebSocket-Version", "13"), ("Content-Length", "0")]),
     "version 8": (426, "GET", [*HANDSHAKE, KEY, ("Sec-WebSocket-Version", "8")]),
 }
@@ -95,7 +99,7 @@ def test_bad_handshake_is_told_why(request_as_is, room, status, method, headers)
 
 def test_message_too_large_is_closed_with_1009(enter, room):
     socket = enter(room)
-    socket.connection.send("x" * (LARGEST_MESSAGE + 1))
+    socket.begin(LARGEST_MESSAGE + 1)
     assert socket.ended(10) == 1009
 
 
@@ -143,7 +147,12 @@ def test_message_reaches_everybody_with_its_number(enter, stack, room):
     nonce = first.say("hello")
     heard = [socket.hear("message") for socket in (first, second)]
     assert heard[0] == heard[1]
-    assert (heard[0]["text"], heard[0]["user"], heard[0]["sequence"], heard[0]["nonce"]) == ("hello", stack.user, 1, nonce)
+    assert (heard[0]["text"], heard[0]["user"], heard[0]["sequence"], heard[0]["nonce"]) == (
+        "hello",
+        stack.user,
+        1,
+        nonce,
+    )
 
 
 @pytest.mark.writes
@@ -197,11 +206,14 @@ def test_too_many_frames_are_slowed_down_and_then_closed_with_1008(enter, room):
 def test_signing_out_ends_the_session_for_sockets(stack, visitor, refusal, room):
     sign_in(visitor, stack.user, stack.password)
     cookie = f"sessionid={visitor.cookies['sessionid']}"
-    visitor.post("/logout/", headers={"X-CSRFToken": visitor.cookies["csrftoken"], "Referer": stack.url})
+    sign_out(visitor)
     assert refusal(f"/ws/rooms/{room}/", client=None, headers=[("Cookie", cookie)]).status_code == 403
 
 
 @pytest.mark.looks_back
+@pytest.mark.variants(
+    "default", "daphne"
+)  # under gunicorn it is uvicorn's code once more, and a minute of waiting
 def test_silent_socket_still_hears(silent, enter, stack):
     """Nobody said anything in it since the first test; the time of silence is that of all tests in between."""
     heard = len(silent.socket.heard)

@@ -50,7 +50,16 @@ def sign_in(client: httpx.Client, user: str, password: str) -> httpx.Response:
     return client.post("/login/", data=form, headers={"Referer": str(page.url)})
 
 
-def ask(stack: Stack, method: str, target: str, headers: Headers = (), *, plain: bool = False, host: str = "") -> Answer:
+def sign_out(client: httpx.Client) -> None:
+    """End the session of CLIENT, on the server as well, as the button of every page does."""
+    client.post(
+        "/logout/", headers={"X-CSRFToken": client.cookies["csrftoken"], "Referer": str(client.base_url)}
+    )
+
+
+def ask(
+    stack: Stack, method: str, target: str, headers: Headers = (), *, plain: bool = False, host: str = ""
+) -> Answer:
     """One HTTP/1.1 request exactly as given: no client tidies TARGET or adds headers but Host."""
     if plain:
         connection = http.client.HTTPConnection(stack.host, stack.plain_port, timeout=ANSWER_SECONDS)
@@ -72,6 +81,17 @@ def ask(stack: Stack, method: str, target: str, headers: Headers = (), *, plain:
         connection.close()
 
 
+def trust_on_threads(stack: Stack) -> ssl.SSLContext:
+    """The same for a connection that one thread reads while another writes, as websockets does.
+
+    Python's ssl has no lock for that before 3.13, and a session ticket, which only TLS 1.3 sends after the handshake, can
+    then make the writer wait for good.
+    """
+    context = trust(stack)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 class Socket:
     """A websocket of a room, opened with the session of CLIENT; it keeps all that it heard."""
 
@@ -91,7 +111,7 @@ class Socket:
         self.heard: list[dict] = []
         self.connection = connect(
             stack.url.replace("https://", "wss://") + path,
-            ssl=trust(stack),
+            ssl=trust_on_threads(stack),
             additional_headers=[*sent, *([("Origin", origin)] if origin is not None else [])],
             compression=None,
             ping_interval=None,
@@ -109,6 +129,15 @@ class Socket:
 
     def send(self, **frame) -> None:
         self.connection.send(json.dumps(frame))
+
+    def begin(self, length: int) -> None:
+        """Announce a message of LENGTH bytes and send its first ten.
+
+        Whoever refuses it does so now. Had it been sent whole, the rest on its way could make TCP drop the close frame.
+        """
+        head = b"\x81\xff" + length.to_bytes(8, "big")  # one final text frame, masked, 64 bits of length
+        mask = bytes(4)
+        self.connection.socket.sendall(head + mask + b"x" * 10)
 
     def hear(
         self, kind: str, seconds: float = ANSWER_SECONDS, where: Callable[[dict], bool] = lambda frame: True

@@ -165,6 +165,7 @@ class Project:
             "PYTHONDONTWRITEBYTECODE": "1",
             "SECRET_KEY": "k7f3-only-for-tests-" * 4,
             "DATABASE_URL": "sqlite://:memory:",
+            "APP_OVERLAY": "off",  # the projects of these tests say themselves what they need
             "DJANGO_SETTINGS_MODULE": "jobs.settings",
             "APP_SETTINGS": "jobs.settings",
             "APP_ASGI": "jobs.asgi:application",

@@ -45,6 +45,7 @@ class Serving:
             "PYTHONDONTWRITEBYTECODE": "1",
             "SECRET_KEY": "k7f3-only-for-tests-" * 4,
             "DATABASE_URL": "sqlite://:memory:",
+            "APP_OVERLAY": "off",  # the projects of these tests say themselves what they need
             "DJANGO_SETTINGS_MODULE": "conformance.settings",
             "APP_SETTINGS": "conformance.settings",
             "APP_ASGI": "conformance.asgi:application",

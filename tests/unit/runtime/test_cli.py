@@ -152,7 +152,8 @@ class TestProbe:
             (200, "{}", 0),
             (404, '{"reasons": {"process": "draining"}}', 0),
             (404, "", 1),
-            (503, "database", 1),
+            (503, '{"ready": false, "was_ready": false}', 1),
+            (503, '{"ready": false, "was_ready": true}', 0),
         ],
     )
     def test_a_server(self, answering, capsys, status, body, code):

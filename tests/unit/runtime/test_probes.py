@@ -9,9 +9,10 @@ import socket
 import time
 
 import pytest
-from processes import Redis, until
-from serving import Serving, free_port, serve
+from processes import Postgres, Redis, until
+from serving import SERVERS, Serving, free_port, serve
 
+from channels_stack import probe
 from channels_stack.probes import CACHE_SECONDS, Readiness
 
 LIMIT = 0.3
@@ -98,8 +99,11 @@ def test_redis_goes_and_comes_back(start, redis, server):
     assert serving.ready() == 200
     redis.stop()
     until(lambda: serving.ready() == 503, what="not ready without Redis")
-    assert serving.get("/-/ready").json()["reasons"].keys() == {"channel layer"}
+    answer = serving.get("/-/ready").json()
+    assert (answer["reasons"].keys(), answer["was_ready"]) == ({"channel layer"}, True)
     assert serving.get("/-/live").status == 200
+    # The container is healthy: to replace it would bring nothing back, and cut its sockets.
+    assert probe.main("ws", serving.port) == 0
     redis.start()
     until(lambda: serving.ready() == 200, what="ready again with Redis")
 
@@ -126,9 +130,27 @@ def test_a_database_that_hangs(start):
 
 def test_a_database_that_is_not_there(start):
     serving = start(TEST_POSTGRES_PORT=str(free_port()))
-    (reason,) = serving.get("/-/ready").json()["reasons"].values()
+    answer = serving.get("/-/ready").json()
+    (reason,) = answer["reasons"].values()
     assert reason.startswith("OperationalError: ")
     assert "refused" in reason
+    assert answer["was_ready"] is False
+    # It has never worked: a deploy must not go on with it.
+    assert probe.main("ws", serving.port) == 1
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_pool_of_connections_does_not_delay_the_end(start, server):
+    with Postgres() as postgres:
+        environment = {"TEST_POSTGRES_PORT": str(postgres.port), "TEST_POSTGRES_POOL": "1"}
+        quick = {"DRAIN_NOTICE_SECONDS": "0", "DRAIN_SECONDS": "0", "STOP_SECONDS": "20"}
+        serving = start(server, **environment, **quick)
+        assert serving.ready() == 200
+        begun = time.monotonic()
+        serving.terminate()
+        assert serving.process.wait(25) == 0
+        assert time.monotonic() - begun < 4.5
+        assert "pool" not in serving.log()
 
 
 def _threads(serving: Serving) -> int:

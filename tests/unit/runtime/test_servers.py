@@ -7,13 +7,15 @@ import contextlib
 import http.client
 import socket
 import time
+from collections.abc import Mapping
 
 import pytest
 from processes import Redis, until
 from serving import SERVERS, Serving, close_code, serve
+from websockets.sync.client import ClientConnection
 
 TRUSTED, STRANGER = "127.0.0.2", "127.0.0.1"  # both are this machine; only the first is in TRUSTED_PROXIES
-MAX_SOCKETS = 6
+MAX_SOCKETS, THREADS = 6, 2
 FORWARDED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
 
 
@@ -35,7 +37,7 @@ def running(server, redis, tmp_path_factory):
     (folder / "static").mkdir()
     (folder / "static/site.0123456789ab.css").write_text("body {}")
     (folder / "secret").write_text("secret")
-    limits = {"WS_MAX_MESSAGE_BYTES": "4096", "WS_MAX_SOCKETS": str(MAX_SOCKETS)}
+    limits = {"WS_MAX_MESSAGE_BYTES": "4096", "WS_MAX_SOCKETS": str(MAX_SOCKETS), "WS_THREADS": str(THREADS)}
     serving = serve(folder, redis, server, TRUSTED_PROXIES=f"{TRUSTED}/32", **limits)
     yield serving
     serving.kill()
@@ -109,7 +111,7 @@ class TestProbes:
     def test_live_ready_metrics(self, running):
         assert running.get("/-/live").status == 200
         ready = running.get("/-/ready")
-        assert (ready.status, ready.json()) == (200, {"ready": True, "reasons": {}})
+        assert (ready.status, ready.json()) == (200, {"ready": True, "reasons": {}, "was_ready": True})
         assert b"channels_stack_sockets" in running.get("/-/metrics").body
 
     def test_nothing_else_of_the_stack_is_reached(self, running):
@@ -208,6 +210,50 @@ class TestSockets:
     def test_a_path_that_is_not_ascii(self, running):
         assert _handshake(running, "/\u00e9/", {}) in (400, 404)
 
+    def test_an_application_that_closes_again_for_each_frame(self, running):
+        with _begin_handshake(running, "/strict/") as link:
+            assert link.recv(4096).startswith(b"HTTP/1.1 101 ")
+            link.sendall(_text_frame(b"x") * 3)
+            # The client does not answer the close frame, so the other frames meet a socket that is being closed.
+            until(lambda: running.journal().count("strict closes") == 3, what="each frame is answered")
+            assert link.recv(4096) == b"\x88\x0b" + (1008).to_bytes(2, "big") + b"no frames"
+        until(lambda: "WEBSOCKET /strict/" in running.log(), what="the application has ended")
+
+    def test_a_client_that_leaves_while_the_application_talks(self, running):
+        with running.socket("/chatty/") as client:
+            client.send("x")
+            client.recv(5)
+            client.socket.shutdown(socket.SHUT_RDWR)
+        until(lambda: "chatty disconnect" in running.journal(), what="disconnect() has run")
+
+    def test_a_client_that_leaves_before_it_is_accepted(self, running):
+        with _begin_handshake(running, "/undecided/"):
+            until(lambda: "asked" in running.journal(), what="the application is asked")
+        until(lambda: "WEBSOCKET /undecided/" in running.log(), what="the application has ended")
+
+
+@pytest.mark.usefixtures("quiet")
+class TestThreads:
+    """Of sync code: test_stock.py has the same without us."""
+
+    def test_a_consumer_that_waits_holds_up_no_other(self, running, tmp_path):
+        with running.socket("/sync/") as waiting, running.socket("/echo/") as other:
+            waiting.send(str(tmp_path / "released"))
+            until(lambda: "sync waits" in running.journal(), what="a thread is blocked")
+            other.recv(5)
+            other.send("still here?")
+            assert other.recv(5) == "still here?"
+            (tmp_path / "released").touch()
+            assert waiting.recv(5) == "found"
+
+    def test_threads_are_few_and_each_socket_keeps_its_own(self, running):
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(running.socket("/sync/")) for _ in range(MAX_SOCKETS)]
+            threads = [{_thread(client) for _ in range(3)} for client in clients]
+        assert [len(each) for each in threads] == [1] * MAX_SOCKETS
+        used = [each.pop() for each in threads]
+        assert sorted(used.count(thread) for thread in set(used)) == [MAX_SOCKETS / THREADS] * THREADS
+
 
 class TestFailingApplication:
     def test_an_exception_in_a_page(self, running):
@@ -246,6 +292,24 @@ class TestStop:
         assert serving.journal().count("disconnect 1012") == len(clients)
         assert "silent 1012" in serving.journal()
         assert "Traceback" not in serving.log()
+
+    def test_nothing_that_only_lies_open_holds_it_up(self, new):
+        """As the edge leaves them: idle connections, a request that never gets complete, checks each second."""
+        serving = new(DRAIN_NOTICE_SECONDS="0.2", DRAIN_SECONDS="0.2", STOP_SECONDS="20")
+        with contextlib.ExitStack() as stack:
+            for begun in (b"", b"GET /who/ HTTP/1.1\r\n", b"POST /who/ HTTP/1.1\r\nHost: localhost\r\n"):
+                link = stack.enter_context(socket.create_connection(("127.0.0.1", serving.port), 5))
+                link.sendall(begun)
+            for _ in range(3):
+                idle = stack.enter_context(contextlib.closing(serving.connection()))
+                idle.request("GET", "/-/ready")
+                idle.getresponse().read()
+            client = stack.enter_context(serving.socket())
+            begun = time.monotonic()
+            serving.terminate()
+            assert close_code(client) == 1012
+            assert serving.process.wait() == 0
+        assert time.monotonic() - begun < 8
 
     def test_sockets_are_closed_one_after_the_other(self, new):
         serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="1")
@@ -324,8 +388,24 @@ def _requests_in_flight(serving: Serving) -> int:
     return sum(line.startswith("page ") for line in serving.journal())
 
 
+def _thread(client: ClientConnection) -> str | bytes:
+    client.send("thread")
+    return client.recv(5)
+
+
+def _text_frame(text: bytes) -> bytes:
+    return b"\x81" + bytes([0x80 | len(text)]) + bytes(4) + text
+
+
 def _handshake(serving: Serving, path: str, change: dict[str, str | None]) -> int:
     """The status of a handshake with some headers changed (None: left out)."""
+    with _begin_handshake(serving, path, change) as link:
+        return int(link.recv(4096).split()[1])
+
+
+def _begin_handshake(
+    serving: Serving, path: str, change: Mapping[str, str | None] | None = None
+) -> socket.socket:
     headers = {
         "Host": "localhost",
         "Upgrade": "websocket",
@@ -333,10 +413,9 @@ def _handshake(serving: Serving, path: str, change: dict[str, str | None]) -> in
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
         "Origin": "https://localhost",
-        **change,
+        **(change or {}),
     }
     lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
-    request = "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""])
-    with socket.create_connection(("127.0.0.1", serving.port), 5) as link:
-        link.sendall(request.encode("utf-8"))
-        return int(link.recv(4096).split()[1])
+    link = socket.create_connection(("127.0.0.1", serving.port), 5)
+    link.sendall("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode())
+    return link

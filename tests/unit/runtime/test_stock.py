@@ -60,6 +60,20 @@ def test_a_stranger_fills_the_log_with_tracebacks(stock, command):
     until(lambda: "ValueError: No route found for path" in serving.log(), what="the log has the traceback")
 
 
+@pytest.mark.parametrize("command", [DAPHNE, UVICORN], ids=["daphne", "uvicorn"])
+def test_a_consumer_that_waits_holds_up_every_other(stock, tmp_path, command):
+    serving = stock(*command)
+    with serving.socket("/sync/") as waiting, serving.socket("/echo/") as other:
+        other.recv(5)
+        waiting.send(str(tmp_path / "released"))
+        until(lambda: "sync waits" in serving.journal(), what="the thread is blocked")
+        other.send("still here?")
+        with pytest.raises(TimeoutError):
+            other.recv(1)
+        (tmp_path / "released").touch()
+        assert other.recv(5) == "still here?"
+
+
 def test_uvicorn_cuts_the_socket_of_an_application_that_failed(stock):
     with stock(*UVICORN).socket("/broken/") as client:
         client.send("x")

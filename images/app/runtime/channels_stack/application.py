@@ -1,7 +1,7 @@
 """The project's ASGI application, wrapped in what production needs.
 
-From the outside in: probes, forwarded headers, access log, drain, limit on sockets, refusals, metrics, static
-files, and then the application, unchanged.
+From the outside in: probes, forwarded headers, access log, drain, limit on sockets, refusals, origins, metrics,
+static files, threads for websockets, and then the application, unchanged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import ModuleType
 
 from asgiref.sync import sync_to_async
 
-from . import logs, metrics
+from . import logs, metrics, origins
 from .asgi import App, Receive, Scope, Send
 from .drain import Drain
 from .environment import ConfigurationError, Problem
@@ -23,6 +23,7 @@ from .refusals import Refusals
 from .settings import Settings
 from .static import serve_static
 from .status import Publisher
+from .threads import Threads
 
 
 class Application:
@@ -31,8 +32,11 @@ class Application:
     def __init__(self, app: App, settings: Settings, service: str, server: str) -> None:
         self.publisher = Publisher(settings, service, server)
         self.drain = Drain(settings, on_begin=self._say_draining)
+        app = Threads(settings.ws_threads).for_sockets(app)
         app = serve_static(app, settings.static_root)
         app = metrics.instrument(app)
+        if "origins" in settings.app_overlay:
+            app = origins.check(app, settings.allowed_origins)
         app = Refusals(app)
         app = Limits(app, settings.ws_max_sockets)
         app = self.drain.gate(app)
@@ -66,8 +70,8 @@ def build(settings: Settings, service: str, server: str) -> Application:
 
 
 def setup_django(settings: Settings, service: str) -> None:
-    """``django.setup()`` for APP_SETTINGS. Logs are in our form before and after it."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = settings.app_settings
+    """``django.setup()`` for APP_SETTINGS, through the overlay. Logs are in our form before and after it."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "channels_stack.overlay"
     _import("APP_SETTINGS", "the Django settings module", settings.app_settings)
     import django
 

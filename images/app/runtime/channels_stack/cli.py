@@ -51,6 +51,15 @@ def _run(options: argparse.Namespace) -> int:
     if service == "http" and settings.server_http == "gunicorn" and settings.http_processes > 1:
         # prometheus_client looks at it when it is imported, which the next import does.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER)
+    processes = 1
+    if options.command == "worker":
+        processes = options.processes or settings.worker_processes
+        if processes > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER)
+    if options.command == "dead":
+        from . import dead
+
+        return dead.main(settings, options.action, options.channel, options.id, options.all, options.json)
     from . import logs
 
     logs.configure(settings, service)
@@ -59,9 +68,17 @@ def _run(options: argparse.Namespace) -> int:
 
         return servers.serve(settings, service, options.port)
     if options.command == "worker":
+        concurrency = options.concurrency or settings.worker_concurrency
+        if processes > 1:
+            from . import supervisor
+
+            command = [sys.executable, "-m", "channels_stack", "worker", *options.channels]
+            command += ["--processes=1", f"--concurrency={concurrency}", "--port=0", "--heartbeat"]
+            return supervisor.main(command, processes, options.port, options.heartbeat, settings.stop_seconds)
         from . import worker
 
-        return worker.main(settings, tuple(options.channels) or settings.app_worker_channels)
+        channels = tuple(options.channels) or settings.app_worker_channels
+        return worker.main(settings, channels, options.port, options.heartbeat, concurrency)
     from . import release
 
     return release.main(settings)
@@ -75,8 +92,15 @@ def _empty_folder(path: str) -> str:
     return path
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
-    from .settings import SERVICE_PORT
+    from .settings import SERVICE_PORT, WORKER_HEARTBEAT
 
     parser = argparse.ArgumentParser(
         prog="channels-stack", description="Runs a Django Channels application in production."
@@ -95,6 +119,33 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument(
         "channels", nargs="*", metavar="CHANNEL", help="channel names (default: APP_WORKER_CHANNELS)"
     )
+    worker.add_argument(
+        "--processes", type=_positive, metavar="N", help="worker processes (default: WORKER_PROCESSES)"
+    )
+    worker.add_argument(
+        "--concurrency",
+        type=_positive,
+        metavar="N",
+        help="jobs of a channel that a process runs at a time (default: WORKER_CONCURRENCY)",
+    )
+    worker.add_argument(
+        "--port",
+        type=int,
+        default=SERVICE_PORT,
+        help="port for probes and metrics, 0 for none (default: %(default)s)",
+    )
+    worker.add_argument(
+        "--heartbeat",
+        default=WORKER_HEARTBEAT,
+        metavar="FILE",
+        help="renewed while every channel is listened to (default: %(default)s)",
+    )
+    dead = commands.add_parser("dead", help="jobs that failed for good: look at them, try again, drop them")
+    dead.add_argument("action", choices=("list", "show", "retry", "drop"), help="what to do with them")
+    dead.add_argument("channel", nargs="?", default="", metavar="CHANNEL", help="only those of this channel")
+    dead.add_argument("--id", default="", help="only this one, as the list names it")
+    dead.add_argument("--all", action="store_true", help="retry or drop those of every channel")
+    dead.add_argument("--json", action="store_true", help="answer in JSON")
     commands.add_parser("release", help="check, migrate and collect static files, once before a deploy")
     probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
     probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")

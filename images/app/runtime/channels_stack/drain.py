@@ -174,6 +174,7 @@ class Socket:
         self._send = send
         self._accepted = False
         self._over = False  # either side has ended it
+        self._closed = False  # the application has ended it
         self._left: float | None = None  # when a send first found that the client has gone
         self._reader: asyncio.Future[Message] | None = None
         self._told: asyncio.Future[None] | None = None  # done when the server was given our close
@@ -202,11 +203,15 @@ class Socket:
         return message
 
     async def send(self, message: Message) -> None:
-        if self._disconnected.done():
-            return  # the application does not know yet that its socket is closed
+        # The application does not know yet that its socket is closed, or goes on although it has closed it itself,
+        # say for each further frame of a client that it wants to be rid of.
+        if self._disconnected.done() or self._closed:
+            return
         if message["type"] == "websocket.accept":
             self._accepted = True
-        elif message["type"] in ("websocket.close", "websocket.http.response.start"):
+        elif message["type"] == "websocket.close":
+            self._over = self._closed = True
+        elif message["type"] == "websocket.http.response.start":
             self._over = True
         try:
             await self._send(message)

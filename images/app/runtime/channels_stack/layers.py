@@ -16,6 +16,10 @@ from redis import backoff as redis_backoff
 from redis.asyncio.retry import Retry
 from redis.exceptions import ConnectionError, TimeoutError
 
+from .connections import Connections
+from .jobs import Jobs
+from .settings import Settings
+
 # redis-py 8 gives up reading after 5 s, exactly as long as channels_redis blocks in BZPOPMIN, so every idle
 # receiver dies. 15 s leaves room, and a connection whose peer has vanished is still noticed.
 SOCKET_TIMEOUT_SECONDS = 15
@@ -134,6 +138,8 @@ class _Canary:
         layer = get_channel_layer(self.alias)
         if layer is None:
             raise LayerError(f"channel layer {self.alias!r} is not configured: add it to CHANNEL_LAYERS")
+        if hasattr(layer, "round_trip"):
+            return float(await layer.round_trip())
         async with self.lock:
             start = time.perf_counter()
             try:
@@ -171,7 +177,18 @@ async def backlog(alias: str, channel: str) -> int | None:
     from channels.layers import get_channel_layer
 
     layer = get_channel_layer(alias)
+    if hasattr(layer, "jobs"):
+        census = await layer.jobs.census(channel)
+        return int(census.waiting + census.later)
     # The queueing layer keeps one sorted set per channel. It has no call for its length.
     if not (hasattr(layer, "connection") and hasattr(layer, "ring_size")):
         return None
     return int(await layer.connection(0).zcard(layer.prefix + channel))
+
+
+def jobs(settings: Settings, layer: Any) -> Jobs:
+    """Where the worker keeps its jobs: in ``layer`` if it is one for jobs, else beside it, in REDIS_URL."""
+    known: Jobs | None = getattr(layer, "jobs", None)
+    if known is not None:
+        return known
+    return Jobs(Connections(_host(settings.redis_url)), f"{settings.redis_prefix}:tasks:")

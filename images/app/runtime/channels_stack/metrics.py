@@ -14,12 +14,16 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client import multiprocess as prometheus_multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from .asgi import App, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from .jobs import Census
 
 # From 1 ms (a consumer's echo) to 30 s (the edge gives a request up).
 SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -92,6 +96,20 @@ JOB_SECONDS = Histogram(
     registry=registry,
     buckets=JOB_BUCKETS,
 )
+JOBS_IN_REDIS = Gauge(
+    "channels_stack_jobs_in_redis",
+    "Jobs in Redis by state: waiting, running, later (before another attempt), dead",
+    ["channel", "state"],
+    registry=registry,
+    multiprocess_mode="livemax",
+)
+JOB_AGE = Gauge(
+    "channels_stack_oldest_job_seconds",
+    "Since the oldest job that is not done was sent",
+    ["channel"],
+    registry=registry,
+    multiprocess_mode="livemax",
+)
 
 
 @dataclass
@@ -149,7 +167,11 @@ def layer_latency(layer: str, seconds: float | None) -> None:
 
 
 def job(channel: str, outcome: str, seconds: float | None = None) -> None:
-    """Count a job of the worker: ``outcome`` is taken, done, failed, unreadable or handed_back."""
+    """Count a job of the worker.
+
+    ``outcome`` is taken; done or failed; then, of a failed one, retried or dead; redelivered, handed_back, and
+    unreadable for what another layer delivered and nobody can keep.
+    """
     JOBS.labels(channel, outcome).inc()
     if seconds is not None:
         JOB_SECONDS.labels(channel).observe(seconds)
@@ -157,6 +179,13 @@ def job(channel: str, outcome: str, seconds: float | None = None) -> None:
         totals.done += 1
     elif outcome in ("failed", "unreadable"):
         totals.failed += 1
+
+
+def jobs_in_redis(channel: str, census: Census) -> None:
+    """Record where the jobs of ``channel`` are."""
+    for state in ("waiting", "running", "later", "dead"):
+        JOBS_IN_REDIS.labels(channel, state).set(getattr(census, state))
+    JOB_AGE.labels(channel).set(census.oldest_seconds)
 
 
 class OverCapacity(logging.Filter):

@@ -60,7 +60,13 @@ class Refusals:
             await self._guard(scope, receive, send)
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answered = accepted = closed = gone = False
+        answered = accepted = closed = gone = left = False
+
+        async def listen() -> Message:
+            nonlocal left
+            message = await receive()
+            left = left or message["type"] == "websocket.disconnect"
+            return message
 
         async def watch(message: Message) -> None:
             nonlocal answered, accepted, closed, gone
@@ -74,8 +80,8 @@ class Refusals:
                 raise
 
         try:
-            await self.app(scope, receive, watch)
-            if not answered:
+            await self.app(scope, listen, watch)
+            if not answered and not left:
                 logger.error(
                     "the application neither accepted nor refused the websocket %.200r", scope["path"]
                 )

@@ -39,6 +39,7 @@ def main(settings: Settings, database_wait_seconds: float = DATABASE_WAIT_SECOND
     """Do all steps; the exit code. Raises ConfigurationError when the project cannot be imported."""
     application.setup_django(settings, "release")
     start = time.perf_counter()
+    tell_overrides()
     try:
         _step("checks", check)
         _step("database", lambda: wait_for_database(database_wait_seconds))
@@ -60,6 +61,16 @@ def _step(name: str, act: Callable[[], str]) -> None:
     start = time.perf_counter()
     result = act()
     log.info("release: %s: %s (%.1f s)", name, result, time.perf_counter() - start)
+
+
+def tell_overrides() -> None:
+    """Say once what the overlay has set over the project's settings, and what it had to leave as it is."""
+    from . import overlay, overrides
+
+    for override in overlay.overrides:
+        log.info("release: overlay: %s", override)
+    for risk in overrides.risks(vars(overlay)):
+        log.warning("release: %s", risk)
 
 
 def check() -> str:

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-POLL_SECONDS = 1
+POLL_SECONDS = 0.5
 
 
 def main(command: Sequence[str]) -> int:

@@ -19,6 +19,20 @@ from .environment import Environment
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
+OVERLAY_PARTS = (
+    "debug",
+    "secret_key",
+    "hosts",
+    "origins",
+    "proxy",
+    "cookies",
+    "database",
+    "layers",
+    "static",
+    "media",
+    "logging",
+)
+
 PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 SHORTEST_SECRET_KEY = 50  # characters; the same bound as Django's deployment check security.W009
@@ -36,6 +50,7 @@ class Settings:
 
     app_settings: str
     app_asgi: str
+    app_overlay: tuple[str, ...]
     app_worker_channels: tuple[str, ...]
     app_release_commands: tuple[str, ...]
     server_http: str
@@ -55,7 +70,12 @@ class Settings:
     ws_max_message_bytes: int
     ws_max_sockets: int
     ws_ping_seconds: float
+    ws_threads: int
     ready_timeout_seconds: float
+    worker_processes: int
+    worker_concurrency: int
+    worker_retries: int
+    worker_retry_seconds: float
     trusted_proxies: tuple[Network, ...]
     log_level: str
     log_format: str
@@ -71,6 +91,7 @@ class Settings:
         settings = cls(
             app_settings=env.text("APP_SETTINGS", "config.settings", purpose="the Django settings module"),
             app_asgi=_app_asgi(env),
+            app_overlay=overlay_parts(env),
             app_worker_channels=_channels(env),
             app_release_commands=_release_commands(env),
             server_http=env.choice(
@@ -116,8 +137,30 @@ class Settings:
             ws_ping_seconds=env.number(
                 "WS_PING_SECONDS", 20, minimum=1, maximum=3600, purpose="interval and time limit of pings"
             ),
+            ws_threads=env.integer(
+                "WS_THREADS",
+                8,
+                minimum=1,
+                maximum=256,
+                purpose="threads for sync code of websockets, per process",
+            ),
             ready_timeout_seconds=env.number(
                 "READY_TIMEOUT_SECONDS", 2, minimum=0.1, maximum=60, purpose="limit of each readiness check"
+            ),
+            worker_processes=env.integer(
+                "WORKER_PROCESSES", 1, minimum=1, maximum=256, purpose="processes per worker container"
+            ),
+            worker_concurrency=env.integer(
+                "WORKER_CONCURRENCY", 1, minimum=1, maximum=1000, purpose="jobs of a channel at a time"
+            ),
+            worker_retries=env.integer(
+                "WORKER_RETRIES", 3, maximum=100, purpose="further attempts at a job that failed"
+            ),
+            worker_retry_seconds=env.number(
+                "WORKER_RETRY_SECONDS",
+                5,
+                maximum=3600,
+                purpose="before the first retry, then doubled each time",
             ),
             trusted_proxies=_networks(env),
             log_level=env.choice(
@@ -166,6 +209,19 @@ def _app_asgi(env: Environment) -> str:
             "APP_ASGI", f"is {value!r}, but must be module:attribute", purpose, "config.asgi:application"
         )
     return value
+
+
+def overlay_parts(env: Environment) -> tuple[str, ...]:
+    """The parts of APP_OVERLAY that are set over the project's settings; none when it is off."""
+    purpose = "what the stack sets over the project's settings: on, off, or -part for each to leave alone"
+    words = env.words("APP_OVERLAY", ("on",), purpose=purpose)
+    if words == ("off",):
+        return ()
+    for word in words:
+        if word != "on" and word not in [f"-{part}" for part in OVERLAY_PARTS]:
+            wrong = f"holds {word!r}, but takes on, off, or any of: -{' -'.join(OVERLAY_PARTS)}"
+            env.refuse("APP_OVERLAY", wrong, purpose, "-database -layers")
+    return tuple(part for part in OVERLAY_PARTS if f"-{part}" not in words)
 
 
 def _channels(env: Environment) -> tuple[str, ...]:

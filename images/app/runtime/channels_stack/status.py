@@ -6,7 +6,7 @@ page of an application needs nothing else. Keys: service, server, host, pid, sta
 draining, sockets, accepted, messages_in, messages_out, requests, loop_lag_ms, layer_latency_ms (null: no
 answer), backlog (worker: waiting jobs by channel), done, failed, rss_bytes.
 
-Redis commands used: SET, SCAN, MGET, and ZCARD for the backlog.
+Redis commands used: SET, SCAN, MGET, and what a worker's backlog needs.
 """
 
 from __future__ import annotations
@@ -49,12 +49,10 @@ class Publisher:
         settings: Settings,
         service: str,
         server: str,
-        channels: tuple[str, ...] = (),
-        layer: str = "tasks",
+        backlog: Callable[[], Awaitable[dict[str, int]]] | None = None,
     ) -> None:
         self.redis_url, self.prefix = settings.redis_url, settings.redis_prefix
-        self.service, self.server, self.channels = service, server, channels
-        self.layer = layer  # where the worker's channels are
+        self.service, self.server, self.backlog = service, server, backlog
         self.host, self.pid, self.started = socket.gethostname(), os.getpid(), round(time.time(), 3)
         self.draining = False
         self.outages: set[str] = set()
@@ -112,7 +110,7 @@ class Publisher:
 
     async def report(self) -> dict[str, Any]:
         """What is published now."""
-        backlog = {channel: await layers.backlog(self.layer, channel) for channel in self.channels}
+        backlog = await self.backlog() if self.backlog else {}
         return {
             "service": self.service,
             "server": self.server,

@@ -16,6 +16,9 @@ routes = [
     path("stubborn/", sockets.Stubborn.as_asgi()),
     path("undecided/", sockets.Undecided.as_asgi()),
     path("silent/", sockets.Silent.as_asgi()),
+    path("chatty/", sockets.Chatty.as_asgi()),
+    path("strict/", sockets.Strict.as_asgi()),
+    path("sync/", sockets.Sync.as_asgi()),
 ]
 application = ProtocolTypeRouter(
     {"http": pages, "websocket": OriginValidator(URLRouter(routes), ["https://localhost"])}

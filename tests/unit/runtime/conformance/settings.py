@@ -26,4 +26,7 @@ if "TEST_POSTGRES_PORT" in os.environ:
         "NAME": "postgres",
         "HOST": "127.0.0.1",
         "PORT": os.environ["TEST_POSTGRES_PORT"],
+        "USER": "postgres",
     }
+if "TEST_POSTGRES_POOL" in os.environ:
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 2}}

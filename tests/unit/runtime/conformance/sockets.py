@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import threading
+import time
 
-from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
 
 def journal(line):
@@ -15,7 +17,7 @@ class Echo(AsyncWebsocketConsumer):
     async def connect(self):
         await self.accept()
         scope = self.scope
-        await self.send(f"{scope['scheme']} {scope['client'][0]} [{scope.get('root_path', '')}]")
+        await self.send(f"{scope.get('scheme')} {scope['client'][0]} [{scope.get('root_path', '')}]")
 
     async def receive(self, text_data=None, bytes_data=None):
         await self.send(text_data=text_data, bytes_data=bytes_data)
@@ -55,3 +57,40 @@ class Silent(AsyncWebsocketConsumer):
     async def disconnect(self, code):
         await self.send("too late")
         journal(f"silent {code}")
+
+
+class Chatty(AsyncWebsocketConsumer):
+    """Goes on talking for a second, whoever listens."""
+
+    async def receive(self, text_data=None, bytes_data=None):
+        journal("chatty talks")
+        for _ in range(50):
+            await self.send("more")
+            await asyncio.sleep(0.02)
+
+    async def disconnect(self, code):
+        journal("chatty disconnect")
+
+
+class Strict(AsyncWebsocketConsumer):
+    """Allows no frame at all, and says so for each."""
+
+    async def receive(self, text_data=None, bytes_data=None):
+        await self.close(1008, "no frames")
+        journal("strict closes")
+
+    async def disconnect(self, code):
+        journal(f"strict {code}")
+
+
+class Sync(WebsocketConsumer):
+    """Tells its thread; or waits until the file exists that it is given the path of."""
+
+    def receive(self, text_data=None, bytes_data=None):
+        if text_data == "thread":
+            self.send(str(threading.get_ident()))
+            return
+        journal("sync waits")
+        while not os.path.exists(text_data):
+            time.sleep(0.01)
+        self.send("found")

@@ -127,7 +127,10 @@ class Server(daphne_server.Server):
     def _busy(self) -> bool:
         """Whether a request is not answered yet, or an answer has not left the process."""
         answering = any(
-            isinstance(protocol, WebRequest) and "disconnected" not in details
+            # Twisted makes the request when its first line begins; without a complete head there is nothing to answer.
+            isinstance(protocol, WebRequest)
+            and protocol.content is not None
+            and "disconnected" not in details
             for protocol, details in self.connections.items()
         )
         return answering or bool(reactor.getWriters())
@@ -209,7 +212,7 @@ class Socket(WebSocketProtocol):
             # autobahn's sendClose() takes no code below 3000 but 1000, so neither 1008 nor 1011 nor 1012.
             reason = (message.get("reason") or "").encode()[:LONGEST_REASON]
             self.sendCloseFrame(code=message.get("code", 1000), reasonUtf8=reason, isReply=False)
-        else:
+        elif kind != "websocket.close" or self.state == self.STATE_CONNECTING:
             super().handle_reply(message)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:

@@ -1,0 +1,72 @@
+"""The doctor's rules as Django's system checks, with the same ids.
+
+Either "channels_stack.doctor" stands in INSTALLED_APPS, or something that has called django.setup() calls
+``register()``: then no project has to change. What makes sense only where DEBUG is off is checked with --deploy.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.core import checks
+
+from .examine import Report, examine_settings
+from .findings import CODE, SETTINGS, Finding, Rule, rules
+from .live import installed, live_settings
+from .project import NotAProjectError, Project
+
+TAG = "channels_stack"
+
+
+def register() -> None:
+    """Add the checks to Django's registry; a second call changes nothing."""
+    checks.register(check, TAG)
+    checks.register(check_deployment, TAG, deploy=True)
+
+
+def check(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
+    """What is wrong everywhere."""
+    return _messages(rule for rule in rules(SETTINGS, CODE) if not rule.deploy)
+
+
+def check_deployment(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
+    """What is wrong in production."""
+    return _messages(rule for rule in rules(SETTINGS, CODE) if rule.deploy)
+
+
+def _messages(chosen: Iterable[Rule]) -> list[checks.CheckMessage]:
+    try:
+        project = _project()
+    except NotAProjectError:
+        return []  # no sources here, only an installed package
+    report = examine_settings(project, chosen)
+    return [*map(_message, report.findings), *_failures(report)]
+
+
+def _project() -> Project:
+    """The sources around the running settings module, with its values."""
+    name = os.environ["DJANGO_SETTINGS_MODULE"]
+    file = getattr(sys.modules.get(name), "__file__", None) or "."
+    root = os.path.abspath(file)
+    for _ in range(name.count(".") + 1 + (os.path.basename(file) == "__init__.py")):
+        root = os.path.dirname(root)
+    project = Project(root, name)
+    project.settings = [live_settings(project.settings[0], name)]
+    project.packages.installed = installed()
+    return project
+
+
+def _message(finding: Finding) -> checks.CheckMessage:
+    kind = checks.Error if finding.is_error else checks.Warning
+    return kind(
+        f"{finding.wrong}. {finding.production}", hint=finding.instead, obj=str(finding.place), id=finding.id
+    )
+
+
+def _failures(report: Report) -> Sequence[checks.CheckMessage]:
+    return [
+        checks.Warning(f"a bug of the doctor: {line}", id="channels_stack.W000") for line in report.failures
+    ]

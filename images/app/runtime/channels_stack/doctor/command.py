@@ -1,0 +1,79 @@
+"""`channels-stack doctor`.
+
+Exit codes: 0 nothing was found, or only warnings; 1 errors; 2 the project or the stack could not be read, with the
+reason on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from ..environment import ConfigurationError
+from . import report as reports
+from .examine import Report, examine
+from .findings import rules
+from .project import NotAProjectError, Project
+
+ERRORS, UNREADABLE = 1, 2
+
+
+def main(options: argparse.Namespace) -> int:
+    """Do what ``options`` (see ``arguments``) say; the exit code."""
+    if options.list:
+        print(reports.list_as_json(rules()) if options.json else reports.list_as_text(rules()))
+        return 0
+    try:
+        report = _examined(options)
+    except NotAProjectError as error:
+        return _refuse(str(error))
+    except ConfigurationError as error:
+        return _refuse(*map(str, error.problems))
+    print(reports.as_json(report) if options.json else reports.as_text(report))
+    for line in report.notes:
+        print(f"channels-stack doctor: {line}", file=sys.stderr)
+    if report.failures:
+        return _refuse(*(f"a bug of the doctor: {line}" for line in report.failures))
+    return ERRORS if report.errors else 0
+
+
+def _refuse(*lines: str) -> int:
+    for line in lines:
+        print(f"channels-stack doctor: {line}", file=sys.stderr)
+    return UNREADABLE
+
+
+def _examined(options: argparse.Namespace) -> Report:
+    notes: list[str] = []
+    project = _project(options, notes)
+
+    def run(read: Project) -> Any:
+        from .live import Imported
+
+        return Imported(read, options.settings, options.asgi or os.environ.get("APP_ASGI", ""))
+
+    def stack(read: Project | None) -> Any:
+        from .stack import Stack
+
+        return Stack(read)
+
+    report = examine(project, run if options.run else None, stack if options.stack else None)
+    report.notes = [*notes, *report.notes]
+    return report
+
+
+def _project(options: argparse.Namespace, notes: list[str]) -> Project:
+    """The project at PATH; APP_SETTINGS counts where it names one of its modules."""
+    from_environment = os.environ.get("APP_SETTINGS", "")
+    if not options.settings and from_environment:
+        try:
+            project = Project(options.path, from_environment)
+            options.settings = from_environment
+            return project
+        except NotAProjectError:
+            project = Project(options.path)
+            notes.append(f"APP_SETTINGS is {from_environment}, which is not in {options.path}: not used")
+            return project
+    return Project(options.path, options.settings)

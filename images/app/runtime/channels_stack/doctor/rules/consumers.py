@@ -1,0 +1,291 @@
+"""Consumers: what stops the event loop, and what the channel layer refuses."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ..files import Function, Module
+from ..findings import Found, rule
+from ..project import Project
+from .routing import is_layer
+
+BLOCKING = {
+    "time.sleep": "await asyncio.sleep(…)",
+    "os.system": "await asyncio.create_subprocess_exec(…)",
+    "os.wait": "await process.wait()",
+    "subprocess.run": "await asyncio.create_subprocess_exec(…)",
+    "subprocess.call": "await asyncio.create_subprocess_exec(…)",
+    "subprocess.check_call": "await asyncio.create_subprocess_exec(…)",
+    "subprocess.check_output": "await asyncio.create_subprocess_exec(…)",
+    "urllib.request.urlopen": "await asyncio.to_thread(urlopen, url)",
+    "socket.create_connection": "await asyncio.open_connection(…)",
+    "smtplib.SMTP": "a job for a worker",
+    "django.core.mail.send_mail": "await asyncio.to_thread(send_mail, …)",
+    "django.core.mail.mail_admins": "await asyncio.to_thread(mail_admins, …)",
+    "input": "nothing: a server has no keyboard",
+}
+BLOCKING_PACKAGES = ("requests", "httpx")
+HTTP_VERBS = {"get", "post", "put", "patch", "delete", "head", "options", "request", "stream"}
+# Methods of managers and querysets that ask the database at once.
+QUERIES = {
+    "get",
+    "create",
+    "count",
+    "exists",
+    "first",
+    "last",
+    "latest",
+    "earliest",
+    "update",
+    "delete",
+    "aggregate",
+    "get_or_create",
+    "update_or_create",
+    "bulk_create",
+    "bulk_update",
+    "in_bulk",
+}
+ALLOWED_IN_NAMES = re.compile(r"[a-zA-Z0-9._-]*")
+LONGEST_NAME = 99
+
+
+def _awaitless(module: Module, function: Function) -> Iterator[ast.Call]:
+    """Calls that an async function makes itself and does not await."""
+    waiting: list[ast.AST] = [*function.body]
+    while waiting:
+        node = waiting.pop()
+        # What stands in an inner function or a lambda runs elsewhere, in a thread for example.
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            continue
+        if isinstance(node, ast.Call) and not isinstance(module.parents.get(node), ast.Await):
+            yield node
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def _async_methods(project: Project) -> Iterator[tuple[Module, ast.ClassDef, ast.AsyncFunctionDef]]:
+    for module, node in project.consumers:
+        for child in node.body:
+            if isinstance(child, ast.AsyncFunctionDef) and project.is_async_consumer(module, node):
+                yield module, node, child
+
+
+@rule("E601")
+def blocking_call(project: Project) -> Found:
+    """A call that blocks, in an async consumer
+
+    In production: while it waits, the whole process does: every socket and every page on it. A probe that gets no answer
+    in time has the process restarted.
+
+    Instead: use the awaitable counterpart, or a thread.
+        await asyncio.to_thread(call, …)
+    """
+    for module, node, method in _async_methods(project):
+        for call in _awaitless(module, method):
+            name = module.dotted(call.func)
+            name = "input" if name == ".input" else name
+            package, _, verb = name.rpartition(".")
+            if name in BLOCKING:
+                yield (
+                    module.place(call),
+                    f"{node.name}.{method.name} calls {name}()",
+                    f"write: {BLOCKING[name]}",
+                )
+            elif package in BLOCKING_PACKAGES and verb in HTTP_VERBS:
+                better = "write:\n    async with httpx.AsyncClient() as client:\n        answer = await client.get(url)"
+                yield module.place(call), f"{node.name}.{method.name} calls {name}()", better
+
+
+@rule("E602")
+def query_in_async(project: Project) -> Found:
+    """A database query in an async consumer
+
+    In production: it raises SynchronousOnlyOperation, which ends the socket with 1011 or 1006.
+
+    Instead: use the async method of the ORM, or a thread.
+        room = await Room.objects.aget(slug=slug)
+        room = await database_sync_to_async(find_room)(slug)
+    """
+    for module, node, method in _async_methods(project):
+        for call in _awaitless(module, method):
+            function = call.func
+            if (
+                isinstance(function, ast.Attribute)
+                and function.attr in QUERIES
+                and _is_queryset(function.value)
+            ):
+                yield (
+                    module.place(call),
+                    f"{node.name}.{method.name} asks the database with .{function.attr}()",
+                )
+
+
+def _is_queryset(node: ast.AST) -> bool:
+    """Whether an expression begins with ``Something.objects``."""
+    while True:
+        if isinstance(node, ast.Attribute) and node.attr == "objects":
+            return True
+        inner: ast.AST | None = node.func if isinstance(node, ast.Call) else getattr(node, "value", None)
+        if inner is None:
+            return False
+        node = inner
+
+
+@rule("E603")
+def async_to_sync_in_async(project: Project) -> Found:
+    """async_to_sync in an async consumer
+
+    In production: it raises RuntimeError: You cannot use AsyncToSync in the same thread as an async event loop.
+
+    Instead: await the coroutine.
+        await self.channel_layer.group_send(group, event)
+    """
+    for module, node, method in _async_methods(project):
+        for call in _awaitless(module, method):
+            if module.dotted(call.func) in ("asgiref.sync.async_to_sync", "asgiref.sync.AsyncToSync"):
+                yield module.place(call), f"{node.name}.{method.name} uses async_to_sync"
+
+
+@rule("E604")
+def not_awaited(project: Project) -> Found:
+    """A call of the channel layer that nobody awaits
+
+    In production: nothing is sent and no group is joined; the log says that a coroutine was never awaited, if anything.
+
+    Instead: await it, or in sync code wrap it.
+        await self.channel_layer.group_send(group, event)
+        async_to_sync(channel_layer.group_send)(group, event)
+    """
+    for module in project.modules:
+        for node in module.nodes:
+            call = node.value if isinstance(node, ast.Expr) else None
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and is_layer(call.func.value)
+            ) and call.func.attr in ("group_add", "group_discard", "group_send"):
+                yield module.place(node), f"{call.func.attr}() is called, and its coroutine dropped"
+
+
+@rule("E605")
+def bad_group_name(project: Project) -> Found:
+    """A group name that is refused
+
+    In production: group_add and group_send raise TypeError, which ends the socket: a name has fewer than 100 ASCII
+    letters, digits, hyphens, underscores and dots. Since Channels 4.2.1 the length is enforced too.
+
+    Instead: use a number, a slug or a hash.
+        f"room-{room.pk}"
+    """
+    for module in project.modules:
+        for node in module.nodes:
+            for name in _group_names(module, node):
+                parts = _fixed_parts(_meant(module, name))
+                if any(not ALLOWED_IN_NAMES.fullmatch(part) for part in parts):
+                    bad = next(part for part in parts if not ALLOWED_IN_NAMES.fullmatch(part))
+                    yield module.place(name), f"the group name holds {_refused(bad)!r}"
+                elif sum(map(len, parts)) > LONGEST_NAME:
+                    yield module.place(name), f"the group name has more than {LONGEST_NAME} characters"
+
+
+def _group_names(module: Module, node: ast.AST) -> Iterator[ast.expr]:
+    """Expressions that name a group: in group_add and its like, and in the attribute ``groups`` of a class."""
+    if isinstance(node, ast.Call) and node.args:
+        function: ast.expr = node.func
+        if (
+            isinstance(function, ast.Call)
+            and function.args
+            and module.dotted(function.func).endswith("async_to_sync")
+        ):
+            function = function.args[0]
+        if isinstance(function, ast.Attribute) and function.attr in (
+            "group_add",
+            "group_discard",
+            "group_send",
+        ):
+            yield node.args[0]
+    elif isinstance(node, ast.ClassDef) and any("Consumer" in module.dotted(base) for base in node.bases):
+        for child in node.body:
+            if (
+                isinstance(child, ast.Assign)
+                and isinstance(child.targets[0], ast.Name)
+                and child.targets[0].id == "groups"
+            ):
+                yield from child.value.elts if isinstance(child.value, (ast.List, ast.Tuple)) else []
+
+
+def _meant(module: Module, node: ast.expr) -> ast.expr:
+    """The expression behind a name: assigned in the module, or once to an attribute such as self.group_name."""
+    if isinstance(node, ast.Name):
+        found = _assignments(module, lambda target: isinstance(target, ast.Name) and target.id == node.id)
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        found = _assignments(
+            module, lambda target: isinstance(target, ast.Attribute) and target.attr == node.attr
+        )
+    else:
+        return node
+    return found[0] if len(found) == 1 else node
+
+
+def _assignments(module: Module, wanted: object) -> list[ast.expr]:
+    return [
+        node.value
+        for node in module.nodes
+        if isinstance(node, ast.Assign) and any(wanted(target) for target in node.targets)  # type: ignore[operator]
+    ]
+
+
+def _fixed_parts(node: ast.expr) -> list[str]:
+    """The texts that are part of the name whatever is filled in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.JoinedStr):
+        return [part for value in node.values for part in _fixed_parts(value)]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*_fixed_parts(node.left), *_fixed_parts(node.right)]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        return [re.sub(r"%[-#0 +]*\d*[sdrf]", "", part) for part in _fixed_parts(node.left)]
+    is_format = (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format"
+    )
+    if is_format:
+        return [re.sub(r"\{[^{}]*\}", "", part) for part in _fixed_parts(node.func.value)]  # type: ignore[attr-defined]
+    return []
+
+
+def _refused(part: str) -> str:
+    return re.sub(r"[a-zA-Z0-9._-]", "", part)[:1]
+
+
+@rule("E606")
+def message_without_type(project: Project) -> Found:
+    """A message without a type
+
+    In production: the consumer that gets it ends with a ValueError: Incoming message has no 'type' attribute. In
+    `runworker` the channel is deaf from then on, while the process stays alive.
+
+    Instead: name the handler; dots stand for underscores.
+        await channel_layer.group_send("room-1", {"type": "room.message", "text": text})
+    """
+    for module in project.modules:
+        for node in module.nodes:
+            if (
+                not isinstance(node, ast.Call)
+                or len(node.args) != 2
+                or not isinstance(node.args[1], ast.Dict)
+            ):
+                continue
+            function: ast.expr = node.func
+            if (
+                isinstance(function, ast.Call)
+                and function.args
+                and module.dotted(function.func).endswith("async_to_sync")
+            ):
+                function = function.args[0]
+            if not isinstance(function, ast.Attribute) or not is_layer(function.value):
+                continue
+            literal = node.args[1]
+            names = [key.value if isinstance(key, ast.Constant) else None for key in literal.keys]
+            if function.attr in ("group_send", "send") and "type" not in names and None not in names:
+                yield module.place(literal), f"{function.attr}() is given a message without 'type'"

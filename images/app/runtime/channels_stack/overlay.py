@@ -1,0 +1,32 @@
+"""The settings module of every container: the project's own settings, with what production decides set over them.
+
+    DJANGO_SETTINGS_MODULE=channels_stack.overlay   APP_SETTINGS=mysite.settings
+
+Everything is taken from APP_SETTINGS; then ``overrides`` sets, from the environment, what differs from it. The
+project's own module is given the new values too: some code imports it instead of ``django.conf.settings``.
+APP_OVERLAY says which parts are left alone. Nothing but settings has a name in capitals here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from .environment import Environment
+from .overrides import Override, find
+from .settings import Settings, overlay_parts
+
+_env = Environment()
+_project = importlib.import_module(_env.text("APP_SETTINGS", "config.settings"))
+_parts = overlay_parts(_env)
+_env.check()
+
+overrides: tuple[Override, ...] = ()
+"""What was set over the project's own settings, in the order of the parts."""
+
+if _parts:
+    overrides = find(vars(_project), Settings.from_environment(os.environ), _parts)
+    for _override in overrides:
+        setattr(_project, _override.name, _override.value)
+
+globals().update({name: value for name, value in vars(_project).items() if name.isupper()})

@@ -1,0 +1,356 @@
+"""What production sets over a project's settings, part by part.
+
+Settings found in the wild are made for development: DEBUG on, no hosts, no static root, SQLite in the source
+tree, an in-memory layer or Redis on 127.0.0.1, a secret key in the repository. A part changes nothing where the
+project says the same already, because it reads the environment itself; what remains is told at each release.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, Callable
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from . import layers
+from .environment import ConfigurationError, Environment, Problem
+from .settings import Settings
+
+Project = Mapping[str, Any]
+Found = Iterator["Override"]
+
+LOCAL = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "")
+"""Hosts that in a container mean the container itself."""
+
+ENGINES = {
+    "postgresql": "django.db.backends.postgresql",
+    "postgis": "django.contrib.gis.db.backends.postgis",
+    "mysql": "django.db.backends.mysql",
+    "sqlite": "django.db.backends.sqlite3",
+}
+"""Database backends by vendor, which is also the scheme of a DATABASE_URL."""
+
+ADDRESS = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+"""What makes two databases the same one."""
+
+CONNECT_SECONDS = 5
+
+PLAIN_STATIC = "django.contrib.staticfiles.storage.StaticFilesStorage"
+HASHED_STATIC = "channels_stack.static_storage.HashedStaticFilesStorage"
+
+
+@dataclass(frozen=True)
+class Override:
+    """One setting that gets another ``value`` than the project gives it. ``why`` holds no secret."""
+
+    name: str
+    value: Any = field(repr=False)
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.why}"
+
+
+def find(project: Project, settings: Settings, parts: Sequence[str]) -> tuple[Override, ...]:
+    """What ``parts`` change in ``project``, the names of a settings module. Raises ConfigurationError."""
+    return tuple(override for part in parts for override in PARTS[part](project, settings))
+
+
+def _set(project: Project, name: str, value: Any, why: str) -> Found:
+    if project.get(name) != value:
+        yield Override(name, value, why)
+
+
+def _debug(project: Project, settings: Settings) -> Found:
+    on = Environment().boolean("DEBUG", False)  # `make dev` sets it
+    yield from _set(project, "DEBUG", on, f"{'on' if on else 'off'}, as the variable DEBUG says")
+
+
+def _secret_key(project: Project, settings: Settings) -> Found:
+    own, key = project.get("SECRET_KEY"), settings.secret_key
+    yield from _set(project, "SECRET_KEY", key, "the key of this deployment, the project's own is not used")
+    if not own or own == key:
+        return
+    for name, value in project.items():  # SIMPLE_JWT["SIGNING_KEY"] and the like were made from it
+        if name.isupper() and name != "SECRET_KEY":
+            yield from _set(project, name, _replaced(value, own, key), "held the project's SECRET_KEY")
+
+
+def _replaced(value: Any, old: Any, new: Any) -> Any:
+    """``value`` with ``new`` for each ``old`` in it; the same object where there is none."""
+    if isinstance(value, dict):
+        changed: Any = {key: _replaced(each, old, new) for key, each in value.items()}
+    elif type(value) in (list, tuple):
+        changed = type(value)(_replaced(each, old, new) for each in value)
+    else:
+        return new if type(value) is type(old) and value == old else value
+    return changed if changed != value else value
+
+
+def _hosts(project: Project, settings: Settings) -> Found:
+    if sorted(project.get("ALLOWED_HOSTS") or ()) != sorted(settings.domains):
+        yield Override("ALLOWED_HOSTS", list(settings.domains), "DOMAINS")
+
+
+def _origins(project: Project, settings: Settings) -> Found:
+    # The same list is what a websocket's Origin is held to: channels_stack.origins.
+    if sorted(project.get("CSRF_TRUSTED_ORIGINS") or ()) != sorted(settings.allowed_origins):
+        yield Override("CSRF_TRUSTED_ORIGINS", list(settings.allowed_origins), "ALLOWED_ORIGINS")
+
+
+def _proxy(project: Project, settings: Settings) -> Found:
+    header = ("HTTP_X_FORWARDED_PROTO", "https")
+    yield from _set(
+        project, "SECURE_PROXY_SSL_HEADER", header, "the edge ends TLS and overwrites this header"
+    )
+
+
+def _cookies(project: Project, settings: Settings) -> Found:
+    if not Environment().boolean("DEBUG", False):
+        for name in ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"):
+            yield from _set(project, name, True, "the edge speaks HTTPS only")
+
+
+def _database(project: Project, settings: Settings) -> Found:
+    databases = project.get("DATABASES") or {}
+    own = databases.get("default") or {}
+    wanted = database(settings.database_url)
+    if _same_database(own, wanted):
+        return
+    if _vendor(own) == _vendor(wanted):
+        # A backend of its own kind (PostGIS, tenants, metrics) and its options stay.
+        wanted["ENGINE"] = own["ENGINE"]
+        wanted["OPTIONS"] = {**(own.get("OPTIONS") or {}), **wanted["OPTIONS"]}
+    elif ".gis." in own.get("ENGINE", "") and _vendor(wanted) == "postgresql":
+        wanted["ENGINE"] = ENGINES["postgis"]
+    kept = {name: value for name, value in own.items() if name in ("ATOMIC_REQUESTS", "TIME_ZONE", "TEST")}
+    before = f"{_vendor(own) or 'no database'}{' on ' + own['HOST'] if own.get('HOST') else ''}"
+    after = f"{_vendor(wanted)}{' on ' + wanted['HOST'] if wanted['HOST'] else ''}"
+    value = {**databases, "default": {**kept, **wanted}}
+    yield Override("DATABASES", value, f"DATABASE_URL, {after}, instead of {before}")
+
+
+def database(url: str) -> dict[str, Any]:
+    """A database of Django from ``url``: postgresql, postgis, mysql or sqlite. Raises ConfigurationError.
+
+    Parameters in the query become OPTIONS. No connection is kept: under ASGI threads come and go, and one kept
+    by a thread would never be used again.
+    """
+    purpose, example = "the database", "postgresql://app:password@db:5432/app"
+    try:
+        parts = urlsplit(url)
+        scheme = {"postgres": "postgresql", "pgsql": "postgresql", "sqlite3": "sqlite"}.get(
+            parts.scheme, parts.scheme
+        )
+        engine = ENGINES[scheme]
+        memory = engine == ENGINES["sqlite"] and parts.netloc == ":memory:"
+        port = None if memory else parts.port
+    except (KeyError, ValueError):
+        wrong = f"is no URL of a database that is known here: {', '.join(ENGINES)}"
+        raise ConfigurationError([Problem("DATABASE_URL", wrong, purpose, example)]) from None
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    if engine != ENGINES["sqlite"]:
+        options.setdefault("connect_timeout", CONNECT_SECONDS)
+    return {
+        "ENGINE": engine,
+        "NAME": ":memory:" if memory else unquote(parts.path[1:]),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": "" if memory else parts.hostname or "",
+        "PORT": port or "",
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": options,
+    }
+
+
+def _vendor(config: Mapping[str, Any]) -> str:
+    engine = str(config.get("ENGINE") or "")
+    known = {
+        "postg": "postgresql",
+        "mysql": "mysql",
+        "mariadb": "mysql",
+        "sqlite": "sqlite",
+        "spatialite": "sqlite",
+    }
+    return next((vendor for part, vendor in known.items() if part in engine), "")
+
+
+def _same_database(own: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    same = all(str(own.get(name) or "") == str(wanted.get(name) or "") for name in ADDRESS)
+    return same and _vendor(own) == _vendor(wanted)
+
+
+def _layers(project: Project, settings: Settings) -> Found:
+    """Layers that more than this process can reach are the project's own choice, and stay."""
+    own = project.get("CHANNEL_LAYERS") or {}
+    lost = [alias for alias, layer in own.items() if not _reachable(layer, settings.redis_url)]
+    if own and not lost:
+        return
+    ours = layers.channel_layers(settings.redis_url, settings.redis_prefix)
+    value = {**own, **{alias: _another(ours["default"], alias) for alias in lost}}
+    if "default" in lost or "default" not in own:
+        value["default"] = default = _another(ours["default"], "default")
+        if "tasks" not in own and settings.app_worker_channels:
+            # The project knows one layer, for groups and for jobs.
+            default["BACKEND"] = "channels_stack.single_layer.SingleLayer"
+            default["CONFIG"]["jobs"] = list(settings.app_worker_channels)
+        keys = (own.get("default") or {}).get("CONFIG", {}).get("symmetric_encryption_keys")
+        if keys:
+            default["CONFIG"]["symmetric_encryption_keys"] = _replaced(
+                keys, project.get("SECRET_KEY"), settings.secret_key
+            )
+        value.setdefault("tasks", ours["tasks"])
+    if "tasks" in lost:
+        value["tasks"] = ours["tasks"]
+    before = ", ".join(f"{alias} was {_told(own[alias])}" for alias in lost) or "there was none"
+    yield Override("CHANNEL_LAYERS", value, f"REDIS_URL; {before}")
+
+
+def _another(layer: dict[str, Any], alias: str) -> dict[str, Any]:
+    """A layer like ``layer`` that shares nothing with it."""
+    config = layer["CONFIG"]
+    prefix = config["prefix"] if alias == "default" else f"{config['prefix']}{alias}."
+    return {**layer, "CONFIG": {**config, "prefix": prefix}}
+
+
+def _reachable(layer: Mapping[str, Any], redis_url: str) -> bool:
+    """Whether the other processes of the stack can be behind ``layer``: not in memory, not on this container.
+
+    The stack's own Redis is reached under its whole address only, which holds the password.
+    """
+    backend = str(layer.get("BACKEND", ""))
+    if "InMemory" in backend:
+        return False
+    if "redis" not in backend.lower():
+        return True
+    hosts = (layer.get("CONFIG") or {}).get("hosts") or [("localhost", 6379)]
+    addresses = [_address(host) for host in ([hosts] if isinstance(hosts, (str, dict)) else hosts)]
+    ours = urlsplit(redis_url).hostname
+    return all(address == redis_url or _host(address) not in (*LOCAL, ours) for address in addresses)
+
+
+def _address(host: Any) -> str:
+    """A host of channels_redis as text: an URL, a pair, or a dictionary with one of them or with sentinels."""
+    if isinstance(host, dict):
+        if host.get("sentinels"):
+            return _address(host["sentinels"][0])
+        return _address(host.get("address") or host.get("host") or host.get("path") or "")
+    return str(host[0]) if isinstance(host, (list, tuple)) else str(host)
+
+
+def _host(address: str) -> str:
+    return (urlsplit(address).hostname or "") if "://" in address else address
+
+
+def _told(layer: Mapping[str, Any]) -> str:
+    if "InMemory" in str(layer.get("BACKEND", "")):
+        return "in memory"
+    hosts = (layer.get("CONFIG") or {}).get("hosts") or ["localhost"]
+    first = hosts if isinstance(hosts, (str, dict)) else hosts[0]
+    return f"at {_host(_address(first)) or 'a socket'}, which is not this stack's"
+
+
+def _static(project: Project, settings: Settings) -> Found:
+    if "django.contrib.staticfiles" not in project.get("INSTALLED_APPS", ()):
+        return
+    if str(project.get("STATIC_ROOT") or "") != settings.static_root:
+        yield Override("STATIC_ROOT", settings.static_root, settings.static_root)
+    if not project.get("STATIC_URL"):
+        yield Override("STATIC_URL", "/static/", "the project has none")
+    if not Environment().boolean("DEBUG", False):
+        yield from _hashed_static(project)
+
+
+def _hashed_static(project: Project) -> Found:
+    """Names with a hash, where the project has Django's default: pages of two releases find their own files."""
+    import django
+
+    why = "names with a hash of the content, for caches"
+    if django.VERSION < (4, 2) or "STATICFILES_STORAGE" in project:
+        if project.get("STATICFILES_STORAGE", PLAIN_STATIC) == PLAIN_STATIC:
+            yield Override("STATICFILES_STORAGE", HASHED_STATIC, why)
+        return
+    storages = project.get("STORAGES") or {}
+    own = storages.get("staticfiles") or {"BACKEND": PLAIN_STATIC}
+    if own.get("BACKEND") == PLAIN_STATIC:
+        files = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+        if "DEFAULT_FILE_STORAGE" in project:  # Django 4.2 and 5.0 refuse both ways of saying it
+            yield Override("STATICFILES_STORAGE", HASHED_STATIC, why)
+            return
+        yield Override(
+            "STORAGES", {"default": files, **storages, "staticfiles": {**own, "BACKEND": HASHED_STATIC}}, why
+        )
+
+
+def _media(project: Project, settings: Settings) -> Found:
+    if str(project.get("MEDIA_ROOT") or "") != settings.media_root:
+        yield Override("MEDIA_ROOT", settings.media_root, settings.media_root)
+
+
+def _logging(project: Project, settings: Settings) -> Found:
+    """A log file in the source tree would end every start: no process can write there. Its lines go to the log."""
+    own = project.get("LOGGING") or {}
+    handlers = own.get("handlers") or {}
+    files = [name for name, handler in handlers.items() if _cannot_write(handler.get("filename"))]
+    if files:
+        console = {
+            name: {
+                key: value
+                for key, value in handlers[name].items()
+                if key in ("level", "filters", "formatter")
+            }
+            for name in files
+        }
+        changed = {name: {**handler, "class": "logging.StreamHandler"} for name, handler in console.items()}
+        why = f"{', '.join(files)} to standard output instead of a file"
+        yield Override("LOGGING", {**own, "handlers": {**handlers, **changed}}, why)
+
+
+def _cannot_write(path: Any | None) -> bool:
+    return path is not None and not os.access(os.path.dirname(os.path.abspath(path)), os.W_OK)
+
+
+PARTS: dict[str, Callable[[Project, Settings], Found]] = {
+    "debug": _debug,
+    "secret_key": _secret_key,
+    "hosts": _hosts,
+    "origins": _origins,
+    "proxy": _proxy,
+    "cookies": _cookies,
+    "database": _database,
+    "layers": _layers,
+    "static": _static,
+    "media": _media,
+    "logging": _logging,
+}
+
+
+def risks(project: Project) -> list[str]:
+    """What the project keeps and should not: one line each, for the release."""
+    lines = []
+    for alias, layer in (project.get("CHANNEL_LAYERS") or {}).items():
+        hosts = (layer.get("CONFIG") or {}).get("hosts") or []
+        given = [hosts] if isinstance(hosts, (str, dict)) else hosts
+        bare = any(not (isinstance(host, dict) and "socket_timeout" in host) for host in given)
+        if str(layer.get("BACKEND", "")).startswith("channels_redis.core") and bare and _redis_gives_up():
+            lines.append(
+                f"CHANNEL_LAYERS[{alias!r}]: redis-py 8 ends a socket that is idle for 5 s; write its host as "
+                '{"address": ..., "socket_timeout": 15}, or pin redis<8'
+            )
+    for alias, cache in (project.get("CACHES") or {}).items():
+        places = cache.get("LOCATION") or ""
+        for place in [places] if isinstance(places, str) else places:
+            host = _host(place) if "://" in place else place.rpartition(":")[0]
+            if host and host in LOCAL:
+                lines.append(f"CACHES[{alias!r}]: {host} is the container itself, nothing listens there")
+    return lines
+
+
+def _redis_gives_up() -> bool:
+    if find_spec("redis") is None:
+        return False
+    import redis
+
+    return int(redis.__version__.split(".")[0]) >= 8
