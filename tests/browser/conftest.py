@@ -46,7 +46,7 @@ class Person:
     """Somebody with a browser of their own: cookies, one page, and what the browser complained about."""
 
     def __init__(self, stack, chromium, name, password, **options):
-        self.name, self.password = name, password
+        self.address, self.name, self.password = stack.url, name, password
         # The certificate is looked at in smoke/test_tls.py; Chromium would want the authority in a store of its own.
         self.context = chromium.new_context(base_url=stack.url, ignore_https_errors=True, **options)
         self.context.set_default_timeout(SHOWN_SECONDS * 1000)
@@ -75,7 +75,7 @@ class Person:
         self.page.get_by_label("Username").fill(self.name)
         self.page.get_by_label("Password").fill(self.password)
         self.page.get_by_role("button", name="Sign in").click()
-        self.page.wait_for_url("**/")
+        self.page.wait_for_url(f"{self.address}/")
         return self
 
     @property

@@ -119,7 +119,7 @@ def test_keyboard_is_enough(stack, open_browser, anna, room):
     page.keyboard.press("Tab")
     page.keyboard.type(stack.password)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/")
+    page.wait_for_url(f"{stack.url}/")
     link = page.get_by_role("link", name=re.compile(room))
     for _ in range(60):
         page.keyboard.press("Tab")

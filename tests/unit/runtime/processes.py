@@ -174,6 +174,7 @@ class Project:
             "DRAIN_NOTICE_SECONDS": "0",
             "DRAIN_SECONDS": "1",
             "STOP_SECONDS": "7",
+            "WORKER_RETRY_SECONDS": "0.2",
             **redis.environment(),
         }
 
@@ -191,9 +192,10 @@ class Project:
         return self.python("-m", "channels_stack", *arguments, **environment)
 
     def worker(self, *channels: str, before: tuple[str, ...] = (), **environment: str) -> Process:
-        """A worker that listens. ``port`` and ``heartbeat`` are attributes of the returned process."""
+        """A worker that listens; ``channels`` may be options too. ``port`` and ``heartbeat`` are attributes of the returned process."""
         port, heartbeat = free_port(), self.folder / f"heartbeat-{len(self.running)}"
-        arguments = ["-m", "jobs.run_worker", str(port), str(heartbeat), *channels]
+        options = [f"--port={port}", f"--heartbeat={heartbeat}"]
+        arguments = ["-m", "channels_stack", "worker", *options, *channels]
         process = self.python(*arguments, before=before, **environment)
         process.port, process.heartbeat = port, heartbeat
         until(lambda: heartbeat.exists() or process.exit_code() is not None, 20, "the worker listens")
@@ -223,9 +225,12 @@ class Process:
 
     def child(self) -> int:
         """The process that `unshare` has started, by its number outside."""
-        return int(
-            pathlib.Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children").read_text().split()[0]
-        )
+        return self.children()[0]
+
+    def children(self) -> list[int]:
+        """The processes that it has started and that run."""
+        pid = self.popen.pid
+        return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def exit_code(self) -> int | None:
         return self.popen.poll()

@@ -61,6 +61,21 @@ except ZeroDivisionError:
     assert line["message"] == "broken"
 
 
+@pytest.mark.parametrize(
+    ("logger", "level", "told"),
+    [
+        ("django.request", "WARNING", False),  # a 403 of a view
+        ("django.security.SuspiciousOperation", "ERROR", False),  # a 400: forged cookies, too many fields
+        ("django.request", "ERROR", True),  # a 500 is ours
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_no_traceback_for_what_a_stranger_can_send(form, logger, level, told):
+    code = f"logging.getLogger({logger!r}).log(logging.{level}, 'refused', exc_info=ValueError('bad'))"
+    lines = lines_of(code, form)
+    assert ("ValueError: bad" in str(lines)) is told
+
+
 def test_text_for_people():
     (line,) = lines_of("logging.getLogger('a').info('hello')", "text")
     assert line.split(" ", 1)[1] == "INFO    a: hello"

@@ -308,7 +308,13 @@ def test_a_failed_job_waits_in_redis_and_remembers_its_failures(layer):
         leased(0.3)
         (again,) = await take(layer)
         assert again.message() == job.message()
-        return [numbers([next_job]), census.later, again.attempts, again.first == job.entry, again.redelivered]
+        return [
+            numbers([next_job]),
+            census.later,
+            again.attempts,
+            again.first == job.entry,
+            again.redelivered,
+        ]
 
     assert asyncio.run(fail()) == [[2], 1, 1, True, False]
 
@@ -415,7 +421,10 @@ def test_consumers_without_a_process_are_forgotten_unless_they_hold_a_job(redis,
 def consumers(redis: Redis, layer) -> list:
     client = redis_py.Redis(port=redis.port)
     found = client.xinfo_consumers(layer.jobs.key("stream", "jobs"), jobs_module.GROUP)
-    return [consumer["name"].encode() if isinstance(consumer["name"], str) else consumer["name"] for consumer in found]
+    return [
+        consumer["name"].encode() if isinstance(consumer["name"], str) else consumer["name"]
+        for consumer in found
+    ]
 
 
 def test_the_age_of_the_oldest_job_counts_from_when_it_was_first_sent(layer):

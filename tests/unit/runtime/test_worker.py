@@ -15,7 +15,9 @@ import redis as redis_py
 from channels_redis.core import RedisChannelLayer
 from processes import Project, Redis, until
 
+from channels_stack.jobs import Census, Letter
 from channels_stack.layers import channel_layers
+from channels_stack.streams import RedisStreamsChannelLayer
 
 # Only since redis-py 8 is there a time limit for reading by default.
 REDIS_PY_8 = int(redis_py.__version__.split(".")[0]) >= 8
@@ -32,18 +34,25 @@ def project(tmp_path, redis):
     project = Project(tmp_path, redis)
     yield project
     project.end()
-    send(redis)  # leaves nothing for the next test
+    # Leaves nothing for the next test.
+    redis_py.Redis(port=redis.port).flushall()
 
 
-def tasks(redis: Redis) -> RedisChannelLayer:
-    return RedisChannelLayer(**channel_layers(redis.url, redis.prefix)["tasks"]["CONFIG"])
+def tasks(redis: Redis) -> RedisStreamsChannelLayer:
+    return RedisStreamsChannelLayer(**channel_layers(redis.url, redis.prefix)["tasks"]["CONFIG"])
 
 
-def send(redis: Redis, *messages: dict, channel: str = "reports") -> None:
+def core(redis: Redis) -> RedisChannelLayer:
+    """The layer of a project under JOBS_CORE_LAYER."""
+    hosts = channel_layers(redis.url, redis.prefix)["default"]["CONFIG"]["hosts"]
+    return RedisChannelLayer(hosts=hosts, prefix=f"{redis.prefix}:core:", capacity=10_000)
+
+
+def send(redis: Redis, *messages: dict, channel: str = "reports", make=tasks) -> None:
     """Put ``messages`` into ``channel``; none: empty the layer."""
 
     async def put() -> None:
-        layer = tasks(redis)
+        layer = make(redis)
         if not messages:
             await layer.flush()
         for message in messages:
@@ -57,15 +66,17 @@ def report(number: int, seconds: float = 0) -> dict:
     return {"type": "report.make", "number": number, "seconds": seconds}
 
 
-def waiting(redis: Redis, channel: str = "reports") -> int:
-    async def count() -> int:
-        layer = tasks(redis)
-        try:
-            return await layer.connection(0).zcard(layer.prefix + channel)
-        finally:
-            await layer.close_pools()
+def census(redis: Redis, channel: str = "reports") -> Census:
+    return asyncio.run(tasks(redis).jobs.census(channel))
 
-    return asyncio.run(count())
+
+def waiting(redis: Redis, channel: str = "reports") -> int:
+    """How many jobs are left to others: nobody holds them."""
+    return census(redis, channel).waiting
+
+
+def letters(redis: Redis, channel: str = "reports") -> list[Letter]:
+    return asyncio.run(tasks(redis).jobs.letters(channel))
 
 
 def get(port: int, path: str) -> tuple[int, str]:
@@ -98,40 +109,178 @@ def test_jobs_of_several_channels_run_one_at_a_time_in_each(project, redis):
 
 
 def test_what_costs_a_message_costs_only_that_message(project, redis):
-    worker = project.worker("reports")
+    worker = project.worker("reports", WORKER_RETRIES="0")
     broken = [
         {"type": "report.break", "number": 1},
         {"number": 2},
         {"type": 3},
         {"type": "no.such"},
         {"type": "_x"},
+        {"type": "report.cancel"},
     ]
     send(redis, report(0), *broken, report(9))
     until(lambda: 9 in ended(project), what="the job after the broken ones")
     assert project.journal().count("broken 1") == 1
     assert worker.exit_code() is None
     output = worker.output()
-    assert "job of type 'report.break' failed" in output
+    assert "job of type 'report.break' failed for good" in output
     assert "RuntimeError: broken report" in output
-    assert "the message has no type; its keys are: number" in output
-    assert 'outcome="failed"} 5.0' in get(worker.port, "/-/metrics")[1]
+    until(lambda: 'outcome="dead"} 6.0' in get(worker.port, "/-/metrics")[1], what="all are dead letters")
+    assert [(letter.message(), letter.reason) for letter in letters(redis)] == [
+        ({"type": "report.break", "number": 1}, "RuntimeError: broken report"),
+        ({"number": 2}, "the message has no type; its keys are: number"),
+        ({"type": 3}, "the message has no type; its keys are: type"),
+        ({"type": "no.such"}, "ValueError: No handler for message type no.such"),
+        ({"type": "_x"}, "ValueError: Malformed type in message (leading underscore)"),
+        ({"type": "report.cancel"}, "RuntimeError: the consumer of 'reports' was cancelled"),
+    ]
 
 
-def test_a_message_that_cannot_be_decoded_is_dropped_and_told(project, redis):
+def test_the_stock_worker_goes_deaf_on_a_message_without_type_and_stays_up(project, redis):
+    """The fact behind the test above."""
+    stock = project.python("-m", "django", "runworker", "--layer", "tasks", "reports", JOBS_CORE_LAYER="1")
+    send(redis, report(0), make=core)
+    until(lambda: ended(project) == [0], what="it works")
+    send(redis, {"number": 1}, make=core)
+    send(redis, report(2), make=core)
+    with pytest.raises(AssertionError):
+        until(lambda: 2 in ended(project), 2)
+    assert stock.exit_code() is None
+
+
+def test_a_failed_job_comes_again_later_and_the_others_do_not_wait_for_it(project, redis):
+    worker = project.worker("reports", WORKER_RETRY_SECONDS="1")
+    send(redis, {"type": "report.tell", "number": 1, "failures": 2}, report(2))
+    until(lambda: ended(project) == [2, 1], 15, "it succeeds in the end")
+    told = [line for line in project.journal() if line.startswith("told")]
+    assert told == [f"told 1 attempt {attempt} redelivered False" for attempt in (1, 2, 3)]
+    text = get(worker.port, "/-/metrics")[1]
+    assert 'outcome="retried"} 2.0' in text
+    assert 'outcome="done"} 2.0' in text
+    assert letters(redis) == []
+    assert "job of type 'report.tell' failed, attempt 1 of 4, next in" in worker.output()
+
+
+def test_a_job_that_fails_each_time_becomes_a_dead_letter_that_people_can_deal_with(project, redis):
+    worker = project.worker("reports", WORKER_RETRIES="1")
+    send(redis, *({"type": "report.break", "number": number} for number in range(3)))
+    until(lambda: census(redis).dead == 3, what="three dead letters")
+    assert project.journal().count("broken 1") == 2
+
+    def dead(*arguments: str, code: int = 0) -> str:
+        process = project.command("dead", *arguments)
+        assert process.wait() == code, process.output()
+        return process.output()
+
+    listed = json.loads(dead("list", "--json"))
+    assert [letter["message"]["number"] for letter in listed] == [0, 1, 2]
+    first, second = listed[0]["id"], listed[1]["id"]
+    head, *rows = dead("list", "reports").splitlines()
+    assert head.split() == ["CHANNEL", "ID", "DIED", "ATTEMPTS", "TYPE", "REASON"]
+    assert rows[0].split()[1] == first
+    assert rows[0].endswith("2         report.break  RuntimeError: broken report")
+    shown = dead("show", "reports", "--id", second)
+    assert '"number": 1' in shown
+    assert "in report_break" in shown
+    assert "no dead letter 1-1 in channel reports" in dead("show", "reports", "--id", "1-1", code=1)
+    assert "name a channel, or --all" in dead("drop", code=2)
+    assert dead("drop", "reports", "--id", first) == "1 dropped\n"
+    assert json.loads(dead("retry", "--all", "--json")) == {"retried": 2}
+    until(lambda: project.journal().count("broken 1") == 4, what="it is tried again, twice")
+    assert project.journal().count("broken 0") == 2
+    until(lambda: census(redis).dead == 2, what="dead again")
+    text = until(lambda: 'state="dead"} 2.0' in get(worker.port, "/-/metrics")[1])
+    assert text
+    assert dead("drop", "reports") == "2 dropped\n"
+    assert dead("list") == "no dead letters\n"
+
+
+def test_a_message_that_cannot_be_decoded_becomes_a_dead_letter(project, redis):
     worker = project.worker("reports")
-
-    async def put() -> None:
-        layer = tasks(redis)
-        await layer.connection(0).zadd(
-            layer.prefix + "reports", {b"123456789012\xc1 is no msgpack": time.time()}
-        )
-        await layer.close_pools()
-
-    asyncio.run(put())
+    key = tasks(redis).jobs.key("stream", "reports")
+    redis_py.Redis(port=redis.port).xadd(key, {"m": b"\xc1 is no msgpack"})
     send(redis, report(1))
     until(lambda: ended(project) == [1], what="the job after it")
-    assert "a message that cannot be read was dropped" in worker.output()
-    assert 'outcome="unreadable"} 1.0' in get(worker.port, "/-/metrics")[1]
+    (letter,) = letters(redis)
+    assert "cannot be decoded" in letter.reason
+    assert letter.body == b"\xc1 is no msgpack"
+    assert 'outcome="dead"} 1.0' in get(worker.port, "/-/metrics")[1]
+
+
+def test_a_job_that_kills_its_process_each_time_is_a_dead_letter_in_the_end(project, redis):
+    send(redis, {"type": "report.die", "number": 1})
+    options = {"WORKER_RETRIES": "1", "JOBS_LEASE": "0.5"}
+    for _ in range(2):
+        assert project.worker("reports", **options).wait() == 9
+    last = project.worker("reports", **options)
+    until(lambda: census(redis).dead == 1, what="it is put aside")
+    assert project.journal().count("die 1") == 2
+    assert "2 processes had it and none lived" in letters(redis)[0].reason
+    send(redis, report(2))
+    until(lambda: ended(project) == [2], what="the worker works on")
+    assert last.exit_code() is None
+
+
+def test_what_a_killed_worker_had_is_done_by_another_and_marked(project, redis):
+    options = {"JOBS_LEASE": "1"}
+    killed = project.worker("reports", **options)
+    send(redis, {"type": "report.tell", "number": 1, "seconds": 60}, *(report(n) for n in range(2, 10)))
+    until(lambda: project.journal(), what="the job runs")
+    killed.kill()
+    assert ended(project) == []
+    other = project.worker("reports", **options)
+    until(lambda: len(ended(project)) == 9, what="all are done")
+    assert sorted(ended(project)) == list(range(1, 10))
+    told = [line for line in project.journal() if line.startswith("told")]
+    assert told == [f"told 1 attempt 1 redelivered {again}" for again in (False, True)]
+    assert 'outcome="redelivered"} 1.0' in get(other.port, "/-/metrics")[1]
+
+
+def test_a_job_that_blocks_its_process_for_longer_than_the_lease_is_not_done_twice(project, redis):
+    options = {"JOBS_LEASE": "1"}
+    workers = [project.worker("reports", **options) for _ in range(2)]
+    send(redis, {"type": "report.block", "number": 1, "seconds": 4}, report(2))
+    until(lambda: sorted(ended(project)) == [1, 2], what="both done")
+    until(lambda: census(redis).running == 0, what="both acknowledged")
+    assert project.journal().count("begin 1") == 1
+    assert all("comes again" not in worker.output() for worker in workers)
+
+
+def test_nothing_that_was_read_ahead_waits_behind_a_long_job(project, redis):
+    """A worker that was quick so far takes several jobs at once."""
+    busy = project.worker("reports")
+    send(redis, *(report(n) for n in range(100)), report(100, 60), *(report(n) for n in range(101, 140)))
+    until(lambda: "begin 100" in project.journal(), what="the long job has begun")
+    project.worker("reports")
+    until(lambda: len(ended(project)) == 139, what="the other worker does what was read ahead")
+    assert sorted(ended(project)) == [n for n in range(140) if n != 100]
+    assert busy.exit_code() is None
+    assert get(busy.port, "/-/live")[0] == 200
+
+
+def test_several_at_a_time_when_asked_for_and_sync_code_in_a_thread_each(project, redis):
+    worker = project.worker("reports", "thumbnails", "--concurrency=3")
+    send(redis, *(report(number, 1) for number in range(4)))
+    send(
+        redis,
+        *({"type": "thumbnail.make", "number": number, "seconds": 1} for number in range(10, 14)),
+        channel="thumbnails",
+    )
+    until(lambda: len(ended(project)) == 8, what="all done")
+    for numbers in (range(4), range(10, 14)):
+        steps = [line.split()[0] for line in project.journal() if int(line.split()[1]) in numbers]
+        assert steps[:3] == ["begin"] * 3
+        assert steps[3] == "end"
+    assert worker.exit_code() is None
+
+
+def test_a_slow_sync_consumer_holds_up_its_own_channel_only(project, redis):
+    """By default asgiref runs the sync code of all consumers of a process in one thread."""
+    project.worker("thumbnails", "reports")
+    send(redis, {"type": "thumbnail.make", "number": 1, "seconds": 60}, channel="thumbnails")
+    until(lambda: "begin 1" in project.journal(), what="it runs")
+    send(redis, report(2))
+    until(lambda: ended(project) == [2], what="the other channel works")
 
 
 def test_a_consumer_lives_on_between_messages_and_hears_its_groups(project, redis):
@@ -157,13 +306,21 @@ def test_sigterm_finishes_the_running_job_and_loses_none(project, redis):
 
 def test_stock_runworker_loses_on_sigterm_what_it_has_read_ahead(project, redis):
     """The fact behind the test above: if this one fails, Channels has learnt it."""
-    stock = project.python("-m", "django", "runworker", "--layer", "tasks", "reports")
-    send(redis, *(report(number, 0.3) for number in range(10)))
-    until(lambda: "begin 1" in project.journal() and waiting(redis) == 0, what="everything read ahead")
+    stock = project.python("-m", "django", "runworker", "--layer", "tasks", "reports", JOBS_CORE_LAYER="1")
+    send(redis, *(report(number, 0.3) for number in range(10)), make=core)
+    key = f"{redis.prefix}:core:reports"
+    client = redis_py.Redis(port=redis.port)
+    until(lambda: "begin 1" in project.journal() and not client.exists(key), what="everything read ahead")
     stock.terminate()
     assert stock.wait(5) != 0
     assert ended(project) == [0]
-    assert waiting(redis) == 0
+    assert not client.exists(key)
+
+
+def test_the_stock_worker_receives_from_the_layer_too(project, redis):
+    project.python("-m", "django", "runworker", "--layer", "tasks", "reports")
+    send(redis, report(1), report(2))
+    until(lambda: ended(project) == [1, 2], what="it works")
 
 
 def test_an_idle_worker_ends_at_once(project):
@@ -190,17 +347,35 @@ def test_it_ends_as_process_1_of_a_container_where_the_stock_one_ignores_sigterm
 
 
 def test_a_channel_that_cannot_be_listened_to_takes_the_process_down(project, redis):
-    worker = project.worker("reports", "thumbnails")
+    worker = project.worker("reports", "thumbnails", JOBS_CORE_LAYER="1")
 
     async def put() -> None:
-        layer = tasks(redis)
+        layer = core(redis)
         foreign = {b"123456789012\xc1 %d" % number: number + 1 for number in range(100)}
         await layer.connection(0).zadd(layer.prefix + "reports", foreign)
         await layer.close_pools()
 
     asyncio.run(put())
     assert worker.wait() == 1
+    assert "a message that cannot be read was dropped" in worker.output()
     assert "channel reports is no longer listened to: ending" in worker.output()
+
+
+def test_on_another_layer_nothing_is_read_ahead_and_failures_are_kept_too(project, redis):
+    worker = project.worker("reports", JOBS_CORE_LAYER="1", WORKER_RETRIES="1")
+    send(redis, {"type": "report.break", "number": 0}, *(report(n, 0.3) for n in range(1, 10)), make=core)
+    until(lambda: "end 2" in project.journal(), what="some are done")
+    worker.terminate()
+    assert worker.wait(5) == 0
+    done = len(ended(project))
+    left = redis_py.Redis(port=redis.port).zcard(f"{redis.prefix}:core:reports")
+    kept = census(redis)
+    assert done + left + kept.waiting == 9
+    assert kept.waiting <= 2
+    project.worker("reports", JOBS_CORE_LAYER="1", WORKER_RETRIES="1")
+    until(lambda: len(ended(project)) == 9 and census(redis).dead == 1, what="all are done")
+    assert sorted(ended(project)) == list(range(1, 10))
+    assert letters(redis)[0].attempts == 2
 
 
 def test_a_second_signal_hands_the_running_job_back_at_once(project, redis):
@@ -225,6 +400,10 @@ def test_a_job_longer_than_the_grace_time_goes_back_to_its_channel(project, redi
     assert worker.wait(6) == 0
     assert "handed back" in worker.output()
     assert waiting(redis, channel) == 1
+    send(redis, {"type": kind, "number": 2}, channel=channel)
+    again = project.worker(channel)
+    until(lambda: project.journal()[1:2] == ["begin 1"], what="another worker takes it, before what is newer")
+    assert "comes again" in again.output()
 
 
 def test_an_idle_worker_outlives_what_kills_the_stock_one(project, redis):
@@ -253,7 +432,7 @@ def test_a_redis_outage_stops_the_heartbeat_and_ends_nothing(project, redis):
     until(lambda: ended(project) == [1], what="jobs run again")
     assert worker.exit_code() is None
     told = [json.loads(line)["message"] for line in worker.output().splitlines()]
-    assert "channel reports: receiving again" in told
+    assert "channel reports: works again" in told
     # What is of no consequence is told once, not every 2 s.
     until(lambda: "status: works again" in worker.output(), what="the end of the outage is told")
     assert len([line for line in told if line.startswith("status: ConnectionError")]) == 1
@@ -272,3 +451,40 @@ def test_wrong_channels_are_refused_with_one_line(project, channels, wrong):
     assert wrong in refused.output()
     assert "Traceback" not in refused.output()
     assert len(refused.output().splitlines()) == 1
+
+
+def test_several_processes_live_and_die_together(project, redis):
+    workers = project.worker("reports", "--processes=2")
+    send(redis, *(report(number, 1) for number in range(2)))
+    until(lambda: len(project.journal()) >= 2, what="both have begun")
+    assert project.journal()[:2] == ["begin 0", "begin 1"]
+    until(lambda: len(ended(project)) == 2, what="both done")
+    until(lambda: 'outcome="done"} 2.0' in get(workers.port, "/-/metrics")[1], what="counted together")
+    assert get(workers.port, "/-/live")[0] == 200
+
+    first, second = workers.children()
+    os.kill(first, signal.SIGKILL)
+    until(lambda: len(set(workers.children()) - {first, second}) == 1, what="another takes its place")
+    assert "a process ended with code -9: started again in 1 s" in workers.output()
+    until(lambda: workers.output().count("worker: listening on reports") == 3, what="it listens")
+    send(redis, *(report(number, 0.5) for number in range(10, 20)))
+    until(lambda: "begin 11" in project.journal(), what="it works")
+    workers.terminate()
+    assert workers.wait() == 0
+    assert len(ended(project)) + waiting(redis) == 12
+    assert not list(project.folder.glob("heartbeat*"))
+
+
+def test_workers_end_when_their_supervisor_is_gone(project, redis):
+    workers = project.worker("reports", "--processes=2")
+    children = workers.children()
+    workers.kill()
+    until(lambda: not any(os.path.exists(f"/proc/{child}/exe") for child in children), what="they end")
+
+
+def test_a_refused_configuration_stops_all_processes_with_its_own_code(project):
+    refused = project.command(
+        "worker", "nosuch", "--processes=2", "--port=0", f"--heartbeat={project.folder}/beat"
+    )
+    assert refused.wait() == 78
+    assert "no consumer for channel 'nosuch'" in refused.output()

@@ -194,8 +194,9 @@ class Jobs:
     async def census(self, channel: str) -> Census:
         """How many jobs of ``channel`` are where."""
         keys = ("stream", "later", "dead")
-        *counts, age = await self._run(scripts.CENSUS, channel, keys, GROUP, int(self.lease * 1000))
-        return Census(*counts, max(0, age) / 1000)
+        answer = await self._run(scripts.CENSUS, channel, keys, GROUP, int(self.lease * 1000))
+        waiting, running, later, dead, age = answer
+        return Census(waiting, running, later, dead, max(0, age) / 1000)
 
     async def buried_channels(self) -> list[str]:
         """The channels that have dead letters."""

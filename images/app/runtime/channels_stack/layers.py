@@ -1,8 +1,9 @@
 """The two channel layers of the stack, and a round trip that proves one of them works.
 
 ``default`` is for groups (websockets), ``tasks`` for worker channels. One layer cannot do both: publish and
-subscribe hands a job to every worker or, when none listens, to nobody; the queueing layer costs about 17
-Redis commands for each group message and forgets a socket's groups after ``group_expiry``.
+subscribe hands a job to every worker or, when none listens, to nobody; what keeps a job until it is done has no
+groups. channels_redis' queueing layer does neither well: about 17 Redis commands for each group message, a
+socket's groups forgotten after ``group_expiry``, jobs lost with the worker that has read them ahead.
 """
 
 from __future__ import annotations
@@ -37,15 +38,10 @@ HEALTH_CHECK_SECONDS = 30
 # repeats on the dead address.
 RETRIES, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 5, 0.05, 1
 
-# How many jobs may wait in one channel before send() raises ChannelFull. Channels' default of 100 is meant
-# for the mailbox of a socket; 10,000 jobs of 1 KB are 10 MB of Redis, and an hour's work at three a second.
+# How many jobs of one channel may wait, run or stand before another attempt before send() raises ChannelFull.
+# Channels' default of 100 is meant for the mailbox of a socket; 10,000 jobs of 1 KB are 10 MB of Redis, and an
+# hour's work at three a second. They wait as long as they must: nothing is dropped for its age.
 JOB_CAPACITY = 10_000
-# How long a job may wait. The layer drops older ones in silence, so Channels' 60 s loses whatever queues up
-# behind one slow job or while the workers are deployed. A day outlasts an outage that somebody has to be
-# woken for.
-JOB_EXPIRY_SECONDS = 86_400
-# Groups belong on `default`; for an application that uses them here anyway this is Channels' own value.
-GROUP_EXPIRY_SECONDS = 86_400
 
 
 class LayerError(Exception):
@@ -68,14 +64,8 @@ def channel_layers(redis_url: str, prefix: str) -> dict[str, Any]:
             "CONFIG": {"hosts": hosts, "prefix": f"{prefix}."},
         },
         "tasks": {
-            "BACKEND": "channels_redis.core.RedisChannelLayer",
-            "CONFIG": {
-                "hosts": hosts,
-                "prefix": f"{prefix}:tasks:",
-                "capacity": JOB_CAPACITY,
-                "expiry": JOB_EXPIRY_SECONDS,
-                "group_expiry": GROUP_EXPIRY_SECONDS,
-            },
+            "BACKEND": "channels_stack.streams.RedisStreamsChannelLayer",
+            "CONFIG": {"hosts": hosts, "prefix": f"{prefix}:tasks:", "capacity": JOB_CAPACITY},
         },
     }
 

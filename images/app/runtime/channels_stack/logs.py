@@ -13,6 +13,7 @@ project wants them.
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import sys
@@ -52,7 +53,7 @@ access_log = logging.getLogger("channels_stack.access")
 
 def configure(settings: Settings, service: str) -> None:
     """Send every log line of this process to standard output in one form. May be called again at any time."""
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Console(sys.stdout)
     handler.setFormatter(_text_formatter() if settings.log_format == "text" else _Json(service))
     handler.addFilter(_ids)
     root = logging.getLogger()
@@ -84,6 +85,19 @@ def _is_console(handler: logging.Handler) -> bool:
     # A file handler is a StreamHandler too, so ask for the stream. Django's own class for runserver's lines
     # prints to standard error.
     return getattr(handler, "stream", None) in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+
+
+class _Console(logging.StreamHandler):  # type: ignore[type-arg]  # generic for type checkers only
+    """Standard output, without tracebacks for what a stranger can send.
+
+    Django adds one to each 403 and 400 that it logs; other handlers (a file, Sentry) still get it.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.exc_info and (record.levelno < logging.ERROR or record.name.startswith("django.security")):
+            record = copy.copy(record)
+            record.exc_info = record.exc_text = None
+        return super().format(record)
 
 
 class _Json(JsonFormatter):

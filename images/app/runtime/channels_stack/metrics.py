@@ -135,14 +135,14 @@ def render() -> tuple[str, bytes]:
     source = registry
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         source = CollectorRegistry()
-        prometheus_multiprocess.MultiProcessCollector(source)  # type: ignore[no-untyped-call]
+        prometheus_multiprocess.MultiProcessCollector(source)
     return CONTENT_TYPE_LATEST, generate_latest(source)
 
 
 def child_exit(pid: int) -> None:
     """Take the gauges of the ended process ``pid`` out of the sums; its counters stay."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        prometheus_multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        prometheus_multiprocess.mark_process_dead(pid)
 
 
 def refused(reason: str) -> None:

@@ -24,6 +24,28 @@ class Reports(AsyncConsumer):
         logging.getLogger("jobs").info("made report %s", message["number"])
         journal(f"end {message['number']}")
 
+    async def report_block(self, message):
+        """As many handlers do that were not meant to be asynchronous: nothing else runs in this process."""
+        journal(f"begin {message['number']}")
+        time.sleep(message["seconds"])
+        journal(f"end {message['number']}")
+
+    async def report_tell(self, message):
+        job = self.scope["channels_stack.job"]
+        journal(f"told {message['number']} attempt {job['attempt']} redelivered {job['redelivered']}")
+        if message.get("seconds") and not job["redelivered"]:
+            await asyncio.sleep(message["seconds"])
+        if job["attempt"] <= message.get("failures", 0):
+            raise RuntimeError("not yet")
+        journal(f"end {message['number']}")
+
+    async def report_die(self, message):
+        journal(f"die {message['number']}")
+        os._exit(9)
+
+    async def report_cancel(self, message):
+        raise asyncio.CancelledError
+
     async def report_break(self, message):
         journal(f"broken {message['number']}")
         raise RuntimeError("broken report")

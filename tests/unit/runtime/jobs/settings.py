@@ -11,6 +11,19 @@ if os.environ.get("JOBS_STOCK_LAYER"):
     hosts = {"hosts": [os.environ["REDIS_URL"]], "prefix": os.environ["REDIS_PREFIX"] + ":tasks:"}
     CHANNEL_LAYERS["tasks"] = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": hosts}
 
+if os.environ.get("JOBS_CORE_LAYER"):
+    # What a project of its own layers has, with the stack's connections.
+    CHANNEL_LAYERS["tasks"] = {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {
+            "hosts": CHANNEL_LAYERS["default"]["CONFIG"]["hosts"],
+            "prefix": os.environ["REDIS_PREFIX"] + ":core:",
+            "capacity": 10_000,
+        },
+    }
+if os.environ.get("JOBS_LEASE"):
+    CHANNEL_LAYERS["tasks"]["CONFIG"]["lease"] = float(os.environ["JOBS_LEASE"])
+
 DEBUG = False
 ALLOWED_HOSTS = ["localhost"]
 INSTALLED_APPS = ["jobs", "channels", "django.contrib.contenttypes", "django.contrib.staticfiles"]
