@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 T ?=
 TARGET ?=
 CONFIRM ?=
+# How smoke and browser tests get into TARGET; these are the files of the stack that `make up` runs here.
+OPTIONS ?= --project channels-stack --ca compose/tls/ca.pem --password-file compose/secrets/demo_password
 export CONFIRM
 
 STACK := PYTHONPATH=compose python3 -m stack
@@ -45,6 +47,11 @@ purge:
 check:
 	@$(STACK) check
 
+## What will break in production in a Channels project (P=path; default: the reference application)
+doctor: images
+	@docker run --rm --network none --volume "$(abspath $(or $(P),app))":/project:ro \
+	  $$(sed -n 's/^UVICORN_IMAGE=//p' .images) channels-stack doctor /project
+
 ##@ Test
 
 ## Everything: unit, image, smoke, browser
@@ -61,11 +68,16 @@ image: images prepare
 
 ## Services and routing of stacks made for it, or of a running one (TARGET=https://...)
 smoke: prepare
-	@$(PYTEST) $(or $(T),tests/smoke) $(if $(TARGET),--target $(TARGET))
+	@$(PYTEST) $(or $(T),tests/smoke) $(if $(TARGET),--target $(TARGET) $(OPTIONS))
 
 ## Two people in a room, with a real browser
 browser: prepare
-	@$(PYTEST) $(or $(T),tests/browser) $(if $(TARGET),--target $(TARGET))
+	@$(PYTEST) $(or $(T),tests/browser) $(if $(TARGET),--target $(TARGET) $(OPTIONS))
+
+## Our worker beside Channels' own: jobs lost, jobs run twice, jobs per second
+bench-worker: images
+	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/worker/bench.py
 
 ## Every linter
 lint: images prepare
@@ -88,6 +100,6 @@ prepare:
 ## This list
 help:
 	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
-	  /^[a-z]+:/{split($$1, name, ":"); printf "  make %-9s %s\n", name[1], text}' Makefile
+	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-12s %s\n", name[1], text}' Makefile
 
-.PHONY: up dev logs ps down purge check test unit image smoke browser lint images lock prepare help
+.PHONY: up dev logs ps down purge check doctor test unit image smoke browser bench-worker lint images lock prepare help

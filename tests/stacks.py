@@ -59,6 +59,8 @@ class Stack:
     """Settings and secrets; None: not ours."""
     since: str = "0"
     """What was logged before this moment (unix seconds) is not about the tests."""
+    told: str = ""
+    """What `make up` said."""
 
     @property
     def host(self) -> str:
@@ -112,8 +114,11 @@ class Stack:
 
 
 @contextmanager
-def own(variant: str) -> Iterator[Stack]:
-    """Start a stack with the servers of VARIANT on free ports, and remove all of it at the end, come what may."""
+def own(variant: str, **others: str) -> Iterator[Stack]:
+    """Start a stack on free ports, and remove all of it at the end, come what may.
+
+    Its settings are those of the VARIANT, if it is one of VARIANTS, and OTHERS.
+    """
     name = f"{variant}-{os.getpid()}"
     folder, project = FOLDER / name, f"stack-test-{name}"
     folder.mkdir(parents=True)
@@ -122,13 +127,14 @@ def own(variant: str) -> Iterator[Stack]:
         "HTTP_PORT": str(free_port()),
         "HTTPS_PORT": str(free_port()),
         **machine_settings(),
-        **VARIANTS[variant],
+        **VARIANTS.get(variant, {}),
+        **others,
     }
     # As an operator makes it: a copy of the example with lines of one's own.
     lines = "".join(f"{key}={value}\n" for key, value in settings.items())
     (folder / "stack.env").write_text((ROOT / "compose/stack.env.example").read_text() + lines)
     try:
-        tool(folder, project, "up")
+        told = tool(folder, project, "up")
         yield Stack(
             variant=variant,
             url=f"https://localhost:{settings['HTTPS_PORT']}",
@@ -137,6 +143,7 @@ def own(variant: str) -> Iterator[Stack]:
             password=(folder / "secrets/demo_password").read_text().strip(),
             project=project,
             folder=folder,
+            told=told,
         )
     finally:
         remove(folder, project)
@@ -166,8 +173,8 @@ def remove_stale() -> None:
             remove(folder, f"stack-test-{folder.name}")
 
 
-def tool(folder: Path, project: str, command: str, **environment: str) -> None:
-    """Run a command of the stack's own tool (compose/stack); StackError with all it said where it fails."""
+def tool(folder: Path, project: str, command: str, **environment: str) -> str:
+    """What a command of the stack's own tool (compose/stack) says; StackError with it where that fails."""
     done = subprocess.run(
         [sys.executable, "-m", "stack", "--folder", str(folder), "--project", project, command],
         cwd=ROOT,
@@ -180,6 +187,7 @@ def tool(folder: Path, project: str, command: str, **environment: str) -> None:
     )
     if done.returncode:
         raise StackError(f"`stack {command}` of {project} failed (exit {done.returncode}):\n{done.stdout}")
+    return done.stdout
 
 
 def docker(*arguments: str) -> str:

@@ -124,10 +124,11 @@ def write_environment(
     files = [
         COMPOSE / "compose.yml",
         COMPOSE / "compose.single.yml",
+        *([deployment.commands] if deployment.commands.exists() else []),
         *(COMPOSE / f"compose.{name}.yml" for name in deployment.overlays),
     ]
     lines = {
-        **settings,
+        **{name: value for name, value in settings.items() if name not in COMMAND_LINES},
         **names,
         "COMPOSE_PROJECT_NAME": project,
         "COMPOSE_FILE": ":".join(map(str, files)),
@@ -136,6 +137,10 @@ def write_environment(
     text = "# Made by `make up` from stack.env, which is the file to edit.\n"
     text += "".join(f"{name}={quoted(value)}\n" for name, value in lines.items())
     replace(deployment.generated, text)
+
+
+COMMAND_LINES = ("APP_COMMANDS", "APP_RELEASE_COMMANDS")
+"""Settings that no Compose file refers to, and that may hold every kind of quote."""
 
 
 def quoted(value: str) -> str:

@@ -9,18 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import host
+from . import commands, host
 from .console import Failure, detail, step
 from .paths import IMAGES, ROOT
 
 IGNORED = {
     "__pycache__",
+    ".env",
     ".git",
+    ".hg",
+    ".svn",
+    ".tox",
     ".venv",
     "venv",
     "node_modules",
@@ -28,7 +33,13 @@ IGNORED = {
     ".mypy_cache",
     ".ruff_cache",
 }
-"""Folders that never reach an image; `.dockerignore` of each context says the same to the builder."""
+"""Names that never reach an image, whatever a project's `.dockerignore` says: caches, histories, and its `.env`."""
+
+DEPENDENCIES = {".txt", ".in", ".toml", ".lock", ".cfg", ".whl"}
+"""Endings of what says which packages to install: only a change of such a file installs them anew."""
+
+SUITE = "trixie"
+"""Debian release of the stack's own images; the application may need another (APP_DEBIAN)."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,8 @@ class Image:
     """One image to build.
 
     `name` without tag; `context` the folder with its Dockerfile; `target` a stage of it; `arguments` and `contexts`
-    (name -> folder) are handed to the build.
+    (name -> folder) are handed to the build. `project` is the application's folder, of which the build gets a copy
+    without what is IGNORED; `suite` the Debian release it stands on.
     """
 
     name: str
@@ -44,11 +56,13 @@ class Image:
     target: str = ""
     arguments: dict[str, str] = field(default_factory=dict)
     contexts: dict[str, Path] = field(default_factory=dict)
+    project: Path | None = None
+    suite: str = SUITE
 
     def tag(self, base: str) -> str:
         """The full name: the tag is the hash of the files, the arguments and the BASE image's id."""
         digest = hashlib.sha256(json.dumps([base, self.target, self.arguments], sort_keys=True).encode())
-        for folder in [self.context, *self.contexts.values()]:
+        for folder in [self.context, *self.contexts.values(), *filter(None, [self.project])]:
             digest.update(b"\0\0")
             for path in files(folder):
                 mode = "x" if path.stat().st_mode & 0o100 else "-"
@@ -64,6 +78,20 @@ def files(folder: Path) -> list[Path]:
     )
 
 
+def copy(project: Path, into: Path) -> dict[str, Path]:
+    """Copy what of PROJECT may reach an image: the contexts `project` and `dependencies` of a build, below INTO."""
+    contexts = {name: into / name for name in ("project", "dependencies")}
+    for folder in contexts.values():
+        folder.mkdir()
+    for path in files(project):
+        names = ["project", *(["dependencies"] if path.suffix in DEPENDENCIES else [])]
+        for name in names:
+            target = contexts[name] / path.relative_to(project)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    return contexts
+
+
 def exists(name: str) -> bool:
     """Whether the engine has the image NAME."""
     return (
@@ -71,10 +99,11 @@ def exists(name: str) -> bool:
     )
 
 
-def base(settings: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """(tag of the base image, its description), made where it is not there yet."""
-    suite = settings["APP_DEBIAN"]
+def base(settings: dict[str, str], suite: str = SUITE) -> tuple[str, dict[str, str]]:
+    """(tag of the base image of SUITE, its description), made where it is not there yet."""
     wanted = settings["BASE_IMAGE"]
+    if suite != SUITE:  # the sister of the image that is set, whose digest is another
+        wanted = wanted.partition("@")[0].replace(SUITE, suite)
     tag = f"channels-stack/base:{suite}-{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
     if not exists(tag):
         with step(f"base image ({wanted})"), tempfile.TemporaryDirectory(prefix="channels-stack-") as folder:
@@ -117,11 +146,10 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
             command += ["--target", image.target]
         for name, value in {**description, "VERSION": version(), **image.arguments}.items():
             command += ["--build-arg", f"{name}={value}"]
-        for name, path in image.contexts.items():
+        contexts = {**image.contexts, **(copy(image.project, Path(folder)) if image.project else {})}
+        for name, path in contexts.items():
             command += ["--build-context", f"{name}={path}"]
-        for name, path in host.build_secrets(
-            Path(folder), settings["APP_DEBIAN"], settings["DEBIAN_MIRROR"]
-        ).items():
+        for name, path in host.build_secrets(Path(folder), image.suite, settings["DEBIAN_MIRROR"]).items():
             command += ["--secret", f"id={name},src={path}"]
         process = subprocess.Popen(
             [*command, str(image.context)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -132,6 +160,8 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
             lines.append(line.rstrip())
             if "] RUN " in line or "] COPY " in line:
                 detail(shown(line))
+            elif " install.py: " in line:
+                detail(line.rstrip().partition(" install.py: ")[2])
         if process.wait():
             raise Failure(f"building {tag} failed:\n" + "\n".join(lines[-25:]))
 
@@ -153,18 +183,36 @@ def version() -> str:
 def application(settings: dict[str, str], target: str) -> Image:
     """The application's image with the servers of TARGET (uvicorn or daphne)."""
     project = (ROOT / "compose" / settings["APP_DIR"]).resolve()
-    missing = [path for path in (project, project / settings["APP_REQUIREMENTS"]) if not path.exists()]
-    if missing:
-        raise Failure(
-            "\n".join(
-                f"{path} does not exist: check APP_DIR and APP_REQUIREMENTS in stack.env" for path in missing
-            )
-        )
-    arguments = {
-        name: settings[name]
-        for name in ("APP_REQUIREMENTS", "APP_PATH", "APP_PACKAGES", "APP_BUILD_PACKAGES")
+    named = {
+        "APP_REQUIREMENTS": [settings["APP_REQUIREMENTS"].partition("[")[0]],
+        "APP_CONSTRAINTS": settings["APP_CONSTRAINTS"].split(),
+        "APP_PATH": roots(settings),
     }
-    return Image(f"channels-stack/app-{target}", IMAGES / "app", target, arguments, {"project": project})
+    missing = [
+        f"{project / path} does not exist: check {name} in stack.env"
+        for name, paths in named.items()
+        for path in paths
+        if not (project / path).exists()
+    ]
+    if not project.is_dir():
+        raise Failure(f"{project} is no folder: check APP_DIR in stack.env")
+    if missing:
+        raise Failure("\n".join(missing))
+    paths = [Path("/srv/app", root).as_posix() for root in roots(settings)]
+    copied = ("APP_REQUIREMENTS", "APP_CONSTRAINTS", "APP_PACKAGES", "APP_BUILD_PACKAGES")
+    arguments = {
+        **{name: settings[name] for name in copied},
+        "APP_PYTHONPATH": ":".join(paths),
+        "APP_WORKDIR": paths[0],
+        "APP_VOLUMES": " ".join(commands.volumes(settings).values()),
+    }
+    image = Image(f"channels-stack/app-{target}", IMAGES / "app", target, arguments)
+    return replace(image, project=project, suite=settings["APP_DEBIAN"])
+
+
+def roots(settings: dict[str, str]) -> list[str]:
+    """The folders of the application on Python's path; in the first one its processes work."""
+    return settings["APP_PATH"].replace(":", " ").split() or ["."]
 
 
 def wanted(settings: dict[str, str]) -> dict[str, Image]:
@@ -181,8 +229,7 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
 
 def everything(settings: dict[str, str]) -> dict[str, Image]:
     """All images of the project: both targets of the application, the services', and the unit tests'."""
-    project = application(settings, "uvicorn").contexts["project"]
-    contexts = {"locks": IMAGES / "app/requirements", "project": project}
+    contexts = {"locks": IMAGES / "app/requirements", "project": ROOT / "app"}
     found = {f"{target.upper()}_IMAGE": application(settings, target) for target in ("uvicorn", "daphne")}
     found |= {
         f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name)
@@ -193,10 +240,13 @@ def everything(settings: dict[str, str]) -> dict[str, Image]:
 
 def make(settings: dict[str, str], images: dict[str, Image] | None = None) -> dict[str, str]:
     """Build what is missing and return the full name of each image by its variable."""
-    _, description = base(settings)
     chosen = images or wanted(settings)
-    names = {variable: image.tag(description["BASE_DIGEST"]) for variable, image in chosen.items()}
+    suites = {image.suite for image in chosen.values()}
+    descriptions = {suite: base(settings, suite)[1] for suite in sorted(suites)}
+    names = {
+        variable: image.tag(descriptions[image.suite]["BASE_DIGEST"]) for variable, image in chosen.items()
+    }
     for variable, image in chosen.items():
         if not exists(names[variable]):
-            build(image, names[variable], settings, description)
+            build(image, names[variable], settings, descriptions[image.suite])
     return names

@@ -50,6 +50,11 @@ class Deployment:
         return self.folder / "tls"
 
     @property
+    def commands(self) -> Path:
+        """Services and volumes of the application's own (APP_COMMANDS, APP_VOLUMES). Made anew by each `make up`."""
+        return self.folder / "compose.app.json"
+
+    @property
     def released(self) -> Path:
         """Which release the database and the static files are at."""
         return self.folder / ".released"

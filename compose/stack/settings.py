@@ -19,7 +19,10 @@ def parse(path: Path, *, commented: bool = False) -> dict[str, str]:
     for line in path.read_text(encoding="utf-8-sig").splitlines():
         match = LINE.match(line.strip())
         if match and (commented or not match["commented"]):
-            found[match["name"]] = match["value"].strip().strip("\"'")
+            value = match["value"].strip()
+            if value[:1] in ("'", '"') and value[:1] == value[-1:] and len(value) > 1:
+                value = value[1:-1]
+            found[match["name"]] = value
     return found
 
 

@@ -9,9 +9,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import certificates, images, preflight, secrets
+from . import certificates, commands, images, preflight, secrets
 from . import settings as stack_settings
-from .compose import Project, write_environment
+from .compose import Project, replace, write_environment
 from .console import Failure, detail, say, step
 from .paths import Deployment
 
@@ -34,8 +34,15 @@ def up(deployment: Deployment, project_name: str) -> None:
             DEVELOPMENT if "dev" in deployment.overlays else {}
         )
         certificates.make(deployment, settings["DOMAINS"].split())
+    if not settings["APP_WORKER_CHANNELS"]:
+        settings["WORKER_REPLICAS"] = "0"
+    definitions = commands.text(settings)
     names = images.make(settings)
     secrets.own(deployment.secrets, owners, names["WORKER_IMAGE"])
+    if definitions:
+        replace(deployment.commands, definitions)
+    else:
+        deployment.commands.unlink(missing_ok=True)
     write_environment(deployment, settings, names, project_name)
     release(deployment, project, names)
     with step("services"):
@@ -89,9 +96,9 @@ def farewell(deployment: Deployment, settings: dict[str, str], where: str, secon
     if "demo" in settings["APP_RELEASE_COMMANDS"]:
         shown = password.read_text() if os.access(password, os.R_OK) else f"sudo cat {password}"
         say(f"  sign in as  admin  with the password  {shown}")
-    say("  make logs        follow what it does")
-    say("  make smoke       prove that services and routing are right")
-    say("  make down        stop it; the data stays")
+    say("  make logs   follow what it does")
+    say(f"  make smoke TARGET={where}  prove that services and routing are right")
+    say("  make down   stop it; the data stays")
 
 
 def down(deployment: Deployment) -> None:
@@ -108,7 +115,8 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
         )
     if deployment.generated.exists():
         Project(deployment).run("down", "--volumes", "--remove-orphans")
-    for path in (deployment.secrets, deployment.authority, deployment.generated, deployment.released):
+    made = (deployment.generated, deployment.commands, deployment.released)
+    for path in (deployment.secrets, deployment.authority, *made):
         remove(path)
 
 

@@ -42,6 +42,23 @@ def chromium():
         browser.close()
 
 
+NETWORK_CHANGED = ("ERR_NETWORK_CHANGED", "chrome-error://")
+
+
+def through(action):
+    """What ACTION returns; tried again where Chromium gave up because the network of the machine changed.
+
+    It does so whenever a network interface appears, that of any container: not ours, which run already, but those of others.
+    """
+    for _ in range(5):
+        try:
+            return action()
+        except PlaywrightError as error:
+            if not any(mark in error.message for mark in NETWORK_CHANGED):
+                raise
+    raise AssertionError("containers start on this machine all the time: Chromium cannot finish a request")
+
+
 class Person:
     """Somebody with a browser of their own: cookies, one page, and what the browser complained about."""
 
@@ -61,21 +78,19 @@ class Person:
 
     def go(self, path):
         """Open a page; the answer."""
-        for _ in range(5):
-            try:
-                return self.page.goto(path)
-            except PlaywrightError as error:
-                # Chromium gives up what is under way when a network interface appears, that of any container say.
-                if "ERR_NETWORK_CHANGED" not in error.message:
-                    raise
-        raise AssertionError(f"{path}: the network of this machine changes all the time")
+        return through(lambda: self.page.goto(path))
 
     def sign_in(self):
-        self.go("/login/")
-        self.page.get_by_label("Username").fill(self.name)
-        self.page.get_by_label("Password").fill(self.password)
-        self.page.get_by_role("button", name="Sign in").click()
-        self.page.wait_for_url(f"{self.address}/")
+        """Fill in the login form and send it."""
+
+        def fill_in():
+            self.page.goto("/login/")
+            self.page.get_by_label("Username").fill(self.name)
+            self.page.get_by_label("Password").fill(self.password)
+            self.page.get_by_role("button", name="Sign in").click()
+            self.page.wait_for_url(f"{self.address}/")
+
+        through(fill_in)
         return self
 
     @property

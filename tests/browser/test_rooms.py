@@ -115,8 +115,10 @@ def test_keyboard_is_enough(stack, open_browser, anna, room):
     person = open_browser()
     person.go("/login/")
     page = person.page
+    expect(page.get_by_label("Username")).to_be_focused()
     page.keyboard.type(stack.user)
     page.keyboard.press("Tab")
+    expect(page.get_by_label("Password")).to_be_focused()
     page.keyboard.type(stack.password)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{stack.url}/")

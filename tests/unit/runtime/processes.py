@@ -192,7 +192,10 @@ class Project:
         return self.python("-m", "channels_stack", *arguments, **environment)
 
     def worker(self, *channels: str, before: tuple[str, ...] = (), **environment: str) -> Process:
-        """A worker that listens; ``channels`` may be options too. ``port`` and ``heartbeat`` are attributes of the returned process."""
+        """A worker that listens; ``channels`` may be options too.
+
+        ``port`` and ``heartbeat`` are attributes of the returned process.
+        """
         port, heartbeat = free_port(), self.folder / f"heartbeat-{len(self.running)}"
         options = [f"--port={port}", f"--heartbeat={heartbeat}"]
         arguments = ["-m", "channels_stack", "worker", *options, *channels]

@@ -62,14 +62,14 @@ def test_a_configuration_is_refused_as_a_whole():
     ]
 
 
-@pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize(
-    ("name", "value", "wrong"),
+    ("server", "name", "value", "wrong"),
     [
-        ("APP_SETTINGS", "nowhere.settings", "the Python path holds no module 'nowhere'"),
-        ("APP_ASGI", "conformance.nowhere:application", "holds no module 'conformance.nowhere'"),
-        ("APP_ASGI", "conformance.asgi:app", "the module conformance.asgi has no attribute 'app'"),
-        ("APP_ASGI", "conformance.asgi:not_callable", "cannot be called"),
+        ("uvicorn", "APP_SETTINGS", "nowhere.settings", "the Python path holds no module 'nowhere'"),
+        ("uvicorn", "APP_ASGI", "conformance.nowhere:application", "holds no module 'conformance.nowhere'"),
+        ("uvicorn", "APP_ASGI", "conformance.asgi:app", "the module conformance.asgi has no attribute 'app'"),
+        ("gunicorn", "APP_ASGI", "conformance.asgi:not_callable", "cannot be called"),
+        ("daphne", "APP_ASGI", "conformance.asgi:not_callable", "cannot be called"),
     ],
 )
 def test_an_application_that_is_not_there(redis, tmp_path, server, name, value, wrong):

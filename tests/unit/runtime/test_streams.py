@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import processes
 import pytest
 import redis as redis_py
 from channels.exceptions import ChannelFull
@@ -226,6 +227,43 @@ def test_hosts_in_every_form(redis):
         layer = RedisStreamsChannelLayer(hosts=[host])
         asyncio.run(layer.send("jobs", message()))
     assert asyncio.run(layer.jobs.census("jobs")).waiting == 3
+
+
+def test_the_rights_of_the_stacks_redis_user_are_enough_for_everything(redis):
+    rights = next(
+        line
+        for line in (processes.HERE.parents[2] / "images/redis/users.acl.template").read_text().splitlines()
+        if line.startswith("user app ")
+    )
+    admin = redis_py.Redis(port=redis.port)
+    admin.execute_command("ACL", "SETUSER", "app", *rights.format(password="secret").split()[2:])
+    layer = RedisStreamsChannelLayer(hosts=[f"redis://app:secret@127.0.0.1:{redis.port}"], lease=LEASE)
+
+    async def everything() -> None:
+        jobs = layer.jobs
+        for number in range(4):
+            await layer.send("jobs", message(number))
+        first, second, third, fourth = await take(layer, count=4)
+        await jobs.renew("jobs", [first])
+        await jobs.done("jobs", [first.entry])
+        await jobs.retry(second, 0)
+        await jobs.bury(third, "why")
+        await jobs.release("jobs", [fourth])
+        left = await take(layer, count=4)
+        assert sorted(numbers(left)) == [1, 3]
+        await jobs.done("jobs", [job.entry for job in left])
+        assert await jobs.take("jobs", 1) == []
+        (letter,) = [each for name in await jobs.buried_channels() for each in await jobs.letters(name)]
+        await jobs.revive(letter)
+        await jobs.drop(letter)
+        assert (await layer.receive("jobs"))["number"] == 2
+        await jobs.census("jobs")
+        await jobs.forget("jobs", leaving=True)
+        await layer.round_trip()
+        await layer.flush()
+
+    asyncio.run(everything())
+    assert admin.acl_log() == []
 
 
 # --- What jobs need ----------------------------------------------------------------------------------------------

@@ -25,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from . import probe
 
         return probe.main(options.what)
+    if options.command == "doctor":
+        from .doctor import command
+
+        return command.main(options)
     from .environment import ConfigurationError
 
     # Until the command handles its signals itself, a stop while it starts is an orderly end.
@@ -100,6 +104,7 @@ def _positive(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from .doctor import arguments
     from .settings import SERVICE_PORT, WORKER_HEARTBEAT
 
     parser = argparse.ArgumentParser(
@@ -149,4 +154,5 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("release", help="check, migrate and collect static files, once before a deploy")
     probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
     probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")
+    arguments.add(commands.add_parser("doctor", help="say what will break in production"))
     return parser

@@ -36,7 +36,8 @@ RETRY_CAP_SECONDS = 3600
 DEAF_SECONDS = 10
 # So many messages in a row that cannot be read are no bad messages, but a wrong key or serializer of ours.
 UNREADABLE_LIMIT = 100
-ACKNOWLEDGED_AT_ONCE = 500
+# What has ended within so much time is acknowledged together: a crash repeats at most as much.
+ACKNOWLEDGE_SECONDS, ACKNOWLEDGED_AT_ONCE = 0.005, 500
 
 log = logging.getLogger(__name__)
 
@@ -174,6 +175,8 @@ class Listener:
 
     async def _acknowledge(self) -> None:
         while self.finished:
+            if not self.stopping.is_set():
+                await asyncio.sleep(ACKNOWLEDGE_SECONDS)
             batch = self.finished[:ACKNOWLEDGED_AT_ONCE]
             entries = [job.entry for job in batch]
             acknowledge = functools.partial(self.jobs.done, self.channel, entries)

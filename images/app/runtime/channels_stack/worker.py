@@ -18,7 +18,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from . import application, endpoint, layers, metrics, status
+from . import application, databases, endpoint, layers, metrics, status
 from .asgi import App
 from .environment import ConfigurationError
 from .leases import Leases
@@ -47,6 +47,7 @@ def main(
     listened to; ``concurrency`` is how many jobs of a channel run at a time.
     """
     application.setup_django(settings, "worker")
+    databases.skip_needless_hops()
     app = application.load(settings)
     check_channels(app, channels)
     return _run(Worker(settings, app, channels, port, heartbeat, concurrency).run())

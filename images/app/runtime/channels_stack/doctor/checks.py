@@ -38,17 +38,19 @@ def check_deployment(app_configs: Any = None, **_: Any) -> list[checks.CheckMess
 
 
 def _messages(chosen: Iterable[Rule]) -> list[checks.CheckMessage]:
+    name = os.environ.get("DJANGO_SETTINGS_MODULE")
+    if name is None:
+        return []  # settings.configure(): there is no module to look at
     try:
-        project = _project()
+        project = _project(name)
     except NotAProjectError:
         return []  # no sources here, only an installed package
     report = examine_settings(project, chosen)
     return [*map(_message, report.findings), *_failures(report)]
 
 
-def _project() -> Project:
+def _project(name: str) -> Project:
     """The sources around the running settings module, with its values."""
-    name = os.environ["DJANGO_SETTINGS_MODULE"]
     file = getattr(sys.modules.get(name), "__file__", None) or "."
     root = os.path.abspath(file)
     for _ in range(name.count(".") + 1 + (os.path.basename(file) == "__init__.py")):

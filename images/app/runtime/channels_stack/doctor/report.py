@@ -6,7 +6,7 @@ import json
 import textwrap
 
 from .examine import Report
-from .findings import PREFIX, Rule
+from .findings import Rule
 
 WIDTH = 110
 INDENT = " " * 8
@@ -21,7 +21,7 @@ def as_text(report: Report) -> str:
             path = finding.place.path
             lines += ["", path] if lines else [path]
         line = f"{finding.place.line}: " if finding.place.line else ""
-        lines += _wrapped(f"{line}{finding.id[len(PREFIX) :]} {finding.wrong}", " " * 2, " " * 8)
+        lines += _wrapped(f"{line}{finding.id} {finding.wrong}", " " * 2, " " * 8)
         lines += _wrapped(f"In production: {finding.production}", INDENT, INDENT)
         lines += _wrapped(f"Instead: {finding.instead}", INDENT, INDENT)
     return "\n".join([*lines, "", summary(report)] if lines else [summary(report)])
@@ -48,8 +48,9 @@ def _wrapped(text: str, first: str, rest: str) -> list[str]:
         if line.startswith("    "):
             lines.append(f"{rest}{line}")
         else:
-            indents = {"initial_indent": rest if lines else first, "subsequent_indent": rest}
-            lines += textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False, **indents)
+            wrapper = textwrap.TextWrapper(WIDTH, rest if lines else first, rest)
+            wrapper.break_long_words = wrapper.break_on_hyphens = False
+            lines += wrapper.wrap(line)
     return lines
 
 

@@ -6,6 +6,7 @@ import ast
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .evaluate import Evaluator, Names
 from .files import Files, Module
@@ -226,7 +227,7 @@ class _Reader:
                 self._assign(element, part, evaluator)
 
 
-def _set(holder: Value, key: object, value: Value) -> None:
+def _set(holder: Value, key: Any, value: Value) -> None:
     if isinstance(holder, (Mapping, Unknown)) or (
         isinstance(holder, Items) and isinstance(key, int) and 0 <= key < len(holder.items)
     ):

@@ -57,12 +57,9 @@ class Stack:
         env.check()
         self.notes: list[str] = []  # what could not be looked at, and why
         self.project = project
-        self.redis = self._ask_redis(redis_url, prefix) if redis_url else self._without("REDIS_URL")
-        self.database = self._ask_database(database_url) if database_url else self._without("DATABASE_URL")
+        self.redis = self._ask_redis(redis_url, prefix)
+        self.database = self._ask_database(database_url)
         self.processes = (self.redis.processes if self.redis else 0) or processes()
-
-    def _without(self, name: str) -> None:
-        self.notes.append(f"{name} is not set: not looked at")
 
     @property
     def pool_sizes(self) -> list[int]:
@@ -71,10 +68,14 @@ class Stack:
         return [size for size in found if size is not None]
 
     def _ask_redis(self, url: str, prefix: str) -> Redis | None:
+        if not url:
+            self.notes.append("REDIS_URL is not set: Redis was not looked at")
+            return None
         try:
             import redis
         except ImportError:
-            return self.notes.append("the package redis is not installed: Redis was not looked at")
+            self.notes.append("the package redis is not installed: Redis was not looked at")
+            return None
         facts = Redis(masked(url))
         try:
             # Not decoded: a cache keeps keys of any bytes.
@@ -111,12 +112,17 @@ class Stack:
                 return
 
     def _ask_database(self, url: str) -> Database | None:
+        if not url:
+            self.notes.append("DATABASE_URL is not set: PostgreSQL was not looked at")
+            return None
         if not url.startswith(("postgres://", "postgresql://", "pgsql://")):
-            return self.notes.append(f"DATABASE_URL is {url.partition(':')[0]}: only PostgreSQL is looked at")
+            self.notes.append(f"DATABASE_URL is {url.partition(':')[0]}: only PostgreSQL is looked at")
+            return None
         try:
             import psycopg
         except ImportError:
-            return self.notes.append("the package psycopg is not installed: PostgreSQL was not looked at")
+            self.notes.append("the package psycopg is not installed: PostgreSQL was not looked at")
+            return None
         facts = Database(masked(url))
         address = "postgresql://" + url.partition("://")[2]
         try:

@@ -260,10 +260,10 @@ def redis_timeouts(project: Project) -> Found:
             if limit is None and "socket_timeout=" not in (text(address(host)) or ""):
                 yield host.at, f"a host of CHANNEL_LAYERS[{layer.alias!r}] has no socket_timeout"
             elif isinstance(seconds, (int, float)) and seconds <= BLOCKING_SECONDS:
-                yield (
-                    limit.at,
-                    f"socket_timeout of {seconds:g} s is not longer than the {BLOCKING_SECONDS} s of waiting",
-                )  # type: ignore[union-attr]
+                wrong = (
+                    f"socket_timeout of {seconds:g} s is not longer than the {BLOCKING_SECONDS} s of waiting"
+                )
+                yield (limit or host).at, wrong
 
 
 @rule("W308", SETTINGS)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import Callable
 
-from ..files import Function, Module
+from ..files import Function, Import, Module
 from ..findings import SETTINGS, Found, Place, rule
 from ..project import Project, methods, parameters
 from ..settings import Settings
@@ -73,16 +74,26 @@ GONE_BACKENDS = ("asgi_redis.", "asgiref.inmemory", "asgi_ipc.", "asgi_rabbitmq.
 UNMAINTAINED_BACKENDS = ("channels_rabbitmq.", "asgi_amqp.", "channels_asgi_amqp.")
 
 
-def _imports(project: Project, *modules: str) -> Iterator[tuple[Place, str]]:
-    """Where one of these modules is imported for certain, and the text of the import."""
+def _imports(project: Project, is_gone: Callable[[Module, Import], bool]) -> Iterator[tuple[Place, str]]:
+    """Where something that is gone is imported for certain, with the statement; one for each line."""
     for module in project.all_modules:
+        gone: dict[int, list[Import]] = {}
         for imported in module.imports:
-            whole = f"{imported.module}.{imported.name}" if imported.name else imported.module
-            if not module.is_guarded(imported.node) and (imported.module in modules or whole in modules):
-                what = (
-                    f"from {imported.module} import {imported.name}" if imported.name else f"import {whole}"
-                )
-                yield module.place(imported.node), f"`{what}`"
+            if is_gone(module, imported) and not module.is_guarded(imported.node):
+                gone.setdefault(imported.node.lineno, []).append(imported)
+        for imports in gone.values():
+            names = ", ".join(imported.name for imported in imports)
+            what = f"from {imports[0].module} import {names}" if names else f"import {imports[0].module}"
+            yield module.place(imports[0].node), f"`{what}`"
+
+
+def _from(*modules: str) -> Callable[[Module, Import], bool]:
+    """Whether an import is of one of these modules."""
+
+    def is_gone(_: Module, imported: Import) -> bool:
+        return imported.module in modules or f"{imported.module}.{imported.name}" in modules
+
+    return is_gone
 
 
 @rule("E101")
@@ -95,7 +106,7 @@ def http_handler(project: Project) -> Found:
         from django.core.asgi import get_asgi_application
         application = ProtocolTypeRouter({"http": get_asgi_application(), …})
     """
-    yield from _imports(project, *HANDLERS)
+    yield from _imports(project, _from(*HANDLERS))
 
 
 @rule("E102")
@@ -107,7 +118,7 @@ def staticfiles_handler(project: Project) -> Found:
     Instead: nothing in production, where the stack serves what `collectstatic` collected. In tests and development:
         from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
     """
-    yield from _imports(project, *STATICFILES)
+    yield from _imports(project, _from(*STATICFILES))
 
 
 @rule("E103")
@@ -120,7 +131,7 @@ def consumer_signals(project: Project) -> Found:
     Instead: call your code in connect() and disconnect() of the consumer. Database connections need nothing:
     database_sync_to_async closes them.
     """
-    yield from _imports(project, *SIGNALS)
+    yield from _imports(project, _from(*SIGNALS))
 
 
 @rule("E104")
@@ -131,7 +142,7 @@ def monkeypatch(project: Project) -> Found:
 
     Instead: delete the import and the call of monkeypatch_django(); nothing replaces it.
     """
-    yield from _imports(project, *HACKS)
+    yield from _imports(project, _from(*HACKS))
 
 
 @rule("E105")
@@ -143,7 +154,7 @@ def runserver_command(project: Project) -> Found:
     Instead: put "daphne" first in INSTALLED_APPS and import from its package:
         from daphne.management.commands.runserver import Command
     """
-    yield from _imports(project, *RUNSERVER)
+    yield from _imports(project, _from(*RUNSERVER))
 
 
 @rule("E106")
@@ -157,10 +168,7 @@ def channels_1(project: Project) -> Found:
         await self.channel_layer.group_add("room-1", self.channel_name)
         await self.channel_layer.group_send("room-1", {"type": "room.message", …})
     """
-    for module in project.all_modules:
-        for imported in module.imports:
-            if imported.name in CHANNELS_1.get(imported.module, ()) and not module.is_guarded(imported.node):
-                yield module.place(imported.node), f"`from {imported.module} import {imported.name}`"
+    yield from _imports(project, lambda _, imported: imported.name in CHANNELS_1.get(imported.module, ()))
 
 
 @rule("E107")
@@ -171,16 +179,13 @@ def no_such_module(project: Project) -> Found:
 
     Instead: see what took its place in the release notes of Channels 2.0 to 4.0, and delete the import.
     """
-    for module in project.all_modules:
-        for imported in module.imports:
-            name = imported.module
-            if name.partition(".")[0] != "channels" or project.files.module("channels"):
-                continue
-            known = (
-                name in CHANNELS_4 or name in NAMED_ELSEWHERE or f"{name}.{imported.name}" in NAMED_ELSEWHERE
-            )
-            if not known and not module.is_guarded(imported.node):
-                yield module.place(imported.node), f"`{name}` is not part of Channels 4"
+    if not project.files.module("channels"):  # a package of the project's own
+        yield from _imports(project, _is_no_module)
+
+
+def _is_no_module(_: Module, imported: Import) -> bool:
+    is_channels = imported.module.partition(".")[0] == "channels"
+    return is_channels and imported.module not in CHANNELS_4 and not _from(*NAMED_ELSEWHERE)(_, imported)
 
 
 def _layers(settings: Settings) -> Iterator[tuple[str, Mapping]]:

@@ -13,7 +13,7 @@ from ..values import Items, Value, text, texts
 
 GET_APPLICATION = "django.core.asgi.get_asgi_application"
 ROUTES = {"django.urls.path", "django.urls.re_path", "django.conf.urls.url", "django.urls.url"}
-DECORATORS_OF_MODELS = ("django.contrib.auth.get_user_model",)
+GET_USER_MODEL = "django.contrib.auth.get_user_model"
 
 
 @rule("E201")
@@ -45,9 +45,9 @@ def models_before_django(project: Project) -> Found:
     """
     for module in project.modules:
         serves = any(router[0] is module for router in project.routers) or any(module.calls(GET_APPLICATION))
-        if not serves or (
-            not _sets_up_django(project, module, len(module.tree.body)) and _is_library(project, module)
-        ):
+        # A module of routes is imported by the one that sets Django up. Nobody imports asgi.py before a server does.
+        is_first = _sets_up_django(project, module, len(module.tree.body)) or module.path.endswith("asgi.py")
+        if not serves or not is_first:
             continue
         for place, statement in enumerate(module.tree.body):
             if not isinstance(statement, (ast.Import, ast.ImportFrom)):
@@ -56,16 +56,6 @@ def models_before_django(project: Project) -> Found:
             if reached and not _sets_up_django(project, module, place):
                 yield module.place(statement), f"this import reaches models ({reached})"
                 break
-
-
-def _is_library(project: Project, module: Module) -> bool:
-    """Whether another module imports this one, whose setting up counts."""
-    return any(
-        project.files.module(imported.module, other) is module
-        for other in project.modules
-        if other is not module
-        for imported in other.imports
-    )
 
 
 def _sets_up_django(project: Project, module: Module, before: int) -> bool:
@@ -118,9 +108,9 @@ def _has_models(module: Module) -> bool:
             bases = {module.dotted(base) for base in node.bases}
             if any(base.startswith("django.db.models") or base.endswith(".AbstractUser") for base in bases):
                 return True
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            if module.dotted(node.value.func) in DECORATORS_OF_MODELS:
-                return True
+        call = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(call, ast.Call) and module.dotted(call.func) == GET_USER_MODEL:
+            return True
     return False
 
 
@@ -261,9 +251,9 @@ def daphne_order(project: Project) -> Found:
     for settings in project.settings:
         apps = dict(reversed(texts(settings["INSTALLED_APPS"])))
         names = [name for name, _ in texts(settings["INSTALLED_APPS"])]
-        if "daphne" in names and "django.contrib.staticfiles" in names:
-            if names.index("daphne") > names.index("django.contrib.staticfiles"):
-                yield apps["daphne"].at, '"daphne" must come before "django.contrib.staticfiles"'
+        both = "daphne" in names and "django.contrib.staticfiles" in names
+        if both and names.index("daphne") > names.index("django.contrib.staticfiles"):
+            yield apps["daphne"].at, '"daphne" must come before "django.contrib.staticfiles"'
 
 
 @rule("W208", SETTINGS)

@@ -138,7 +138,8 @@ def _wrong_form(application: Any) -> str:
     if inspect.isclass(application):
         return "a class: .as_asgi() is missing"
     try:
-        inspect.signature(application).bind({}, None, None)
+        # as_asgi() names the consumer class as what it wraps, whose signature is another.
+        inspect.signature(application, follow_wrapped=False).bind({}, None, None)
     except TypeError:
         return "which does not take (scope, receive, send)"
     except ValueError:

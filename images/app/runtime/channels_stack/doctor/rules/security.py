@@ -287,9 +287,9 @@ def no_static_root(project: Project) -> Found:
     for settings in project.settings:
         apps = dict(texts(settings["INSTALLED_APPS"]))
         empty = isinstance(settings["STATIC_ROOT"], Constant) and not constant(settings["STATIC_ROOT"])
-        if "django.contrib.staticfiles" in apps and (settings.lacks("STATIC_ROOT") or empty):
-            if not _stores_elsewhere(settings):
-                yield settings.place, "STATIC_ROOT is not set"
+        missing = settings.lacks("STATIC_ROOT") or empty
+        if "django.contrib.staticfiles" in apps and missing and not _stores_elsewhere(settings):
+            yield settings.place, "STATIC_ROOT is not set"
 
 
 def _stores_elsewhere(settings: Settings) -> bool:

@@ -1,0 +1,117 @@
+"""What an application runs and keeps beside the services of compose.yml: APP_COMMANDS and APP_VOLUMES.
+
+Both become a Compose file of the deployment, compose.app.json (JSON is YAML). A command is a service like `worker`,
+held to the same rules; a test compares the two. With SWARM left out it also says what only Compose knows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+
+from .console import Failure
+
+SERVICES = {"edge", "http", "ws", "worker", "release", "redis", "db"}
+APPLICATION = ("http", "ws", "worker", "release")
+"""Services that run the application's image."""
+
+
+def commands(settings: dict[str, str]) -> dict[str, list[str]]:
+    """Service name -> command line, from APP_COMMANDS: `name: command; name: command`."""
+    found: dict[str, list[str]] = {}
+    for entry in filter(None, map(str.strip, settings["APP_COMMANDS"].split(";"))):
+        name, colon, line = entry.partition(":")
+        name = name.strip()
+        example = (
+            "write for example APP_COMMANDS=celery: celery -A mysite worker; beat: celery -A mysite beat"
+        )
+        if not colon or not line.strip() or not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+            raise Failure(f"APP_COMMANDS has {entry!r}, which is not `name: command`; {example}")
+        if name in SERVICES or name in found:
+            raise Failure(f"APP_COMMANDS: there is a service {name!r} already; {example}")
+        try:
+            found[name] = shlex.split(line)
+        except ValueError as error:
+            raise Failure(f"APP_COMMANDS: {name}: {error}; {example}") from None
+    return found
+
+
+def volumes(settings: dict[str, str]) -> dict[str, str]:
+    """Volume name -> folder in the containers, from APP_VOLUMES: below APP_DIR, or absolute below /srv."""
+    found = {}
+    for word in settings["APP_VOLUMES"].split():
+        path = word if word.startswith("/") else f"/srv/app/{word.removeprefix('./')}"
+        path = path.rstrip("/")
+        if (
+            ".." in path
+            or not re.fullmatch(r"/srv/[\w./-]+", path)
+            or path in ("/srv/app", "/srv/static", "/srv/media")
+        ):
+            raise Failure(
+                f"APP_VOLUMES has {word!r}; it takes folders below APP_DIR, or absolute ones below /srv: data /srv/queue"
+            )
+        found["app-" + re.sub(r"[^a-z0-9]+", "-", path.removeprefix("/srv/").lower()).strip("-")] = path
+    return found
+
+
+def service(command: list[str], mounts: list[str]) -> dict:
+    """The definition of one command: like `worker` in compose.yml, but nothing can ask it how it is."""
+    return {
+        "image": "${WORKER_IMAGE:?run make up}",
+        "command": [part.replace("$", "$$") for part in command],
+        "init": True,
+        "read_only": True,
+        "user": "10001:10001",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}},
+        "env_file": ["${STACK_DIR:-.}/stack.env", "${STACK_DIR:-.}/app.env"],
+        "environment": {
+            f"{name.upper()}_FILE": f"/run/secrets/{name}"
+            for name in ("secret_key", "database_url", "redis_url")
+        },
+        "secrets": ["secret_key", "database_url", "redis_url"],
+        "stop_grace_period": "30s",
+        "tmpfs": ["/tmp:size=64m,mode=1777"],
+        "volumes": ["static:/srv/static", "media:/srv/media", *mounts],
+        "networks": ["data"],
+        "deploy": {
+            "replicas": 1,
+            "endpoint_mode": "dnsrr",
+            "update_config": {
+                "order": "stop-first",
+                "parallelism": 1,
+                "failure_action": "rollback",
+                "monitor": "60s",
+            },
+            "resources": {
+                "limits": {
+                    "cpus": "${WORKER_CPUS:?run make up}",
+                    "memory": "${WORKER_MEMORY:?run make up}",
+                    "pids": 128,
+                }
+            },
+        },
+    }
+
+
+def definitions(settings: dict[str, str], *, swarm: bool = False) -> dict:
+    """The Compose file of the application's own commands and volumes; empty where it has none."""
+    found = volumes(settings)
+    mounts = [f"{name}:{path}" for name, path in found.items()]
+    services = {name: service(command, mounts) for name, command in commands(settings).items()}
+    if not swarm:
+        healthy = {"condition": "service_healthy"}
+        for each in services.values():
+            each |= {"depends_on": {"db": healthy, "redis": healthy}, "restart": "unless-stopped"}
+    if mounts:
+        names = [name for name in APPLICATION if name != "release" or not swarm]
+        services |= {name: {"volumes": mounts} for name in names}
+    return {"services": services, "volumes": {name: {} for name in found}} if services else {}
+
+
+def text(settings: dict[str, str], *, swarm: bool = False) -> str:
+    """The same as the text of a file; "" where the application has neither."""
+    found = definitions(settings, swarm=swarm)
+    return json.dumps(found, indent=2) + "\n" if found else ""

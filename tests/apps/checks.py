@@ -1,0 +1,171 @@
+"""What a visitor does with a sample project, and the checks that only some of them need."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import httpx
+import pytest
+from stacks import Stack, docker, eventually
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+ANSWER_SECONDS = 15
+PAGES = 8
+"""Requests that must have reached every replica: the edge takes turns."""
+
+
+class Visit:
+    """A visitor of STACK, from outside; at the end of the block everything it has opened is closed."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.opened = ExitStack()
+        self.pages = self.browser()
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.opened.close()
+
+    def browser(self) -> httpx.Client:
+        """A client for pages with no cookies yet."""
+        trust = ssl.create_default_context(cafile=str(self.stack.ca))
+        client = httpx.Client(base_url=self.stack.url, verify=trust, timeout=ANSWER_SECONDS)
+        return self.opened.enter_context(client)
+
+    def socket(self, path: str, *, origin: str = "", subprotocol: str | None = None) -> ClientConnection:
+        """An open websocket, from a page of the stack unless ORIGIN is another."""
+        trust = ssl.create_default_context(cafile=str(self.stack.ca))
+        trust.maximum_version = ssl.TLSVersion.TLSv1_2  # see tests/smoke/visitors.py: one thread reads, one writes
+        opening = connect(
+            self.stack.url.replace("https://", "wss://") + path,
+            ssl=trust,
+            origin=origin or self.stack.url,
+            subprotocols=[subprotocol] if subprotocol else None,
+            compression=None,
+            ping_interval=None,
+            open_timeout=ANSWER_SECONDS,
+            proxy=None,
+        )
+        return self.opened.enter_context(opening)
+
+    def logs(self, service: str) -> list[str]:
+        """The log of each container of SERVICE."""
+        return [docker("logs", name) for name in self.stack.containers(service)]
+
+    def reached_every_replica(self, service: str, path: str, replicas: int = 2) -> None:
+        """Wait until each container of SERVICE has told of a request for PATH."""
+
+        def all_told() -> bool:
+            logs = self.logs(service)
+            return len(logs) == replicas and all(f'"path": "{path}"' in log for log in logs)
+
+        eventually(all_told, 10, f"{path} in the access log of {replicas} containers of {service}")
+
+
+def page(visit: Visit, path: str, shows: str) -> str:
+    """Read the page at PATH so often that every replica has shown it."""
+    for _ in range(PAGES):
+        answer = visit.pages.get(path)
+        assert answer.status_code == 200 and shows in answer.text, f"{answer.status_code}\n{answer.text[:2000]}"
+    visit.reached_every_replica("http", path)
+    return answer.text
+
+
+def static_file(visit: Visit, text: str) -> None:
+    """The static file that the page names is there, under a name made of its content."""
+    name = re.search(r'(?:href|src)="([^"]+\.[0-9a-f]{12}\.(?:css|js))"', text)
+    assert name, text[:2000]
+    answer = visit.pages.get(name[1])
+    assert answer.status_code == 200 and "immutable" in answer.headers["cache-control"], answer.headers
+
+
+def foreign_page_may_not(visit: Visit, path: str, subprotocol: str | None) -> None:
+    """A page of another site cannot open the websocket with this visitor's cookies."""
+    with pytest.raises(InvalidStatus) as refused:
+        visit.socket(path, origin="https://evil.example", subprotocol=subprotocol)
+    assert refused.value.response.status_code == 403
+
+
+def hear(socket: ClientConnection, wanted: dict) -> None:
+    """Wait for a message with the fields that are WANTED."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    heard = []
+    while time.monotonic() < deadline:
+        message = json.loads(socket.recv(timeout=max(0.01, deadline - time.monotonic())))
+        if wanted.items() <= message.items():
+            return
+        heard.append(message)
+    raise AssertionError(f"no message with {wanted}; heard: {heard}")
+
+
+def page_with_ws_works_behind_https(visit: Visit) -> None:
+    """The page has `ws://` written into it, and the browser is told to read that as `wss://`."""
+    answer = visit.pages.get("/chat/lobby/")
+    assert "'ws://'" in answer.text
+    assert "upgrade-insecure-requests" in answer.headers["content-security-policy"]
+
+
+def any_management_command(visit: Visit) -> None:
+    """`docker compose exec http python manage.py …` sees the same settings as the pages."""
+    shown = visit.stack.compose("exec", "-T", "http", "python", "manage.py", "diffsettings", "--output", "unified")
+    assert "+ ALLOWED_HOSTS = ['localhost']" in shown and "+ DEBUG" not in shown, shown
+
+
+def events_arrive_at_once_and_outlive_a_minute(visit: Visit) -> None:
+    """Server-sent events, one a second and then twice after 31 s of silence."""
+    started, seen = time.monotonic(), []
+    with visit.pages.stream("GET", "/events/", params={"pauses": "1 1 31 31"}, timeout=40) as answer:
+        assert answer.headers["content-type"] == "text/event-stream"
+        for line in answer.iter_lines():
+            if line:
+                seen.append(round(time.monotonic() - started))
+    assert len(seen) == 5 and seen[-1] >= 64, seen
+    assert seen[1] - seen[0] <= 2 and 30 <= seen[3] - seen[2] <= 33, seen
+
+
+def uploads_reach_every_replica(visit: Visit) -> None:
+    """What one replica has stored, all can read, more than the memory that Django keeps an upload in."""
+    content = b"0123456789abcdef" * 200_000
+    browser = visit.browser()
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', browser.get("/").text)
+    assert token
+    answer = browser.post(
+        "/upload/",
+        data={"csrfmiddlewaretoken": token[1]},
+        files={"file": ("song.bin", content)},
+        headers={"Referer": visit.stack.url},
+    )
+    assert answer.status_code == 200, answer.text[:2000]
+    with ThreadPoolExecutor(4) as readers:
+        found = list(readers.map(lambda _: visit.browser().get(f"/file/{answer.text}").content, range(4)))
+    assert found == [content] * 4
+
+
+def handshake_without_an_answer_is_cut(visit: Visit) -> None:
+    """A consumer that neither accepts nor closes costs EDGE_HANDSHAKE_TIMEOUT, here 5 s; open sockets stay silent longer."""
+    started = time.monotonic()
+    with pytest.raises(InvalidStatus) as refused:
+        visit.socket("/undecided")
+    assert refused.value.response.status_code == 504
+    assert 4 <= time.monotonic() - started <= 9
+
+
+def pins_of_the_project_are_what_runs(visit: Visit) -> None:
+    """Of what both the project and the stack ask for, the project's version is there."""
+    code = "from importlib.metadata import version as v; print(v('uvicorn'), v('redis'), v('websockets'), v('daphne'))"
+    assert visit.stack.compose("exec", "-T", "ws", "python", "-c", code).split() == ["0.30.6", "5.0.8", "13.1", "4.1.2"]
+
+
+def commands_run_beside(visit: Visit) -> None:
+    """Celery's beat has sent a task through the shared folder, and its worker has written what the page shows."""
+    eventually(lambda: "from beat" in visit.pages.get("/").text, 30, "the letter of the beat")
+    for service in ("celery", "beat"):
+        assert len(visit.stack.containers(service)) == 1

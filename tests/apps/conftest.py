@@ -1,0 +1,35 @@
+"""A stack for each sample project, one after the other, with its logs below a failure."""
+
+from __future__ import annotations
+
+import pytest
+import stacks
+from checks import Visit
+
+COMMON = {
+    "APP_WORKER_CHANNELS": "",
+    "APP_RELEASE_COMMANDS": "",
+    # One process in each container is enough to see what a project does, and is there sooner.
+    "HTTP_PROCESSES": "1",
+}
+"""What the samples have in common: nothing that the reference application has."""
+
+
+@pytest.fixture
+def visit(sample):
+    """A visitor of the stack that runs SAMPLE, which is removed at the end."""
+    stacks.remove_stale()
+    settings = {**COMMON, "APP_DIR": f"../tests/apps/{sample.name}", **sample.settings}
+    with stacks.own(sample.name, **settings) as stack, Visit(stack) as visit:
+        yield visit
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Print what the release said and the end of every container's log below a failure."""
+    report = yield
+    visit = item.funcargs.get("visit")
+    if report.failed and visit is not None:
+        report.sections += [("make up", visit.stack.told)]
+        report.sections += [(f"log of {name}", text) for name, text in visit.stack.log_tails()]
+    return report

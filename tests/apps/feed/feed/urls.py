@@ -1,0 +1,10 @@
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("", views.page),
+    path("events/", views.events),
+    path("upload/", views.upload),
+    path("file/<str:name>", views.download),
+]

@@ -1,0 +1,4 @@
+from django.urls import path
+from scores.views import table
+
+urlpatterns = [path("", table)]

@@ -1,0 +1,166 @@
+"""The sample projects: other people's code, each of another shape, and what their stack.env says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import checks
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One project below this folder, as `stack.env` describes it and as its visitors see it."""
+
+    name: str
+    settings: dict[str, str]
+    page: str
+    """Path of a page that names a static file."""
+    shows: str
+    """Words of that page."""
+    socket: str = ""
+    """Path of its websocket; empty: it has none."""
+    subprotocol: str | None = None
+    opening: tuple[dict, dict] | None = None
+    """What a client says first, and the answer."""
+    says: Callable[[str], dict] = lambda text: {"message": text}
+    """A message as the project writes it; everybody on the socket hears the same fields again."""
+    overridden: tuple[str, ...] = ()
+    """Settings that the release must say it has set."""
+    told: tuple[str, ...] = ()
+    """Other words of the build and the release."""
+    checks: tuple[Callable, ...] = field(default=())
+    """What only this project has; called with a checks.Visit while the sockets are silent."""
+
+
+SAMPLES = (
+    Sample(
+        "tutorial",  # unpinned requirements; SQLite, DEBUG, no hosts, Redis on 127.0.0.1; ws:// in the page
+        {"APP_SETTINGS": "mysite.settings", "APP_ASGI": "mysite.asgi:application"},
+        page="/chat/lobby/",
+        shows="Chat Room",
+        socket="/ws/chat/lobby/",
+        overridden=(
+            "DEBUG",
+            "SECRET_KEY",
+            "ALLOWED_HOSTS",
+            "CSRF_TRUSTED_ORIGINS",
+            "SECURE_PROXY_SSL_HEADER",
+            "DATABASES",
+            "CHANNEL_LAYERS",
+            "STATIC_ROOT",
+            "STORAGES",
+            "MEDIA_ROOT",
+        ),
+        checks=(checks.page_with_ws_works_behind_https, checks.any_management_command),
+    ),
+    Sample(
+        "games",  # a sub-folder of a repository; asgi.py imports models first; another name; one layer for jobs; a log file
+        {
+            "APP_PATH": "backend",
+            "APP_SETTINGS": "settings",
+            "APP_ASGI": "asgi:game_server",
+            "APP_REQUIREMENTS": "backend/requirements.txt",
+            "APP_WORKER_CHANNELS": "scores",
+        },
+        page="/",
+        shows="High scores",
+        socket="/play",
+        overridden=("SECRET_KEY", "TOKENS", "CHANNEL_LAYERS", "LOGGING"),
+    ),
+    Sample(
+        "feed",  # no layer, no socket; server-sent events, uploads, SQLite in the source tree on a volume
+        {
+            "APP_SETTINGS": "feed.settings",
+            "APP_ASGI": "feed.asgi:application",
+            "APP_OVERLAY": "-database",
+            "APP_VOLUMES": "data",
+        },
+        page="/",
+        shows="Feed, visit",
+        overridden=("SECRET_KEY", "MEDIA_ROOT"),
+        checks=(checks.events_arrive_at_once_and_outlive_a_minute, checks.uploads_reach_every_replica),
+    ),
+    Sample(
+        "clinic",  # uv.lock, a src layout, settings three packages deep, PostgreSQL and Redis on localhost
+        {
+            "APP_PATH": "src",
+            "APP_SETTINGS": "clinic.config.settings.local",
+            "APP_ASGI": "clinic.config.asgi:application",
+            "APP_REQUIREMENTS": "uv.lock",
+        },
+        page="/board/",
+        shows="0 on duty",
+        socket="/board/a/",
+        overridden=("DATABASES", "CHANNEL_LAYERS"),
+    ),
+    Sample(
+        "notes",  # django-environ: reads the environment itself, overlay off; an extra of pyproject.toml; a layer of its own
+        {
+            "APP_SETTINGS": "notes.settings",
+            "APP_ASGI": "notes.asgi:application",
+            "APP_REQUIREMENTS": "pyproject.toml[production]",
+            "APP_OVERLAY": "off",
+        },
+        page="/",
+        shows="Notes",
+        socket="/pad/",
+    ),
+    Sample(
+        "api",  # two roots on the path, constraints, a subprotocol, a consumer that never answers; Daphne for the sockets
+        {
+            "APP_PATH": "server shared",
+            "APP_SETTINGS": "api.settings",
+            "APP_ASGI": "api.asgi:application",
+            "APP_CONSTRAINTS": "requirements/constraints.txt",
+            "EDGE_HANDSHAKE_TIMEOUT": "5s",
+        },
+        page="/admin/login/",
+        shows="Django administration",
+        socket="/graphql",
+        subprotocol="graphql-transport-ws",
+        opening=({"type": "connection_init"}, {"type": "connection_ack"}),
+        says=lambda text: {"type": "next", "payload": {"data": text}},
+        overridden=("DATABASES", "CHANNEL_LAYERS"),
+        checks=(checks.handshake_without_an_answer_is_cut,),
+    ),
+    Sample(
+        "shop",  # pins of its own for what the stack has as well, some too old; django-dotenv; whitenoise
+        {"APP_SETTINGS": "shop.settings", "APP_ASGI": "shop.asgi:application"},
+        page="/shop/",
+        shows="Shop",
+        socket="/shop/stock/",
+        overridden=("SECRET_KEY", "DATABASES", "CHANNEL_LAYERS", "STATIC_ROOT"),
+        told=("warning: django 5.2.3", "warning: daphne 4.1.2", "warning: uvicorn 0.30.6"),
+        checks=(checks.pins_of_the_project_are_what_runs,),
+    ),
+    Sample(
+        "office",  # a Celery worker and its beat beside the services, a data folder that all of them share
+        {
+            "APP_SETTINGS": "office.settings",
+            "APP_ASGI": "office.asgi:application",
+            "APP_VOLUMES": "queue",
+            "APP_COMMANDS": "celery: celery -A office worker --pool solo --loglevel INFO; "
+            "beat: celery -A office beat --schedule /tmp/beat",
+        },
+        page="/",
+        shows="Office",
+        socket="/desk",
+        overridden=("DATABASES", "CHANNEL_LAYERS"),
+        checks=(checks.commands_run_beside,),
+    ),
+    Sample(
+        "legacy",  # pins that have no wheels for Python 3.13, a Debian package, Channels 4.0
+        {
+            "APP_SETTINGS": "legacy.settings",
+            "APP_ASGI": "legacy.asgi:application",
+            "APP_DEBIAN": "bookworm",
+            "APP_PACKAGES": "libmagic1",
+        },
+        page="/",
+        shows="Python with image/png",
+        socket="/echo",
+        overridden=("DATABASES", "CHANNEL_LAYERS"),
+        told=("warning: django 4.2.11",),
+    ),
+)

@@ -1,0 +1,6 @@
+# ruff: noqa
+from django.db import models
+
+
+class Order(models.Model):
+    number = models.IntegerField()
