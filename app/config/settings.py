@@ -75,12 +75,12 @@ TEMPLATES = [
 
 # Connections belong to threads, and under ASGI threads come and go: a connection kept by a thread would never
 # be used again. So no thread keeps one, and a pool in each process does. PostgreSQL allows 100 connections by
-# default: 8 for each process is room for 12 processes.
+# default: 10 for each process (8 threads of WS_THREADS, the readiness check, one to spare) is room for 9 processes.
 DATABASES = {"default": dj_database_url.parse(_database_url, conn_max_age=0, conn_health_checks=True)}
 if "postgresql" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         {
-            "pool": {"min_size": 1, "max_size": 8, "timeout": 5, "max_idle": 60},
+            "pool": {"min_size": 1, "max_size": 10, "timeout": 5, "max_idle": 60},
             "connect_timeout": 5,  # seconds
             "tcp_user_timeout": 10_000,  # milliseconds without an answer: a database that vanished is noticed
         }

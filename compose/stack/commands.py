@@ -7,6 +7,7 @@ held to the same rules; a test compares the two. With SWARM left out it also say
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 
@@ -18,36 +19,44 @@ APPLICATION = ("http", "ws", "worker", "release")
 
 
 def commands(settings: dict[str, str]) -> dict[str, list[str]]:
-    """Service name -> command line, from APP_COMMANDS: `name: command; name: command`."""
+    """Service name -> command line, from APP_COMMANDS: `name: command; name: command`, quoted as in a shell."""
+    example = "write for example APP_COMMANDS=celery: celery -A mysite worker; beat: celery -A mysite beat"
     found: dict[str, list[str]] = {}
-    for entry in filter(None, map(str.strip, settings["APP_COMMANDS"].split(";"))):
-        name, colon, line = entry.partition(":")
-        name = name.strip()
-        example = (
-            "write for example APP_COMMANDS=celery: celery -A mysite worker; beat: celery -A mysite beat"
-        )
-        if not colon or not line.strip() or not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
-            raise Failure(f"APP_COMMANDS has {entry!r}, which is not `name: command`; {example}")
+    for words in lines(settings["APP_COMMANDS"], example):
+        name, colon, first = words[0].partition(":")
+        command = [*filter(None, [first]), *words[1:]]
+        if not colon or not command or not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+            raise Failure(f"APP_COMMANDS has {' '.join(words)!r}, which is not `name: command`; {example}")
         if name in SERVICES or name in found:
             raise Failure(f"APP_COMMANDS: there is a service {name!r} already; {example}")
-        try:
-            found[name] = shlex.split(line)
-        except ValueError as error:
-            raise Failure(f"APP_COMMANDS: {name}: {error}; {example}") from None
+        found[name] = command
     return found
+
+
+def lines(text: str, example: str) -> list[list[str]]:
+    """The words of each command in TEXT, which semicolons separate."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        words = list(lexer)
+    except ValueError as error:
+        raise Failure(f"APP_COMMANDS: {error}; {example}") from None
+    found: list[list[str]] = [[]]
+    for word in words:
+        if word == ";":
+            found.append([])
+        else:
+            found[-1].append(word)
+    return [each for each in found if each]
 
 
 def volumes(settings: dict[str, str]) -> dict[str, str]:
     """Volume name -> folder in the containers, from APP_VOLUMES: below APP_DIR, or absolute below /srv."""
     found = {}
     for word in settings["APP_VOLUMES"].split():
-        path = word if word.startswith("/") else f"/srv/app/{word.removeprefix('./')}"
-        path = path.rstrip("/")
-        if (
-            ".." in path
-            or not re.fullmatch(r"/srv/[\w./-]+", path)
-            or path in ("/srv/app", "/srv/static", "/srv/media")
-        ):
+        path = posixpath.normpath(posixpath.join("/srv/app", word))
+        taken = ("/srv", "/srv/app", "/srv/static", "/srv/media")
+        if ".." in word or not re.fullmatch(r"/srv/[\w./-]+", path) or path in taken:
             raise Failure(
                 f"APP_VOLUMES has {word!r}; it takes folders below APP_DIR, or absolute ones below /srv: data /srv/queue"
             )

@@ -43,7 +43,9 @@ class Visit:
     def socket(self, path: str, *, origin: str = "", subprotocol: str | None = None) -> ClientConnection:
         """An open websocket, from a page of the stack unless ORIGIN is another."""
         trust = ssl.create_default_context(cafile=str(self.stack.ca))
-        trust.maximum_version = ssl.TLSVersion.TLSv1_2  # see tests/smoke/visitors.py: one thread reads, one writes
+        trust.maximum_version = (
+            ssl.TLSVersion.TLSv1_2
+        )  # see tests/smoke/visitors.py: one thread reads, one writes
         opening = connect(
             self.stack.url.replace("https://", "wss://") + path,
             ssl=trust,
@@ -74,7 +76,9 @@ def page(visit: Visit, path: str, shows: str) -> str:
     """Read the page at PATH so often that every replica has shown it."""
     for _ in range(PAGES):
         answer = visit.pages.get(path)
-        assert answer.status_code == 200 and shows in answer.text, f"{answer.status_code}\n{answer.text[:2000]}"
+        assert answer.status_code == 200 and shows in answer.text, (
+            f"{answer.status_code}\n{answer.text[:2000]}"
+        )
     visit.reached_every_replica("http", path)
     return answer.text
 
@@ -115,7 +119,9 @@ def page_with_ws_works_behind_https(visit: Visit) -> None:
 
 def any_management_command(visit: Visit) -> None:
     """`docker compose exec http python manage.py …` sees the same settings as the pages."""
-    shown = visit.stack.compose("exec", "-T", "http", "python", "manage.py", "diffsettings", "--output", "unified")
+    shown = visit.stack.compose(
+        "exec", "-T", "http", "python", "manage.py", "diffsettings", "--output", "unified"
+    )
     assert "+ ALLOWED_HOSTS = ['localhost']" in shown and "+ DEBUG" not in shown, shown
 
 
@@ -161,7 +167,12 @@ def handshake_without_an_answer_is_cut(visit: Visit) -> None:
 def pins_of_the_project_are_what_runs(visit: Visit) -> None:
     """Of what both the project and the stack ask for, the project's version is there."""
     code = "from importlib.metadata import version as v; print(v('uvicorn'), v('redis'), v('websockets'), v('daphne'))"
-    assert visit.stack.compose("exec", "-T", "ws", "python", "-c", code).split() == ["0.30.6", "5.0.8", "13.1", "4.1.2"]
+    assert visit.stack.compose("exec", "-T", "ws", "python", "-c", code).split() == [
+        "0.30.6",
+        "5.0.8",
+        "13.1",
+        "4.1.2",
+    ]
 
 
 def commands_run_beside(visit: Visit) -> None:

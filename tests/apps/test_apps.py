@@ -45,7 +45,9 @@ def test_a_project_runs_as_it_is(sample, visit):
     told = visit.stack.told
     missing = [name for name in sample.overridden if f"overlay: {name}: " not in told]
     assert missing == [] and all(words in told for words in sample.told), told
-    tracebacks = [log for service in ("http", "ws", "worker") for log in visit.logs(service) if "Traceback" in log]
+    tracebacks = [
+        log for service in ("http", "ws", "worker") for log in visit.logs(service) if "Traceback" in log
+    ]
     assert tracebacks == []
 
 

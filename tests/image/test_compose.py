@@ -81,6 +81,32 @@ def test_swarm_takes_the_base_file(environment):
     assert "Ignoring" not in done.stderr, done.stderr
 
 
+def test_a_command_of_the_application_is_held_to_the_rules_of_the_worker(environment, tmp_path):
+    """Its definition is made by the tool; nothing but what it runs may differ from compose.yml's."""
+    from stack import commands
+
+    settings = {"APP_COMMANDS": "celery: celery -A x worker", "APP_VOLUMES": "data"}
+    files = ["compose.yml", "compose.single.yml"]
+    expected = dict(config(environment, *files)["services"]["worker"])
+    made = tmp_path / "compose.app.json"
+    made.write_text(commands.text(settings))
+    found = config(environment, *files, str(made))["services"]
+    assert {"type": "volume", "source": "app-app-data", "target": "/srv/app/data", "volume": {}} in found[
+        "http"
+    ]["volumes"]
+    celery, worker = found["celery"], found["worker"]
+    own = ("command", "healthcheck")  # nothing can ask a foreign process how it is
+    rolled = {"replicas", "update_config"}  # one of each: two schedulers would do everything twice
+    assert expected.keys() == worker.keys() == celery.keys() | {"healthcheck"}
+    for key in celery.keys() - {*own, "deploy"}:
+        assert celery[key] == worker[key], key
+    assert {key: value for key, value in celery["deploy"].items() if key not in rolled} == {
+        key: value for key, value in worker["deploy"].items() if key not in rolled
+    }
+    made.write_text(commands.text(settings, swarm=True))
+    assert "depends_on" not in json.loads(made.read_text())["services"]["celery"]
+
+
 @pytest.fixture(scope="module")
 def services(environment):
     """All services, the one-shot job included."""

@@ -9,8 +9,8 @@ import socket
 import time
 
 import pytest
-from processes import Postgres, Redis, until
-from serving import SERVERS, Serving, free_port, serve
+from processes import Redis, until
+from serving import Serving, free_port, serve
 
 from channels_stack import probe
 from channels_stack.probes import CACHE_SECONDS, Readiness
@@ -139,20 +139,6 @@ def test_a_database_that_is_not_there(start):
     assert answer["was_ready"] is False
     # It has never worked: a deploy must not go on with it.
     assert probe.main("ws", serving.port) == 1
-
-
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_pool_of_connections_does_not_delay_the_end(start, server):
-    with Postgres() as postgres:
-        environment = {"TEST_POSTGRES_PORT": str(postgres.port), "TEST_POSTGRES_POOL": "1"}
-        quick = {"DRAIN_NOTICE_SECONDS": "0", "DRAIN_SECONDS": "0", "STOP_SECONDS": "20"}
-        serving = start(server, **environment, **quick)
-        assert serving.ready() == 200
-        begun = time.monotonic()
-        serving.terminate()
-        assert serving.process.wait(25) == 0
-        assert time.monotonic() - begun < 10
-        assert "pool" not in serving.log()
 
 
 def _threads(serving: Serving) -> int:

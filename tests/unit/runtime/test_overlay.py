@@ -1,0 +1,276 @@
+"""The overlay: what it sets over settings made for development, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from channels_stack import overrides
+from channels_stack.environment import ConfigurationError
+from channels_stack.layers import channel_layers
+from channels_stack.settings import OVERLAY_PARTS, Settings
+
+KEY = "k3y-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2
+REQUIRED = {
+    "SECRET_KEY": KEY,
+    "DATABASE_URL": "postgresql://app:p%40ss@db:5432/app",
+    "REDIS_URL": "redis://app:hunter2@redis:6379/0",
+    "DOMAINS": "a.example b.example",
+    "APP_WORKER_CHANNELS": "",
+}
+CORE = "channels_redis.core.RedisChannelLayer"
+MEMORY = {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+
+
+def changed(project: dict[str, Any], **environ: str) -> dict[str, Any]:
+    """Name -> value of what the overlay sets over PROJECT."""
+    settings = Settings.from_environment({**REQUIRED, **environ})
+    return {each.name: each.value for each in overrides.find(project, settings, settings.app_overlay)}
+
+
+def layer(host: Any, backend: str = CORE) -> dict[str, Any]:
+    """A layer of channels_redis with one host."""
+    return {"BACKEND": backend, "CONFIG": {"hosts": [host]}}
+
+
+def test_settings_made_for_development():
+    project = {
+        "DEBUG": True,
+        "SECRET_KEY": "django-insecure-x",
+        "ALLOWED_HOSTS": ["*"],
+        "INSTALLED_APPS": ["django.contrib.staticfiles"],
+        "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}},
+        "CHANNEL_LAYERS": {"default": MEMORY},
+    }
+    found = changed(project)
+    assert found["DEBUG"] is False and found["SECRET_KEY"] == KEY
+    assert found["ALLOWED_HOSTS"] == ["a.example", "b.example"]
+    assert found["CSRF_TRUSTED_ORIGINS"] == ["https://a.example", "https://b.example"]
+    assert found["SESSION_COOKIE_SECURE"] is True and found["CSRF_COOKIE_SECURE"] is True
+    assert found["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")
+    assert found["STATIC_ROOT"] == "/srv/static" and found["STATIC_URL"] == "/static/"
+    assert found["MEDIA_ROOT"] == "/srv/media"
+    assert found["DATABASES"]["default"]["HOST"] == "db"
+    assert found["CHANNEL_LAYERS"].keys() == {"default", "tasks"}
+
+
+def test_what_the_project_says_already_is_not_changed():
+    project = changed({"INSTALLED_APPS": ["django.contrib.staticfiles"]})
+    assert changed({"INSTALLED_APPS": ["django.contrib.staticfiles"], **project}) == {}
+
+
+def test_a_part_is_left_alone():
+    everything = changed({"SECRET_KEY": "x"})
+    assert everything.keys() - changed({"SECRET_KEY": "x"}, APP_OVERLAY="-database -secret_key").keys() == {
+        "DATABASES",
+        "SECRET_KEY",
+    }
+    assert changed({}, APP_OVERLAY="off") == {}
+
+
+@pytest.mark.parametrize("value", ["database", "of", "-databases", "off -layers"])
+def test_a_part_that_is_none_is_refused_with_all_that_are(value):
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.from_environment({**REQUIRED, "APP_OVERLAY": value})
+    (problem,) = refused.value.problems
+    assert "APP_OVERLAY" in str(problem) and all(f"-{part}" in str(problem) for part in OVERLAY_PARTS)
+
+
+def test_no_secret_is_told():
+    settings = Settings.from_environment(REQUIRED)
+    found = overrides.find({"SECRET_KEY": "old-key", "TOKENS": {"key": "old-key"}}, settings, OVERLAY_PARTS)
+    told = " ".join(map(repr, found)) + " ".join(map(str, found))
+    assert not any(secret in told for secret in (KEY, "p@ss", "p%40ss", "hunter2", "old-key")), told
+
+
+def test_what_was_made_from_the_projects_key_is_made_from_ours():
+    found = changed(
+        {"SECRET_KEY": "old", "TOKENS": {"key": "old", "more": ["old", "x"], "n": 1}, "OTHER": ["y"]}
+    )
+    assert found["TOKENS"] == {"key": KEY, "more": [KEY, "x"], "n": 1} and "OTHER" not in found
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("postgresql://u:p%40@h:6/n", ("postgresql", "n", "u", "p@", "h", 6)),
+        ("postgres://h/n", ("postgresql", "n", "", "", "h", "")),
+        ("sqlite:////srv/data/a.db", ("sqlite3", "/srv/data/a.db", "", "", "", "")),
+        ("sqlite://:memory:", ("sqlite3", ":memory:", "", "", "", "")),
+        ("mysql://u@h/n", ("mysql", "n", "u", "", "h", "")),
+    ],
+)
+def test_a_database_url(url, wanted):
+    found = overrides.database(url)
+    assert (found["ENGINE"].rpartition(".")[2], *(found[name] for name in overrides.ADDRESS)) == wanted
+
+
+def test_parameters_of_a_database_url_are_options():
+    assert overrides.database("postgresql://h/n?sslmode=require")["OPTIONS"]["sslmode"] == "require"
+
+
+@pytest.mark.parametrize("url", ["oracle://h/n", "postgresql://h:port/n"])
+def test_an_unknown_database_is_refused_without_its_address(url):
+    with pytest.raises(ConfigurationError) as refused:
+        overrides.database(url)
+    assert "DATABASE_URL" in str(refused.value) and url not in str(refused.value)
+
+
+def test_a_database_keeps_its_backend_its_options_and_its_sisters():
+    own = {
+        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "HOST": "localhost",
+        "CONN_MAX_AGE": 600,
+        "ATOMIC_REQUESTS": True,
+        "OPTIONS": {"options": "-c search_path=x"},
+    }
+    found = changed({"DATABASES": {"default": own, "archive": {"ENGINE": "x"}}})["DATABASES"]
+    assert found["default"]["ENGINE"] == own["ENGINE"] and found["default"]["ATOMIC_REQUESTS"] is True
+    assert found["default"]["OPTIONS"]["options"] == "-c search_path=x"
+    assert found["default"]["CONN_MAX_AGE"] == 0 and found["archive"] == {"ENGINE": "x"}
+
+
+def test_a_map_stays_a_map():
+    own = {"ENGINE": "django.contrib.gis.db.backends.spatialite", "NAME": "x"}
+    found = changed({"DATABASES": {"default": own}})["DATABASES"]["default"]
+    assert found["ENGINE"] == "django.contrib.gis.db.backends.postgis"
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        MEMORY,
+        {"BACKEND": CORE},
+        layer(("127.0.0.1", 6379)),
+        layer("redis://localhost:6379/1"),
+        layer({"address": "redis://127.0.0.1"}),
+        layer({"host": "localhost", "port": 6379}),
+        layer(("redis", 6379)),  # the stack's own, but without its password
+        layer("redis://redis:6379/0"),
+        layer({"sentinels": [("localhost", 26379)], "master_name": "m"}),
+        layer("unix:///run/redis.sock"),
+    ],
+)
+def test_a_layer_that_no_other_process_can_reach_is_replaced(lost):
+    found = changed({"CHANNEL_LAYERS": {"default": lost}})["CHANNEL_LAYERS"]
+    assert found == channel_layers_of_the_stack(found)
+
+
+def channel_layers_of_the_stack(found: dict[str, Any]) -> dict[str, Any]:
+    """What channel_layers() gives, with the objects in FOUND that are new each time."""
+    ours = channel_layers(REQUIRED["REDIS_URL"], "channels-stack")
+    for alias, each in ours.items():
+        each["CONFIG"]["hosts"][0]["retry"] = found[alias]["CONFIG"]["hosts"][0]["retry"]
+    return ours
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        layer("redis://cache.example:6379"),
+        layer({"address": REQUIRED["REDIS_URL"], "socket_timeout": 15}),
+        {"BACKEND": "channels_postgres.core.PostgresChannelLayer"},
+    ],
+)
+def test_a_layer_of_the_projects_own_stays(kept):
+    assert "CHANNEL_LAYERS" not in changed({"CHANNEL_LAYERS": {"default": kept}})
+
+
+def test_a_project_that_knows_one_layer_sends_its_jobs_to_the_worker():
+    found = changed({"CHANNEL_LAYERS": {"default": MEMORY}}, APP_WORKER_CHANNELS="jobs mail")[
+        "CHANNEL_LAYERS"
+    ]
+    assert found["default"]["BACKEND"] == "channels_stack.single_layer.SingleLayer"
+    assert found["default"]["CONFIG"]["jobs"] == ["jobs", "mail"]
+    two = {"CHANNEL_LAYERS": {"default": MEMORY, "tasks": MEMORY}}
+    assert "PubSub" in changed(two, APP_WORKER_CHANNELS="jobs")["CHANNEL_LAYERS"]["default"]["BACKEND"]
+
+
+def test_several_lost_layers_share_nothing():
+    found = changed({"CHANNEL_LAYERS": {"default": MEMORY, "games": MEMORY}})["CHANNEL_LAYERS"]
+    assert found["default"]["CONFIG"]["prefix"] != found["games"]["CONFIG"]["prefix"]
+
+
+def test_an_encrypted_layer_stays_encrypted():
+    own = {"default": {"BACKEND": CORE, "CONFIG": {"symmetric_encryption_keys": ["old"]}}}
+    found = changed({"SECRET_KEY": "old", "CHANNEL_LAYERS": own})["CHANNEL_LAYERS"]
+    assert found["default"]["CONFIG"]["symmetric_encryption_keys"] == [KEY]
+
+
+@pytest.mark.parametrize(
+    ("own", "name"),
+    [
+        ({}, "STORAGES"),
+        ({"STORAGES": {"staticfiles": {"BACKEND": overrides.PLAIN_STATIC}}}, "STORAGES"),
+        ({"STORAGES": {"staticfiles": {"BACKEND": "whitenoise.storage.X"}}}, None),
+        ({"STATICFILES_STORAGE": "whitenoise.storage.X"}, None),
+        ({"STATICFILES_STORAGE": overrides.PLAIN_STATIC}, "STATICFILES_STORAGE"),
+    ],
+)
+def test_only_the_default_static_storage_is_replaced(own, name):
+    found = changed({"INSTALLED_APPS": ["django.contrib.staticfiles"], **own})
+    assert {"STORAGES", "STATICFILES_STORAGE"} & found.keys() == ({name} if name else set())
+
+
+def test_a_log_file_that_cannot_be_written_goes_to_standard_output(tmp_path):
+    good, bad = str(tmp_path / "a.log"), str(tmp_path / "missing/b.log")
+    handlers = {
+        "good": {"class": "logging.FileHandler", "filename": good},
+        "bad": {
+            "class": "logging.handlers.RotatingFileHandler",
+            "filename": bad,
+            "level": "INFO",
+            "maxBytes": 9,
+        },
+    }
+    found = changed({"LOGGING": {"version": 1, "handlers": handlers}})["LOGGING"]
+    assert found["handlers"] == {
+        "good": handlers["good"],
+        "bad": {"class": "logging.StreamHandler", "level": "INFO"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("project", "words"),
+    [
+        ({"CHANNEL_LAYERS": {"default": layer("redis://cache.example")}}, "socket_timeout"),
+        ({"CACHES": {"default": {"LOCATION": "redis://127.0.0.1:6379/1"}}}, "127.0.0.1"),
+        ({"CACHES": {"default": {"LOCATION": "localhost:11211"}}}, "localhost"),
+    ],
+)
+def test_what_stays_and_should_not_is_told(project, words):
+    (line,) = overrides.risks(project)
+    assert words in line
+
+
+def test_what_stays_and_may_is_not_told():
+    caches = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    layers = {"default": layer({"address": "redis://cache.example", "socket_timeout": 15})}
+    assert overrides.risks({"CHANNEL_LAYERS": layers, "CACHES": caches}) == []
+
+
+def test_the_module_that_django_sees(tmp_path):
+    """Everything else comes from the project; who imports the project's module instead sees the same values."""
+    (tmp_path / "plain.py").write_text(
+        "DEBUG = True\nSECRET_KEY = 'x'\nMINE = {'a': 1}\nINSTALLED_APPS = []\n"
+    )
+    program = (
+        "import json, django; django.setup()\n"
+        "from django.conf import settings; import plain\n"
+        "print(json.dumps([settings.MINE, settings.DEBUG, plain.DEBUG, plain.SECRET_KEY == settings.SECRET_KEY]))"
+    )
+    environ = {
+        **REQUIRED,
+        "APP_SETTINGS": "plain",
+        "DJANGO_SETTINGS_MODULE": "channels_stack.overlay",
+        "PYTHONPATH": ":".join([str(tmp_path), *filter(None, sys.path)]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [{"a": 1}, False, False, True]

@@ -1,0 +1,43 @@
+"""APP_COMMANDS and APP_VOLUMES: what they become, and that a mistake is named."""
+
+import pytest
+
+from stack import commands
+from stack.console import Failure
+
+
+def settings(lines="", volumes=""):
+    return {"APP_COMMANDS": lines, "APP_VOLUMES": volumes}
+
+
+def test_each_command_is_a_service():
+    found = commands.definitions(settings("celery: celery -A x worker; beat: sh -c 'echo a; echo b'", "data"))
+    assert found["services"]["celery"]["command"] == ["celery", "-A", "x", "worker"]
+    assert "app-app-data:/srv/app/data" in found["services"]["celery"]["volumes"]
+
+
+def test_each_volume_is_in_every_service_of_the_application():
+    found = commands.definitions(settings(volumes="data /srv/queue"))
+    assert found["volumes"].keys() == {"app-app-data", "app-queue"}
+    assert found["services"].keys() == set(commands.APPLICATION)
+
+
+def test_without_them_there_is_no_file():
+    assert commands.text(settings()) == ""
+
+
+def test_swarm_gets_nothing_that_only_compose_knows():
+    found = commands.definitions(settings("celery: x"), swarm=True)["services"]["celery"]
+    assert not {"depends_on", "restart"} & found.keys()
+
+
+@pytest.mark.parametrize("lines", ["celery", "Celery: x", "ws: x", "a: x; a: y", "a:", "a: 'x"])
+def test_a_wrong_command_is_named(lines):
+    with pytest.raises(Failure, match="APP_COMMANDS"):
+        commands.commands(settings(lines))
+
+
+@pytest.mark.parametrize("folder", ["/etc", "../x", "/srv/static", ".", "/srv/../etc", "a:b"])
+def test_a_wrong_folder_is_named(folder):
+    with pytest.raises(Failure, match="APP_VOLUMES"):
+        commands.volumes(settings(volumes=folder))
