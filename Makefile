@@ -79,6 +79,10 @@ bench-worker: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/worker/bench.py
 
+## Sample projects of every shape, built and run as they are (T=name for one)
+apps: prepare
+	@$(PYTEST) tests/apps $(if $(T),-k $(T))
+
 ## Every linter
 lint: images prepare
 	@env $$(cat .images) $(PYTHON) tests/lint.py
@@ -102,4 +106,4 @@ help:
 	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
 	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-12s %s\n", name[1], text}' Makefile
 
-.PHONY: up dev logs ps down purge check doctor test unit image smoke browser bench-worker lint images lock prepare help
+.PHONY: up dev logs ps down purge check doctor test unit image smoke browser apps bench-worker lint images lock prepare help

@@ -8,8 +8,9 @@ import sys
 def main() -> None:
     """Run the command in argv; a refused configuration is printed line by line and exits 78 (EX_CONFIG)."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from channels_stack.environment import ConfigurationError
     from django.core.management import execute_from_command_line
+
+    from channels_stack.environment import ConfigurationError
 
     try:
         execute_from_command_line(sys.argv)

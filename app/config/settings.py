@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import dj_database_url
+
 from channels_stack.environment import Environment
 from channels_stack.layers import channel_layers
 

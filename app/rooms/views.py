@@ -2,12 +2,13 @@
 
 import time
 
-from channels_stack.status import aprocesses
 from django.core.exceptions import PermissionDenied
 from django.http import JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
+
+from channels_stack.status import aprocesses
 
 from . import store
 from .forms import RoomForm

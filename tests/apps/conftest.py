@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import stacks
 from checks import Visit
@@ -15,10 +18,18 @@ COMMON = {
 """What the samples have in common: nothing that the reference application has."""
 
 
+def lock(sample):
+    """Make the uv.lock of a project that is deployed from one: it names an index, which no commit of ours may."""
+    command = [sys.executable, "-m", "uv", "lock", "--system-certs", "--quiet", "--project"]
+    subprocess.run([*command, stacks.ROOT / "tests/apps" / sample.name], check=True)
+
+
 @pytest.fixture
 def visit(sample):
     """A visitor of the stack that runs SAMPLE, which is removed at the end."""
     stacks.remove_stale()
+    if sample.settings.get("APP_REQUIREMENTS") == "uv.lock":
+        lock(sample)
     settings = {**COMMON, "APP_DIR": f"../tests/apps/{sample.name}", **sample.settings}
     with stacks.own(sample.name, **settings) as stack, Visit(stack) as visit:
         yield visit

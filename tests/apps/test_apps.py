@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from checks import Visit, foreign_page_may_not, hear, page, static_file
 from samples import SAMPLES, Sample
+from stacks import eventually
 from websockets.sync.client import ClientConnection
 
 SILENT_SECONDS = 30
@@ -41,7 +43,10 @@ def test_a_project_runs_as_it_is(sample, visit):
     for socket in sockets:
         socket.close()
     if sockets:
-        visit.reached_every_replica("ws", sample.socket)
+        seen = partial(visit.replicas_that_saw, "ws", sample.socket)
+        eventually(
+            lambda: seen() == [True, True], 10, f"{sample.socket} in the access log of both containers of ws"
+        )
     told = visit.stack.told
     missing = [name for name in sample.overridden if f"overlay: {name}: " not in told]
     assert missing == [] and all(words in told for words in sample.told), told

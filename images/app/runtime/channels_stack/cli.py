@@ -37,12 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "worker" and options.reload:
             from . import reload
 
-            return reload.main([sys.executable, "-m", "channels_stack", "worker", *options.channels])
+            return reload.main(_again(options))
         return _run(options)
     except ConfigurationError as error:
         for problem in error.problems:
             print(f"channels-stack: {problem}", file=sys.stderr)
         return REFUSED
+
+
+def _again(options: argparse.Namespace) -> list[str]:
+    """The command of a worker as it was given, but for --reload."""
+    again = [sys.executable, "-m", "channels_stack", "worker", *options.channels]
+    again += [f"--port={options.port}", f"--heartbeat={options.heartbeat}"]
+    again += [f"--processes={options.processes}"] if options.processes else []
+    again += [f"--concurrency={options.concurrency}"] if options.concurrency else []
+    return again
 
 
 def _run(options: argparse.Namespace) -> int:

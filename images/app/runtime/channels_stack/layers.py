@@ -167,7 +167,7 @@ async def backlog(alias: str, channel: str) -> int | None:
     from channels.layers import get_channel_layer
 
     layer = get_channel_layer(alias)
-    if hasattr(layer, "jobs"):
+    if isinstance(getattr(layer, "jobs", None), Jobs):
         census = await layer.jobs.census(channel)
         return int(census.waiting + census.later)
     # The queueing layer keeps one sorted set per channel. It has no call for its length.
@@ -178,7 +178,7 @@ async def backlog(alias: str, channel: str) -> int | None:
 
 def jobs(settings: Settings, layer: Any) -> Jobs:
     """Where the worker keeps its jobs: in ``layer`` if it is one for jobs, else beside it, in REDIS_URL."""
-    known: Jobs | None = getattr(layer, "jobs", None)
-    if known is not None:
+    known = getattr(layer, "jobs", None)
+    if isinstance(known, Jobs):
         return known
     return Jobs(Connections(_host(settings.redis_url)), f"{settings.redis_prefix}:tasks:")

@@ -55,7 +55,8 @@ class Override:
 
 def find(project: Project, settings: Settings, parts: Sequence[str]) -> tuple[Override, ...]:
     """What ``parts`` change in ``project``, the names of a settings module. Raises ConfigurationError."""
-    return tuple(override for part in parts for override in PARTS[part](project, settings))
+    found = (override for part in parts for override in PARTS[part](project, settings))
+    return tuple({override.name: override for override in found}.values())  # a later part knows more
 
 
 def _set(project: Project, name: str, value: Any, why: str) -> Found:

@@ -1,0 +1,76 @@
+"""images/app/install.py: what each kind of dependency file asks for, and which versions it warns of."""
+
+import importlib.util
+
+import pytest
+
+
+@pytest.fixture
+def install(root):
+    spec = importlib.util.spec_from_file_location("install", root / "images/app/install.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PROJECT = {
+    "project": {"dependencies": ["django"], "optional-dependencies": {"production": ["redis"]}},
+    "dependency-groups": {"server": ["daphne", {"include-group": "cache"}], "cache": ["hiredis"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "wanted"),
+    [("", ["django"]), ("production", ["django", "redis"]), ("server", ["django", "daphne", "hiredis"])],
+)
+def test_a_project_and_its_groups(install, group, wanted):
+    assert install.declared(PROJECT, group) == wanted
+
+
+def test_an_unknown_group_names_those_there_are(install):
+    with pytest.raises(SystemExit, match="cache, production, server"):
+        install.declared(PROJECT, "prod")
+
+
+def test_a_project_of_another_tool_is_refused_with_the_way_out(install):
+    with pytest.raises(SystemExit, match="export the lock"):
+        install.declared({"tool": {"poetry": {"dependencies": {"django": "*"}}}}, "")
+
+
+@pytest.mark.parametrize(
+    "name", ["poetry.lock", "Pipfile", "setup.py", "environment.yml", "requirements.txt[dev]"]
+)
+def test_what_is_not_understood_is_refused(install, name, tmp_path):
+    with pytest.raises(SystemExit, match=r"install\.py: "):
+        install.requirements(str(tmp_path / name), tmp_path)
+
+
+def test_a_pyproject_becomes_a_requirements_file(install, tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[project]\ndependencies = ["django>=5", "channels"]\n')
+    made = install.requirements(str(tmp_path / "pyproject.toml"), tmp_path)
+    assert made.read_text().split() == ["django>=5", "channels"]
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "told"),
+    [
+        ("daphne", "4.2.1", True),
+        ("daphne", "4.2.2", False),
+        ("autobahn", "25.9.1", True),
+        ("autobahn", "25.10.1", False),
+        ("django", "5.2.3", True),
+        ("django", "6.0", False),
+    ],
+)
+def test_a_version_below_the_floor_is_told_with_the_way_out(install, capsys, package, version, told):
+    install.warn({package: version}, "/src/project/requirements.txt")
+    said = capsys.readouterr().out
+    assert (f"warning: {package} {version}" in said and "requirements.txt" in said) is told
+    assert told or not said
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"), [("4.3.2", (4, 3, 2)), ("5.0rc1", (5, 0)), ("1.2.post1", (1, 2))]
+)
+def test_the_numbers_of_a_version(install, text, numbers):
+    assert install.version(text) == numbers
