@@ -7,7 +7,8 @@
 FILE is a requirements file, a uv.lock, or a pyproject.toml; [group] is one of its dependency groups or extras.
 What the application pins stays: it knows why. Of the stack's locks only that is added which is missing, with its
 hashes; where that does not fit beside the application's versions, it is resolved anew within them, and one line
-says so. So does one line for each version that is unsafe or known to break. `pip check` has the last word.
+says so. So does one line for each version that is unsafe or known to break; these lines stay in the environment as
+notices.txt, and each release tells them again. `pip check` has the last word.
 """
 
 from __future__ import annotations
@@ -243,16 +244,16 @@ def add_runtime(venv: Venv, wheel: str) -> None:
         raise fail("the packages do not fit together, see above", done.stdout + "\n".join(conflicts))
 
 
-def warn(present: dict[str, str], application: str) -> None:
+def notices(present: dict[str, str], application: str) -> list[str]:
     """One line for each version of the application's that is unsafe or known to break."""
     from pip._vendor.packaging.specifiers import SpecifierSet
 
-    for name, versions, wrong, instead in FLOORS:
-        if name in present and SpecifierSet(versions).contains(present[name], prereleases=True):
-            tell(
-                f"warning: {name} {present[name]} {wrong}: ask for {instead} in {Path(application).name} or, where "
-                "another package brings it, in the file that APP_CONSTRAINTS names"
-            )
+    return [
+        f"{name} {present[name]} {wrong}: ask for {instead} in {Path(application).name} or, where another package "
+        "brings it, in the file that APP_CONSTRAINTS names"
+        for name, versions, wrong, instead in FLOORS
+        if name in present and SpecifierSet(versions).contains(present[name], prereleases=True)
+    ]
 
 
 def main() -> int:
@@ -269,7 +270,10 @@ def main() -> int:
         return 0
     present = install_application(options.venv, options.application, options.constraints)
     complete(options.venv, present, options.stack)
-    warn(present, options.application)
+    found = notices(present, options.application)
+    for line in found:
+        tell(f"warning: {line}")
+    Path(options.venv.path, "notices.txt").write_text("".join(f"{line}\n" for line in found))
     for source in Path(options.venv.path).rglob("locale/*/LC_MESSAGES/*.po"):
         source.unlink()  # sources of the compiled translations beside them, 12 MB of Django's
     return 0

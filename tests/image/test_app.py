@@ -129,6 +129,22 @@ def test_missing_settings_are_refused_all_at_once(image):
 
 
 @both
+def test_the_overlay_leaves_an_application_alone_that_reads_the_environment(image):
+    """What the reference application says of itself is what the overlay wants, so that nothing is set twice."""
+    program = "import django; django.setup(); from channels_stack import overlay; print(*overlay.overrides, sep='\\n')"
+    environment = {
+        "SECRET_KEY": "for-this-test-only-0123456789abcdefghijklmnopqrstuvwxyz",
+        "DATABASE_URL": "postgresql://app:none@db/app",
+        "REDIS_URL": "redis://redis/0",
+        "DOMAINS": "a.example b.example",
+        "HTTPS_PORT": "8443",
+    }
+    options = tuple(part for name, value in environment.items() for part in ("--env", f"{name}={value}"))
+    done = run(image, "python", "-c", program, options=options)
+    assert done.stdout.splitlines() == ["MEDIA_ROOT: /srv/media"], done.stdout + done.stderr
+
+
+@both
 def test_a_refused_secret_is_not_printed(image):
     done = run(image, "channels-stack", "serve", "http", options=("--env", "SECRET_KEY=tooshort-canary"))
     assert done.returncode == 78

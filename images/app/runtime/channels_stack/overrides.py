@@ -37,6 +37,9 @@ ADDRESS = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
 
 CONNECT_SECONDS = 5
 
+DISTINCT_KEY = 20
+"""A key so long is found nowhere else by chance; "api" may be a key, and an installed application as well."""
+
 PLAIN_STATIC = "django.contrib.staticfiles.storage.StaticFilesStorage"
 HASHED_STATIC = "channels_stack.static_storage.HashedStaticFilesStorage"
 
@@ -72,7 +75,7 @@ def _debug(project: Project, settings: Settings) -> Found:
 def _secret_key(project: Project, settings: Settings) -> Found:
     own, key = project.get("SECRET_KEY"), settings.secret_key
     yield from _set(project, "SECRET_KEY", key, "the key of this deployment, the project's own is not used")
-    if not own or own == key:
+    if own == key or len(own or "") < DISTINCT_KEY:
         return
     for name, value in project.items():  # SIMPLE_JWT["SIGNING_KEY"] and the like were made from it
         if name.isupper() and name != "SECRET_KEY":

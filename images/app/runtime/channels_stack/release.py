@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import re
 import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,9 +66,15 @@ def _step(name: str, act: Callable[[], str]) -> None:
 
 
 def tell_overrides() -> None:
-    """Say once what the overlay has set over the project's settings, and what it had to leave as it is."""
+    """Say once what the overlay has set over the project's settings, and what it had to leave as it is.
+
+    And what the build of the image had to say of the project's packages.
+    """
     from . import overlay, overrides
 
+    with contextlib.suppress(FileNotFoundError), open(os.path.join(sys.prefix, "notices.txt")) as file:
+        for line in file:
+            log.warning("release: %s", line.strip())
     for override in overlay.overrides:
         log.info("release: overlay: %s", override)
     for risk in overrides.risks(vars(overlay)):

@@ -8,12 +8,12 @@ env = environ.FileAwareEnv(DEBUG=(bool, False))
 DEBUG = env("DEBUG")
 SECRET_KEY = env("SECRET_KEY")
 ALLOWED_HOSTS = env.list("DOMAINS", default=["localhost"])
-CSRF_TRUSTED_ORIGINS = [f"https://{host}:{env('HTTPS_PORT')}" for host in ALLOWED_HOSTS]
+CSRF_TRUSTED_ORIGINS = [f"https://{host}:{env('HTTPS_PORT', default='443')}" for host in ALLOWED_HOSTS]
 DATABASES = {"default": env.db("DATABASE_URL")}
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [{"address": env("REDIS_URL"), "socket_timeout": 20}], "prefix": f"{env('REDIS_PREFIX')}:notes"},
+        "CONFIG": {"hosts": [{"address": env("REDIS_URL"), "socket_timeout": 20}], "prefix": f"{env('REDIS_PREFIX', default='channels-stack')}:notes"},
     }
 }
 INSTALLED_APPS = [

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
+from uvicorn.config import WS_PROTOCOLS
 
 from .. import application
 from ..application import Application
@@ -36,7 +37,8 @@ def config_options(settings: Settings) -> dict[str, Any]:
     return {
         "loop": "uvloop",
         "http": "httptools",
-        "ws": "websockets-sansio",
+        # An application may pin a uvicorn before 0.35, which has only the older one.
+        "ws": "websockets-sansio" if "websockets-sansio" in WS_PROTOCOLS else "websockets",
         "ws_max_size": settings.ws_max_message_bytes,
         "ws_ping_interval": settings.ws_ping_seconds,
         "ws_ping_timeout": settings.ws_ping_seconds,
