@@ -22,6 +22,7 @@ REQUIRED = {
     "DOMAINS": "a.example b.example",
     "APP_WORKER_CHANNELS": "",
 }
+OLD = "django-insecure-abcdefghijkl"
 CORE = "channels_redis.core.RedisChannelLayer"
 MEMORY = {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 
@@ -88,10 +89,13 @@ def test_no_secret_is_told():
 
 
 def test_what_was_made_from_the_projects_key_is_made_from_ours():
-    found = changed(
-        {"SECRET_KEY": "old", "TOKENS": {"key": "old", "more": ["old", "x"], "n": 1}, "OTHER": ["y"]}
-    )
+    own = {"key": OLD, "more": [OLD, "x"], "n": 1}
+    found = changed({"SECRET_KEY": OLD, "TOKENS": own, "OTHER": ["y"]})
     assert found["TOKENS"] == {"key": KEY, "more": [KEY, "x"], "n": 1} and "OTHER" not in found
+
+
+def test_a_short_key_is_not_taken_for_a_word():
+    assert "INSTALLED_APPS" not in changed({"SECRET_KEY": "api", "INSTALLED_APPS": ["api"]})
 
 
 @pytest.mark.parametrize(
