@@ -10,8 +10,8 @@ pytestmark = [pytest.mark.containers, pytest.mark.looks_back]
 JSON_SERVICES = ("edge", "http", "ws", "worker")
 """Redis and PostgreSQL write to standard output in a form of their own only."""
 
-OF_HAPROXY = re.compile(r"\[(NOTICE|WARNING)\] ")
-"""What HAProxy says on standard error of its workers and servers has a form of its own; its requests are objects."""
+OF_HAPROXY = re.compile(r"\[(NOTICE|WARNING|ALERT)\] ")
+"""What HAProxy says on standard error of its workers and servers (none yet, at the start) has a form of its own."""
 
 TOLD = (
     "websocket refused:",
