@@ -35,6 +35,10 @@ logs:
 ps:
 	@$(COMPOSE) ps
 
+## What every process says of itself: sockets, delays, jobs that wait, memory
+status:
+	@$(COMPOSE) exec -T ws channels-stack status
+
 ## Stop the stack; its data stays
 down:
 	@$(STACK) down
@@ -79,6 +83,10 @@ bench-worker: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/worker/bench.py
 
+## What idle websockets cost, service by service (T=how many; default 2000)
+bench-sockets: prepare
+	@$(PYTHON) tests/bench/sockets/bench.py $(T)
+
 ## Sample projects of every shape, built and run as they are (T=name for one)
 apps: prepare
 	@$(PYTEST) tests/apps $(if $(T),-k $(T))
@@ -106,4 +114,4 @@ help:
 	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
 	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-12s %s\n", name[1], text}' Makefile
 
-.PHONY: up dev logs ps down purge check doctor test unit image smoke browser apps bench-worker lint images lock prepare help
+.PHONY: up dev logs ps status down purge check doctor test unit image smoke browser apps bench-worker bench-sockets lint images lock prepare help

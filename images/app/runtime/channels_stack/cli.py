@@ -55,6 +55,10 @@ def _again(options: argparse.Namespace) -> list[str]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.command == "status":
+        from . import overview
+
+        return overview.main(options.json)
     from .settings import Settings, misspelled
 
     for line in misspelled():
@@ -160,6 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     dead.add_argument("--id", default="", help="only this one, as the list names it")
     dead.add_argument("--all", action="store_true", help="retry or drop those of every channel")
     dead.add_argument("--json", action="store_true", help="answer in JSON")
+    shown = commands.add_parser("status", help="what every process of the stack last said of itself")
+    shown.add_argument("--json", action="store_true", help="answer in JSON")
     commands.add_parser("release", help="check, migrate and collect static files, once before a deploy")
     probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
     probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")
