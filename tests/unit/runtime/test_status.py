@@ -98,3 +98,19 @@ def test_the_command_says_that_redis_is_away(redis, capsys):
     redis.stop()
     assert cli.main(["status"]) == 1
     assert "Redis does not answer" in capsys.readouterr().err
+
+
+def test_metrics_are_there_for_people(project, redis, capsys, monkeypatch):
+    worker = project.worker("reports")
+    monkeypatch.setattr("channels_stack.scrape.SERVICE_PORT", worker.port)
+    assert cli.main(["metrics", "channels_stack_layer"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all(
+        line.split("# HELP ")[-1].split("# TYPE ")[-1].startswith("channels_stack_layer") for line in lines
+    )
+    assert cli.main(["metrics", "bananas"]) == 1
+    assert "nothing is counted as bananas" in capsys.readouterr().err
+    worker.kill()
+    assert cli.main(["metrics"]) == 1
+    assert "Connection refused" in capsys.readouterr().err

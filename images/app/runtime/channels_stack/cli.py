@@ -59,6 +59,10 @@ def _run(options: argparse.Namespace) -> int:
         from . import overview
 
         return overview.main(options.json)
+    if options.command == "metrics":
+        from . import scrape
+
+        return scrape.main(options.name)
     from .settings import Settings, misspelled
 
     for line in misspelled():
@@ -166,6 +170,8 @@ def _parser() -> argparse.ArgumentParser:
     dead.add_argument("--json", action="store_true", help="answer in JSON")
     shown = commands.add_parser("status", help="what every process of the stack last said of itself")
     shown.add_argument("--json", action="store_true", help="answer in JSON")
+    counted = commands.add_parser("metrics", help="what this container counts")
+    counted.add_argument("name", nargs="?", default="", metavar="NAME", help="only what begins with it")
     commands.add_parser("release", help="check, migrate and collect static files, once before a deploy")
     probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
     probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")
