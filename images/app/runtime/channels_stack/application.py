@@ -1,6 +1,6 @@
 """The project's ASGI application, wrapped in what production needs.
 
-From the outside in: probes, forwarded headers, access log, drain, limit on sockets, refusals, origins, metrics,
+From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, origins, metrics,
 static files, threads for websockets, and then the application, unchanged.
 """
 
@@ -12,7 +12,7 @@ from types import ModuleType
 
 from asgiref.sync import sync_to_async
 
-from . import logs, metrics, origins
+from . import auth, identity, logs, metrics, origins, signed_in
 from .asgi import App, Receive, Scope, Send
 from .drain import Drain
 from .environment import ConfigurationError, Problem
@@ -32,13 +32,14 @@ class Application:
     def __init__(self, app: App, settings: Settings, service: str, server: str) -> None:
         self.publisher = Publisher(settings, service, server)
         self.drain = Drain(settings, on_begin=self._say_draining)
+        self.sign_ins = signed_in.Check(self.drain.sockets, settings.ws_session_check_seconds)
         app = Threads(settings.ws_threads).for_sockets(app)
         app = serve_static(app, settings.static_root)
         app = metrics.instrument(app)
         if "origins" in settings.app_overlay:
             app = origins.check(app, settings.allowed_origins)
         app = Refusals(app)
-        app = Limits(app, settings.ws_max_sockets)
+        app = Limits(app, settings)
         app = self.drain.gate(app)
         app = logs.access(app)
         app = ForwardedHeaders(app, settings.trusted_proxies)
@@ -53,9 +54,11 @@ class Application:
     async def start(self) -> None:
         """To be called by the server on its event loop, before it listens."""
         await self.publisher.start()
+        self.sign_ins.start()
 
     async def stop(self) -> None:
         """To be called by the server on its event loop, after the last request."""
+        await self.sign_ins.stop()
         await self.publisher.stop()
         await sync_to_async(close_database_pools, thread_sensitive=False)()
 
@@ -66,6 +69,8 @@ class Application:
 def build(settings: Settings, service: str, server: str) -> Application:
     """Load the project and wrap it. Raises ConfigurationError when APP_SETTINGS or APP_ASGI name nothing."""
     setup_django(settings, service)
+    identity.watch_consumers()
+    auth.mend()
     return Application(load(settings), settings, service, server)
 
 

@@ -75,6 +75,9 @@ def _debug(project: Project, settings: Settings) -> Found:
 def _secret_key(project: Project, settings: Settings) -> Found:
     own, key = project.get("SECRET_KEY"), settings.secret_key
     yield from _set(project, "SECRET_KEY", key, "the key of this deployment, the project's own is not used")
+    if settings.secret_key_fallbacks:
+        older = list(settings.secret_key_fallbacks)
+        yield from _set(project, "SECRET_KEY_FALLBACKS", older, "the older keys of this deployment")
     if own == key or len(own or "") < DISTINCT_KEY:
         return
     for name, value in project.items():  # SIMPLE_JWT["SIGNING_KEY"] and the like were made from it

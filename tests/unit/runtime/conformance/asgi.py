@@ -19,6 +19,8 @@ routes = [
     path("chatty/", sockets.Chatty.as_asgi()),
     path("strict/", sockets.Strict.as_asgi()),
     path("sync/", sockets.Sync.as_asgi()),
+    path("flood/", sockets.Flood.as_asgi()),
+    path("busy/", sockets.Busy.as_asgi()),
 ]
 application = ProtocolTypeRouter(
     {"http": pages, "websocket": OriginValidator(URLRouter(routes), ["https://localhost"])}

@@ -94,3 +94,29 @@ class Sync(WebsocketConsumer):
         while not os.path.exists(text_data):
             time.sleep(0.01)
         self.send("found")
+
+
+class Flood(AsyncWebsocketConsumer):
+    """Sends as many blocks of 64 KiB as it is told, whether they are read or not."""
+
+    async def receive(self, text_data=None, bytes_data=None):
+        journal("flood begins")
+        try:
+            for _ in range(int(text_data)):
+                await self.send(bytes_data=bytes(1 << 16))
+                await asyncio.sleep(0)
+            journal("flood sent")
+        finally:
+            journal("flood over")
+
+    async def disconnect(self, code):
+        journal("flood disconnect")
+
+
+class Busy(AsyncWebsocketConsumer):
+    """Is busy with its first message until the file exists that it is given the path of."""
+
+    async def receive(self, text_data=None, bytes_data=None):
+        while text_data and not os.path.exists(text_data):
+            await asyncio.sleep(0.01)
+        journal(f"busy {len(text_data or bytes_data)}")
