@@ -28,6 +28,7 @@ OVERLAY_PARTS = (
     "cookies",
     "database",
     "layers",
+    "celery",
     "static",
     "media",
     "logging",
