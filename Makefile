@@ -83,6 +83,11 @@ bench-worker: images
 apps: prepare
 	@$(PYTEST) tests/apps $(if $(T),-k $(T))
 
+## Redis restarted, emptied, killed, paused under open sockets: ours beside stock (T='-m "not long"' without the minute)
+test-faults: images
+	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/fault/pytest.ini -p no:cacheprovider tests/fault $(T)
+
 ## Every linter
 lint: images prepare
 	@env $$(cat .images) $(PYTHON) tests/lint.py
@@ -106,4 +111,4 @@ help:
 	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
 	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-12s %s\n", name[1], text}' Makefile
 
-.PHONY: up dev logs ps down purge check doctor test unit image smoke browser apps bench-worker lint images lock prepare help
+.PHONY: up dev logs ps down purge check doctor test unit image smoke browser apps bench-worker test-faults lint images lock prepare help

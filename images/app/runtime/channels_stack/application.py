@@ -1,7 +1,7 @@
 """The project's ASGI application, wrapped in what production needs.
 
-From the outside in: probes, forwarded headers, access log, drain, limit on sockets, refusals, origins, metrics,
-static files, threads for websockets, and then the application, unchanged.
+From the outside in: probes, forwarded headers, access log, drain, limit on sockets, refusals, canaries, origins,
+metrics, static files, threads for websockets, and then the application, unchanged.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 
 from . import logs, metrics, origins
 from .asgi import App, Receive, Scope, Send
+from .canary import Canaries
 from .drain import Drain
 from .environment import ConfigurationError, Problem
 from .limits import Limits
@@ -32,17 +33,21 @@ class Application:
     def __init__(self, app: App, settings: Settings, service: str, server: str) -> None:
         self.publisher = Publisher(settings, service, server)
         self.drain = Drain(settings, on_begin=self._say_draining)
+        self.canaries = Canaries(self.drain)
         app = Threads(settings.ws_threads).for_sockets(app)
         app = serve_static(app, settings.static_root)
         app = metrics.instrument(app)
         if "origins" in settings.app_overlay:
             app = origins.check(app, settings.allowed_origins)
+        app = self.canaries.guard(app)
         app = Refusals(app)
         app = Limits(app, settings.ws_max_sockets)
         app = self.drain.gate(app)
         app = logs.access(app)
         app = ForwardedHeaders(app, settings.trusted_proxies)
-        self._app: App = Probes(app, self.drain, Readiness(django_checks(), settings.ready_timeout_seconds))
+        checks = {**django_checks(), "canary": self.canaries.check}
+        readiness = Readiness(checks, settings.ready_timeout_seconds)
+        self._app: App = Probes(app, self.drain, readiness)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -52,11 +57,13 @@ class Application:
 
     async def start(self) -> None:
         """To be called by the server on its event loop, before it listens."""
+        await self.canaries.start()
         await self.publisher.start()
 
     async def stop(self) -> None:
         """To be called by the server on its event loop, after the last request."""
         await self.publisher.stop()
+        await self.canaries.stop()
         await sync_to_async(close_database_pools, thread_sensitive=False)()
 
     def _say_draining(self) -> None:
