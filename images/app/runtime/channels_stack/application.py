@@ -1,7 +1,7 @@
 """The project's ASGI application, wrapped in what production needs.
 
-From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, origins, metrics,
-static files, uploads, threads for websockets, and then the application, unchanged.
+From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, canaries, origins,
+metrics, static files, uploads, threads for websockets, and then the application, unchanged.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from asgiref.sync import sync_to_async
 
 from . import auth, identity, importing, logs, metrics, origins, signed_in
 from .asgi import App, Receive, Scope, Send
+from .canary import Canaries
 from .drain import Drain
 from .environment import ConfigurationError, Problem
 from .limits import Limits
@@ -32,18 +33,22 @@ class Application:
         self.publisher = Publisher(settings, service, server)
         self.drain = Drain(settings, on_begin=self._say_draining)
         self.sign_ins = signed_in.Check(self.drain.sockets, settings.ws_session_check_seconds)
+        self.canaries = Canaries(self.drain)
         app = Threads(settings.ws_threads).for_sockets(app)
         app = serve_media(app, settings)
         app = serve_static(app, settings.static_root)
         app = metrics.instrument(app)
         if "origins" in settings.app_overlay:
             app = origins.check(app, settings.allowed_origins)
+        app = self.canaries.guard(app)
         app = Refusals(app)
         app = Limits(app, settings)
         app = self.drain.gate(app)
         app = logs.access(app)
         app = ForwardedHeaders(app, settings.trusted_proxies)
-        self._app: App = Probes(app, self.drain, Readiness(django_checks(), settings.ready_timeout_seconds))
+        checks = {**django_checks(), "canary": self.canaries.check}
+        readiness = Readiness(checks, settings.ready_timeout_seconds)
+        self._app: App = Probes(app, self.drain, readiness)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -53,6 +58,7 @@ class Application:
 
     async def start(self) -> None:
         """To be called by the server on its event loop, before it listens."""
+        await self.canaries.start()
         await self.publisher.start()
         self.sign_ins.start()
 
@@ -60,6 +66,7 @@ class Application:
         """To be called by the server on its event loop, after the last request."""
         await self.sign_ins.stop()
         await self.publisher.stop()
+        await self.canaries.stop()
         await sync_to_async(close_database_pools, thread_sensitive=False)()
 
     def _say_draining(self) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from . import outage
 from .asgi import App, Message, Receive, Scope, Send
 from .metrics import OverCapacity
 from .settings import Settings
@@ -70,6 +71,7 @@ def configure(settings: Settings, service: str) -> None:
     drops = logging.getLogger(OverCapacity.LOGGER)
     drops.setLevel(logging.INFO)  # the line that tells of a dropped message is INFO
     drops.filters = [OverCapacity()]
+    logging.getLogger(outage.Brief.LOGGER).filters = [outage.Brief()]
     logging.captureWarnings(True)
 
 
