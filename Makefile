@@ -91,6 +91,10 @@ bench-sockets: prepare
 apps: prepare
 	@$(PYTEST) tests/apps $(if $(T),-k $(T))
 
+## The Channels 4.0 notes' minimal project on every row of versions; writes docs/versions.md (T=name for one row)
+test-versions: prepare
+	@$(PYTEST) tests/versions $(if $(T),-k $(T))
+
 ## Every linter
 lint: images prepare
 	@env $$(cat .images) $(PYTHON) tests/lint.py
@@ -114,4 +118,4 @@ help:
 	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
 	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-12s %s\n", name[1], text}' Makefile
 
-.PHONY: up dev logs ps status down purge check doctor test unit image smoke browser apps bench-worker bench-sockets lint images lock prepare help
+.PHONY: up dev logs ps status down purge check doctor test unit image smoke browser apps test-versions bench-worker bench-sockets lint images lock prepare help
