@@ -96,6 +96,10 @@ test-faults: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/fault/pytest.ini -p no:cacheprovider tests/fault $(T)
 
+## The Channels 4.0 notes' minimal project on every row of versions; writes docs/versions.md (T=name for one row)
+test-versions: prepare
+	@$(PYTEST) tests/versions $(if $(T),-k $(T))
+
 ## Every linter
 lint: images prepare
 	@env $$(cat .images) $(PYTHON) tests/lint.py

@@ -198,7 +198,7 @@ class _Access:
     async def watched_send(self, message: Message) -> None:
         kind = message["type"]
         if kind in ("http.response.start", "websocket.http.response.start"):
-            self.code = message["status"]
+            self.code = int(message["status"])  # an HTTPStatus is written as its name before Python 3.11
         elif kind == "websocket.accept":
             self.accepted = True
         elif kind == "websocket.close" and self.code is None:
