@@ -175,7 +175,8 @@ def reason(lines: list[str]) -> str:
     if not told or " install.py: warning: " in said[told[-1]]:
         return "\n" + "\n".join(lines[-25:])
     last = said[told[-1]].partition(" install.py: ")[2]
-    return "\n" + "\n".join(said[max(0, told[-1] - 15) : told[-1]]) + f"\n{last}"
+    before = [line for line in said[: told[-1]] if re.match(r"[\d.]+ ", line) and " install.py: " not in line]
+    return "\n" + "\n".join([*before[-15:], last])
 
 
 def shown(line: str) -> str:

@@ -30,6 +30,7 @@ FLOORS = (
     ("autobahn", "==25.9.1", "crashes Daphne (daphne#572)", "autobahn!=25.9.1"),
     ("uvicorn", "<0.52.1", "buffers without bound for a client that does not read", "uvicorn>=0.54"),
     ("gunicorn", "<22", "lets requests be smuggled (CVE-2024-1135)", "gunicorn>=27"),
+    ("redis", "<4.6", "loses what is sent while Redis starts again", "redis>=4.6"),
     ("h11", "<0.16", "lets requests be smuggled (CVE-2025-43859)", "h11>=0.16"),
     ("twisted", "<24.7", "mixes up pipelined answers (CVE-2024-41671)", "twisted>=24.7"),
 )
@@ -288,7 +289,10 @@ def add_runtime(venv: Venv, wheel: str) -> None:
     done = venv.pip("install", "--no-deps", "--no-index", wheel)
     conflicts = venv.conflicts()
     if done.returncode or conflicts:
-        raise fail("the packages do not fit together, see above", done.stdout + "\n".join(conflicts))
+        said = "; ".join(conflicts) or "pip's message stands above"
+        raise fail(
+            f"the packages do not fit together: {said} Correct the pins in APP_REQUIREMENTS", done.stdout
+        )
 
 
 def notices(present: dict[str, str], application: str) -> list[str]:

@@ -73,5 +73,5 @@ def test_a_failed_build_ends_with_the_one_line_that_says_why():
         " > [build]:",
     ]
     lines += ["5.2 install.py: no wheel of a", "ERROR: failed to solve"]
-    assert images.reason(lines).splitlines()[1:] == ["[build 1/2] RUN x", "5.1 error: gcc", "no wheel of a"]
+    assert images.reason(lines).splitlines()[1:] == ["5.1 error: gcc", "no wheel of a"]
     assert "failed to solve" in images.reason(["#1 x", "ERROR: failed to solve"])
