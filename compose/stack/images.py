@@ -158,12 +158,25 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line.rstrip())
+            if not line.startswith("#"):
+                continue  # at the end of a failure all is told a second time
             if "] RUN " in line or "] COPY " in line:
                 detail(shown(line))
             elif " install.py: " in line:
                 detail(line.rstrip().partition(" install.py: ")[2])
         if process.wait():
-            raise Failure(f"building {tag} failed:\n" + "\n".join(lines[-25:]))
+            raise Failure(f"building {tag} failed: {reason(lines)}")
+
+
+def reason(lines: list[str]) -> str:
+    """Why a build failed that has said LINES: the last word of install.py with pip's before it, or just the end."""
+    said = [line.partition(" ")[2] for line in lines if line.startswith("#")]
+    told = [number for number, line in enumerate(said) if " install.py: " in line]
+    if not told or " install.py: warning: " in said[told[-1]]:
+        return "\n" + "\n".join(lines[-25:])
+    last = said[told[-1]].partition(" install.py: ")[2]
+    before = [line for line in said[: told[-1]] if re.match(r"[\d.]+ ", line) and " install.py: " not in line]
+    return "\n" + "\n".join([*before[-15:], last])
 
 
 def shown(line: str) -> str:

@@ -96,8 +96,8 @@ def farewell(deployment: Deployment, settings: dict[str, str], where: str, secon
     if "demo" in settings["APP_RELEASE_COMMANDS"]:
         shown = password.read_text() if os.access(password, os.R_OK) else f"sudo cat {password}"
         say(f"  sign in as  admin  with the password  {shown}")
+        say(f"  make smoke TARGET={where}  prove that services and routing are right")
     say("  make logs   follow what it does")
-    say(f"  make smoke TARGET={where}  prove that services and routing are right")
     say("  make down   stop it; the data stays")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import types
 from typing import Any
 
 import pytest
@@ -239,6 +240,14 @@ def celery(tmp_path, monkeypatch):
 def test_celery_finds_the_stacks_redis_where_it_would_look_for_its_own(project, wanted):
     found = changed(project)
     assert {name: value for name, value in found.items() if "BROKER" in name or "RESULT" in name} == wanted
+
+
+@pytest.mark.usefixtures("celery")
+def test_celery_itself_may_be_what_asks_for_settings(monkeypatch):
+    monkeypatch.setitem(
+        sys.modules, "celery", types.ModuleType("celery")
+    )  # as Celery leaves itself: without a spec
+    assert changed({})["CELERY_BROKER_URL"] == REDIS
 
 
 def test_without_celery_it_has_no_settings():

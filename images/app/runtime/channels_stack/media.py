@@ -9,7 +9,6 @@ MEDIA_URL decides itself who may read what: its view is asked, and this is not.
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import Any
 from wsgiref.headers import Headers
 
@@ -44,7 +43,9 @@ class MediaFiles(ServeStaticASGI):
         self.insert_directory(os.path.join(os.path.abspath(root), ""), url)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self._asks_for_file(scope) and not await _of_the_project(scope["path"]):
+        # In a thread: the first look at the routes imports all views.
+        look = sync_to_async(_of_the_project, thread_sensitive=False)
+        if self._asks_for_file(scope) and not await look(scope["path"]):
             await super().__call__(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -71,7 +72,6 @@ class MediaFiles(ServeStaticASGI):
         return StaticFile(path, headers.items())
 
 
-@partial(sync_to_async, thread_sensitive=False)
 def _of_the_project(path: str) -> bool:
     """Whether a view of the project answers ``path``, and not one that answers everything."""
     from django.urls import Resolver404, resolve

@@ -8,6 +8,7 @@ project says the same already, because it reads the environment itself; what rem
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -267,7 +268,8 @@ def _celery(project: Project, settings: Settings) -> Found:
 
     A broker given in code (``Celery(broker=...)``) goes over these settings and stays.
     """
-    if find_spec("celery") is None:
+    # Celery replaces itself by a module without a spec, for which find_spec raises.
+    if "celery" not in sys.modules and find_spec("celery") is None:
         return
     own = {name: str(project.get(name) or "") for name in ("CELERY_BROKER_URL", "BROKER_URL")}
     lost = [name for name, url in own.items() if url and _here(url)]
