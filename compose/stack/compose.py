@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import backup
 from .console import Failure, detail
 from .paths import COMPOSE, Deployment
 
@@ -126,6 +127,7 @@ def write_environment(
         COMPOSE / "compose.single.yml",
         *([deployment.commands] if deployment.commands.exists() else []),
         *(COMPOSE / f"compose.{name}.yml" for name in deployment.overlays),
+        *([COMPOSE / "compose.backup.yml"] if settings["BACKUP_REPOSITORY"] else []),
     ]
     lines = {
         **{name: value for name, value in settings.items() if name not in COMMAND_LINES},
@@ -133,6 +135,8 @@ def write_environment(
         "COMPOSE_PROJECT_NAME": project,
         "COMPOSE_FILE": ":".join(map(str, files)),
         "STACK_DIR": str(deployment.folder.resolve()),
+        # A volume where the repository is no folder of this machine.
+        "BACKUP_FOLDER": backup.folder(settings),
     }
     text = "# Made by `make up` from stack.env, which is the file to edit.\n"
     text += "".join(f"{name}={quoted(value)}\n" for name, value in lines.items())
