@@ -8,9 +8,11 @@ MAKEFLAGS += --no-print-directory
 T ?=
 TARGET ?=
 CONFIRM ?=
+# TIME: the moment to restore, 2026-03-31T17:05:00+00:00.
+TIME ?=
 # How smoke and browser tests get into TARGET; these are the files of the stack that `make up` runs here.
 OPTIONS ?= --project channels-stack --ca compose/tls/ca.pem --password-file compose/secrets/demo_password
-export CONFIRM
+export CONFIRM TIME
 
 STACK := PYTHONPATH=compose python3 -m stack
 COMPOSE := docker compose --project-directory compose --env-file compose/.env
@@ -46,6 +48,18 @@ down:
 ## Remove the stack with all its data and secrets (CONFIRM=yes)
 purge:
 	@$(STACK) purge
+
+## Make a backup now, and tell how old the others are (docs/backups.md)
+backup:
+	@$(STACK) backup
+
+## Replace the database by a backup, of TIME=... or the newest (after `make down`; CONFIRM=yes)
+restore:
+	@$(STACK) restore
+
+## Restore the newest backup beside the running stack and compare: tells RPO and RTO
+restore-drill:
+	@$(STACK) drill
 
 ## Look whether this machine can run the stack; ENGINE=keep installs nothing
 check:

@@ -48,7 +48,8 @@ class Image:
 
     `name` without tag; `context` the folder with its Dockerfile; `target` a stage of it; `arguments` and `contexts`
     (name -> folder) are handed to the build. `project` is the application's folder, of which the build gets a copy
-    without what is IGNORED; `suite` the Debian release it stands on.
+    without what is IGNORED; `suite` the Debian release it stands on; `parent` the variable of another image of ours that it
+    is made from, in the place of the base.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Image:
     contexts: dict[str, Path] = field(default_factory=dict)
     project: Path | None = None
     suite: str = SUITE
+    parent: str = ""
 
     def tag(self, base: str) -> str:
         """The full name: the tag is the hash of the files, the arguments and the BASE image's id."""
@@ -228,6 +230,10 @@ def roots(settings: dict[str, str]) -> list[str]:
     return settings["APP_PATH"].replace(":", " ").split() or ["."]
 
 
+BACKUP = Image("channels-stack/backup", IMAGES / "backup", parent="DB_IMAGE")
+"""It restores with the server of the database's image, so it is made from that one."""
+
+
 def wanted(settings: dict[str, str]) -> dict[str, Image]:
     """The images to build, by the variable of compose.yml that names each."""
     servers = {"HTTP_IMAGE": settings["SERVER_HTTP"], "WS_IMAGE": settings["SERVER_WS"]}
@@ -239,6 +245,13 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
             found[f"{name.upper()}_IMAGE"] = Image(f"channels-stack/{name}", IMAGES / name)
     if settings["CERTIFICATE"] == "acme":
         found["CERTIFICATES_IMAGE"] = Image("channels-stack/certificates", IMAGES / "certificates")
+    if settings["BACKUP_REPOSITORY"]:
+        if "DB_IMAGE" not in found:
+            raise Failure(
+                f"BACKUP_REPOSITORY is set, but DB_IMAGE={settings['DB_IMAGE']} is not the stack's own image, which alone hands "
+                "its WAL to backups: remove one of the two from stack.env"
+            )
+        found["BACKUP_IMAGE"] = BACKUP
     return found
 
 
@@ -251,6 +264,7 @@ def everything(settings: dict[str, str]) -> dict[str, Image]:
         for name in ("edge", "redis", "db", "certificates")
     }
     found["PEBBLE_IMAGE"] = Image("channels-stack/pebble", ROOT / "tests/image/pebble")
+    found["BACKUP_IMAGE"] = BACKUP
     return {**found, "TEST_IMAGE": Image("channels-stack/test", IMAGES / "test", contexts=contexts)}
 
 
@@ -259,10 +273,17 @@ def make(settings: dict[str, str], images: dict[str, Image] | None = None) -> di
     chosen = images or wanted(settings)
     suites = {image.suite for image in chosen.values()}
     descriptions = {suite: base(settings, suite)[1] for suite in sorted(suites)}
-    names = {
-        variable: image.tag(descriptions[image.suite]["BASE_DIGEST"]) for variable, image in chosen.items()
-    }
+    names: dict[str, str] = {}
+    for variable, image in chosen.items():  # a parent stands before its children
+        parent = names.get(image.parent, "")
+        names[variable] = image.tag(parent or descriptions[image.suite]["BASE_DIGEST"])
     for variable, image in chosen.items():
         if not exists(names[variable]):
-            build(image, names[variable], settings, descriptions[image.suite])
+            description = descriptions[image.suite]
+            build(
+                image,
+                names[variable],
+                settings,
+                description | ({"BASE": names[image.parent]} if image.parent else {}),
+            )
     return names

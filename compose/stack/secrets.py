@@ -68,6 +68,8 @@ def make(deployment: Deployment) -> dict[str, int]:
         "demo_password": (first[:20], APPLICATION),
         "db_password": (database, DATA),
         "database_url": (f"postgresql://app:{database}@db:5432/app", APPLICATION),
+        "backup_cipher": (secrets.token_urlsafe(32), DATA),
+        "backup_credentials": ("", DATA),
         "redis_acl": (REDIS_ACL.read_text().replace("{password}", redis), DATA),
         "redis_url": (f"redis://app:{redis}@redis:6379/0", APPLICATION),
     }

@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import certificates, commands, edge, images, preflight, secrets
+from . import backup, certificates, commands, edge, images, preflight, secrets
 from . import settings as stack_settings
 from .compose import Project, replace, write_environment
 from .console import Failure, detail, say, step
@@ -40,6 +40,7 @@ def up(deployment: Deployment, project_name: str) -> None:
     names = images.make(settings)
     secrets.own(deployment.secrets, owners, names["WORKER_IMAGE"])
     edge.write(deployment, settings, certificate, names["EDGE_IMAGE"])
+    backup.own_folder(settings, names.get("BACKUP_IMAGE", ""))
     if definitions:
         replace(deployment.commands, definitions)
     else:
@@ -101,6 +102,8 @@ def farewell(deployment: Deployment, settings: dict[str, str], where: str, secon
         say(f"  make smoke TARGET={where}  prove that services and routing are right")
     say("  make logs   follow what it does")
     say("  make down   stop it; the data stays")
+    if not settings["BACKUP_REPOSITORY"]:
+        say("  No backups are made: set BACKUP_REPOSITORY in stack.env (docs/backups.md)")
 
 
 def down(deployment: Deployment) -> None:

@@ -28,7 +28,9 @@ def environment(tmp_path_factory):
     deployment = Deployment(tmp_path_factory.mktemp("deployment"))
     for path in (deployment.settings, deployment.application):
         path.write_text("")
-    names = {f"{name}_IMAGE": "image:tag" for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB")}
+    names = {
+        f"{name}_IMAGE": "image:tag" for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP")
+    }
     write_environment(deployment, settings.defaults(), names, "config-test")
     return deployment.generated
 

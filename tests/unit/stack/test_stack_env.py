@@ -105,9 +105,8 @@ def test_the_example_says_the_defaults_of_the_edge(root):
 
 
 def test_every_variable_of_the_compose_files_is_known(root):
-    made = {"STACK_DIR", "EDGE_FOLDER", "CERTIFICATES_IMAGE"} | {
-        *(f"{name}_IMAGE" for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB"))
-    }
+    images = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP", "CERTIFICATES")
+    made = {"STACK_DIR", "EDGE_FOLDER", "BACKUP_FOLDER", *(f"{name}_IMAGE" for name in images)}
     used = set()
     for path in (root / "compose").glob("compose*.yml"):
         used |= set(re.findall(r"\$\{(\w+)", path.read_text()))
