@@ -222,3 +222,25 @@ def test_drops_of_the_queueing_layer_within_the_process_are_counted(redis, caplo
         assert asyncio.run(run()) == 5
     assert metrics.OVER_CAPACITY._value.get() - before == 3
     assert "messages for its channel" in caplog.text
+
+
+def test_drops_of_a_full_channel_are_counted_and_told_with_the_group(redis, caplog):
+    logger, drops = logging.getLogger(metrics.OverCapacity.LOGGER), metrics.OverCapacity()
+
+    async def run() -> None:
+        layer = layer_of(redis, "core", capacity=3)
+        await layer.group_add("room-7", await layer.new_channel())
+        for _ in range(5):
+            await layer.group_send("room-7", SAY)
+
+    before = metrics.OVER_CAPACITY._value.get()
+    logger.addFilter(drops)
+    try:
+        with caplog.at_level(logging.INFO, logger.name):
+            asyncio.run(run())
+    finally:
+        logger.removeFilter(drops)
+    assert metrics.OVER_CAPACITY._value.get() - before == 2
+    assert {(record.levelname, record.getMessage()) for record in caplog.records} == {
+        ("WARNING", "1 of 1 channels over capacity in group room-7")
+    }
