@@ -16,6 +16,7 @@ from channels_stack import memberships, metrics, outage
 from channels_stack.mailboxes import Mailbox
 from channels_stack.memberships import Watched, owning
 
+REDIS_PY = int(redis_py.__version__.split(".")[0])
 SAY = {"type": "say"}
 KINDS = {"core": RedisChannelLayer, "pubsub": RedisPubSubChannelLayer}
 
@@ -138,6 +139,23 @@ def test_a_receiver_survives_a_restart(redis, kind):
             return receiving.result()
 
     assert asyncio.run(asyncio.wait_for(run(), 20)) == SAY
+
+
+@pytest.mark.skipif(REDIS_PY < 8, reason="redis-py before 8 has no time limit of its own")
+def test_a_project_that_gives_its_layer_no_time_limit_survives_silence_under_redis_py_8(redis):
+    async def run() -> tuple[type, bool]:
+        stock, layer = (
+            RedisChannelLayer(hosts=[redis.url], prefix=f"idle-{name}") for name in ("stock", "ours")
+        )
+        Watched("default", layer)
+        receiving = [asyncio.ensure_future(each.receive(await each.new_channel())) for each in (stock, layer)]
+        await asyncio.wait(receiving[1:], timeout=7)  # redis-py gives up after 5
+        alive = not receiving[1].done()
+        receiving[1].cancel()
+        await asyncio.wait(receiving)
+        return type(receiving[0].exception()), alive
+
+    assert asyncio.run(run()) == (redis_py.TimeoutError, True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
