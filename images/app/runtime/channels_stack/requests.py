@@ -81,5 +81,6 @@ class Request:
 
 def _stay(task: asyncio.Task[Any] | None) -> None:
     """The cancellation was ours and has been dealt with: later ones count anew."""
-    if hasattr(task, "uncancel"):  # Python 3.11
-        task.uncancel()
+    uncancel = getattr(task, "uncancel", None)  # Python 3.11
+    if uncancel is not None:
+        uncancel()
