@@ -124,6 +124,7 @@ def write_environment(
     files = [
         COMPOSE / "compose.yml",
         COMPOSE / "compose.single.yml",
+        *([COMPOSE / "compose.acme.yml"] if settings["CERTIFICATE"] == "acme" else []),
         *([deployment.commands] if deployment.commands.exists() else []),
         *(COMPOSE / f"compose.{name}.yml" for name in deployment.overlays),
     ]
@@ -133,6 +134,7 @@ def write_environment(
         "COMPOSE_PROJECT_NAME": project,
         "COMPOSE_FILE": ":".join(map(str, files)),
         "STACK_DIR": str(deployment.folder.resolve()),
+        "EDGE_FOLDER": str(deployment.edge.resolve()),
     }
     text = "# Made by `make up` from stack.env, which is the file to edit.\n"
     text += "".join(f"{name}={quoted(value)}\n" for name, value in lines.items())

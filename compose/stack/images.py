@@ -237,6 +237,8 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
     for name in ("edge", "redis", "db"):
         if not settings.get(f"{name.upper()}_IMAGE"):
             found[f"{name.upper()}_IMAGE"] = Image(f"channels-stack/{name}", IMAGES / name)
+    if settings["CERTIFICATE"] == "acme":
+        found["CERTIFICATES_IMAGE"] = Image("channels-stack/certificates", IMAGES / "certificates")
     return found
 
 
@@ -246,8 +248,9 @@ def everything(settings: dict[str, str]) -> dict[str, Image]:
     found = {f"{target.upper()}_IMAGE": application(settings, target) for target in ("uvicorn", "daphne")}
     found |= {
         f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name)
-        for name in ("edge", "redis", "db")
+        for name in ("edge", "redis", "db", "certificates")
     }
+    found["PEBBLE_IMAGE"] = Image("channels-stack/pebble", ROOT / "tests/image/pebble")
     return {**found, "TEST_IMAGE": Image("channels-stack/test", IMAGES / "test", contexts=contexts)}
 
 
