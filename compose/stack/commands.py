@@ -78,7 +78,7 @@ def service(command: list[str], mounts: list[str]) -> dict:
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
         "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}},
-        "env_file": ["${STACK_DIR:-.}/stack.env", "${STACK_DIR:-.}/app.env"],
+        "env_file": ["${STACK_DIR:-.}/services.env", "${STACK_DIR:-.}/app.env"],
         "environment": {f"{name.upper()}_FILE": f"/run/secrets/{name}" for name in SECRETS},
         "secrets": list(SECRETS),
         "stop_grace_period": "30s",
