@@ -29,6 +29,7 @@ FLOORS = (
     ("daphne", "<4.2.2", "takes messages of any size (CVE-2026-44545, CVE-2026-44546)", "daphne>=4.2.3"),
     ("autobahn", "==25.9.1", "crashes Daphne (daphne#572)", "autobahn!=25.9.1"),
     ("uvicorn", "<0.52.1", "buffers without bound for a client that does not read", "uvicorn>=0.54"),
+    ("websockets", "<11", "leaves uvicorn its older, deprecated side of websockets", "websockets>=13"),
     ("gunicorn", "<22", "lets requests be smuggled (CVE-2024-1135)", "gunicorn>=27"),
     ("redis", "<4.6", "loses what is sent while Redis starts again", "redis>=4.6"),
     ("h11", "<0.16", "lets requests be smuggled (CVE-2025-43859)", "h11>=0.16"),

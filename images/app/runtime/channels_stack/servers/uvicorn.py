@@ -37,8 +37,7 @@ def config_options(settings: Settings) -> dict[str, Any]:
     return {
         "loop": "uvloop",
         "http": "httptools",
-        # An application may pin a uvicorn before 0.35, which has only the older one.
-        "ws": "websockets-sansio" if "websockets-sansio" in WS_PROTOCOLS else "websockets",
+        "ws": _websockets(),
         "ws_max_size": settings.ws_max_message_bytes,
         "ws_ping_interval": settings.ws_ping_seconds,
         "ws_ping_timeout": settings.ws_ping_seconds,
@@ -50,6 +49,15 @@ def config_options(settings: Settings) -> dict[str, Any]:
         "log_config": None,
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
     }
+
+
+def _websockets() -> str:
+    """uvicorn's newer side of websockets, or the older one where the application pins a package too old for it."""
+    try:
+        from websockets.server import ServerProtocol  # noqa: F401  # websockets 11
+    except ImportError:
+        return "websockets"
+    return "websockets-sansio" if "websockets-sansio" in WS_PROTOCOLS else "websockets"  # uvicorn 0.35
 
 
 class Server(uvicorn.Server):
