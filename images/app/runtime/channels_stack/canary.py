@@ -157,7 +157,9 @@ class Canary:
         self.failures += 1
         deaf = isinstance(error, Unheard) and self._received() < begun
         self.unheard = self.unheard + 1 if deaf else 0
-        self.problem = f"{type(error).__name__}: {error}".rstrip(": ").partition("\n")[0]
+        no_answer = isinstance(error, asyncio.TimeoutError) and not str(error)
+        text = f"no answer within {SEND_SECONDS} s" if no_answer else f"{type(error).__name__}: {error}"
+        self.problem = text.partition("\n")[0]
         metrics.layer_latency(self.watched.alias, None)
         if self.failures == 2:
             log.warning("channel layer %r: a message to ourselves: %s", self.watched.alias, self.problem)
