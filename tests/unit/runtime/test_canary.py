@@ -9,6 +9,7 @@ import time
 import pytest
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
+from conformance.quiet_layer import QuietLayer
 from processes import Postgres, Redis, until
 from serving import SERVERS, close_code, serve
 
@@ -186,6 +187,27 @@ def test_a_layer_that_delivers_nothing_and_cannot_be_repaired(start, redis, tmp_
         client.send("heard")
         assert client.recv(PATIENCE) and client.recv(PATIENCE) == "heard"
     until(lambda: "messages arrive again" in serving.log(), PATIENCE, "it says so")
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_process_that_is_merely_busy_does_not_count_as_deaf(tmp_path, busy):
+    async def run() -> tuple[int, int]:
+        canary = Canary(Watched("default", QuietLayer(str(tmp_path / "silence"))), drain=None)
+        flying = asyncio.ensure_future(canary.run())
+        while canary.heard is None:
+            await asyncio.sleep(0.02)
+        (tmp_path / "silence").touch()
+        while canary.failures < 2:
+            await asyncio.sleep(0.02)
+            if busy:
+                time.sleep(2.5)  # as bad code in a consumer does: longer than a message is waited for
+        flying.cancel()
+        await asyncio.wait({flying})
+        return canary.failures, canary.unheard
+
+    failures, unheard = asyncio.run(run())
+    assert failures == 2
+    assert unheard == (0 if busy else 2)
 
 
 def test_a_process_that_stays_deaf_gives_way_to_a_new_one(start, redis, tmp_path):
