@@ -105,6 +105,15 @@ bench-sockets: prepare
 apps: prepare
 	@$(PYTEST) tests/apps $(if $(T),-k $(T))
 
+## Redis restarted, emptied, killed, paused under open sockets: ours beside stock (T='-m "not long"' without the minute)
+test-faults: images
+	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/fault/pytest.ini -p no:cacheprovider tests/fault $(T)
+
+## The Channels 4.0 notes' minimal project on every row of versions; writes docs/versions.md (T=name for one row)
+test-versions: prepare
+	@$(PYTEST) tests/versions $(if $(T),-k $(T))
+
 ## Every linter
 lint: images prepare
 	@env $$(cat .images) $(PYTHON) tests/lint.py
@@ -128,4 +137,4 @@ help:
 	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
 	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-12s %s\n", name[1], text}' Makefile
 
-.PHONY: up dev logs ps status down purge backup restore restore-drill check doctor test unit image smoke browser apps bench-worker bench-sockets lint images lock prepare help
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)

@@ -156,16 +156,32 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
         process = subprocess.Popen(
             [*command, str(image.context)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        lines = []
+        lines: list[str] = []
+        told = set()
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line.rstrip())
+            if not line.startswith("#"):
+                continue  # at the end of a failure all is told a second time
             if "] RUN " in line or "] COPY " in line:
-                detail(shown(line))
+                if line not in told:  # BuildKit names a step again when it turns back to it
+                    detail(shown(line))
+                told.add(line)
             elif " install.py: " in line:
                 detail(line.rstrip().partition(" install.py: ")[2])
         if process.wait():
-            raise Failure(f"building {tag} failed:\n" + "\n".join(lines[-25:]))
+            raise Failure(f"building {tag} failed: {reason(lines)}")
+
+
+def reason(lines: list[str]) -> str:
+    """Why a build failed that has said LINES: the last word of install.py with pip's before it, or just the end."""
+    said = [line.partition(" ")[2] for line in lines if line.startswith("#")]
+    told = [number for number, line in enumerate(said) if " install.py: " in line]
+    if not told or " install.py: warning: " in said[told[-1]]:
+        return "\n" + "\n".join(lines[-25:])
+    last = said[told[-1]].partition(" install.py: ")[2]
+    before = [line for line in said[: told[-1]] if re.match(r"[\d.]+ ", line) and " install.py: " not in line]
+    return "\n" + "\n".join([*before[-15:], last])
 
 
 def shown(line: str) -> str:
@@ -230,6 +246,8 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
     for name in ("edge", "redis", "db"):
         if not settings.get(f"{name.upper()}_IMAGE"):
             found[f"{name.upper()}_IMAGE"] = Image(f"channels-stack/{name}", IMAGES / name)
+    if settings["CERTIFICATE"] == "acme":
+        found["CERTIFICATES_IMAGE"] = Image("channels-stack/certificates", IMAGES / "certificates")
     if settings["BACKUP_REPOSITORY"]:
         if "DB_IMAGE" not in found:
             raise Failure(
@@ -246,8 +264,9 @@ def everything(settings: dict[str, str]) -> dict[str, Image]:
     found = {f"{target.upper()}_IMAGE": application(settings, target) for target in ("uvicorn", "daphne")}
     found |= {
         f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name)
-        for name in ("edge", "redis", "db")
+        for name in ("edge", "redis", "db", "certificates")
     }
+    found["PEBBLE_IMAGE"] = Image("channels-stack/pebble", ROOT / "tests/image/pebble")
     found["BACKUP_IMAGE"] = BACKUP
     return {**found, "TEST_IMAGE": Image("channels-stack/test", IMAGES / "test", contexts=contexts)}
 

@@ -32,6 +32,8 @@ NO_LIMITS = {
     "EDGE_HANDSHAKES_PER_10S": "0",
     "EDGE_REQUESTS_PER_10S": "0",
     "EDGE_CONNECTIONS_PER_ADDRESS": "0",
+    "WS_MAX_SOCKETS_PER_ADDRESS": "0",
+    "WS_MAX_SOCKETS_PER_USER": "0",
     "HTTP_REPLICAS": "1",
 }
 """All sockets come from this one address, and as one user."""

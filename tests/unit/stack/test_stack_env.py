@@ -81,7 +81,7 @@ def test_the_example_says_the_defaults_of_the_runtime():
 def test_every_setting_of_the_runtime_stands_in_the_example():
     from channels_stack.settings import Settings
 
-    files = {"secret_key", "database_url", "redis_url"}  # secrets, made by `make up`
+    files = {"secret_key", "secret_key_fallbacks", "database_url", "redis_url"}  # secrets, made by `make up`
     fixed = {"static_root", "media_root"}  # volumes of compose.yml
     names = {field.name for field in dataclasses.fields(Settings)} - files - fixed
     assert names - {name.lower() for name in settings.defaults()} == set()
@@ -91,15 +91,22 @@ def test_the_example_says_the_defaults_of_the_edge(root):
     text = (root / "images/edge/haproxy.cfg").read_text()
     edge = dict(re.findall(r"^\s+presetenv (\w+) (\S+)", text, re.M))
     example = settings.defaults()
-    inside = {"EDGE_METRICS_BIND", "EDGE_RESOLVER"}  # fixed by the networks of compose.yml
+    # Fixed by the networks of compose.yml, or given by the program `edge` itself.
+    inside = {
+        "EDGE_METRICS_BIND",
+        "EDGE_RESOLVER",
+        "EDGE_CERTIFICATE",
+        "EDGE_SERVERS",
+        "EDGE_ACME_THUMBPRINT",
+    }
     assert {name: example.get(name) for name in edge if name not in inside} == {
         name: value for name, value in edge.items() if name not in inside
     }
 
 
 def test_every_variable_of_the_compose_files_is_known(root):
-    images = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP")
-    made = {"STACK_DIR", "BACKUP_FOLDER", *(f"{name}_IMAGE" for name in images)}
+    images = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP", "CERTIFICATES")
+    made = {"STACK_DIR", "EDGE_FOLDER", "BACKUP_FOLDER", *(f"{name}_IMAGE" for name in images)}
     used = set()
     for path in (root / "compose").glob("compose*.yml"):
         used |= set(re.findall(r"\$\{(\w+)", path.read_text()))

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client import multiprocess as prometheus_multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from . import outage
 from .asgi import SOCKET, App, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -83,8 +84,16 @@ LAYER_LATENCY = Gauge(
 LAYER_FAILURES = Counter(
     "channels_stack_layer_failures", "Round trips that did not come back", ["layer"], registry=registry
 )
+REJOINED = Counter(
+    "channels_stack_memberships_rejoined",
+    "Memberships of groups that Redis had lost and that were joined again",
+    ["layer"],
+    registry=registry,
+)
 OVER_CAPACITY = Counter(
-    "channels_stack_over_capacity", "Group messages dropped because a channel was full", registry=registry
+    "channels_stack_over_capacity",
+    "Messages dropped because a channel, or the mailbox of a socket, was full",
+    registry=registry,
 )
 JOBS = Counter(
     "channels_stack_jobs", "Worker jobs by what became of them", ["channel", "outcome"], registry=registry
@@ -246,9 +255,9 @@ class _Socket:
     async def run(self, app: App) -> None:
         try:
             await app(self.scope, self.counted_receive, self.counted_send)
-        except BaseException:
+        except BaseException as error:
             if self.opened is not None:  # else Refusals answers, and counts with its reason
-                self.finish(1011, "server")
+                self.finish(1012 if outage.cause(error) else 1011, "server")
             raise
         self.finish(1011, "server")  # the application has left without a word
 

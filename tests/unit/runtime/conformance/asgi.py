@@ -11,6 +11,7 @@ from conformance import sockets
 
 routes = [
     path("echo/", sockets.Echo.as_asgi()),
+    path("database/", sockets.Database.as_asgi()),
     path("broken/", sockets.Broken.as_asgi()),
     path("broken-connect/", sockets.BrokenConnect.as_asgi()),
     path("stubborn/", sockets.Stubborn.as_asgi()),

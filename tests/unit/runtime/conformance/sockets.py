@@ -5,7 +5,9 @@ import os
 import threading
 import time
 
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
+from django.db import connection
 
 
 def journal(line):
@@ -24,6 +26,24 @@ class Echo(AsyncWebsocketConsumer):
 
     async def disconnect(self, code):
         journal(f"disconnect {code}")
+
+
+class Database(AsyncWebsocketConsumer):
+    """Asks the database before it lets anyone in, and for each message."""
+
+    async def connect(self):
+        await select_one()
+        await self.accept()
+
+    async def receive(self, text_data=None, bytes_data=None):
+        await select_one()
+        await self.send("answered")
+
+
+@database_sync_to_async
+def select_one():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
 
 
 class Broken(AsyncWebsocketConsumer):
