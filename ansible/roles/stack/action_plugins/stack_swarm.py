@@ -1,0 +1,105 @@
+"""Acts on the swarm through a manager: the logic is in compose/stack/swarm, this lends it Ansible's connection.
+
+stack_swarm: {act: NAME, stack: NAME, ...}; the other arguments are those of the act's function below. It runs on the
+manager (delegate_to), shows its progress line by line, and knows check mode.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+
+from stack.console import Failure
+from stack.swarm import jobs, lock, objects, rollout
+from stack.swarm.engine import Engine
+
+
+class ActionModule(ActionBase):
+    """One act."""
+
+    _supports_check_mode = True
+    _requires_connection = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Do the act and return what Ansible shows of it."""
+        result = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        act = arguments.pop("act")
+        engine = Engine(self._command, arguments.pop("stack"), Display().display)
+        try:
+            return {**result, **ACTS[act](engine, self._task.check_mode, **arguments)}
+        except Failure as failure:
+            return {**result, "failed": True, "msg": str(failure)}
+
+    def _command(self, line: str, given: str) -> tuple[int, str, str]:
+        done = self._low_level_execute_command(line, in_data=given.encode() or None, sudoable=True)
+        return done["rc"], done["stdout"], done["stderr"]
+
+
+def take(engine: Engine, check: bool, unlock: str = "") -> dict:
+    """Take the lock; a check run only says who holds it."""
+    if check:
+        holder = lock.holder(engine)
+        return {"changed": False, "msg": f"locked by {holder.who} since {holder.since}" if holder else "free"}
+    # The action runs in a process of its own: its parent is the ansible-playbook that a person started.
+    return {"changed": False, "msg": lock.take(engine, lock.Holder.process(os.getppid()), unlock)}
+
+
+def release(engine: Engine, check: bool) -> dict:
+    """Release the lock, if it is ours."""
+    return {"changed": False, "released": not check and lock.release(engine, os.getppid())}
+
+
+def make(engine: Engine, check: bool, wanted: list[dict[str, str]], content: str) -> dict:
+    """Secrets and configs of WANTED that are missing; their CONTENT is a file of the controller."""
+    if not check:
+        wanted = json.loads(Path(content).read_text())
+    made = objects.make(engine, wanted, check=check)
+    return {"changed": bool(made), "made": made}
+
+
+def standing(engine: Engine, check: bool) -> dict:
+    """Which release runs, and what of it does not stand."""
+    name, missing = rollout.standing(engine)
+    return {"changed": False, "release": name, "missing": missing, "services": sorted(engine.services())}
+
+
+def roll(engine: Engine, check: bool, path: str, seconds: float, prune: bool = True) -> dict:
+    """A rolling update."""
+    if check:
+        return {"changed": True}
+    return {"changed": True, "rolled": rollout.roll(engine, path, float(seconds), prune=prune)}
+
+
+def job(engine: Engine, check: bool, service: str, path: str, seconds: float) -> dict:
+    """A job of the release."""
+    if not check:
+        jobs.run(engine, service, path, float(seconds))
+    return {"changed": True}
+
+
+def trial(
+    engine: Engine, check: bool, path: str, services: list[str], healthy_seconds: float, steady_seconds: float
+) -> dict:
+    """The trial of new servers."""
+    if not check:
+        jobs.trial(engine, path, services, float(healthy_seconds), float(steady_seconds))
+    return {"changed": False}
+
+
+ACTS = {
+    "lock": take,
+    "unlock": release,
+    "objects": make,
+    "standing": standing,
+    "roll": roll,
+    "job": job,
+    "trial": trial,
+}
