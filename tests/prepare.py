@@ -16,7 +16,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
-LOCK = ROOT / "tests/requirements.txt"
+LOCKS = [ROOT / "tests/requirements.txt", ROOT / "ansible/requirements.txt"]
+"""The second one is what an operator's controller has; the two agree with each other (stack.lock)."""
+
 STAMP = VENV / "lock.sha256"
 
 
@@ -52,16 +54,16 @@ def main() -> None:
     missing = packages()
     if missing:
         install(missing)
-    wanted = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()
+    content = b"".join(lock.read_bytes() for lock in LOCKS)
+    wanted = hashlib.sha256(content + sys.version.encode()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
-    print(
-        f"==> {VENV.name}: Python {sys.version.split()[0]}, packages of {LOCK.relative_to(ROOT)}", flush=True
-    )
+    names = " and ".join(str(lock.relative_to(ROOT)) for lock in LOCKS)
+    print(f"==> {VENV.name}: Python {sys.version.split()[0]}, packages of {names}", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    subprocess.run(
-        [VENV / "bin/pip", "install", "--quiet", "--require-hashes", "--requirement", LOCK], check=True
-    )
+    requirements = [part for lock in LOCKS for part in ("--requirement", lock)]
+    command = [VENV / "bin/pip", "install", "--quiet", "--require-hashes", *requirements]
+    subprocess.run(command, check=True)
     STAMP.write_text(wanted)
 
 

@@ -25,7 +25,8 @@ LOCKS = (
         TRIXIE,
         ("app/requirements.txt", "images/app/requirements/uvicorn.txt", "images/app/requirements/daphne.txt"),
     ),
-    ("tests/requirements", OLDEST_HOST, ()),
+    ("ansible/requirements", OLDEST_HOST, ()),
+    ("tests/requirements", OLDEST_HOST, ("ansible/requirements.txt",)),
 )
 """(file without ending, Python version, locks that it must agree with), in this order."""
 

@@ -5,7 +5,8 @@ One file, standard library only, because it runs before anything is installed: `
 machine, and the Ansible role `engine` runs the same file on every server.
 
     engine.py check            say what is there and what is missing (exit 0: able, 1: something is missing)
-    engine.py install          install what is missing (needs root), start the engine
+    engine.py packages         install what is missing (needs root)
+    engine.py install          the same, and start the engine
     engine.py start | stop     start it (through systemd where that is PID 1) | stop what `start` started
 
 Every command prints one JSON object on standard output: {"changed": bool, "engine": ..., "problems": [...]}.
@@ -42,6 +43,8 @@ PREFERENCES = Path("/etc/apt/preferences.d/channels-stack-engine")
 LOG = Path("/var/log/channels-stack-dockerd.log")
 PID_FILE = Path("/run/channels-stack-dockerd.pid")
 START_SECONDS = 60
+NOT_ANSWERING = "the Docker Engine is installed but does not answer"
+"""The one problem that takes a start and no package."""
 
 
 class EngineError(Exception):
@@ -91,7 +94,7 @@ def state() -> dict:
     if not running and not engine:
         problems.append("no Docker Engine on this host")
     elif not running:
-        problems.append("the Docker Engine is installed but does not answer")
+        problems.append(NOT_ANSWERING)
     if compose is None or compose < COMPOSE_MINIMUM:
         problems.append(f"Docker Compose {dotted(compose)}: {dotted(COMPOSE_MINIMUM)} or newer is needed")
     if buildx is None:
@@ -154,13 +157,10 @@ def apt_get(*arguments: str) -> None:
         )
 
 
-def install() -> bool:
-    """Install what `state` misses. Returns whether anything was changed."""
-    before = state()
-    if not before["problems"]:
+def packages() -> bool:
+    """Install what `state` misses. Returns whether anything was installed."""
+    if not set(state()["problems"]) - {NOT_ANSWERING}:
         return False
-    if before["installed"] and len(before["problems"]) == 1 and not before["running"]:
-        return start()
     name, number, codename = distribution()
     if name not in PACKAGES:
         raise EngineError(
@@ -175,8 +175,13 @@ def install() -> bool:
     apt_get("update")
     apt_get("install", "-y", "--no-install-recommends", *PACKAGES[name])
     say(f"installed in {time.monotonic() - started:.0f} s")
-    start()
     return True
+
+
+def install() -> bool:
+    """Install what is missing and start the engine. Returns whether either was needed."""
+    installed = packages()
+    return start() or installed
 
 
 def systemd() -> bool:
@@ -239,7 +244,13 @@ def stop() -> bool:
 
 def main(arguments: list[str]) -> int:
     """Run one command; 0 done and able, 1 problems remain, 2 wrong use."""
-    commands = {"check": lambda: False, "install": install, "start": start, "stop": stop}
+    commands = {
+        "check": lambda: False,
+        "packages": packages,
+        "install": install,
+        "start": start,
+        "stop": stop,
+    }
     if len(arguments) != 1 or arguments[0] not in commands:
         print(__doc__, file=sys.stderr)
         return 2
@@ -250,6 +261,8 @@ def main(arguments: list[str]) -> int:
         changed, problems = False, [str(error)]
     engine = state()
     remaining = engine.pop("problems") if problems is None else problems
+    if arguments[0] == "packages":
+        remaining = [problem for problem in remaining if problem != NOT_ANSWERING]
     print(json.dumps({"changed": changed, "engine": engine, "problems": remaining}))
     return 1 if remaining else 0
 

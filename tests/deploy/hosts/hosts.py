@@ -1,0 +1,376 @@
+"""Servers of one's own on this machine, for as long as a `with` block: started, reached over SSH, broken, removed.
+
+Each is a container with systemd as PID 1, sshd, and (by its flavour) a real Docker Engine inside. They have static
+addresses in a network of their own, because Swarm managers never find each other again after an address changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+from stacks import ROOT, StackError, docker, eventually
+
+from . import image
+from .play import Play
+
+FOLDER = ROOT / "tests/.hosts"
+"""One folder for each set of hosts while it runs: keys, inventory, logs."""
+
+POOL = ipaddress.ip_network("10.89.0.0/16")
+"""Where a set of hosts takes the first free /24 from, unless it is given one."""
+
+START_SECONDS = 90
+USER = "admin"
+
+
+class HostsError(Exception):
+    """The hosts cannot be made or do not do what they must; says which and why."""
+
+
+@dataclass
+class Options:
+    """How the hosts are made."""
+
+    flavour: str
+    suite: str
+    internal: bool
+
+
+class Hosts:
+    """COUNT servers `host1`, `host2`, …: `with Hosts(3) as hosts: …`.
+
+    `prefix` begins the name of every container, network and volume (default: HOSTS_PREFIX, else "test-");
+    `subnet` is a /24 (default: HOSTS_SUBNET, else the first free one of POOL);
+    `flavour` "engine" has the packages that the roles would install first, "bare" has what a fresh machine has;
+    `suite` is the Debian release; `internal` hosts reach each other and this machine, and nothing else.
+    """
+
+    def __init__(
+        self,
+        count: int = 1,
+        prefix: str | None = None,
+        subnet: str | None = None,
+        flavour: str = "engine",
+        suite: str = "trixie",
+        internal: bool = False,
+    ) -> None:
+        self.names = [f"host{number}" for number in range(1, count + 1)]
+        self.project = f"{prefix or os.environ.get('HOSTS_PREFIX', 'test-')}{os.getpid()}"
+        self.options = Options(flavour, suite, internal)
+        self.wanted_subnet = subnet or os.environ.get("HOSTS_SUBNET")
+        self.folder = FOLDER / self.project
+        self.addresses: dict[str, str] = {}
+        self.plays: list[Play] = []
+        self._number = 0
+
+    # Life
+
+    def __enter__(self) -> Hosts:
+        remove_stale()
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def start(self) -> None:
+        """Make and start them, and wait until systemd says "running" on each (3-5 s)."""
+        name = image.make(self.options.flavour, self.options.suite)
+        started = time.monotonic()
+        given = self.folder / "given"
+        given.mkdir(parents=True)
+        self._write_keys(given)
+        for file, text in image.network_files(self.options.suite).items():
+            (given / file).write_text(text)
+        try:
+            self._up(name)
+        except BaseException:
+            self.remove()
+            raise
+        self._write_ssh()
+        print(f"hosts: {len(self.names)} x {name} in {time.monotonic() - started:.1f} s", flush=True)
+
+    def _up(self, name: str) -> None:
+        for subnet in self._subnets():
+            network = ipaddress.ip_network(subnet)
+            self.addresses = {host: str(network[10 + number]) for number, host in enumerate(self.names, 1)}
+            (self.folder / "compose.json").write_text(json.dumps(self._definition(name, subnet)))
+            try:
+                self.compose("up", "--detach", "--wait", "--wait-timeout", str(START_SECONDS))
+                return
+            except StackError as error:
+                # Somebody took the subnet in the meantime: the next one may be free.
+                if self.wanted_subnet or "overlap" not in str(error):
+                    raise HostsError(f"the hosts did not come up:\n{error}\n{self._complaints()}") from None
+                self.compose("down", "--volumes")
+        raise HostsError(f"no free /24 in {POOL}")
+
+    def _subnets(self) -> list[str]:
+        if self.wanted_subnet:
+            return [self.wanted_subnet]
+        names = docker("network", "ls", "--quiet").split()
+        taken = [
+            ipaddress.ip_network(config["Subnet"])
+            for network in json.loads(docker("network", "inspect", *names))
+            for config in network["IPAM"]["Config"] or []
+            if ":" not in config["Subnet"]
+        ]
+        return [
+            str(subnet)
+            for subnet in POOL.subnets(new_prefix=24)
+            if not any(subnet.overlaps(other) for other in taken)
+        ]
+
+    def _definition(self, name: str, subnet: str) -> dict:
+        """The Compose project. The capabilities are all that systemd and a nested engine need, and no more."""
+        host = {
+            "image": name,
+            "cgroup": "private",
+            "cap_add": ["ALL"],
+            "cap_drop": ["SYS_MODULE", "SYS_RAWIO", "SYS_TIME"],
+            "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
+            # A `reboot` inside is a reboot; `docker kill` keeps it down.
+            "restart": "unless-stopped",
+        }
+        services = {
+            host_name: {
+                **host,
+                "hostname": host_name,
+                "container_name": self.container(host_name),
+                "volumes": [f"{self.folder / 'given'}:/host:ro", f"{host_name}:/var/lib/docker"],
+                "networks": {"lan": {"ipv4_address": address}},
+            }
+            for host_name, address in self.addresses.items()
+        }
+        network = {"ipam": {"config": [{"subnet": subnet}]}, "internal": self.options.internal}
+        return {
+            "name": self.project,
+            "services": services,
+            "networks": {"lan": network},
+            "volumes": {name: {} for name in self.names},
+        }
+
+    def _complaints(self) -> str:
+        """What the hosts that do not run say."""
+        texts = []
+        for name in self.names:
+            with contextlib.suppress(StackError):
+                texts.append(f"{name}:\n" + docker("logs", "--tail", "20", self.container(name)))
+            with contextlib.suppress(StackError):
+                texts.append(self.run(name, "systemctl", "--failed", "--no-legend", check=False).stdout)
+        return "\n".join(texts)
+
+    def _write_keys(self, given: Path) -> None:
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.project, "-f"]
+        subprocess.run([*command, str(self.folder / "key")], check=True)
+        shutil.copy(self.folder / "key.pub", given / "authorized_key")
+
+    def _write_ssh(self) -> None:
+        """known_hosts from the hosts themselves, and a configuration for `ssh -F`."""
+        lines, blocks = [], []
+        for name, address in self.addresses.items():
+            key = self.run(name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").stdout.split()
+            lines.append(f"{address},{name} {key[0]} {key[1]}\n")
+            blocks.append(f"Host {name}\n  HostName {address}\n")
+        (self.folder / "known_hosts").write_text("".join(lines))
+        common = f"Host *\n  User {USER}\n  IdentityFile {self.folder / 'key'}\n  IdentitiesOnly yes\n"
+        common += f"  UserKnownHostsFile {self.folder / 'known_hosts'}\n  ConnectTimeout 10\n"
+        common += f"  ControlMaster auto\n  ControlPersist 60\n  ControlPath {self.control_folder}/%C\n"
+        self.ssh_config.write_text("".join(blocks) + common)
+
+    @property
+    def ssh_config(self) -> Path:
+        """A file for `ssh -F FILE host1` and testinfra."""
+        return self.folder / "ssh_config"
+
+    @cached_property
+    def control_folder(self) -> str:
+        """Where ssh keeps its control sockets: their path must be short."""
+        return tempfile.mkdtemp(prefix="hosts-")
+
+    def remove(self) -> None:
+        """Remove every container, network, volume and file of this set."""
+        for path in Path(self.control_folder).iterdir():
+            subprocess.run(
+                ["ssh", "-o", f"ControlPath={path}", "-O", "exit", "any"], capture_output=True, check=False
+            )
+        shutil.rmtree(self.control_folder)
+        _remove(self.folder)
+
+    # The outside of a host
+
+    def container(self, name: str) -> str:
+        """The container that is the host NAME."""
+        return f"{self.project}-{name}"
+
+    def compose(self, *arguments: str) -> str:
+        """Run `docker compose` on the project of these hosts."""
+        return docker("compose", "--file", str(self.folder / "compose.json"), *arguments)
+
+    def kill(self, name: str) -> None:
+        """Power loss; it stays down."""
+        docker("kill", self.container(name))
+
+    def power_on(self, name: str) -> None:
+        """Start a host that was killed, and wait until it runs."""
+        docker("start", self.container(name))
+        self.wait(name)
+
+    def reboot(self, name: str) -> None:
+        """`systemctl reboot` on the host; returns when it runs again (about 4 s)."""
+        before = docker("inspect", "-f", "{{.State.StartedAt}}", self.container(name))
+        self.run(name, "systemctl", "reboot", check=False)
+        form = ("inspect", "-f", "{{.State.StartedAt}}", self.container(name))
+        eventually(lambda: docker(*form) != before, START_SECONDS, f"{name} rebooted")
+        self.wait(name)
+
+    def disconnect(self, name: str) -> None:
+        """Cut the host off its network."""
+        docker("network", "disconnect", f"{self.project}_lan", self.container(name))
+
+    def connect(self, name: str) -> None:
+        """Give it back its address."""
+        docker(
+            *("network", "connect", "--ip", self.addresses[name]), f"{self.project}_lan", self.container(name)
+        )
+
+    def wait(self, name: str) -> None:
+        """Until systemd says "running"."""
+        command = ("systemctl", "is-system-running", "--quiet")
+        eventually(
+            lambda: self.run(name, *command, check=False).returncode == 0, START_SECONDS, f"{name} runs"
+        )
+
+    # The inside of a host
+
+    def run(
+        self, name: str, *command: str, check: bool = True, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """COMMAND as root on the host NAME, past SSH; HostsError with its complaint where CHECK and it fails."""
+        done = subprocess.run(
+            ["docker", "exec", "--interactive", self.container(name), *command],
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            raise HostsError(f"{name}: {' '.join(command)} failed ({done.returncode}):\n{done.stderr}")
+        return done
+
+    def ssh(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """COMMAND on the host NAME over SSH, as the operator."""
+        line = ["ssh", "-F", str(self.ssh_config), name, *command]
+        return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+
+    def load_image(self, name: str, reference: str) -> None:
+        """Give the host's engine an image of this machine's engine."""
+        pipe = f"docker save {reference} | docker exec -i {self.container(name)} docker load -q"
+        subprocess.run(["bash", "-o", "pipefail", "-c", pipe], check=True, stdout=subprocess.DEVNULL)
+
+    def testinfra(self, name: str, user: str = USER):
+        """The host as testinfra sees it: over SSH, as root through sudo."""
+        import testinfra
+
+        return testinfra.get_host(f"ssh://{user}@{name}", ssh_config=str(self.ssh_config), sudo=True)
+
+    # Ansible
+
+    def inventory(
+        self,
+        edge: list[str] | None = None,
+        app: list[str] | None = None,
+        data: list[str] | None = None,
+        **variables: object,
+    ) -> Path:
+        """Write an inventory and return its folder. Groups default to: every host in `edge` and `app`, the first in `data`.
+
+        VARIABLES are those of group_vars/all.yml. Written anew by each call.
+        """
+        chosen = {
+            "edge": self.names if edge is None else edge,
+            "app": self.names if app is None else app,
+            "data": self.names[:1] if data is None else data,
+        }
+        arguments = f"-o UserKnownHostsFile={self.folder / 'known_hosts'} -o IdentitiesOnly=yes"
+        everything = {
+            "ansible_user": USER,
+            "ansible_ssh_private_key_file": str(self.folder / "key"),
+            "ansible_ssh_common_args": arguments,
+        }
+        hosts = {name: {"ansible_host": address} for name, address in self.addresses.items()}
+        groups = {
+            group: {"hosts": {name: hosts.get(name, {}) for name in names}} for group, names in chosen.items()
+        }
+        return self.write_inventory({"all": {"vars": everything}, **groups}, variables)
+
+    def write_inventory(self, groups: dict, variables: dict) -> Path:
+        """Write hosts.yml from GROUPS and group_vars/all.yml from VARIABLES as they are; returns their folder."""
+        folder = self.folder / "inventory"
+        (folder / "group_vars").mkdir(parents=True, exist_ok=True)
+        (folder / "hosts.yml").write_text(yaml.safe_dump(groups, sort_keys=False))
+        (folder / "group_vars/all.yml").write_text(yaml.safe_dump(variables, sort_keys=False))
+        return folder
+
+    def playbook(self, name: str, *arguments: str, check: bool = True, wait: bool = True) -> Play:
+        """Run `ansible-playbook NAME` of ansible/ with the inventory that was written last.
+
+        Its output is streamed into `play.log`, each line with its second. With CHECK a failure raises HostsError with
+        the end of it; without WAIT it is returned while it runs (`play.wait()`, `play.kill()`).
+        """
+        self._number += 1
+        tool = Path(sys.executable).parent / "ansible-playbook"
+        play = Play(
+            [str(tool), "-i", str(self.folder / "inventory"), name, *arguments],
+            ROOT / "ansible",
+            self.folder / "logs" / f"{self._number:02}-{Path(name).stem}.log",
+            {"ANSIBLE_SSH_CONTROL_PATH_DIR": self.control_folder},
+        )
+        self.plays.append(play)
+        if wait:
+            play.wait()
+            print(f"hosts: {play}", flush=True)
+            if check and play.code:
+                raise HostsError(f"{play}\n{play.tail(40)}")
+        return play
+
+
+def _remove(folder: Path) -> None:
+    """Remove a set of hosts by what its folder says."""
+    if (folder / "compose.json").exists():
+        command = ["compose", "--file", str(folder / "compose.json")]
+        # An orderly shutdown would only take time.
+        subprocess.run(["docker", *command, "kill"], capture_output=True, check=False)
+        docker(*command, "down", "--volumes", "--remove-orphans")
+    keep = ROOT / "tests/.artifacts/hosts" / folder.name
+    if (folder / "logs").exists():
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(keep, ignore_errors=True)
+        shutil.move(folder / "logs", keep)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_stale() -> None:
+    """Remove the hosts of test runs that were killed before they could do so themselves."""
+    for folder in FOLDER.glob("*-*") if FOLDER.exists() else ():
+        process = folder.name.rpartition("-")[2]
+        if process.isdigit() and not Path("/proc", process).exists():
+            _remove(folder)
+
+
+def interruptible() -> None:
+    """A run that is told to end removes its hosts first, as on Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
