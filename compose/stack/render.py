@@ -70,7 +70,7 @@ def render(
         whole[kind] = {
             key: {"external": True, "name": each["name"]} for key, each in objects.items() if each["kind"] == kind
         }
-    services = {key: service(key, each) for key, each in whole["services"].items()}
+    services = {key: service(key, each, whole["volumes"]) for key, each in whole["services"].items()}
     top = {key: whole[key] for key in ("networks", "volumes", "secrets", "configs")}
     digest = hashlib.sha256(json.dumps([services, top], sort_keys=True).encode()).hexdigest()[:12]
     name = name or digest
@@ -156,18 +156,23 @@ def contents(whole: dict, stack: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def service(name: str, each: dict) -> dict:
-    """One service as Swarm takes it."""
+def service(name: str, each: dict, volumes: dict) -> dict:
+    """One service as Swarm takes it; VOLUMES of the stack get what it needs."""
     # Compose's alone, or done by the engine's configuration (no-new-privileges) where Swarm has no word for it.
     for key in ("depends_on", "profiles", "restart", "security_opt"):
         each.pop(key, None)
     mounts = [*each.get("volumes", [])]
     for mount in each.pop("tmpfs", []):
-        # Swarm passes over the short form without a word. It has no owner and mode: 1777 is what it gives.
+        # Swarm passes over the short form without a word; its long form knows a size and no owner.
         path, _, options = mount.partition(":")
         size = re.search(r"size=(\d+)m", options)
-        sized = {"tmpfs": {"size": int(size[1]) * 1024**2}} if size else {}
-        mounts.append({"type": "tmpfs", "target": path, **sized})
+        if "uid=" in options:
+            volume = f"{name}-{Path(path).name}"
+            volumes[volume] = {"driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": options}}
+            mounts.append({"type": "volume", "source": volume, "target": path})
+        else:
+            sized = {"tmpfs": {"size": int(size[1]) * 1024**2}} if size else {}
+            mounts.append({"type": "tmpfs", "target": path, **sized})
     if "shm_size" in each:
         size = int(each.pop("shm_size"))
         mounts.append({"type": "tmpfs", "target": "/dev/shm", "tmpfs": {"size": size}})
@@ -211,7 +216,7 @@ def trial(each: dict) -> dict:
 
 def text(part: str, services: dict[str, dict], top: dict, stack: str) -> str:
     """The file of one part: its services and what they use. All but `stack` use networks that are there already."""
-    definitions = {"version": "3.13", "services": services, **top}
+    definitions = {"version": "3.12", "services": services, **top}
     if part in ("trial", *JOBS):
         definitions["networks"] = {key: {"external": True, "name": f"{stack}_{key}"} for key in top["networks"]}
         definitions["volumes"] = {key: {"external": True, "name": f"{stack}_{key}"} for key in top["volumes"]}

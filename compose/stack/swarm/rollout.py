@@ -90,7 +90,9 @@ def template(service: dict[str, Any]) -> dict[str, Any]:
 
 def definition(spec: dict[str, Any]) -> str:
     """What tells two definitions of a task apart."""
-    return json.dumps([spec.get(key) for key in ("ContainerSpec", "Resources", "Placement")], sort_keys=True)
+    # A service has empty parts that its tasks leave out.
+    parts = [spec.get(key) or {} for key in ("ContainerSpec", "Resources", "Placement")]
+    return json.dumps([{key: value for key, value in part.items() if value not in ({}, [], None)} for part in parts], sort_keys=True)
 
 
 def roll(engine: Engine, path: str, seconds: float, *, prune: bool = True) -> list[str]:

@@ -1,6 +1,6 @@
 """Make a release on the controller: settings and secrets of the environment, images, the files that Swarm reads.
 
-stack_render: {folder, settings, application, options, name}. The result names the release and its images; the files
+stack_render: {folder, settings, application, options, name}. The result names the release, its images and services; the files
 are below FOLDER/rendered, the content of secrets among them (0600). In check mode nothing is written or built.
 """
 
@@ -44,6 +44,7 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": str(failure)}
         missing = [name for name in release.images.values() if not images.exists(name)]
         made = {"release": release.name, "images": release.images, "files": sorted(release.files), "unbuilt": missing}
+        made["services"] = sorted(json.loads(release.files["stack.json"])["services"])
         objects = [{**each, "content": ""} for each in release.objects]
         return {**result, "changed": False, **made, "objects": objects, "folder": str(folder / "rendered")}
 

@@ -59,7 +59,7 @@ class ActionModule(ActionBase):
         raise Failure(f"docker load failed (exit {code}): {said}")
 
     def _attempt(self, *words: str) -> tuple[int, str]:
-        done = self._low_level_execute_command(shlex.join(["docker", *words]), sudoable=True)
+        done = self._low_level_execute_command(shlex.join(["docker", *words]), in_data=b"\n", sudoable=True)
         return done["rc"], done["stdout"] if not done["rc"] else done["stderr"].strip()
 
     def _docker(self, *words: str) -> str:

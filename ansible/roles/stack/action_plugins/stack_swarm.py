@@ -21,6 +21,10 @@ from stack.swarm import jobs, lock, objects, rollout
 from stack.swarm.engine import Engine
 
 
+NOTHING = b"\n"
+"""Standard input of a command that needs none: with none at all Ansible opens a terminal, which mixes the two outputs."""
+
+
 class ActionModule(ActionBase):
     """One act."""
 
@@ -39,7 +43,7 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": str(failure)}
 
     def _command(self, line: str, given: str) -> tuple[int, str, str]:
-        done = self._low_level_execute_command(line, in_data=given.encode() or None, sudoable=True)
+        done = self._low_level_execute_command(line, in_data=given.encode() or NOTHING, sudoable=True)
         return done["rc"], done["stdout"], done["stderr"]
 
 
