@@ -21,7 +21,7 @@ from .console import Failure
 from .paths import COMPOSE, IMAGES, Deployment
 
 DATA = ("db", "redis")
-JOBS = ("release", "static")
+JOBS = ("release", "static", "migrations")
 TRIED = ("http", "ws")
 """Services of which one task of a new release is tried before anything is replaced."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import time
 from typing import Any
 
@@ -10,8 +12,8 @@ from ..console import Failure
 from .engine import ENDED_BADLY, Engine, pause
 
 
-def run(engine: Engine, service: str, path: str, seconds: float) -> None:
-    """Run the job SERVICE of the file PATH to its end on every node it is for, and show what it logged.
+def run(engine: Engine, service: str, path: str, seconds: float) -> list[str]:
+    """Run the job SERVICE of the file PATH to its end on every node it is for; returns the lines it logged.
 
     Failure with the last lines of the first task that failed, or after SECONDS.
     """
@@ -30,12 +32,32 @@ def run(engine: Engine, service: str, path: str, seconds: float) -> None:
             if time.monotonic() > deadline:
                 raise Failure(f"{service} did not end within {seconds:.0f} s: {states(tasks)}")
             pause()
-        for task in complete:
-            for line in engine.docker("service", "logs", "--raw", task["ID"]).splitlines():
-                if " release: " in line and " overlay: " not in line:
-                    engine.tell("    " + line.partition(" release: ")[2])
+        return [
+            line for task in complete for line in engine.docker("service", "logs", "--raw", task["ID"]).splitlines()
+        ]
     finally:
         engine.remove(service)
+
+
+def same(engine: Engine, path: str, current: str) -> bool:
+    """Whether the files PATH and CURRENT (perhaps of no release yet) define the same, but for the name of the release."""
+    code, before, _ = engine.run(shlex.join(["cat", current]), "")
+    return not code and unlabelled(before) == unlabelled(engine.read(path))
+
+
+def unlabelled(text: str) -> dict[str, Any]:
+    """The definitions of a rendered file without the name of their release."""
+    whole = json.loads(text)
+    for each in whole["services"].values():
+        each["deploy"].pop("labels", None)
+    return whole
+
+
+def release(engine: Engine, service: str, path: str, seconds: float) -> None:
+    """Run a job of a release, and show its steps."""
+    for line in run(engine, service, path, seconds):
+        if " release: " in line and " overlay: " not in line:
+            engine.tell("    " + line.partition(" release: ")[2])
 
 
 def trial(engine: Engine, path: str, services: list[str], healthy_seconds: float, steady_seconds: float) -> None:

@@ -17,7 +17,7 @@ from ansible.utils.display import Display
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
 from stack.console import Failure
-from stack.swarm import jobs, lock, objects, rollout
+from stack.swarm import history, jobs, lock, objects, rollout
 from stack.swarm.engine import Engine
 
 
@@ -82,23 +82,53 @@ def roll(engine: Engine, check: bool, path: str, seconds: float, prune: bool = T
     return {"changed": True, "rolled": rollout.roll(engine, path, float(seconds), prune=prune)}
 
 
-def job(engine: Engine, check: bool, service: str, path: str, seconds: float) -> dict:
-    """A job of the release."""
+def job(engine: Engine, check: bool, service: str, path: str, current: str, seconds: float) -> dict:
+    """A job of the release, unless the CURRENT release has done the very same."""
+    if jobs.same(engine, path, current):
+        return {"changed": False, "msg": "done by the current release"}
     if not check:
-        jobs.run(engine, service, path, float(seconds))
+        jobs.release(engine, service, path, float(seconds))
     return {"changed": True}
 
 
 def trial(
-    engine: Engine, check: bool, path: str, services: list[str], healthy_seconds: float, steady_seconds: float
+    engine: Engine,
+    check: bool,
+    path: str,
+    current: str,
+    services: list[str],
+    healthy_seconds: float,
+    steady_seconds: float,
 ) -> dict:
-    """The trial of new servers."""
+    """The trial of new servers, unless the CURRENT release has the same."""
+    if jobs.same(engine, path, current):
+        return {"changed": False, "msg": "the servers of the current release are the same"}
     if not check:
         jobs.trial(engine, path, services, float(healthy_seconds), float(steady_seconds))
     return {"changed": False}
 
 
+def releases(engine: Engine, check: bool, folder: str) -> dict:
+    """Which releases the manager keeps in FOLDER, the current one, and the one before it."""
+    return {"changed": False, **history.releases(engine, folder)}
+
+
+def unknown(engine: Engine, check: bool, path: str, current: str, seconds: float) -> dict:
+    """Migrations of the database that the code of PATH does not know, and which of them it cannot live with."""
+    found = history.unknown(engine, path, current, float(seconds))
+    return {"changed": False, "unknown": [each["name"] for each in found], "incompatible": [each for each in found if each["reason"]]}
+
+
+def forget(engine: Engine, check: bool, folder: str, keep: int) -> dict:
+    """What of old releases is not needed any more."""
+    found = history.forget(engine, folder, int(keep), check=check)
+    return {"changed": bool(found["objects"]), **found}
+
+
 ACTS = {
+    "forget": forget,
+    "releases": releases,
+    "unknown": unknown,
     "lock": take,
     "unlock": release,
     "objects": make,
