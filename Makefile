@@ -8,9 +8,11 @@ MAKEFLAGS += --no-print-directory
 T ?=
 TARGET ?=
 CONFIRM ?=
+# TIME: the moment to restore, 2026-03-31T17:05:00+00:00.
+TIME ?=
 # How smoke and browser tests get into TARGET; these are the files of the stack that `make up` runs here.
 OPTIONS ?= --project channels-stack --ca compose/tls/ca.pem --password-file compose/secrets/demo_password
-export CONFIRM
+export CONFIRM TIME
 
 STACK := PYTHONPATH=compose python3 -m stack
 COMPOSE := docker compose --project-directory compose --env-file compose/.env
@@ -35,6 +37,10 @@ logs:
 ps:
 	@$(COMPOSE) ps
 
+## What every process says of itself: sockets, delays, jobs that wait, memory
+status:
+	@$(COMPOSE) exec -T ws channels-stack status
+
 ## Stop the stack; its data stays
 down:
 	@$(STACK) down
@@ -42,6 +48,18 @@ down:
 ## Remove the stack with all its data and secrets (CONFIRM=yes)
 purge:
 	@$(STACK) purge
+
+## Make a backup now, and tell how old the others are (docs/backups.md)
+backup:
+	@$(STACK) backup
+
+## Replace the database by a backup, of TIME=... or the newest (after `make down`; CONFIRM=yes)
+restore:
+	@$(STACK) restore
+
+## Restore the newest backup beside the running stack and compare: tells RPO and RTO
+restore-drill:
+	@$(STACK) drill
 
 ## Look whether this machine can run the stack; ENGINE=keep installs nothing
 check:
@@ -79,9 +97,22 @@ bench-worker: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/worker/bench.py
 
+## What idle websockets cost, service by service (T=how many; default 2000)
+bench-sockets: prepare
+	@$(PYTHON) tests/bench/sockets/bench.py $(T)
+
 ## Sample projects of every shape, built and run as they are (T=name for one)
 apps: prepare
 	@$(PYTEST) tests/apps $(if $(T),-k $(T))
+
+## Redis restarted, emptied, killed, paused under open sockets: ours beside stock (T='-m "not long"' without the minute)
+test-faults: images
+	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/fault/pytest.ini -p no:cacheprovider tests/fault $(T)
+
+## The Channels 4.0 notes' minimal project on every row of versions; writes docs/versions.md (T=name for one row)
+test-versions: prepare
+	@$(PYTEST) tests/versions $(if $(T),-k $(T))
 
 ## Every linter
 lint: images prepare
@@ -106,4 +137,4 @@ help:
 	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
 	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-12s %s\n", name[1], text}' Makefile
 
-.PHONY: up dev logs ps down purge check doctor test unit image smoke browser apps bench-worker lint images lock prepare help
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)

@@ -57,7 +57,7 @@ def checks(folder: Path) -> dict[str, list[str]]:
         ),
         "haproxy -c": container(
             *("EDGE_IMAGE", "haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"),
-            options=("--volume", f"{certificate(folder)}:/run/secrets/tls_pem:ro"),
+            options=("--volume", f"{certificate(folder)}:/etc/edge/tls.pem:ro"),
         ),
         "manage.py check --deploy": container(
             "UVICORN_IMAGE",

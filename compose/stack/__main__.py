@@ -1,6 +1,6 @@
 """Command line of the tool; the Makefile calls it, people need not.
 
-python3 -m stack [--folder DIR] [--project NAME] [--overlay NAME]… up|down|purge|check|images
+python3 -m stack [--folder DIR] [--project NAME] [--overlay NAME]… up|down|purge|check|images|backup|restore|drill
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import os
 import sys
 from pathlib import Path
 
-from . import images, preflight, up
+from . import backup, images, preflight, up
 from . import settings as stack_settings
 from .console import Failure, say
 from .paths import COMPOSE, IMAGE_NAMES, Deployment
+
+COMMANDS = ["up", "down", "purge", "check", "images", "backup", "restore", "drill"]
 
 
 def main() -> int:
@@ -26,7 +28,7 @@ def main() -> int:
     parser.add_argument(
         "--overlay", action="append", default=[], help="a compose.<NAME>.yml to add: dev, staging, test"
     )
-    parser.add_argument("command", choices=["up", "down", "purge", "check", "images"])
+    parser.add_argument("command", choices=COMMANDS)
     options = parser.parse_args()
     deployment = Deployment(options.folder.resolve(), tuple(options.overlay))
     settings = deployment.settings
@@ -38,6 +40,14 @@ def main() -> int:
                 up.down(deployment)
             case "purge":
                 up.purge(deployment, confirmed=os.environ.get("CONFIRM") == "yes")
+            case "backup":
+                backup.now(up.Project(deployment))
+            case "drill":
+                backup.drill(up.Project(deployment))
+            case "restore":
+                confirmed = os.environ.get("CONFIRM") == "yes"
+                moment = os.environ.get("TIME", "")
+                backup.restore(deployment, up.Project(deployment), confirmed=confirmed, moment=moment)
             case "check":
                 values = stack_settings.load(settings) if settings.exists() else stack_settings.defaults()
                 preflight.prepare(values)

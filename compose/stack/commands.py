@@ -84,7 +84,7 @@ def service(command: list[str], mounts: list[str]) -> dict:
         "stop_grace_period": "30s",
         "tmpfs": ["/tmp:size=64m,mode=1777"],
         "volumes": ["static:/srv/static", "media:/srv/media", *mounts],
-        "networks": ["data"],
+        "networks": ["data", "out"],
         "deploy": {
             "replicas": 1,
             "endpoint_mode": "dnsrr",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import backup
 from .console import Failure, detail
 from .paths import COMPOSE, Deployment
 
@@ -124,8 +125,10 @@ def write_environment(
     files = [
         COMPOSE / "compose.yml",
         COMPOSE / "compose.single.yml",
+        *([COMPOSE / "compose.acme.yml"] if settings["CERTIFICATE"] == "acme" else []),
         *([deployment.commands] if deployment.commands.exists() else []),
         *(COMPOSE / f"compose.{name}.yml" for name in deployment.overlays),
+        *([COMPOSE / "compose.backup.yml"] if settings["BACKUP_REPOSITORY"] else []),
     ]
     lines = {
         **{name: value for name, value in settings.items() if name not in COMMAND_LINES},
@@ -133,6 +136,9 @@ def write_environment(
         "COMPOSE_PROJECT_NAME": project,
         "COMPOSE_FILE": ":".join(map(str, files)),
         "STACK_DIR": str(deployment.folder.resolve()),
+        "EDGE_FOLDER": str(deployment.edge.resolve()),
+        # A volume where the repository is no folder of this machine.
+        "BACKUP_FOLDER": backup.folder(settings),
     }
     text = "# Made by `make up` from stack.env, which is the file to edit.\n"
     text += "".join(f"{name}={quoted(value)}\n" for name, value in lines.items())

@@ -63,12 +63,22 @@ def apt_sources(suite: str, setting: str = "") -> str:
     mirrors = debian_mirrors(setting)
     if mirrors is None:
         return ""
-    stanza = "Types: deb\nURIs: {}\nSuites: {}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+    stanza = "Types: deb\nURIs: {}\nSuites: {}\nComponents: main\n"
+    stanza += "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+    if apt_option("Acquire::Check-Valid-Until") in ("false", "no", "off", "0"):
+        # Whoever runs this host trusts a mirror that stands still; its signatures are checked all the same.
+        stanza += "Check-Valid-Until: no\n"
     return (
         stanza.format(mirrors[0], f"{suite} {suite}-updates")
         + "\n"
         + stanza.format(mirrors[1], f"{suite}-security")
     )
+
+
+def apt_option(name: str) -> str:
+    """What this host's apt is configured to for NAME, as `apt-config dump` prints it; "" for nothing."""
+    answer = subprocess.run(["apt-config", "dump", name], capture_output=True, text=True, check=False).stdout
+    return answer.partition(" ")[2].strip(' ";\n')
 
 
 def apt_configuration() -> str:

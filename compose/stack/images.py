@@ -48,7 +48,8 @@ class Image:
 
     `name` without tag; `context` the folder with its Dockerfile; `target` a stage of it; `arguments` and `contexts`
     (name -> folder) are handed to the build. `project` is the application's folder, of which the build gets a copy
-    without what is IGNORED; `suite` the Debian release it stands on.
+    without what is IGNORED; `suite` the Debian release it stands on; `parent` the variable of another image of ours that it
+    is made from, in the place of the base.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Image:
     contexts: dict[str, Path] = field(default_factory=dict)
     project: Path | None = None
     suite: str = SUITE
+    parent: str = ""
 
     def tag(self, base: str) -> str:
         """The full name: the tag is the hash of the files, the arguments and the BASE image's id."""
@@ -158,12 +160,25 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line.rstrip())
+            if not line.startswith("#"):
+                continue  # at the end of a failure all is told a second time
             if "] RUN " in line or "] COPY " in line:
                 detail(shown(line))
             elif " install.py: " in line:
                 detail(line.rstrip().partition(" install.py: ")[2])
         if process.wait():
-            raise Failure(f"building {tag} failed:\n" + "\n".join(lines[-25:]))
+            raise Failure(f"building {tag} failed: {reason(lines)}")
+
+
+def reason(lines: list[str]) -> str:
+    """Why a build failed that has said LINES: the last word of install.py with pip's before it, or just the end."""
+    said = [line.partition(" ")[2] for line in lines if line.startswith("#")]
+    told = [number for number, line in enumerate(said) if " install.py: " in line]
+    if not told or " install.py: warning: " in said[told[-1]]:
+        return "\n" + "\n".join(lines[-25:])
+    last = said[told[-1]].partition(" install.py: ")[2]
+    before = [line for line in said[: told[-1]] if re.match(r"[\d.]+ ", line) and " install.py: " not in line]
+    return "\n" + "\n".join([*before[-15:], last])
 
 
 def shown(line: str) -> str:
@@ -215,6 +230,10 @@ def roots(settings: dict[str, str]) -> list[str]:
     return settings["APP_PATH"].replace(":", " ").split() or ["."]
 
 
+BACKUP = Image("channels-stack/backup", IMAGES / "backup", parent="DB_IMAGE")
+"""It restores with the server of the database's image, so it is made from that one."""
+
+
 def wanted(settings: dict[str, str]) -> dict[str, Image]:
     """The images to build, by the variable of compose.yml that names each."""
     servers = {"HTTP_IMAGE": settings["SERVER_HTTP"], "WS_IMAGE": settings["SERVER_WS"]}
@@ -224,6 +243,15 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
     for name in ("edge", "redis", "db"):
         if not settings.get(f"{name.upper()}_IMAGE"):
             found[f"{name.upper()}_IMAGE"] = Image(f"channels-stack/{name}", IMAGES / name)
+    if settings["CERTIFICATE"] == "acme":
+        found["CERTIFICATES_IMAGE"] = Image("channels-stack/certificates", IMAGES / "certificates")
+    if settings["BACKUP_REPOSITORY"]:
+        if "DB_IMAGE" not in found:
+            raise Failure(
+                f"BACKUP_REPOSITORY is set, but DB_IMAGE={settings['DB_IMAGE']} is not the stack's own image, which alone hands "
+                "its WAL to backups: remove one of the two from stack.env"
+            )
+        found["BACKUP_IMAGE"] = BACKUP
     return found
 
 
@@ -233,8 +261,10 @@ def everything(settings: dict[str, str]) -> dict[str, Image]:
     found = {f"{target.upper()}_IMAGE": application(settings, target) for target in ("uvicorn", "daphne")}
     found |= {
         f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name)
-        for name in ("edge", "redis", "db")
+        for name in ("edge", "redis", "db", "certificates")
     }
+    found["PEBBLE_IMAGE"] = Image("channels-stack/pebble", ROOT / "tests/image/pebble")
+    found["BACKUP_IMAGE"] = BACKUP
     return {**found, "TEST_IMAGE": Image("channels-stack/test", IMAGES / "test", contexts=contexts)}
 
 
@@ -245,10 +275,17 @@ def make(
     chosen = images or wanted(settings)
     suites = {image.suite for image in chosen.values()}
     descriptions = {suite: base(settings, suite)[1] for suite in sorted(suites)}
-    names = {
-        variable: image.tag(descriptions[image.suite]["BASE_DIGEST"]) for variable, image in chosen.items()
-    }
+    names: dict[str, str] = {}
+    for variable, image in chosen.items():  # a parent stands before its children
+        parent = names.get(image.parent, "")
+        names[variable] = image.tag(parent or descriptions[image.suite]["BASE_DIGEST"])
     for variable, image in chosen.items():
         if build_missing and not exists(names[variable]):
-            build(image, names[variable], settings, descriptions[image.suite])
+            description = descriptions[image.suite]
+            build(
+                image,
+                names[variable],
+                settings,
+                description | ({"BASE": names[image.parent]} if image.parent else {}),
+            )
     return names

@@ -46,8 +46,18 @@ class Deployment:
 
     @property
     def authority(self) -> Path:
-        """The local certificate authority."""
+        """The local certificate authority; or, given by the operator, fullchain.pem and privkey.pem."""
         return self.folder / "tls"
+
+    @property
+    def edge(self) -> Path:
+        """What the edge reads: settings and certificate. Made by `make up`."""
+        return self.folder / "edge"
+
+    @property
+    def acme(self) -> Path:
+        """For a private ACME server: ca.pem, the authority of its own certificate."""
+        return self.folder / "acme"
 
     @property
     def commands(self) -> Path:

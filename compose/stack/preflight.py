@@ -104,7 +104,7 @@ def refuse(rows: list[Problem]) -> None:
 def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> None:
     """Check ports (those in OURS are held by this very stack), disk, memory, clock and certificate; refuse with all problems."""
     rows = [*ports(settings, ours), *space(), *clock(settings)]
-    rows += [("certificate", *row) for row in certificates.problems(deployment, settings["DOMAINS"].split())]
+    rows += [("certificate", *row) for row in certificates.problems(deployment, settings)]
     refuse(rows)
 
 

@@ -16,9 +16,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import commands, compose
+from . import backup, commands, compose
 from .console import Failure
-from .paths import COMPOSE, IMAGES, Deployment
+from .paths import COMPOSE, Deployment
 
 DATA = ("db", "redis")
 JOBS = ("release", "static", "migrations")
@@ -45,6 +45,8 @@ class Options:
     redis_node: str = ""
     """Host names of the nodes that hold the two volumes."""
     update_monitor: str = "30s"
+    edge_folder: str = "/srv/channels-stack/edge"
+    """On every edge node: settings and certificate, which an edge takes up without a restart."""
     encrypted: bool = False
     """Encrypt what goes between hosts on the overlay networks (IPsec, some 10-20 % of the throughput)."""
 
@@ -102,8 +104,12 @@ def joined(
         "DB_NODE": options.db_node,
         "REDIS_NODE": options.redis_node,
         "UPDATE_MONITOR": options.update_monitor,
+        "EDGE_FOLDER": options.edge_folder,
+        "BACKUP_FOLDER": backup.folder(settings),
     }
     files = [COMPOSE / "compose.yml", COMPOSE / "compose.swarm.yml"]
+    if settings["BACKUP_REPOSITORY"]:
+        files.append(COMPOSE / "compose.backup.yml")
     own = commands.text(settings, swarm=True)
     if own:
         compose.replace(deployment.commands, own)
@@ -127,12 +133,15 @@ def joined(
     if done.returncode:
         raise Failure(f"the definitions cannot be joined: {done.stderr.strip()}")
     whole = json.loads(done.stdout)
-    for key in ("front", "data"):
-        network = whole["networks"][key]
+    for network in whole["networks"].values():
         network.pop("name", None)
         network.pop("ipam", None)
+        network["driver"] = "overlay"
         if options.encrypted:
             network["driver_opts"] = {"encrypted": "true"}
+    if "backup" in whole["services"]:
+        # It reads the volumes of the data stores.
+        whole["services"]["backup"]["deploy"]["placement"] = whole["services"]["db"]["deploy"]["placement"]
     for volume in whole["volumes"].values():
         volume.pop("name", None)
     return whole
@@ -197,9 +206,6 @@ def service(name: str, each: dict, volumes: dict) -> dict:
 def concerning(name: str, environment: dict[str, str | None]) -> dict[str, str]:
     """What of ENVIRONMENT the service NAME reads: any other change must not restart it."""
     values = {key: value or "" for key, value in environment.items()}
-    if name == "edge":
-        read = re.findall(r"^\s*presetenv (\w+)", (IMAGES / "edge/haproxy.cfg").read_text(), re.M)
-        return {key: value for key, value in values.items() if key in read}
     return {
         key: value
         for key, value in values.items()

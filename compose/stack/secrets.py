@@ -18,14 +18,14 @@ REDIS_ACL = Path(__file__).parents[2] / "images/redis/users.acl.template"
 """The access rules of Redis; `{password}` stands for the secret."""
 
 
-def write(path: Path, text: str, owner: int) -> None:
-    """Create PATH with TEXT, readable by the user id OWNER alone; a file that exists keeps its content."""
+def write(path: Path, text: str, owner: int | None = None) -> None:
+    """Create PATH with TEXT, readable by the user id OWNER (this user's own) alone; a file that exists keeps its content."""
     if path.exists():
         return
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and owner is not None:
         os.chown(path, owner, owner)
     detail(f"made {path.name}")
 
@@ -68,6 +68,8 @@ def make(deployment: Deployment) -> dict[str, int]:
         "demo_password": (first[:20], APPLICATION),
         "db_password": (database, DATA),
         "database_url": (f"postgresql://app:{database}@db:5432/app", APPLICATION),
+        "backup_cipher": (secrets.token_urlsafe(32), DATA),
+        "backup_credentials": ("", DATA),
         "redis_acl": (REDIS_ACL.read_text().replace("{password}", redis), DATA),
         "redis_url": (f"redis://app:{redis}@redis:6379/0", APPLICATION),
     }
@@ -81,4 +83,4 @@ def make(deployment: Deployment) -> dict[str, int]:
             )
     for name, (text, owner) in texts.items():
         write(deployment.secrets / name, text, owner)
-    return {name: owner for name, (_, owner) in texts.items()} | {"tls_pem": APPLICATION}
+    return {name: owner for name, (_, owner) in texts.items()}

@@ -68,5 +68,6 @@ CHOICES = {
     "SERVER_HTTP": ("gunicorn", "uvicorn", "daphne"),
     "SERVER_WS": ("uvicorn", "gunicorn", "daphne"),
     "LOG_FORMAT": ("json", "text"),
+    "CERTIFICATE": ("local", "files", "acme"),
 }
 """Settings that take one of a few words, the default first. The runtime checks the same; here it is seen before a build."""

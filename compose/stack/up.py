@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import certificates, commands, images, preflight, secrets
+from . import backup, certificates, commands, edge, images, preflight, secrets
 from . import settings as stack_settings
 from .compose import Project, replace, write_environment
 from .console import Failure, detail, say, step
@@ -33,12 +33,14 @@ def up(deployment: Deployment, project_name: str) -> None:
         settings = stack_settings.load(deployment.settings) | (
             DEVELOPMENT if "dev" in deployment.overlays else {}
         )
-        certificates.make(deployment, settings["DOMAINS"].split())
+        certificate = certificates.make(deployment, settings)
     if not settings["APP_WORKER_CHANNELS"]:
         settings["WORKER_REPLICAS"] = "0"
     definitions = commands.text(settings)
     names = images.make(settings)
     secrets.own(deployment.secrets, owners, names["WORKER_IMAGE"])
+    edge.write(deployment, settings, certificate, names["EDGE_IMAGE"])
+    backup.own_folder(settings, names.get("BACKUP_IMAGE", ""))
     if definitions:
         replace(deployment.commands, definitions)
     else:
@@ -48,6 +50,7 @@ def up(deployment: Deployment, project_name: str) -> None:
     with step("services"):
         before = project.identities()
         project.start()
+        edge.reload(project)
         new = project.identities() - before
         detail(f"{len(new)} containers started" if new else "nothing had to be restarted")
     where = f"http://localhost:{settings['DEV_PORT']}/" if "dev" in deployment.overlays else address(settings)
@@ -96,9 +99,11 @@ def farewell(deployment: Deployment, settings: dict[str, str], where: str, secon
     if "demo" in settings["APP_RELEASE_COMMANDS"]:
         shown = password.read_text() if os.access(password, os.R_OK) else f"sudo cat {password}"
         say(f"  sign in as  admin  with the password  {shown}")
+        say(f"  make smoke TARGET={where}  prove that services and routing are right")
     say("  make logs   follow what it does")
-    say(f"  make smoke TARGET={where}  prove that services and routing are right")
     say("  make down   stop it; the data stays")
+    if not settings["BACKUP_REPOSITORY"]:
+        say("  No backups are made: set BACKUP_REPOSITORY in stack.env (docs/backups.md)")
 
 
 def down(deployment: Deployment) -> None:
@@ -116,7 +121,7 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
     if deployment.generated.exists():
         Project(deployment).run("down", "--volumes", "--remove-orphans")
     made = (deployment.generated, deployment.commands, deployment.released)
-    for path in (deployment.secrets, deployment.authority, *made):
+    for path in (deployment.secrets, deployment.authority, deployment.edge, *made):
         remove(path)
 
 

@@ -30,12 +30,16 @@ FLOORS = (
     ("autobahn", "==25.9.1", "crashes Daphne (daphne#572)", "autobahn!=25.9.1"),
     ("uvicorn", "<0.52.1", "buffers without bound for a client that does not read", "uvicorn>=0.54"),
     ("gunicorn", "<22", "lets requests be smuggled (CVE-2024-1135)", "gunicorn>=27"),
+    ("redis", "<4.6", "loses what is sent while Redis starts again", "redis>=4.6"),
     ("h11", "<0.16", "lets requests be smuggled (CVE-2025-43859)", "h11>=0.16"),
     ("twisted", "<24.7", "mixes up pipelined answers (CVE-2024-41671)", "twisted>=24.7"),
 )
 """(package, versions, what is wrong with them, what to ask for instead)."""
 
 OLDEST_CHANNELS = (4, 0)
+
+WINDOWS = {"twisted-iocpsupport", "pywin32", "pypiwin32", "pywinpty"}
+"""Packages that exist for Windows only: `pip freeze` on a developer's machine writes them into the file."""
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -115,7 +119,28 @@ def requirements(application: str, folder: Path) -> Path:
     elif group:
         raise fail(f"{path.name} has no groups: [{group}] belongs to a uv.lock or a pyproject.toml")
     else:
+        return for_linux(path, made)
+    return made
+
+
+def for_linux(path: Path, made: Path) -> Path:
+    """The requirements file PATH, or MADE with its content where it names packages for Windows only."""
+    content = path.read_bytes()
+    # PowerShell's `>` writes UTF-16.
+    lines = content.decode(
+        "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    ).splitlines()
+    foreign = [
+        line
+        for line in lines
+        if canonical(re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]) in WINDOWS and ";" not in line
+    ]
+    if not foreign:
         return path
+    tell(f"left out, being for Windows only: {', '.join(foreign)}")
+    included = re.compile(r"^(-[rc]|--requirement|--constraint)[\s=]*(?=[^\s/])")
+    kept = [included.sub(rf"\1 {path.parent}/", line) for line in lines if line not in foreign]
+    made.write_text("".join(f"{line}\n" for line in kept))
     return made
 
 
@@ -175,17 +200,39 @@ def install_application(venv: Venv, application: str, constraints: str) -> dict[
         limits = ["--constraint", constraints] if constraints else []
         done = venv.pip("install", "--requirement", str(path), *limits)
     if done.returncode:
-        raise fail(
-            "pip could not install the application's requirements; its message stands above. A package that has to "
-            "be compiled needs APP_BUILD_PACKAGES, an old one perhaps an older APP_DEBIAN",
-            "\n".join(done.stdout.splitlines()[-20:]),
-        )
+        raise fail(why(done.stdout), "\n".join(done.stdout.splitlines()[-20:]))
     present = venv.packages()
     if "channels" not in present:
         raise fail(f"{Path(application).name} does not ask for channels: is it the right APP_REQUIREMENTS?")
     if version(present["channels"]) < OLDEST_CHANNELS:
         raise fail(f"channels {present['channels']} is too old for this stack, which runs Channels 4")
     return present
+
+
+def why(output: str) -> str:
+    """What pip's OUTPUT means for the operator, in one line with the way out."""
+    python = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    older = "an older APP_DEBIAN (bookworm: Python 3.11, bullseye: 3.9)"
+    broken = re.findall(r"Failed building wheel for (\S+)|Failed to build '?([\w.-]+)", output)
+    names = sorted({first or second for first, second in broken} - {"installable"})
+    if not names and "metadata-generation-failed" in output:
+        names = re.findall(r"^\s*Collecting (\S+)", output, re.M)[-1:]
+    if names:
+        return (
+            f"there is no wheel of {', '.join(names)} for {python}, and compiling failed, see above: name a compiler and "
+            f"what it needs in APP_BUILD_PACKAGES (gcc python3-dev ...), or take newer versions or {older}"
+        )
+    missing = re.findall(r"No matching distribution found for (.+)", output)
+    if missing:
+        return (
+            f"there is no {missing[0].strip()} for {python}: correct it in APP_REQUIREMENTS, or take {older}"
+        )
+    if "ResolutionImpossible" in output:
+        return "the versions asked for contradict each other, pip names them above: correct APP_REQUIREMENTS"
+    wrong = re.findall(r"^ERROR: (Invalid requirement.+|Could not open requirements file.+)", output, re.M)
+    if wrong:
+        return f"APP_REQUIREMENTS: {wrong[0].strip()}"
+    return "pip could not install the application's requirements; its message stands above"
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -220,7 +267,8 @@ def complete(venv: Venv, present: dict[str, str], locks: list[str]) -> None:
     now = venv.packages()
     other = [f"{name} {now[name]}" for name, block in missing.items() if f"=={now.get(name)} " not in block]
     tell(
-        f"the stack's lock does not fit here, resolved anew: {', '.join(other) or 'what it lacks for this Python'}"
+        f"the stack's lock does not fit here, resolved anew and without its hashes: "
+        f"{', '.join(other) or 'what it lacks for this Python'}"
     )
 
 
@@ -241,7 +289,10 @@ def add_runtime(venv: Venv, wheel: str) -> None:
     done = venv.pip("install", "--no-deps", "--no-index", wheel)
     conflicts = venv.conflicts()
     if done.returncode or conflicts:
-        raise fail("the packages do not fit together, see above", done.stdout + "\n".join(conflicts))
+        said = "; ".join(conflicts) or "pip's message stands above"
+        raise fail(
+            f"the packages do not fit together: {said} Correct the pins in APP_REQUIREMENTS", done.stdout
+        )
 
 
 def notices(present: dict[str, str], application: str) -> list[str]:

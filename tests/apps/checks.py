@@ -156,6 +156,9 @@ def uploads_reach_every_replica(visit: Visit) -> None:
     with ThreadPoolExecutor(4) as readers:
         found = list(readers.map(lambda _: visit.browser().get(f"/file/{answer.text}").content, range(4)))
     assert found == [content] * 4
+    served = visit.browser().get(f"/media/{answer.text}")
+    assert (served.status_code, served.content) == (200, content)
+    assert served.headers["content-disposition"] == "attachment", served.headers
 
 
 def handshake_without_an_answer_is_cut(visit: Visit) -> None:
@@ -179,7 +182,9 @@ def pins_of_the_project_are_what_runs(visit: Visit) -> None:
 
 
 def commands_run_beside(visit: Visit) -> None:
-    """Celery's beat has sent a task through the shared folder, and its worker has written what the page shows."""
+    """Celery's beat has sent a task through Redis; its worker has written what the page shows, also in a shared folder."""
     eventually(lambda: "from beat" in visit.pages.get("/").text, 30, "the letter of the beat")
+    assert "<p>from the fixture</p>" in visit.pages.get("/").text
+    assert "<pre>before the silence</pre>" in visit.pages.get("/").text
     for service in ("celery", "beat"):
         assert len(visit.stack.containers(service)) == 1

@@ -107,13 +107,14 @@ SAMPLES = (
         socket="/pad/",
     ),
     Sample(
-        "api",  # two roots on the path, constraints, a subprotocol, a consumer that never answers
+        "api",  # two roots on the path, constraints, a subprotocol, a consumer that never answers; Daphne for sockets
         {
             "APP_PATH": "server shared",
             "APP_SETTINGS": "api.settings",
             "APP_ASGI": "api.asgi:application",
             "APP_CONSTRAINTS": "requirements/constraints.txt",
             "EDGE_HANDSHAKE_TIMEOUT": "5s",
+            "SERVER_WS": "daphne",
         },
         page="/admin/login/",
         shows="Django administration",
@@ -135,32 +136,41 @@ SAMPLES = (
         checks=(checks.pins_of_the_project_are_what_runs,),
     ),
     Sample(
-        "office",  # a Celery worker and its beat beside the services, a data folder that all of them share
+        "office",  # a Celery worker and its beat beside the services, a data folder that all share, a fixture at each release
         {
             "APP_SETTINGS": "office.settings",
             "APP_ASGI": "office.asgi:application",
-            "APP_VOLUMES": "queue",
+            "APP_VOLUMES": "papers",
+            "APP_RELEASE_COMMANDS": "loaddata first",
             "APP_COMMANDS": "celery: celery -A office worker --pool solo --loglevel INFO; "
             "beat: celery -A office beat --schedule /tmp/beat",
         },
         page="/",
         shows="Office",
         socket="/desk",
-        overridden=("DATABASES", "CHANNEL_LAYERS"),
+        overridden=("DATABASES", "CHANNEL_LAYERS", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"),
+        told=("release: loaddata first: done",),
         checks=(checks.commands_run_beside,),
     ),
     Sample(
-        "legacy",  # pins that have no wheels for Python 3.13, a Debian package, Channels 4.0
+        "legacy",  # pins that have no wheels for Python 3.13, one that is compiled, one for Windows; Channels 4.0 on its Daphne
         {
             "APP_SETTINGS": "legacy.settings",
             "APP_ASGI": "legacy.asgi:application",
             "APP_DEBIAN": "bookworm",
-            "APP_PACKAGES": "libmagic1",
+            "APP_PACKAGES": "libmagic1 libpq5",
+            "APP_BUILD_PACKAGES": "gcc python3-dev libpq-dev",
+            "SERVER_HTTP": "daphne",
+            "SERVER_WS": "daphne",
         },
         page="/",
         shows="Python with image/png",
         socket="/echo",
         overridden=("DATABASES", "CHANNEL_LAYERS"),
-        told=("django 4.2.11 has no security fixes",),
+        told=(
+            "django 4.2.11 has no security fixes",
+            "daphne 4.0.0 takes messages of any size",
+            "twisted-iocpsupport==1.0.2",
+        ),
     ),
 )

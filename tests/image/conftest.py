@@ -16,8 +16,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from .edges import Site
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 RUN = f"channels-stack-test-{uuid.uuid4().hex[:8]}"
@@ -181,3 +185,35 @@ def db_image() -> str:
 def python_image() -> str:
     """An image with a Python, for the small servers that a test needs."""
     return given("UVICORN_IMAGE")
+
+
+# --- The edge and what stands behind it -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for /etc/edge: nothing but a certificate for localhost."""
+    from .edges import make_certificate
+
+    folder = tmp_path_factory.mktemp("edge")
+    folder.chmod(0o755)
+    make_certificate(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(yard: Yard, edge_image: str, python_image: str, certificate: Path) -> Site:
+    """Nothing started yet."""
+    from .edges import Site
+
+    return Site(yard, edge_image, python_image, certificate)
+
+
+@pytest.fixture(scope="module")
+def backends(site: Site) -> dict[str, Container]:
+    """Two replicas of http, two of ws."""
+    return {
+        name: site.backend(service, name)
+        for service in ("http", "ws")
+        for name in (f"{service}-a", f"{service}-b")
+    }

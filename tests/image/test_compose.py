@@ -28,7 +28,9 @@ def environment(tmp_path_factory):
     deployment = Deployment(tmp_path_factory.mktemp("deployment"))
     for path in (deployment.settings, deployment.application):
         path.write_text("")
-    names = {f"{name}_IMAGE": "image:tag" for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB")}
+    names = {
+        f"{name}_IMAGE": "image:tag" for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP")
+    }
     write_environment(deployment, settings.defaults(), names, "config-test")
     return deployment.generated
 
@@ -144,8 +146,8 @@ def test_only_the_edge_publishes_ports(services):
         ("edge", {"front"}),
         ("http", {"front", "data"}),
         ("ws", {"front", "data"}),
-        ("worker", {"data"}),
-        ("release", {"data"}),
+        ("worker", {"data", "out"}),
+        ("release", {"data", "out"}),
         ("redis", {"data"}),
         ("db", {"data"}),
     ],

@@ -15,7 +15,7 @@ USERS = {"edge": 10001, "http": 10001, "ws": 10001, "worker": 10001, "redis": 99
 
 APPLICATION_SECRETS = {"secret_key", "database_url", "redis_url"}
 SECRETS = {
-    "edge": {"tls_pem"},
+    "edge": set(),
     "http": APPLICATION_SECRETS,
     "ws": APPLICATION_SECRETS,
     "worker": APPLICATION_SECRETS,
@@ -139,7 +139,7 @@ def test_stop_time_is_set_on_purpose(inspected):
 
 @every_service
 def test_secrets_are_exactly_these(container, service):
-    assert set(container(service).run("ls /run/secrets").split()) == SECRETS[service]
+    assert set(container(service).run("ls /run/secrets || true").split()) == SECRETS[service]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def secrets(stack):
     """Every secret text of the stack: no other place than its files may hold one."""
     found = {stack.password}
     for service, names in SECRETS.items():
-        for name in names - {"tls_pem"}:
+        for name in names:
             container = stack.containers(service)[0]
             text = subprocess.run(
                 ["docker", "exec", container, "cat", f"/run/secrets/{name}"],

@@ -1,6 +1,10 @@
 """Who can reach whom: from the outside, between the containers, and from the containers to the outside."""
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from stacks import docker
 
 pytestmark = pytest.mark.containers
 
@@ -8,7 +12,7 @@ NETWORKS = {
     "edge": {"front"},
     "http": {"front", "data"},
     "ws": {"front", "data"},
-    "worker": {"data"},
+    "worker": {"data", "out"},
     "redis": {"data"},
     "db": {"data"},
 }
@@ -79,6 +83,30 @@ def test_service_is_in_exactly_these_networks(containers, service):
 def test_no_way_out_of_the_data_network(container, service):
     routes = [line.split() for line in container(service).run("cat /proc/net/route").splitlines()[1:]]
     assert routes and not [route for route in routes if route[1] == "00000000"], routes
+
+
+HELLO = (
+    "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).recv(5).decode())"
+)
+
+
+@pytest.mark.parametrize("service", ["http", "ws", "worker"])
+def test_application_reaches_the_world(container, service):
+    # The world begins at this machine, which is in none of the networks: here it plays a mail server.
+    networks = container(service).inspected["NetworkSettings"]["Networks"]
+    (gateway,) = [each["Gateway"] for each in networks.values() if each["Gateway"] and not internal(each)]
+    with socket.create_server((gateway, 0)) as server, ThreadPoolExecutor(1) as beside:
+        server.settimeout(10)
+        said = beside.submit(container(service).python, HELLO, gateway, str(server.getsockname()[1]))
+        client, _ = server.accept()
+        with client:
+            client.sendall(b"hello")
+        assert said.result() == "hello\n"
+
+
+def internal(network):
+    """Whether NETWORK, as a container's settings name it, is one without a way out."""
+    return docker("network", "inspect", "-f", "{{.Internal}}", network["NetworkID"]).strip() == "true"
 
 
 def test_published_ports_are_exactly_those_of_the_edge(stack, containers):

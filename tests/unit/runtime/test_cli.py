@@ -80,6 +80,40 @@ def test_an_application_that_is_not_there(redis, tmp_path, server, name, value, 
     assert "Traceback" not in serving.log()
 
 
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ("DEBUG = (", "broken.py:1: SyntaxError: '(' was never closed"),
+        (
+            "import os\nKEY = os.environ['MAIL_KEY']",
+            "broken.py:2: KeyError: 'MAIL_KEY'; variables that the project",
+        ),
+        (
+            "import decouple",
+            "broken.py:1: ModuleNotFoundError: No module named 'decouple'; is its package in APP_REQ",
+        ),
+        (
+            "INSTALLED_APPS = ['blog']",
+            "ModuleNotFoundError: No module named 'blog'; is its package in APP_REQ",
+        ),
+        (
+            "INSTALLED_APPS = ['sites.Blog']\nimport sys\nsys.modules['sites'] = sys",
+            "ImportError: Module 'sites' does",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_imported(redis, tmp_path, source, wrong):
+    (tmp_path / "broken.py").write_text(source)
+    path = f"{RUNTIME}:{tmp_path}"
+    code, serving = serve_in_vain(
+        tmp_path, redis, APP_SETTINGS="broken", PYTHONPATH=path, APP_OVERLAY="-static"
+    )
+    (line,) = own_lines(serving)
+    assert (code, line.split()[1]) == (78, "APP_SETTINGS")
+    assert wrong in line
+    assert "Traceback" not in serving.log()
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_an_application_that_fails_keeps_its_traceback(redis, tmp_path, server):
     code, serving = serve_in_vain(

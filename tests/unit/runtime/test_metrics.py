@@ -75,7 +75,7 @@ async def echo(scope, receive, send):
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
         if message.get("text") == "close":
-            await send({"type": "websocket.close", "code": 4401})
+            await send({"type": "websocket.close", "code": 4404})
         else:
             await send({"type": "websocket.send", "text": message["text"]})
 
@@ -117,7 +117,7 @@ def test_a_socket_from_accept_to_the_client_leaving(counted):
 @pytest.mark.parametrize(
     ("events", "code", "who"),
     [
-        ([CONNECT, text("close"), {"type": "websocket.disconnect", "code": 4401}], "4xxx", "application"),
+        ([CONNECT, text("close"), {"type": "websocket.disconnect", "code": 4404}], "4xxx", "application"),
         ([CONNECT, {"type": "websocket.disconnect", "code": 1012}], "1012", "server"),
         ([CONNECT, {"type": "websocket.disconnect", "code": 1006}], "1006", "client"),
         ([CONNECT, {"type": "websocket.disconnect"}], "1005", "client"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import types
 from typing import Any
 
 import pytest
@@ -203,6 +204,54 @@ def test_an_encrypted_layer_stays_encrypted():
     own = {"default": {"BACKEND": CORE, "CONFIG": {"symmetric_encryption_keys": ["old"]}}}
     found = changed({"SECRET_KEY": "old", "CHANNEL_LAYERS": own})["CHANNEL_LAYERS"]
     assert found["default"]["CONFIG"]["symmetric_encryption_keys"] == [KEY]
+
+
+REDIS = REQUIRED["REDIS_URL"]
+PREFIX = {"CELERY_BROKER_TRANSPORT_OPTIONS": {"global_keyprefix": "channels-stack.celery."}}
+
+
+@pytest.fixture
+def celery(tmp_path, monkeypatch):
+    """Celery is installed."""
+    (tmp_path / "celery.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("celery")
+@pytest.mark.parametrize(
+    ("project", "wanted"),
+    [
+        ({}, {"CELERY_BROKER_URL": REDIS, **PREFIX}),
+        ({"CELERY_BROKER_URL": "redis://localhost:6379/1"}, {"CELERY_BROKER_URL": REDIS, **PREFIX}),
+        ({"CELERY_BROKER_URL": "amqp://guest@127.0.0.1//"}, {"CELERY_BROKER_URL": REDIS, **PREFIX}),
+        (
+            {
+                "BROKER_URL": "redis://",
+                "BROKER_TRANSPORT_OPTIONS": {"visibility_timeout": 9, "global_keyprefix": "own"},
+                "CELERY_RESULT_BACKEND": "redis://localhost",
+            },
+            {"BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": REDIS},
+        ),
+        ({"CELERY_BROKER_URL": "amqp://rabbit//", "CELERY_RESULT_BACKEND": "django-db"}, {}),
+        ({"CELERY_BROKER_URL": "sqla+sqlite:////data/celery.sqlite"}, {}),
+        ({"CELERY_BROKER_URL": "filesystem://"}, {}),
+    ],
+)
+def test_celery_finds_the_stacks_redis_where_it_would_look_for_its_own(project, wanted):
+    found = changed(project)
+    assert {name: value for name, value in found.items() if "BROKER" in name or "RESULT" in name} == wanted
+
+
+@pytest.mark.usefixtures("celery")
+def test_celery_itself_may_be_what_asks_for_settings(monkeypatch):
+    monkeypatch.setitem(
+        sys.modules, "celery", types.ModuleType("celery")
+    )  # as Celery leaves itself: without a spec
+    assert changed({})["CELERY_BROKER_URL"] == REDIS
+
+
+def test_without_celery_it_has_no_settings():
+    assert "CELERY_BROKER_URL" not in changed({})
 
 
 @pytest.mark.parametrize(

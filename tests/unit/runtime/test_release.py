@@ -94,6 +94,12 @@ def test_a_failing_step_ends_the_release_with_one_line(project, environment, wro
     assert "Traceback" not in release.output()
 
 
+def test_an_application_that_is_not_there_ends_it_before_anything_is_done(project):
+    release = project.command("release", APP_ASGI="jobs.nosuch:application")
+    assert release.wait(30) == 78
+    assert "channels-stack: APP_ASGI" in release.output() and "migrat" not in release.output()
+
+
 def test_migrations_on_postgresql(project, postgres):
     release = project.command("release", JOBS_DATABASE_PORT=str(postgres.port))
     assert release.wait(30) == 0, release.output()

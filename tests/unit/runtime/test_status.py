@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 import redis as redis_py
 from processes import Project, Redis, until
 from test_worker import report, send
 
-from channels_stack import status
+from channels_stack import cli, status
 
 
 @pytest.fixture
@@ -77,3 +78,39 @@ def test_without_redis_the_reader_gets_its_error_at_once(redis):
         asyncio.run(status.aprocesses())
     redis.start()
     assert status.processes() == []
+
+
+def test_the_command_shows_a_line_for_each_process(project, redis, capsys):
+    assert cli.main(["status"]) == 1
+    assert "no process has said anything for 10 s" in capsys.readouterr().err
+    worker = project.worker("reports")
+    until(lambda: status.processes() and status.processes()[0]["layer_latency_ms"], what="it has measured")
+    assert cli.main(["status"]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split()[:4] == ["SERVICE", "HOST", "PID", "SERVER"]
+    assert line.startswith("worker")
+    assert f" {worker.popen.pid} " in line and " running " in line and " reports:0 " in line
+    assert cli.main(["status", "--json"]) == 0
+    assert [each["pid"] for each in json.loads(capsys.readouterr().out)] == [worker.popen.pid]
+
+
+def test_the_command_says_that_redis_is_away(redis, capsys):
+    redis.stop()
+    assert cli.main(["status"]) == 1
+    assert "Redis does not answer" in capsys.readouterr().err
+
+
+def test_metrics_are_there_for_people(project, redis, capsys, monkeypatch):
+    worker = project.worker("reports")
+    monkeypatch.setattr("channels_stack.scrape.SERVICE_PORT", worker.port)
+    assert cli.main(["metrics", "channels_stack_layer"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all(
+        line.split("# HELP ")[-1].split("# TYPE ")[-1].startswith("channels_stack_layer") for line in lines
+    )
+    assert cli.main(["metrics", "bananas"]) == 1
+    assert "nothing is counted as bananas" in capsys.readouterr().err
+    worker.kill()
+    assert cli.main(["metrics"]) == 1
+    assert "Connection refused" in capsys.readouterr().err

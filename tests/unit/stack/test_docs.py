@@ -1,4 +1,4 @@
-"""README says what is true: its settings, its verbs, its length."""
+"""README and docs say what is true: settings, verbs, files, length."""
 
 import itertools
 import re
@@ -13,14 +13,26 @@ def readme(root):
     return (root / "README.md").read_text()
 
 
-def test_the_settings_table_is_the_example(readme):
-    told = dict(re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \| `?([^|`]*?)`? \|", readme, re.M))
+@pytest.fixture(params=["README.md", "docs"])
+def pages(root, request):
+    """The text of README, or of all pages under docs/ together."""
+    path = root / request.param
+    return (
+        path.read_text()
+        if path.is_file()
+        else "\n".join(each.read_text() for each in sorted(path.glob("*.md")))
+    )
+
+
+def test_the_settings_table_is_the_example(root):
+    table = (root / "docs/settings.md").read_text()
+    told = dict(re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \| `?([^|`]*?)`? \|", table, re.M))
     assert {name: value.strip() for name, value in told.items()} == settings.defaults()
 
 
-def test_every_verb_it_names_exists(readme, root):
-    verbs = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), re.M))
-    assert set(re.findall(r"`make ([a-z]+)", readme)) - verbs == set()
+def test_every_verb_they_name_exists(pages, root):
+    verbs = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"`make ([a-z-]+)", pages)) - verbs == set()
 
 
 def test_every_verb_has_a_line_of_help(root):
@@ -28,16 +40,22 @@ def test_every_verb_has_a_line_of_help(root):
     bare = [
         line
         for before, line in itertools.pairwise(lines)
-        if re.match(r"[a-z]+:", line) and not before.startswith("## ")
+        if re.match(r"[a-z-]+:", line) and not before.startswith("## ")
     ]
     assert bare == []
 
 
-def test_every_file_it_names_exists_or_is_made(readme, root):
+def test_every_file_they_name_exists_or_is_made(pages, root):
     made = ("compose/stack.env", "compose/app.env", "compose/secrets", "compose/tls")
-    paths = set(re.findall(r"`((?:app|compose|images|tests)/[\w./-]*)`", readme))
+    paths = set(re.findall(r"\b((?:app|compose|images|tests|docs|ansible)/[\w./-]*\w)", pages))
     assert [path for path in sorted(paths) if not path.startswith(made) and not (root / path).exists()] == []
 
 
-def test_it_stays_readable(readme):
+def test_every_link_of_theirs_leads_to_a_file(root):
+    for page in [root / "README.md", *(root / "docs").glob("*.md")]:
+        links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+        assert [link for link in links if not (page.parent / link).exists()] == [], page.name
+
+
+def test_readme_stays_readable(readme):
     assert len(readme.splitlines()) <= 200

@@ -54,6 +54,15 @@ def test_a_given_mirror_serves_releases_and_security(monkeypatch):
     assert "URIs: http://mirror.example/debian-security\nSuites: trixie-security\n" in text
 
 
+@pytest.mark.parametrize(("configured", "line"), [("false", True), ("true", False), ("", False)])
+def test_a_mirror_that_stands_still_is_trusted_where_the_host_does(monkeypatch, configured, line):
+    """Testing's archive expires after a week, so a frozen mirror of it serves builds only if they know what the host knows."""
+    monkeypatch.setattr(host, "apt_option", lambda name: configured)
+    text = host.apt_sources("forky", "http://mirror.example/debian")
+    assert text.count("\nCheck-Valid-Until: no\n") == (2 if line else 0)
+    assert text.count("\nSigned-By: ") == 2
+
+
 def test_a_host_that_is_not_debian_names_no_archive(monkeypatch):
     monkeypatch.setattr(host, "distribution", lambda: {"ID": "ubuntu", "VERSION_CODENAME": "noble"})
     assert host.apt_sources("trixie") == ""

@@ -2,6 +2,8 @@
 
 import pytest
 
+from stack import images, settings
+from stack.console import Failure
 from stack.images import Image
 
 
@@ -45,3 +47,31 @@ def test_caches_are_not(folder):
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__/x.pyc").write_text("x")
     assert Image("a", folder).tag("base") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("APP_DIR", "../nosuch"),
+        ("APP_PATH", "nosuch"),
+        ("APP_REQUIREMENTS", "nosuch.txt"),
+        ("APP_CONSTRAINTS", "nosuch.txt"),
+    ],
+)
+def test_what_is_not_there_is_named_with_its_setting(name, value):
+    with pytest.raises(Failure, match=rf"nosuch.*check {name} in stack.env") as refused:
+        images.application({**settings.defaults(), name: value}, "uvicorn")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_failed_build_ends_with_the_one_line_that_says_why():
+    lines = [
+        "#9 [build 1/2] RUN x",
+        "#9 5.1 error: gcc",
+        "#9 5.2 install.py: no wheel of a",
+        "------",
+        " > [build]:",
+    ]
+    lines += ["5.2 install.py: no wheel of a", "ERROR: failed to solve"]
+    assert images.reason(lines).splitlines()[1:] == ["5.1 error: gcc", "no wheel of a"]
+    assert "failed to solve" in images.reason(["#1 x", "ERROR: failed to solve"])

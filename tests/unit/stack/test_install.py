@@ -73,3 +73,39 @@ def test_a_version_below_the_floor_is_told_with_the_way_out(install, package, ve
 )
 def test_the_numbers_of_a_version(install, text, numbers):
     assert install.version(text) == numbers
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("ERROR: Failed building wheel for cffi\nFailed to build cffi", "no wheel of cffi for Python 3"),
+        ("Collecting psycopg2==2.9\nerror: metadata-generation-failed", "no wheel of psycopg2==2.9 for"),
+        ("ERROR: No matching distribution found for djangoo==5", "there is no djangoo==5 for Python 3"),
+        ("ERROR: ResolutionImpossible: for help", "contradict each other"),
+        ("ERROR: Invalid requirement: 'a==': Expected", "APP_REQUIREMENTS: Invalid requirement: 'a=='"),
+        ("Killed", "pip could not install"),
+    ],
+)
+def test_what_pip_says_becomes_one_line(install, output, words):
+    said = install.why(output)
+    assert words in said and "\n" not in said
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_packages_for_windows_only_are_left_out(install, tmp_path, encoding, capsys):
+    file = tmp_path / "requirements.txt"
+    text = (
+        "-r base.txt\nTwisted==22.10.0\ntwisted_iocpsupport==1.0.2\npywin32==306; sys_platform == 'win32'\n"
+    )
+    file.write_bytes(text.encode(encoding))
+    (tmp_path / "made").mkdir()
+    made = install.requirements(str(file), tmp_path / "made")
+    kept = [f"-r {tmp_path}/base.txt", "Twisted==22.10.0", "pywin32==306; sys_platform == 'win32'"]
+    assert made.read_text().splitlines() == kept
+    assert "left out, being for Windows only: twisted_iocpsupport==1.0.2" in capsys.readouterr().out
+
+
+def test_other_files_are_taken_as_they_are(install, tmp_path):
+    file = tmp_path / "requirements.txt"
+    file.write_text("django\n")
+    assert install.requirements(str(file), tmp_path) == file

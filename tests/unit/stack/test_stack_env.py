@@ -91,14 +91,22 @@ def test_the_example_says_the_defaults_of_the_edge(root):
     text = (root / "images/edge/haproxy.cfg").read_text()
     edge = dict(re.findall(r"^\s+presetenv (\w+) (\S+)", text, re.M))
     example = settings.defaults()
-    inside = {"EDGE_METRICS_BIND", "EDGE_RESOLVER"}  # fixed by the networks of compose.yml
+    # Fixed by the networks of compose.yml, or given by the program `edge` itself.
+    inside = {
+        "EDGE_METRICS_BIND",
+        "EDGE_RESOLVER",
+        "EDGE_CERTIFICATE",
+        "EDGE_SERVERS",
+        "EDGE_ACME_THUMBPRINT",
+    }
     assert {name: example.get(name) for name in edge if name not in inside} == {
         name: value for name, value in edge.items() if name not in inside
     }
 
 
 def test_every_variable_of_the_compose_files_is_known(root):
-    made = {"STACK_DIR", *(f"{name}_IMAGE" for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB"))}
+    images = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP", "CERTIFICATES")
+    made = {"STACK_DIR", "EDGE_FOLDER", "BACKUP_FOLDER", *(f"{name}_IMAGE" for name in images)}
     used = set()
     for path in (root / "compose").glob("compose*.yml"):
         used |= set(re.findall(r"\$\{(\w+)", path.read_text()))

@@ -1,22 +1,22 @@
 """The project's ASGI application, wrapped in what production needs.
 
-From the outside in: probes, forwarded headers, access log, drain, limit on sockets, refusals, origins, metrics,
-static files, threads for websockets, and then the application, unchanged.
+From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, canaries, origins,
+metrics, static files, uploads, threads for websockets, and then the application, unchanged.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-from types import ModuleType
 
 from asgiref.sync import sync_to_async
 
-from . import logs, metrics, origins
+from . import auth, identity, importing, logs, metrics, origins, signed_in
 from .asgi import App, Receive, Scope, Send
+from .canary import Canaries
 from .drain import Drain
 from .environment import ConfigurationError, Problem
 from .limits import Limits
+from .media import serve_media
 from .probes import Probes, Readiness, django_checks
 from .proxy import ForwardedHeaders
 from .refusals import Refusals
@@ -32,17 +32,23 @@ class Application:
     def __init__(self, app: App, settings: Settings, service: str, server: str) -> None:
         self.publisher = Publisher(settings, service, server)
         self.drain = Drain(settings, on_begin=self._say_draining)
+        self.sign_ins = signed_in.Check(self.drain.sockets, settings.ws_session_check_seconds)
+        self.canaries = Canaries(self.drain)
         app = Threads(settings.ws_threads).for_sockets(app)
+        app = serve_media(app, settings)
         app = serve_static(app, settings.static_root)
         app = metrics.instrument(app)
         if "origins" in settings.app_overlay:
             app = origins.check(app, settings.allowed_origins)
+        app = self.canaries.guard(app)
         app = Refusals(app)
-        app = Limits(app, settings.ws_max_sockets)
+        app = Limits(app, settings)
         app = self.drain.gate(app)
         app = logs.access(app)
         app = ForwardedHeaders(app, settings.trusted_proxies)
-        self._app: App = Probes(app, self.drain, Readiness(django_checks(), settings.ready_timeout_seconds))
+        checks = {**django_checks(), "canary": self.canaries.check}
+        readiness = Readiness(checks, settings.ready_timeout_seconds)
+        self._app: App = Probes(app, self.drain, readiness)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -52,11 +58,15 @@ class Application:
 
     async def start(self) -> None:
         """To be called by the server on its event loop, before it listens."""
+        await self.canaries.start()
         await self.publisher.start()
+        self.sign_ins.start()
 
     async def stop(self) -> None:
         """To be called by the server on its event loop, after the last request."""
+        await self.sign_ins.stop()
         await self.publisher.stop()
+        await self.canaries.stop()
         await sync_to_async(close_database_pools, thread_sensitive=False)()
 
     def _say_draining(self) -> None:
@@ -66,16 +76,22 @@ class Application:
 def build(settings: Settings, service: str, server: str) -> Application:
     """Load the project and wrap it. Raises ConfigurationError when APP_SETTINGS or APP_ASGI name nothing."""
     setup_django(settings, service)
+    identity.watch_consumers()
+    auth.mend()
     return Application(load(settings), settings, service, server)
 
 
 def setup_django(settings: Settings, service: str) -> None:
     """``django.setup()`` for APP_SETTINGS, through the overlay. Logs are in our form before and after it."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "channels_stack.overlay"
-    _import("APP_SETTINGS", "the Django settings module", settings.app_settings)
+    purpose = "the Django settings module"
+    importing.settings_module("APP_SETTINGS", purpose, settings.app_settings)
     import django
+    from django.core.exceptions import ImproperlyConfigured
 
-    django.setup()
+    kinds = (ImportError, SyntaxError, ImproperlyConfigured)
+    with importing.told("APP_SETTINGS", purpose, settings.app_settings, *kinds):
+        django.setup()  # imports INSTALLED_APPS and their models
     logs.configure(settings, service)  # django.setup() has applied the project's LOGGING
 
 
@@ -83,7 +99,7 @@ def load(settings: Settings) -> App:
     """The application that APP_ASGI names. Raises ConfigurationError when it names none."""
     purpose = "the ASGI application, as module:attribute"
     module_name, _, attribute = settings.app_asgi.partition(":")
-    target: object = _import("APP_ASGI", purpose, module_name)
+    target: object = importing.module("APP_ASGI", purpose, module_name)
     for part in attribute.split("."):
         if not hasattr(target, part):
             wrong = f"is {settings.app_asgi!r}, but the module {module_name} has no attribute {attribute!r}"
@@ -93,22 +109,6 @@ def load(settings: Settings) -> App:
         wrong = f"is {settings.app_asgi!r}, which cannot be called and so is no ASGI application"
         raise ConfigurationError([Problem("APP_ASGI", wrong, purpose, "config.asgi:application")])
     return target
-
-
-def _import(name: str, purpose: str, module: str) -> ModuleType:
-    """Import ``module``, which the setting ``name`` gives; one that is not there is the operator's mistake.
-
-    An ImportError from inside the module is the application's, and keeps its traceback.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        wrong = (
-            f"is {module!r}, but the Python path holds no module {error.name!r} (working in {os.getcwd()})"
-        )
-        raise ConfigurationError([Problem(name, wrong, purpose)]) from None
 
 
 def close_database_pools() -> None:

@@ -10,3 +10,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SOCKET = "channels_stack"
+"""In the scope of a websocket: its ``sockets.Socket``. A middleware that copies the scope keeps it."""

@@ -6,8 +6,9 @@ SIGTERM or SIGINT begins it:
    still served for DRAIN_NOTICE_SECONDS, because the edge needs that long to notice;
 2. closing: new websockets are refused with 503, open ones are closed with 1012, spread over DRAIN_SECONDS so
    that their clients do not all come back at once. The application receives ``websocket.disconnect`` with
-   code 1012;
-3. the server stops listening, finishes the requests in flight, and the process exits with 0.
+   code 1012. Event streams are told to end in the same time: to them too somebody listens all day;
+3. the server stops listening, finishes the requests in flight, and the process exits with 0. What still runs
+   STOP_MARGIN before STOP_SECONDS receives ``http.disconnect``.
 
 After STOP_SECONDS the process exits with 0 whatever still runs: a clean end with a log line is worth more
 than the SIGKILL which would follow. A second signal, or SIGQUIT, skips the waiting.
@@ -24,19 +25,15 @@ import threading
 import time
 from typing import Callable
 
-from . import metrics
 from .asgi import App, Message, Receive, Scope, Send
-from .refusals import refuse
+from .requests import Request
 from .settings import STOP_MARGIN, Settings
+from .sockets import RESTARTING, Socket
 
 logger = logging.getLogger(__name__)
 
 SERVICE_RESTART = 1012
 TICK = 0.05  # seconds between two rounds of closing or looking
-SEND_LIMIT = 5  # seconds a client that does not read may hold up its close frame
-# What the application sends to a client that has left is dropped for so long: time to learn of it by `receive`, and
-# to run `disconnect()`. One that never asks gets the error then, so that it cannot send to nobody for ever.
-GONE_SECONDS = 5
 HURRIED_SECONDS = 1  # what remains after a second signal
 
 
@@ -52,7 +49,7 @@ class Drain:
         self.stop_seconds = settings.stop_seconds
         self.draining = False
         self.closing = False
-        self.requests = 0
+        self.requests: set[Request] = set()
         self.sockets: set[Socket] = set()
         self._deadline = float("inf")
         self._watchdog: threading.Timer | None = None
@@ -83,7 +80,7 @@ class Drain:
 
     async def _serve_socket(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         if self.closing:
-            await _refuse_restarting(scope, send)
+            await RESTARTING.answer(scope, send)
             return
         socket = Socket(scope, receive, send)
         self.sockets.add(socket)
@@ -99,16 +96,18 @@ class Drain:
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
-        self.requests += 1
+        request = Request(scope, receive, retire_connection)
+        self.requests.add(request)
         try:
-            await app(scope, receive, retire_connection)
+            await request.run(app)
         finally:
-            self.requests -= 1
+            self.requests.discard(request)
 
     def _signalled(self) -> None:
         if self.draining:
             self._set_deadline(HURRIED_SECONDS)
             self._hurry.set()
+            self._end_requests()
             return
         self.draining = True
         self._set_deadline(self.stop_seconds)
@@ -120,24 +119,30 @@ class Drain:
         self._signalled()
 
     async def _run(self) -> None:
-        logger.info("draining: %d sockets open, %d requests in flight", len(self.sockets), self.requests)
+        logger.info("draining: %d sockets open, %d requests in flight", len(self.sockets), len(self.requests))
         try:
             await self._pause(self.notice_seconds)
             self.closing = True
+            asyncio.get_running_loop().call_later(self.remaining() - STOP_MARGIN, self._end_requests)
             await self._close_sockets()
         except Exception:
             logger.exception("the drain failed, the server stops without it")
         self._stop()
 
     async def _close_sockets(self) -> None:
-        waiting = list(self.sockets)
+        streams = [request for request in self.requests if request.events]
+        waiting: list[Socket | Request] = [*self.sockets, *streams]
         closing = []
         begun, total = time.monotonic(), len(waiting)
         while waiting:
             elapsed = time.monotonic() - begun
             share = 1.0 if self._hurry.is_set() or not self.spread_seconds else elapsed / self.spread_seconds
             while waiting and total - len(waiting) <= share * total:
-                closing.append(asyncio.ensure_future(waiting.pop().close(SERVICE_RESTART, "restart")))
+                ending = waiting.pop()
+                if isinstance(ending, Request):
+                    ending.end()
+                else:
+                    closing.append(asyncio.ensure_future(ending.close(SERVICE_RESTART, "restart")))
             if waiting:
                 await self._pause(TICK)
         await asyncio.gather(*closing, return_exceptions=True)
@@ -145,6 +150,10 @@ class Drain:
             await asyncio.sleep(TICK)
         if self.sockets:
             logger.warning("%d sockets did not end in time", len(self.sockets))
+
+    def _end_requests(self) -> None:
+        for request in self.requests:
+            request.end()
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
@@ -160,85 +169,8 @@ class Drain:
         self._watchdog.start()
 
     def _give_up(self) -> None:
-        logger.warning("stopped in spite of %d requests and %d sockets", self.requests, len(self.sockets))
+        logger.warning(
+            "stopped in spite of %d requests and %d sockets", len(self.requests), len(self.sockets)
+        )
         logging.shutdown()
         os._exit(0)
-
-
-class Socket:
-    """One websocket between the server and the application, which the drain may close at any moment."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._accepted = False
-        self._over = False  # either side has ended it
-        self._closed = False  # the application has ended it
-        self._left: float | None = None  # when a send first found that the client has gone
-        self._reader: asyncio.Future[Message] | None = None
-        self._told: asyncio.Future[None] | None = None  # done when the server was given our close
-
-    async def run(self, app: App) -> None:
-        self._disconnected: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        try:
-            await app(self._scope, self.receive, self.send)
-        finally:
-            if self._reader is not None:
-                self._reader.cancel()
-            if self._told is not None:
-                # When the application returns, servers drop the connection: our close frame goes first.
-                await asyncio.wait({self._told})
-
-    async def receive(self) -> Message:
-        if self._reader is None:
-            self._reader = asyncio.ensure_future(self._receive())
-        await asyncio.wait({self._reader, self._disconnected}, return_when=asyncio.FIRST_COMPLETED)
-        if self._disconnected.done():
-            return self._disconnected.result()
-        reader, self._reader = self._reader, None
-        message = reader.result()
-        if message["type"] == "websocket.disconnect":
-            self._over = True
-        return message
-
-    async def send(self, message: Message) -> None:
-        # The application does not know yet that its socket is closed, or goes on although it has closed it itself,
-        # say for each further frame of a client that it wants to be rid of.
-        if self._disconnected.done() or self._closed:
-            return
-        if message["type"] == "websocket.accept":
-            self._accepted = True
-        elif message["type"] == "websocket.close":
-            self._over = self._closed = True
-        elif message["type"] == "websocket.http.response.start":
-            self._over = True
-        try:
-            await self._send(message)
-        except OSError:
-            self._left = self._left or time.monotonic()
-            if time.monotonic() - self._left > GONE_SECONDS:
-                raise
-
-    async def close(self, code: int, reason: str) -> None:
-        """Tell the client and the application that the socket ends; before it is accepted, refuse it."""
-        if self._over:
-            return
-        self._over = True
-        self._told = asyncio.get_running_loop().create_future()
-        self._disconnected.set_result({"type": "websocket.disconnect", "code": code, "reason": reason})
-        try:
-            if self._accepted:
-                message = {"type": "websocket.close", "code": code, "reason": reason}
-                await asyncio.wait_for(self._send(message), SEND_LIMIT)
-            else:
-                await _refuse_restarting(self._scope, self._send)
-        except Exception as error:
-            logger.debug("a socket could not be told of the restart: %r", error)
-        finally:
-            self._told.set_result(None)
-
-
-async def _refuse_restarting(scope: Scope, send: Send) -> None:
-    metrics.refused("draining")
-    await refuse(scope, send, 503, "This process is restarting.", [(b"retry-after", b"1")])

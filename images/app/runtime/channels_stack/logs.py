@@ -25,6 +25,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from . import outage
 from .asgi import App, Message, Receive, Scope, Send
 from .metrics import OverCapacity
 from .settings import Settings
@@ -70,6 +71,7 @@ def configure(settings: Settings, service: str) -> None:
     drops = logging.getLogger(OverCapacity.LOGGER)
     drops.setLevel(logging.INFO)  # the line that tells of a dropped message is INFO
     drops.filters = [OverCapacity()]
+    logging.getLogger(outage.Brief.LOGGER).filters = [outage.Brief()]
     logging.captureWarnings(True)
 
 
@@ -196,7 +198,7 @@ class _Access:
     async def watched_send(self, message: Message) -> None:
         kind = message["type"]
         if kind in ("http.response.start", "websocket.http.response.start"):
-            self.code = message["status"]
+            self.code = int(message["status"])  # an HTTPStatus is written as its name before Python 3.11
         elif kind == "websocket.accept":
             self.accepted = True
         elif kind == "websocket.close" and self.code is None:

@@ -20,7 +20,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client import multiprocess as prometheus_multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from .asgi import App, Message, Receive, Scope, Send
+from . import outage
+from .asgi import SOCKET, App, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from .jobs import Census
@@ -30,9 +31,9 @@ SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 JOB_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 15, 60, 300, 1800)
 # A client may close with any code from 1000 to 4999: one label value for each would let a stranger fill our
 # memory.
-NAMED_CODES = frozenset(range(1000, 1016))
-# Close codes that only a server gives: it is going away, out of room, or refuses what the client sent.
-SERVER_CODES = frozenset({1008, 1009, 1011, 1012, 1013})
+NAMED_CODES = frozenset({*range(1000, 1016), 4401})
+# Close codes that only a server gives: it is going away, out of room, refuses what the client sent, or the user.
+SERVER_CODES = frozenset({1008, 1009, 1011, 1012, 1013, 4401})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 registry = CollectorRegistry()
@@ -83,8 +84,16 @@ LAYER_LATENCY = Gauge(
 LAYER_FAILURES = Counter(
     "channels_stack_layer_failures", "Round trips that did not come back", ["layer"], registry=registry
 )
+REJOINED = Counter(
+    "channels_stack_memberships_rejoined",
+    "Memberships of groups that Redis had lost and that were joined again",
+    ["layer"],
+    registry=registry,
+)
 OVER_CAPACITY = Counter(
-    "channels_stack_over_capacity", "Group messages dropped because a channel was full", registry=registry
+    "channels_stack_over_capacity",
+    "Messages dropped because a channel, or the mailbox of a socket, was full",
+    registry=registry,
 )
 JOBS = Counter(
     "channels_stack_jobs", "Worker jobs by what became of them", ["channel", "outcome"], registry=registry
@@ -208,7 +217,7 @@ def instrument(app: App) -> App:
         if scope["type"] == "http":
             await _request(app, scope, receive, send)
         elif scope["type"] == "websocket":
-            await _Socket(receive, send).run(app, scope)
+            await _Socket(scope, receive, send).run(app)
         else:
             await app(scope, receive, send)
 
@@ -237,18 +246,18 @@ async def _request(app: App, scope: Scope, receive: Receive, send: Send) -> None
 class _Socket:
     """One websocket, from its handshake to its end."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self.receive, self.send = receive, send
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self.receive, self.send = scope, receive, send
         self.opened: float | None = None
         self.handling_since: float | None = None
         self.finished = False
 
-    async def run(self, app: App, scope: Scope) -> None:
+    async def run(self, app: App) -> None:
         try:
-            await app(scope, self.counted_receive, self.counted_send)
-        except BaseException:
+            await app(self.scope, self.counted_receive, self.counted_send)
+        except BaseException as error:
             if self.opened is not None:  # else Refusals answers, and counts with its reason
-                self.finish(1011, "server")
+                self.finish(1012 if outage.cause(error) else 1011, "server")
             raise
         self.finish(1011, "server")  # the application has left without a word
 
@@ -271,6 +280,10 @@ class _Socket:
         if message["type"] == "websocket.send":
             totals.messages_out += 1
             _count("out", message)
+        elif self.opened is None and getattr(self.scope.get(SOCKET), "refused", False):
+            self.finished = (
+                True  # it was counted with its reason, whatever the application answers afterwards
+            )
         elif message["type"] == "websocket.accept":
             self.opened = time.perf_counter()
             ACCEPTED.inc()

@@ -8,6 +8,7 @@ project says the same already, because it reads the environment itself; what rem
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -31,6 +32,9 @@ ENGINES = {
     "sqlite": "django.db.backends.sqlite3",
 }
 """Database backends by vendor, which is also the scheme of a DATABASE_URL."""
+
+BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp")
+"""Schemes of Celery's that have a server at the other end."""
 
 ADDRESS = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
 """What makes two databases the same one."""
@@ -75,6 +79,9 @@ def _debug(project: Project, settings: Settings) -> Found:
 def _secret_key(project: Project, settings: Settings) -> Found:
     own, key = project.get("SECRET_KEY"), settings.secret_key
     yield from _set(project, "SECRET_KEY", key, "the key of this deployment, the project's own is not used")
+    if settings.secret_key_fallbacks:
+        older = list(settings.secret_key_fallbacks)
+        yield from _set(project, "SECRET_KEY_FALLBACKS", older, "the older keys of this deployment")
     if own == key or len(own or "") < DISTINCT_KEY:
         return
     for name, value in project.items():  # SIMPLE_JWT["SIGNING_KEY"] and the like were made from it
@@ -256,6 +263,37 @@ def _told(layer: Mapping[str, Any]) -> str:
     return f"at {_host(_address(first)) or 'a socket'}, which is not this stack's"
 
 
+def _celery(project: Project, settings: Settings) -> Found:
+    """Where Celery would look for its broker in this container itself, it finds the stack's Redis instead.
+
+    A broker given in code (``Celery(broker=...)``) goes over these settings and stays.
+    """
+    # Celery replaces itself by a module without a spec, for which find_spec raises.
+    if "celery" not in sys.modules and find_spec("celery") is None:
+        return
+    own = {name: str(project.get(name) or "") for name in ("CELERY_BROKER_URL", "BROKER_URL")}
+    lost = [name for name, url in own.items() if url and _here(url)]
+    if not any(own.values()):
+        lost = ["CELERY_BROKER_URL"]
+    for name in lost:
+        before = f"{_host(own[name])}, the container itself" if own[name] else "Celery's own default"
+        yield Override(name, settings.redis_url, f"REDIS_URL, instead of {before}")
+    if lost:
+        name = lost[0].replace("BROKER_URL", "BROKER_TRANSPORT_OPTIONS")
+        options = project.get(name) or {}
+        if "global_keyprefix" not in options:
+            prefix = f"{settings.redis_prefix}.celery."
+            yield Override(name, {**options, "global_keyprefix": prefix}, "REDIS_PREFIX")
+    for name in ("CELERY_RESULT_BACKEND", "RESULT_BACKEND"):
+        if _here(str(project.get(name) or "")):
+            yield Override(name, settings.redis_url, "REDIS_URL, instead of the container itself")
+
+
+def _here(url: str) -> bool:
+    """Whether ``url`` of a server means this container; files and memory have no server."""
+    return "://" in url and url.split(":")[0] in BROKERS and _host(url) in LOCAL
+
+
 def _static(project: Project, settings: Settings) -> Found:
     if "django.contrib.staticfiles" not in project.get("INSTALLED_APPS", ()):
         return
@@ -325,6 +363,7 @@ PARTS: dict[str, Callable[[Project, Settings], Found]] = {
     "cookies": _cookies,
     "database": _database,
     "layers": _layers,
+    "celery": _celery,
     "static": _static,
     "media": _media,
     "logging": _logging,
@@ -348,7 +387,10 @@ def risks(project: Project) -> list[str]:
         for place in [places] if isinstance(places, str) else places:
             host = _host(place) if "://" in place else place.rpartition(":")[0]
             if host and host in LOCAL:
-                lines.append(f"CACHES[{alias!r}]: {host} is the container itself, nothing listens there")
+                lines.append(
+                    f"CACHES[{alias!r}]: {host} is the container itself, nothing listens there; name a cache server "
+                    "of yours, or use django.core.cache.backends.db.DatabaseCache"
+                )
     return lines
 
 

@@ -1,7 +1,8 @@
 """Refusals: what a stranger or a failing application gets instead of a traceback.
 
 Before a websocket is accepted a refusal is an HTTP response: 404 for a path without a consumer, 403 for an
-Origin that is no origin, 500 for an application that failed. Afterwards it is a close code: 1011.
+Origin that is no origin, 503 while a data store is away, 500 for an application that failed. Afterwards it is a
+close code: 1012 for an outage, 1011 for a failure.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import logging
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from . import metrics
+from . import metrics, outage
 from .asgi import App, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
 Headers = Iterable[tuple[bytes, bytes]]
+
+RETRY_AFTER = b"5"  # seconds; Redis and PostgreSQL restart within
 
 # What Channels' routers say in a ValueError when no consumer is meant for a websocket.
 NO_CONSUMER = ("No route found for path", "No application configured for scope type 'websocket'")
@@ -48,6 +51,7 @@ class Refusals:
 
     def __init__(self, app: App) -> None:
         self.app = app
+        self._seldom = outage.Seldom()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
@@ -95,6 +99,14 @@ class Refusals:
                 await refuse(scope, send, 404, "There is no websocket at this path.")
             elif isinstance(error, OSError) and gone:
                 logger.debug("the client has left %.200r", scope["path"])
+            elif outage.cause(error):
+                self._say_outage(scope, outage.cause(error))
+                if not answered:
+                    metrics.refused("outage")
+                    reason = "A data store is away, come back later."
+                    await refuse(scope, send, 503, reason, [(b"retry-after", RETRY_AFTER)])
+                elif accepted and not closed:
+                    await send({"type": "websocket.close", "code": 1012, "reason": "come back later"})
             else:
                 logger.exception("the application failed on the websocket %.200r", scope["path"])
                 if not answered:
@@ -102,6 +114,11 @@ class Refusals:
                     await refuse(scope, send, 500, "The application failed.")
                 elif accepted and not closed:
                     await send({"type": "websocket.close", "code": 1011, "reason": "the application failed"})
+
+    def _say_outage(self, scope: Scope, cause: str) -> None:
+        if self._seldom.due("outage"):
+            wording = "a websocket ended by an outage: %.200r: %s%s"
+            logger.warning(wording, scope["path"], cause, self._seldom.held("outage"))
 
 
 def origin_is_well_formed(scope: Scope) -> bool:

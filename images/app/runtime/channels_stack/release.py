@@ -41,7 +41,8 @@ def main(settings: Settings, database_wait_seconds: float = DATABASE_WAIT_SECOND
     """Do all steps; the exit code. Raises ConfigurationError when the project cannot be imported."""
     application.setup_django(settings, "release")
     start = time.perf_counter()
-    tell_overrides()
+    tell_overrides(settings)
+    application.load(settings)
     try:
         _step("checks", check)
         _step("database", lambda: wait_for_database(database_wait_seconds))
@@ -65,18 +66,25 @@ def _step(name: str, act: Callable[[], str]) -> None:
     log.info("release: %s: %s (%.1f s)", name, result, time.perf_counter() - start)
 
 
-def tell_overrides() -> None:
+def tell_overrides(settings: Settings) -> None:
     """Say once what the overlay has set over the project's settings, and what it had to leave as it is.
 
     And what the build of the image had to say of the project's packages.
     """
-    from . import overlay, overrides
+    from . import media, overlay, overrides
 
     with contextlib.suppress(FileNotFoundError), open(os.path.join(sys.prefix, "notices.txt")) as file:
         for line in file:
             log.warning("release: %s", line.strip())
     for override in overlay.overrides:
         log.info("release: overlay: %s", override)
+    uploads = media.public_url(settings)
+    if uploads:
+        log.info(
+            "release: uploads: everybody may read what is below %s, unless a view of the project's answers there; "
+            "APP_OVERLAY=-media serves none",
+            uploads,
+        )
     for risk in overrides.risks(vars(overlay)):
         log.warning("release: %s", risk)
 

@@ -28,6 +28,7 @@ OVERLAY_PARTS = (
     "cookies",
     "database",
     "layers",
+    "celery",
     "static",
     "media",
     "logging",
@@ -61,6 +62,7 @@ class Settings:
     https_port: int
     allowed_origins: tuple[str, ...]
     secret_key: str = field(repr=False)
+    secret_key_fallbacks: tuple[str, ...] = field(repr=False)
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     redis_prefix: str
@@ -69,6 +71,10 @@ class Settings:
     stop_seconds: float
     ws_max_message_bytes: int
     ws_max_sockets: int
+    ws_max_sockets_per_address: int
+    ws_max_sockets_per_user: int
+    ws_messages_per_second: float
+    ws_session_check_seconds: float
     ws_ping_seconds: float
     ws_threads: int
     ready_timeout_seconds: float
@@ -108,6 +114,7 @@ class Settings:
             https_port=https_port,
             allowed_origins=_origins(env, domains, https_port),
             secret_key=_secret_key(env),
+            secret_key_fallbacks=tuple(env.secret("SECRET_KEY_FALLBACKS", "").split()),
             database_url=_url(env, "DATABASE_URL", "the database", "postgresql://app:password@db:5432/app"),
             redis_url=_redis_url(env),
             redis_prefix=_prefix(env),
@@ -133,6 +140,30 @@ class Settings:
             ),
             ws_max_sockets=env.integer(
                 "WS_MAX_SOCKETS", 10_000, minimum=1, maximum=1_000_000, purpose="open sockets per process"
+            ),
+            ws_max_sockets_per_address=env.integer(
+                "WS_MAX_SOCKETS_PER_ADDRESS",
+                500,
+                maximum=1_000_000,
+                purpose="open sockets of one client address, per process; 0: no limit",
+            ),
+            ws_max_sockets_per_user=env.integer(
+                "WS_MAX_SOCKETS_PER_USER",
+                100,
+                maximum=1_000_000,
+                purpose="open sockets of one signed-in user, per process; 0: no limit",
+            ),
+            ws_messages_per_second=env.number(
+                "WS_MESSAGES_PER_SECOND",
+                100,
+                maximum=1_000_000,
+                purpose="messages that one socket may send; 0: no limit",
+            ),
+            ws_session_check_seconds=env.number(
+                "WS_SESSION_CHECK_SECONDS",
+                20,
+                maximum=3600,
+                purpose="between two looks whether the users of open sockets are still signed in; 0: none",
             ),
             ws_ping_seconds=env.number(
                 "WS_PING_SECONDS", 20, minimum=1, maximum=3600, purpose="interval and time limit of pings"

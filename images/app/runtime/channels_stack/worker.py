@@ -20,6 +20,7 @@ from typing import Any
 
 from . import application, databases, endpoint, layers, metrics, status
 from .asgi import App
+from .canary import Canaries
 from .environment import ConfigurationError
 from .leases import Leases
 from .listening import OUTAGE, Bridge, Listener
@@ -120,6 +121,8 @@ class Worker:
         self.port, self.heartbeat, self.concurrency = port, heartbeat, concurrency
         self.alias = "tasks" if layers.configured("tasks") else "default"
         self.publisher = status.Publisher(settings, "worker", "channels-stack", self._backlog)
+        # What consumers join on `default`, and the mailboxes of consumers, are looked after as in a serving process.
+        self.canaries = Canaries()
         self.listeners: list[Listener] = []
         self.cut = False
 
@@ -137,6 +140,7 @@ class Worker:
         leases = Leases(self.jobs)
         leases.start()
         self.listeners = [self._listener(leases, channel) for channel in self.channels]
+        await self.canaries.start()
         await self.publisher.start()
         server = await endpoint.start(self.port, self.healthy) if self.port else None
         heartbeat = asyncio.ensure_future(self._heartbeat())
@@ -150,6 +154,7 @@ class Worker:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.heartbeat)
             await self.publisher.stop()
+            await self.canaries.stop()
         leases.stop()
         await self._close()
         await asyncio.get_running_loop().run_in_executor(None, application.close_database_pools)

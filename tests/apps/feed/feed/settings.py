@@ -20,3 +20,4 @@ TEMPLATES = [
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "data" / "feed.sqlite3"}}
 STATIC_URL = "static/"
 MEDIA_ROOT = BASE_DIR / "uploads"
+MEDIA_URL = "media/"

@@ -20,11 +20,7 @@ CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [("redis", 6379)]}}
 }
 STATIC_URL = "static/"
-# No broker to run: a folder that all processes share.
-CELERY_BROKER_URL = "filesystem://"
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "data_folder_in": str(BASE_DIR / "queue"),
-    "data_folder_out": str(BASE_DIR / "queue"),
-    "control_folder": str(BASE_DIR / "queue"),
-}
+CELERY_BROKER_URL = "redis://localhost:6379/0"
+CELERY_RESULT_BACKEND = CELERY_BROKER_URL
 CELERY_BEAT_SCHEDULE = {"tick": {"task": "office.tasks.tick", "schedule": 2.0}}
+PAPERS = BASE_DIR / "papers"

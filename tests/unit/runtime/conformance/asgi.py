@@ -11,6 +11,7 @@ from conformance import sockets
 
 routes = [
     path("echo/", sockets.Echo.as_asgi()),
+    path("database/", sockets.Database.as_asgi()),
     path("broken/", sockets.Broken.as_asgi()),
     path("broken-connect/", sockets.BrokenConnect.as_asgi()),
     path("stubborn/", sockets.Stubborn.as_asgi()),
@@ -19,6 +20,8 @@ routes = [
     path("chatty/", sockets.Chatty.as_asgi()),
     path("strict/", sockets.Strict.as_asgi()),
     path("sync/", sockets.Sync.as_asgi()),
+    path("flood/", sockets.Flood.as_asgi()),
+    path("busy/", sockets.Busy.as_asgi()),
 ]
 application = ProtocolTypeRouter(
     {"http": pages, "websocket": OriginValidator(URLRouter(routes), ["https://localhost"])}

@@ -34,11 +34,29 @@ async def slow_async(request, seconds):
 
 async def stream(request):
     journal("page stream")
+    return StreamingHttpResponse(_parts("stream"))
+
+
+async def events(request):
+    journal("page events")
+    return StreamingHttpResponse(_parts("events"), content_type="text/event-stream")
+
+
+async def _parts(name):
+    try:
+        while True:
+            yield b"data: part\n\n"
+            await asyncio.sleep(0.05)
+    finally:
+        journal(f"{name} over")
+
+
+async def abandoned_stream(request):
+    """Its generator fails when the answer has begun."""
 
     async def parts():
-        while True:
-            yield b"part\n"
-            await asyncio.sleep(0.05)
+        yield b"part"
+        raise RuntimeError("broken stream")
 
     return StreamingHttpResponse(parts())
 
@@ -52,5 +70,7 @@ urlpatterns = [
     path("slow-sync/<int:seconds>/", slow_sync),
     path("slow-async/<int:seconds>/", slow_async),
     path("stream/", stream),
+    path("events/", events),
+    path("abandoned-stream/", abandoned_stream),
     path("broken/", broken),
 ]

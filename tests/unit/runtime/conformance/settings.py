@@ -8,6 +8,13 @@ from channels_stack.layers import channel_layers
 env = Environment()
 SECRET_KEY = env.secret("SECRET_KEY")
 CHANNEL_LAYERS = channel_layers(env.secret("REDIS_URL"), env.text("REDIS_PREFIX", "channels-stack"))
+if "TEST_SILENCE" in os.environ:
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "conformance.quiet_layer.QuietLayer",
+            "CONFIG": {"silence": os.environ["TEST_SILENCE"]},
+        }
+    }
 STATIC_ROOT = env.text("STATIC_ROOT", "/srv/static")
 env.check()
 

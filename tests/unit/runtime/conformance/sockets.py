@@ -5,7 +5,9 @@ import os
 import threading
 import time
 
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
+from django.db import connection
 
 
 def journal(line):
@@ -24,6 +26,24 @@ class Echo(AsyncWebsocketConsumer):
 
     async def disconnect(self, code):
         journal(f"disconnect {code}")
+
+
+class Database(AsyncWebsocketConsumer):
+    """Asks the database before it lets anyone in, and for each message."""
+
+    async def connect(self):
+        await select_one()
+        await self.accept()
+
+    async def receive(self, text_data=None, bytes_data=None):
+        await select_one()
+        await self.send("answered")
+
+
+@database_sync_to_async
+def select_one():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
 
 
 class Broken(AsyncWebsocketConsumer):
@@ -94,3 +114,29 @@ class Sync(WebsocketConsumer):
         while not os.path.exists(text_data):
             time.sleep(0.01)
         self.send("found")
+
+
+class Flood(AsyncWebsocketConsumer):
+    """Sends as many blocks of 64 KiB as it is told, whether they are read or not."""
+
+    async def receive(self, text_data=None, bytes_data=None):
+        journal("flood begins")
+        try:
+            for _ in range(int(text_data)):
+                await self.send(bytes_data=bytes(1 << 16))
+                await asyncio.sleep(0)
+            journal("flood sent")
+        finally:
+            journal("flood over")
+
+    async def disconnect(self, code):
+        journal("flood disconnect")
+
+
+class Busy(AsyncWebsocketConsumer):
+    """Is busy with its first message until the file exists that it is given the path of."""
+
+    async def receive(self, text_data=None, bytes_data=None):
+        while text_data and not os.path.exists(text_data):
+            await asyncio.sleep(0.01)
+        journal(f"busy {len(text_data or bytes_data)}")

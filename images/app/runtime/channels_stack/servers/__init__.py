@@ -5,8 +5,10 @@ A module imports its server, so it is imported only when that server is chosen: 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from typing import cast
+import socket
+from typing import Any, cast
 
 from ..settings import Settings
 
@@ -21,3 +23,15 @@ def serve(settings: Settings, service: str, port: int) -> int:
     server = settings.server_http if service == "http" else settings.server_ws
     module = importlib.import_module(f".{server}", __name__)
     return cast(int, module.serve(settings, service, port))
+
+
+def cut_silent_readers(listener: Any, ping_seconds: float) -> None:
+    """Let the kernel end connections accepted by ``listener`` whose peer does not take what is sent to it.
+
+    A client that does not read answers no ping either, so a server gives it up after twice ``ping_seconds``. But
+    then it closes the connection in good order, after what it has still to send: never. ``listener`` is a socket,
+    or what looks like one; connections inherit the option.
+    """
+    with contextlib.suppress(OSError):  # a Unix socket has no such option
+        milliseconds = int(2 * ping_seconds * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

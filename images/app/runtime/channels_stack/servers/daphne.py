@@ -2,8 +2,9 @@
 
 Stock Daphne drops open sockets and requests in flight on SIGTERM, believes `Daphne-Root-Path` from anyone,
 cuts the connection (1006) where a close code is due, and cannot refuse a handshake with more than 403. The
-subclasses here add the orderly end, the missing replies and the limits. Importing this module installs
-Twisted's asyncio reactor.
+subclasses here add the orderly end, the missing replies and the limits. It also buffers without a bound, what a
+client sends and what it does not read: here the one who writes waits. Importing this module installs Twisted's
+asyncio reactor.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Coroutine
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -31,8 +33,9 @@ from twisted.logger import (
 from .. import application, metrics
 from ..application import Application
 from ..asgi import Message, Scope
+from ..limits import POLICY, TokenBucket
 from ..settings import Settings
-from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS
+from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
 
 logger = logging.getLogger("daphne.server")
 reactor: Any = twisted_reactor  # Twisted declares interfaces, not what the reactor is
@@ -42,6 +45,8 @@ CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is can
 TICK = 0.05  # seconds between two looks while stopping
 FOR_EVER = -1
 OF_THE_SERVER = (b"connection", b"content-length", b"date")  # headers that no application sets
+CLOSE_SECONDS = 5  # for a client to answer a close frame, perhaps after all that it had begun to send
+READ_AHEAD = 16  # messages of a client that wait for the application before no more are read
 LONGEST_REASON = 123  # bytes; what a close frame has room for
 
 
@@ -69,6 +74,7 @@ class Server(daphne_server.Server):
         )
         self.app = app
         self.max_message_bytes = settings.ws_max_message_bytes
+        self.frames_per_second = settings.ws_messages_per_second
         self.failed = False
 
     def run(self) -> None:
@@ -84,6 +90,7 @@ class Server(daphne_server.Server):
             openHandshakeTimeout=self.websocket_handshake_timeout,
             maxMessagePayloadSize=self.max_message_bytes,
             maxFramePayloadSize=self.max_message_bytes,
+            closeHandshakeTimeout=CLOSE_SECONDS,
             failByDrop=False,  # a close code that says why, 1009 or 1002, not a connection that is gone
         )
         _log_only_failures_of_twisted()
@@ -101,6 +108,7 @@ class Server(daphne_server.Server):
                 listening = daphne_server.serverFromString(reactor, endpoint).listen(self.http_factory)
                 port = await listening.asFuture(asyncio.get_running_loop())
                 self.listeners.append(port)
+                cut_silent_readers(port.socket, self.ping_interval)
                 logger.info("Listening on %s:%d", port.getHost().host, port.getHost().port)
         except Exception as error:
             logger.critical("The server cannot start: %s", error)
@@ -144,10 +152,30 @@ class Server(daphne_server.Server):
             await asyncio.wait(running, timeout=CANCEL_MARGIN)
 
     def create_application(self, protocol: Any, scope: Scope) -> asyncio.Queue[Message] | None:
+        """As Daphne's own, but the protocol learns what the application takes, and that it has ended."""
         if scope["type"] == "websocket":
             scope["extensions"] = {"websocket.http.response": {}}
-        queue: asyncio.Queue[Message] | None = super().create_application(protocol, scope)
+        scope.setdefault("asgi", {"version": "3.0"})
+        queue: asyncio.Queue[Message] = asyncio.Queue()
+
+        async def receive() -> Message:
+            message = await queue.get()
+            protocol.taken()
+            return message
+
+        async def run() -> None:
+            await self.app(scope, receive, partial(self.handle_reply, protocol))
+            protocol.application_ended()
+
+        if protocol not in self.connections:
+            return None
+        self.connections[protocol]["application_instance"] = asyncio.ensure_future(run())
         return queue
+
+    async def handle_reply(self, protocol: Any, message: Message) -> None:
+        if message["type"] in ("websocket.send", "http.response.body"):
+            await protocol.writable.wait()
+        await super().handle_reply(protocol, message)
 
     def protocol_disconnected(self, protocol: Any) -> None:
         # Daphne forgets a refused handshake within a second, and is then told again that it has ended.
@@ -162,8 +190,42 @@ def _runs(details: dict[str, Any]) -> bool:
     return "application_instance" in details and not details["application_instance"].done()
 
 
+class Writable(asyncio.Event):
+    """Set while the client takes what it is sent: for Twisted, a producer that pauses when its buffer is full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set()
+
+    pauseProducing = asyncio.Event.clear
+    resumeProducing = asyncio.Event.set
+    stopProducing = asyncio.Event.set  # the connection is gone
+
+
 class Page(WebRequest):
     """An HTTP request, or the one that becomes a websocket."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.writable = Writable()
+
+    def taken(self) -> None:
+        """The request's body is all in the queue already."""
+
+    def application_ended(self) -> None:
+        """An answer that will not be finished must not look as if it went on."""
+        if not (self.finished or self._disconnected) and self.channel is not None:
+            self.transport.abortConnection()
+
+    def handle_reply(self, message: Message) -> None:
+        super().handle_reply(message)
+        if message["type"] == "http.response.start" and not self.finished and self.producer is None:
+            self.registerProducer(self.writable, True)
+
+    def finish(self) -> None:
+        if self.producer is not None:
+            self.unregisterProducer()
+        super().finish()
 
     def process(self) -> Any:
         # Anyone could move the application to another root.
@@ -192,6 +254,42 @@ class Socket(WebSocketProtocol):
     """A websocket that can be refused with any status, and sends what the application sends."""
 
     denial: tuple[int, list[tuple[bytes, bytes]]] | None = None
+    reading = True
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.writable = Writable()
+        self.bucket: TokenBucket | None = None
+        self.transport.unregisterProducer()  # the page that asked for the upgrade
+        self.transport.registerProducer(self.writable, True)
+
+    def onConnect(self, request: Any) -> Any:
+        answer = super().onConnect(request)
+        if self.server.frames_per_second:
+            self.bucket = TokenBucket(self.server.frames_per_second)
+        return answer
+
+    def onFrameBegin(self) -> None:
+        """What the application never sees counts too: a ping is answered, a fragment kept."""
+        super().onFrameBegin()
+        unseen = self.current_frame.opcode not in (1, 2)
+        if unseen and self.bucket and self.state == self.STATE_OPEN and not self.bucket.take():
+            self._fail_connection(POLICY, "too many frames")
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        super().onMessage(payload, isBinary)
+        if self.reading and self.application_queue.qsize() >= READ_AHEAD:
+            self.reading = False
+            self.transport.pauseProducing()
+
+    def taken(self) -> None:
+        """The application has taken a message."""
+        if not self.reading and self.application_queue.empty() and not self.transport.disconnecting:
+            self.reading = True
+            self.transport.resumeProducing()
+
+    def application_ended(self) -> None:
+        """Daphne looks for it every second."""
 
     def handle_reply(self, message: Message) -> None:
         kind = message["type"]
@@ -216,6 +314,7 @@ class Socket(WebSocketProtocol):
             super().handle_reply(message)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        self.writable.set()  # nobody has to wait any more
         if hasattr(self, "server"):  # else the handshake failed before the application heard of it
             super().onClose(wasClean, code, reason)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from uvicorn.config import WS_PROTOCOLS
 from .. import application
 from ..application import Application
 from ..settings import Settings
-from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS
+from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
 
 CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
 
@@ -37,8 +38,7 @@ def config_options(settings: Settings) -> dict[str, Any]:
     return {
         "loop": "uvloop",
         "http": "httptools",
-        # An application may pin a uvicorn before 0.35, which has only the older one.
-        "ws": "websockets-sansio" if "websockets-sansio" in WS_PROTOCOLS else "websockets",
+        "ws": _websockets(settings),
         "ws_max_size": settings.ws_max_message_bytes,
         "ws_ping_interval": settings.ws_ping_seconds,
         "ws_ping_timeout": settings.ws_ping_seconds,
@@ -50,6 +50,15 @@ def config_options(settings: Settings) -> dict[str, Any]:
         "log_config": None,
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
     }
+
+
+def _websockets(settings: Settings) -> Any:
+    """Ours; an application may pin a uvicorn before 0.35, which has only the older one."""
+    if "websockets-sansio" not in WS_PROTOCOLS:
+        return "websockets"
+    from .uvicorn_sockets import Socket
+
+    return functools.partial(Socket, frames_per_second=settings.ws_messages_per_second)
 
 
 class Server(uvicorn.Server):
@@ -68,6 +77,8 @@ class Server(uvicorn.Server):
         quiet_logs()
         await self.app.start()
         await super().startup(sockets=sockets)
+        for listener in sockets or [each for server in self.servers for each in server.sockets]:
+            cut_silent_readers(listener, float(self.config.ws_ping_interval or 0))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # uvicorn waits for requests in flight, for ever unless told otherwise.

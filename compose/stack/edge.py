@@ -1,0 +1,66 @@
+"""What the edge reads from its folder: settings and certificate, checked before they are put there, and its reload.
+
+The folder is mounted as a whole, because a mounted file does not follow the renaming by which it is replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+from . import secrets
+from .compose import Project, quoted
+from .console import Failure, detail
+from .paths import Deployment
+
+FILES = ("settings.env", "tls.pem", "tls.sha256")
+"""The last one tells whether the certificate changed, to those who may not read it."""
+
+
+def write(deployment: Deployment, settings: dict[str, str], certificate: str, image: str) -> None:
+    """Put SETTINGS and CERTIFICATE (PEM, with its key) into the folder once IMAGE has no objection; Failure with its lines."""
+    folder, new = deployment.edge, deployment.edge / "new"
+    texts = {
+        "settings.env": "".join(f"{name}={quoted(value)}\n" for name, value in settings.items() if value),
+        "tls.sha256": hashlib.sha256(certificate.encode()).hexdigest() + "\n",
+    }
+    if all((folder / name).exists() and (folder / name).read_text() == text for name, text in texts.items()):
+        return
+    for place in (folder, new):
+        place.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for name in FILES:
+        (new / name).unlink(missing_ok=True)
+    for name, text in texts.items():
+        (new / name).write_text(text)
+    secrets.write(new / "tls.pem", certificate, secrets.APPLICATION)
+    secrets.own(new, {"tls.pem": secrets.APPLICATION}, image)
+    check(new, image)
+    for name in FILES:
+        (new / name).replace(folder / name)
+    new.rmdir()
+
+
+def check(folder: Path, image: str) -> None:
+    """Failure where an edge of IMAGE would not run with FOLDER."""
+    rights = ["--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
+    command = ["docker", "run", *rights, "--volume", f"{folder}:/etc/edge:ro", image, "edge", "check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failure(
+            f"the edge refuses its settings or certificate; what runs stays as it is\n{done.stderr.strip()}"
+        )
+
+
+def reload(project: Project) -> None:
+    """Make every edge of PROJECT that runs take up its folder now, without a gap; Failure with what it has against it."""
+    for each in project.containers():
+        if each["Service"] == "edge" and each["State"] == "running":
+            command = ["docker", "exec", each["ID"], "edge", "reload"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise Failure(
+                    f"the edge was not reloaded, its former configuration goes on\n{done.stderr.strip()}"
+                )
+            if done.stdout.strip() == "reloaded":
+                detail("edge reloaded: nothing was interrupted")

@@ -1,0 +1,90 @@
+"""Channels' look at a session, mended: a rotated SECRET_KEY signs nobody out.
+
+``channels.auth.get_user`` compares the session with the current key alone and deletes it when they differ. After a
+rotation Django itself still accepts what SECRET_KEY_FALLBACKS have signed, but the first websocket of a user would
+sign that user out everywhere. The function that takes its place asks as Django does, and only ever reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import CodeType
+from typing import Any
+
+
+def mend() -> None:
+    """Put the mended function in its place, unless Channels has learnt it or Django knows no fallbacks yet.
+
+    Django must be set up. Code that has already imported the function by its name keeps the old one.
+    """
+    from django.apps import apps
+
+    if not apps.is_installed("django.contrib.auth"):
+        return
+    import channels.auth
+    from channels.db import database_sync_to_async
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    stock = getattr(channels.auth.get_user, "func", channels.auth.get_user)
+    stock = getattr(stock, "__wrapped__", stock)
+    knows = "get_session_auth_fallback_hash" in set(_names(stock.__code__))
+    if not knows and hasattr(AbstractBaseUser, "get_session_auth_fallback_hash"):
+        channels.auth.get_user = database_sync_to_async(get_user)
+
+
+def get_user(scope: Mapping[str, Any]) -> Any:
+    """The user of the session in ``scope``, or AnonymousUser. Raises ValueError when there is no session in it."""
+    from django.contrib.auth import BACKEND_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
+    from django.contrib.auth.models import AnonymousUser
+
+    if "session" not in scope:
+        raise ValueError("there is no session in the scope: put SessionMiddleware around AuthMiddleware")
+    session = scope["session"]
+    if SESSION_KEY not in session:
+        return AnonymousUser()
+    backend = session.get(BACKEND_SESSION_KEY)
+    if not _is_backend(backend):
+        return AnonymousUser()
+    user = load_backend(backend).get_user(get_user_model()._meta.pk.to_python(session[SESSION_KEY]))
+    return user if user is not None and hash_matches(session, user) else AnonymousUser()
+
+
+def session_is_of(session: Mapping[str, Any], user: Any, backend: str | None) -> bool:
+    """Whether ``session`` still signs ``user`` in by ``backend``, without another look at the database."""
+    from django.contrib.auth import load_backend
+
+    if not _is_backend(backend):
+        return False
+    may = getattr(load_backend(backend), "user_can_authenticate", None)
+    return (may(user) if may else True) and hash_matches(session, user)
+
+
+def hash_matches(session: Mapping[str, Any], user: Any) -> bool:
+    """Whether the session was made with the user's present password, and the key or one of its fallbacks."""
+    from django.contrib.auth import HASH_SESSION_KEY
+    from django.utils.crypto import constant_time_compare
+
+    if not hasattr(user, "get_session_auth_hash"):
+        return True
+    stored = session.get(HASH_SESSION_KEY) or ""
+    return any(constant_time_compare(stored, known) for known in _hashes(user))
+
+
+def _hashes(user: Any) -> Iterator[str]:
+    yield user.get_session_auth_hash()
+    if hasattr(user, "get_session_auth_fallback_hash"):
+        yield from user.get_session_auth_fallback_hash()
+
+
+def _is_backend(path: str | None) -> bool:
+    from django.conf import settings
+
+    return path in settings.AUTHENTICATION_BACKENDS
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The names that ``code`` uses, and those that functions within it use."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)

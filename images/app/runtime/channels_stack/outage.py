@@ -1,0 +1,111 @@
+"""What is an outage of a data store, and what is a bug: they look alike, as exceptions in an application.
+
+An outage is nobody's mistake and passes. It costs one line in the log every few seconds, not a traceback for
+each socket; a handshake is answered with 503 and Retry-After, an open socket is closed with 1012.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from redis import exceptions as redis_exceptions
+
+
+class NoAnswer(redis_exceptions.TimeoutError):
+    """Redis hangs."""
+
+
+# What comes from a Redis that is away, starts, hangs, or has become a replica.
+REDIS = (
+    redis_exceptions.ConnectionError,
+    redis_exceptions.TimeoutError,
+    redis_exceptions.ReadOnlyError,
+)
+# The same where only Redis can be meant.
+LAYER = (*REDIS, OSError, asyncio.TimeoutError)
+# How the answer of a Redis begins that has no memory left; redis-py 4 has no class of its own for it.
+FULL = ("OOM ", "command not allowed when used memory")
+# What Python says when channels_redis subscribes on a connection that its receiver is just making anew.
+RACE = "another coroutine is already waiting for incoming data"
+# SQLSTATE of PostgreSQL: connection lost, too many connections and the like, shut down or not yet started.
+SQLSTATES = ("08", "53", "57P")
+# MySQL's client and server errors: too many connections, no connection, connection lost.
+MYSQL_CODES = (1040, 2002, 2003, 2006, 2013)
+QUIET_SECONDS = 5
+
+
+def is_of_redis(error: BaseException) -> bool:
+    """Whether ``error`` comes from a lost connection to Redis."""
+    return isinstance(error, REDIS) or (isinstance(error, RuntimeError) and RACE in str(error))
+
+
+def cause(error: BaseException) -> str:
+    """In one line, which outage made the application raise ``error``; empty when it is no outage."""
+    full = isinstance(error, redis_exceptions.ResponseError) and str(error).startswith(FULL)
+    if full or is_of_redis(error):
+        return _line("Redis", error)
+    from django.db import InterfaceError, OperationalError
+
+    if isinstance(error, (InterfaceError, OperationalError)) and _lost_database(error):
+        return _line("database", error)
+    return ""
+
+
+def _lost_database(error: BaseException) -> bool:
+    driver = error.__cause__  # Django's exception stands for one of the driver, which knows more
+    if driver is None or type(driver).__module__.startswith("sqlite3"):
+        return False
+    if driver.args and isinstance(driver.args[0], int):
+        return driver.args[0] in MYSQL_CODES
+    # Drivers of PostgreSQL have no code for a server that cannot be reached.
+    code = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", None)
+    return code is None or code.startswith(SQLSTATES)
+
+
+def _line(what: str, error: BaseException) -> str:
+    text = str(error).strip()
+    return f"{what}: {type(error).__name__}{': ' if text else ''}{text.splitlines()[0] if text else ''}"
+
+
+class Seldom:
+    """Lets a line through at most every QUIET_SECONDS for each of its subjects, and counts the others."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+        self._held: dict[str, int] = {}
+
+    def due(self, subject: str) -> bool:
+        """Whether to write a line about ``subject`` now."""
+        if time.monotonic() - self._last.get(subject, float("-inf")) < QUIET_SECONDS:
+            self._held[subject] = self._held.get(subject, 0) + 1
+            return False
+        self._last[subject] = time.monotonic()
+        return True
+
+    def held(self, subject: str) -> str:
+        """How many lines were held back since the last one, as the end of a line."""
+        count = self._held.pop(subject, 0)
+        return f" (and {count} more times)" if count else ""
+
+
+class Brief(logging.Filter):
+    """Makes one short line of the traceback that channels_redis writes each second of an outage."""
+
+    LOGGER = "channels_redis.pubsub"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seldom = Seldom()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None or not (isinstance(error, LAYER) or is_of_redis(error)):
+            return True
+        if not self._seldom.due("lost"):
+            return False
+        record.msg = f"the subscription of the channel layer is lost, trying on: {_line('Redis', error)}"
+        record.args, record.exc_info, record.exc_text = (), None, None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True

@@ -1,0 +1,60 @@
+"""uvicorn's websocket: frames counted, and a close code that arrives.
+
+What the application never sees counts too: a ping is answered, a fragment kept. And when uvicorn fails a socket it
+closes the connection under what the client is still sending: the kernel answers that with a reset, and the client
+sees 1006 where 1009 was meant. Here it says that it has no more to say, and waits a moment for the client to stop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from ..limits import POLICY, TokenBucket
+
+LINGER_SECONDS = 5
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """A websocket of which at most ``frames_per_second`` pings, pongs and fragments are taken; 0: any number."""
+
+    def __init__(self, *arguments: Any, frames_per_second: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.bucket = TokenBucket(frames_per_second) if frames_per_second else None
+
+    def handle_ping(self) -> None:
+        if self._takes_frame():
+            super().handle_ping()
+
+    def handle_pong(self, event: Any) -> None:
+        if self._takes_frame():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Any) -> None:
+        if self._takes_frame():
+            super().handle_cont(event)
+
+    def _takes_frame(self) -> bool:
+        if self.close_sent:
+            return False
+        if self.bucket is None or self.bucket.take():
+            return True
+        self.conn.fail(POLICY, "too many frames")
+        self.handle_parser_exception()
+        return False
+
+    def handle_parser_exception(self) -> None:
+        if self.close_sent:
+            return  # this is what still came after it
+        close = self.conn.close_sent
+        assert close is not None
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": close.code, "reason": close.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)

@@ -1,0 +1,80 @@
+"""Talking to HAProxy: its check of a configuration, and the command line of its master process."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+from . import settings
+
+STATE = Path("/tmp/edge")
+"""What is made at run time; /tmp is a tmpfs."""
+
+MASTER = STATE / "master.sock"
+"""The master's command line; only this container's user reaches it."""
+
+SERVERS = STATE / "servers.state"
+"""Which replicas the worker knew before a reload, so that the next one need not look for them first."""
+
+ANSWER_SECONDS = 30
+"""A reload is answered once the new worker is ready: 0.2 s on an idle machine."""
+
+ALERT = re.compile(r"^\[ALERT\]\s+\(\d+\) : (?:config : )?(.*)$", re.MULTILINE)
+PLACE = re.compile(r"haproxy\.cfg:(\d+)\]")
+SUMMARY = (
+    "Error(s) found in configuration file",
+    "Fatal errors found in configuration",
+    "Error in configuration",
+)
+
+
+class Unreachable(Exception):
+    """HAProxy's master does not answer."""
+
+
+def command(configuration: Path) -> list[str]:
+    """The arguments for HAProxy with the settings in CONFIGURATION."""
+    return ["haproxy", "-f", str(configuration), "-f", str(settings.RULES)]
+
+
+def problems(configuration: Path, values: dict[str, str]) -> list[str]:
+    """What HAProxy has against CONFIGURATION, made of VALUES, one line each; empty where it would start."""
+    done = subprocess.run([*command(configuration), "-c"], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return []
+    found: dict[str, str] = {}
+    for alert in ALERT.findall(done.stderr):
+        if not alert.startswith(SUMMARY):
+            names = settings_of(alert, values)
+            # A value that fits nowhere is complained of wherever it stands: once is enough.
+            found.setdefault(
+                " ".join(names) or alert, alert + "".join(f"; {name} is {values[name]!r}" for name in names)
+            )
+    return list(found.values()) or [f"haproxy -c ends with {done.returncode}: {done.stderr.strip()[-300:]}"]
+
+
+def settings_of(alert: str, values: dict[str, str]) -> list[str]:
+    """The names in VALUES that stand on the line of haproxy.cfg that ALERT names."""
+    match = PLACE.search(alert)
+    if not match:
+        return []
+    line = settings.RULES.read_text().splitlines()[int(match[1]) - 1]
+    return [name for name in dict.fromkeys(re.findall(r"\$\{(\w+)", line)) if name in values]
+
+
+def ask(text: str) -> str:
+    """The answer of the master to the command TEXT; `@1 ` in front is for its current worker."""
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(ANSWER_SECONDS)
+        try:
+            link.connect(str(MASTER))
+            link.sendall(text.encode() + b"\n")
+            link.shutdown(socket.SHUT_WR)
+            answer = b""
+            while more := link.recv(65536):
+                answer += more
+        except OSError as error:
+            raise Unreachable(f"HAProxy does not answer {text!r}: {error}") from None
+    return answer.decode(errors="replace")

@@ -1,0 +1,40 @@
+"""What runs: the certificate in force, as HAProxy itself shows it, and its workers."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from . import haproxy, loading
+from .haproxy import STATE
+
+
+def status() -> dict:
+    """{"draining", "workers", "former_workers", "connections", "certificate": {"names", "issuer", "until", "days"}}."""
+    processes = haproxy.ask("show proc")
+    former = processes.partition("# old workers")[2].partition("# programs")[0]
+    return {
+        "draining": loading.draining(),
+        "former_workers": len(re.findall(r"^\d+\s+worker", former, re.MULTILINE)),
+        "connections": int(field(haproxy.ask("@1 show info"), "CurrConns")),
+        "certificate": certificate(haproxy.ask(f"@1 show ssl cert {STATE / 'tls.pem'}")),
+    }
+
+
+def certificate(text: str) -> dict:
+    """What HAProxy says of a certificate; `days` are whole days left, negative once it is over."""
+    until = datetime.strptime(field(text, "notAfter"), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
+    return {
+        "names": [
+            name.strip().removeprefix("DNS:") for name in field(text, "Subject Alternative Name").split(",")
+        ],
+        "issuer": field(text, "Issuer"),
+        "until": until.isoformat(),
+        "days": (until - datetime.now(UTC)).days,
+    }
+
+
+def field(text: str, name: str) -> str:
+    """The value of the line `NAME: value`; "" where there is none."""
+    match = re.search(rf"^{name}: ?(.*)$", text, re.MULTILINE)
+    return match[1] if match else ""

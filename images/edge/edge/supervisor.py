@@ -1,0 +1,110 @@
+"""The container's first process: starts HAProxy, takes up changes of its folder, drains and stops it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+from . import haproxy, loading, settings
+from .haproxy import MASTER, Unreachable
+from .loading import Refused
+
+LOOK_SECONDS = 4
+"""How often the folder is looked at. A change is taken up when it was seen twice, so that both files are there."""
+
+END_SECONDS = 3
+"""HAProxy's time to end once it was told to cut everything."""
+
+
+def say(text: str) -> None:
+    """One line a problem on stderr; stdout is the access log."""
+    for line in text.splitlines():
+        print(f"edge: {line}", file=sys.stderr, flush=True)
+
+
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGCHLD}
+"""What the supervisor waits for: stop (the first three), reload (the next two), the end of HAProxy."""
+
+
+class Supervisor:
+    """HAProxy's parent. Its signals are blocked and waited for, so none is lost or comes at a bad moment."""
+
+    def __init__(self) -> None:
+        self.seen = self.tried = ""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def run(self) -> int:
+        """Start HAProxy and stay until it ends: 0 after a stop, 78 where the folder is refused, else HAProxy's own code."""
+        try:
+            configuration = loading.prepare()
+        except Refused as error:
+            say(str(error))
+            return 78
+        arguments = [*haproxy.command(configuration), "-W", "-db", "-S", f"{MASTER},mode,600"]
+        self.master = subprocess.Popen(
+            arguments, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        )
+        self.tried = loading.current()
+        while self.master.poll() is None:
+            number = self.signal(LOOK_SECONDS)
+            if number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+                self.stop()
+                return 0
+            if number in (signal.SIGHUP, signal.SIGUSR2):
+                self.reload()
+            elif number is None:
+                self.look()
+        say(f"HAProxy ended by itself with {self.master.returncode}")
+        return self.master.returncode or 1
+
+    def signal(self, seconds: float) -> int | None:
+        """The next signal within SECONDS."""
+        found = signal.sigtimedwait(SIGNALS, seconds)
+        return found.si_signo if found else None
+
+    def look(self) -> None:
+        """Reload where the folder changed since it was last tried, and no longer changes."""
+        try:
+            digest = loading.read().digest
+        except Refused:
+            return  # somebody is at work in the folder; `edge reload` would say what is wrong
+        if digest == self.seen != self.tried:
+            self.reload()
+        self.seen = digest
+
+    def reload(self) -> None:
+        """Reload and say how it went."""
+        try:
+            self.tried = loading.read().digest
+            if loading.reload():
+                say("reloaded: the former worker stays for what it has open")
+        except (Refused, Unreachable) as error:
+            say(f"not reloaded, the former configuration goes on: {error}")
+
+    def stop(self) -> None:
+        """Drain, take nothing new, then cut what is left: each in its time."""
+        times = {"EDGE_DRAIN_TIMEOUT": 0.0, "EDGE_STOP_TIMEOUT": 0.0}
+        try:
+            for name in times:
+                times[name] = settings.seconds(haproxy.ask(f"@1 show env {name}").strip().partition("=")[2])
+            loading.drain(True)
+        except (Unreachable, ValueError) as error:
+            say(f"stopping at once: {error}")
+        self.wait(times["EDGE_DRAIN_TIMEOUT"])
+        for number, seconds in (
+            (signal.SIGUSR1, times["EDGE_STOP_TIMEOUT"]),
+            (signal.SIGTERM, END_SECONDS),
+            (signal.SIGKILL, END_SECONDS),
+        ):
+            if self.master.poll() is None:
+                self.master.send_signal(number)
+                self.wait(seconds)
+
+    def wait(self, seconds: float) -> None:
+        """Until HAProxy has ended, for SECONDS at most; a second request to stop ends the wait too."""
+        end = time.monotonic() + seconds
+        while self.master.poll() is None and (left := end - time.monotonic()) > 0:
+            if self.signal(left) in (signal.SIGTERM, signal.SIGINT):
+                return

@@ -1,0 +1,50 @@
+"""Sockets that are open and deaf 30 s after a fault of Redis: of ours none, whatever layer a project has chosen.
+
+The same faults, at the same moment, for the same project on stock uvicorn: the table at the end has both.
+"""
+
+from __future__ import annotations
+
+import pytest
+from faults import FAULTS
+
+CASES = [
+    pytest.param(
+        fault,
+        layer,
+        id=f"{fault.name}-{layer}".replace(" ", "-"),
+        marks=[pytest.mark.long] if fault.long else [],
+    )
+    for fault in FAULTS
+    for layer in fault.layers
+]
+
+
+@pytest.mark.parametrize(("fault", "layer"), CASES)
+def test_nobody_is_deaf(outcome, fault, layer):
+    ours = outcome[fault.name, "ours", layer]
+    assert (ours.deaf, ours.away) == (0, 0), ours.log[-3000:]
+
+
+@pytest.mark.parametrize(("fault", "layer"), CASES)
+def test_who_comes_meanwhile_is_let_in_or_told_to_come_back(outcome, fault, layer):
+    ours = outcome[fault.name, "ours", layer]
+    assert ours.answers.keys() <= {"101", "503"}, ours.log[-3000:]
+    assert "Traceback" not in ours.log, ours.log
+
+
+@pytest.mark.parametrize(("fault", "layer"), CASES)
+def test_no_socket_is_cut_without_a_word(outcome, fault, layer):
+    assert outcome[fault.name, "ours", layer].closed.keys() <= {"1012"}
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.deafens], ids=lambda fault: fault.name)
+def test_stock_sockets_stay_open_and_deaf(outcome, fault):
+    assert outcome[fault.name, "stock", "core"].deaf > 0
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.cuts], ids=lambda fault: fault.name)
+def test_stock_sockets_are_cut_and_handshakes_fail(outcome, fault):
+    stock = outcome[fault.name, "stock", "core"]
+    assert stock.closed["1006"] > 0
+    assert stock.answers["500"] > 0

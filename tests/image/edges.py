@@ -1,0 +1,234 @@
+"""A running edge, a client that sends it exactly what it is told, and the servers behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .conftest import Container, Yard, wait_for
+
+BACKEND = Path(__file__).with_name("backend.py")
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+VERSION = b"Sec-WebSocket-Version: 13\r\n"
+
+
+@dataclass
+class Answer:
+    """One HTTP response; `status` 0 means that the connection ended without one."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The value of a header that occurs once (or not at all: None)."""
+        values = self.all(name)
+        assert len(values) <= 1, f"{name} occurs {len(values)} times"
+        return values[0] if values else None
+
+    def all(self, name: str) -> list[str]:
+        """The values of a header."""
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    @property
+    def echo(self) -> dict:
+        """What the backend says it saw."""
+        return json.loads(self.body)
+
+    def seen(self, name: str) -> list[str]:
+        """The values of a request header as the backend saw it."""
+        return [value for key, value in self.echo["headers"] if key.lower() == name.lower()]
+
+
+def parse(data: bytes) -> Answer:
+    """Read a whole response, as it came until the end of the connection."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    line, *lines = head.decode("latin-1").split("\r\n")
+    if not line.startswith("HTTP/1."):
+        return Answer(0, [], data)
+    headers = [(name, value.strip()) for name, _, value in (text.partition(":") for text in lines)]
+    return Answer(int(line.split(" ")[1]), headers, body)
+
+
+def receive(link: socket.socket) -> bytes:
+    """Everything until the end of the connection."""
+    data = b""
+    try:
+        while more := link.recv(65536):
+            data += more
+    except ConnectionError:
+        pass
+    return data
+
+
+def send(link: socket.socket, data: bytes) -> None:
+    """Send; the other side may have answered and closed already."""
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        link.sendall(data)
+
+
+@dataclass
+class Edge:
+    """A running edge and the two ports that lead to it."""
+
+    container: Container
+    https: int
+    http: int
+
+    def connect(self, alpn: str = "http/1.1", timeout: float = 10, versions=None) -> ssl.SSLSocket:
+        """A TLS connection."""
+        context = ssl._create_unverified_context()
+        context.set_alpn_protocols([alpn])
+        if versions:
+            context.minimum_version = context.maximum_version = versions
+        return context.wrap_socket(
+            socket.create_connection(("127.0.0.1", self.https), timeout=timeout), server_hostname="localhost"
+        )
+
+    def raw(self, data: bytes, timeout: float = 10) -> Answer:
+        """Send these bytes over TLS, return the answer."""
+        with self.connect(timeout=timeout) as link:
+            send(link, data)
+            return parse(receive(link))
+
+    def get(
+        self, path: str, *headers: str, method: str = "GET", body: bytes = b"", host: str = "localhost"
+    ) -> Answer:
+        """One well-formed request on its own connection."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        return self.raw("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+
+    def plain(self, data: bytes) -> Answer:
+        """Send these bytes to the plain port."""
+        with socket.create_connection(("127.0.0.1", self.http), timeout=10) as link:
+            send(link, data)
+            return parse(receive(link))
+
+    def upgrade(
+        self, path: str = "/ws", *, headers: bytes = UPGRADE + KEY + VERSION, timeout: float = 10
+    ) -> ssl.SSLSocket:
+        """Send a handshake, return the open connection."""
+        link = self.connect(timeout=timeout)
+        link.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n".encode() + headers + b"\r\n")
+        return link
+
+    def log(self, path: str, count: int = 1) -> list[dict]:
+        """The log lines of a path, once there are `count` of them."""
+
+        def lines() -> list[dict]:
+            found = [json.loads(line) for line in self.container.output().splitlines()]
+            found = [entry for entry in found if entry.get("path") == path]
+            return found if len(found) >= count else []
+
+        return wait_for(lines, f"{count} log lines of {path}")
+
+
+def head(link: socket.socket) -> Answer:
+    """Read a response's head and nothing more."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        byte = link.recv(1)
+        if not byte:
+            break
+        data += byte
+    return parse(data)
+
+
+def frame(payload: bytes, opcode: int = 1) -> bytes:
+    """A masked websocket frame of less than 126 bytes."""
+    return bytes([0x80 | opcode, 0x80 | len(payload)]) + b"\0\0\0\0" + payload
+
+
+def read_frame(link: socket.socket) -> bytes:
+    """The payload of the next short frame; b"" at the end of the connection."""
+    first = link.recv(2)
+    return link.recv(first[1]) if len(first) == 2 else b""
+
+
+def make_certificate(folder: Path, name: str = "localhost", days: int = 2) -> None:
+    """Leave a certificate for NAME with its key as FOLDER/tls.pem."""
+    names = f"subjectAltName=DNS:{name},DNS:localhost"
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command = ["openssl", "req", "-x509", *key, "-days", str(days), "-subj", f"/CN={name}", "-addext", names]
+    done = subprocess.run([*command, "-keyout", "-"], check=True, capture_output=True, text=True)
+    new = folder / "tls.pem.new"
+    new.write_text(done.stdout)
+    new.chmod(0o444)  # read by uid 10001 in the container
+    new.replace(folder / "tls.pem")
+
+
+class Site:
+    """The backends of this module, and as many edges in front of them as its tests need."""
+
+    def __init__(self, yard: Yard, edge_image: str, python_image: str, certificate: Path) -> None:
+        self.yard, self.edge_image, self.python_image, self.certificate = (
+            yard,
+            edge_image,
+            python_image,
+            certificate,
+        )
+
+    def backend(self, service: str, name: str) -> Container:
+        """Start one replica of `service`."""
+        flags = [
+            f"--network-alias={service}",
+            f"--env=NAME={name}",
+            "--no-healthcheck",
+            "--publish=127.0.0.1::8000",
+            f"--volume={BACKEND}:/backend.py:ro",
+            "--entrypoint=python3",
+            "--tmpfs=/tmp",
+        ]
+        return self.yard.start(self.python_image, "/backend.py", flags=flags)
+
+    def edge(
+        self, folder: Path | None = None, wait: bool = True, flags: list[str] | None = None, **settings: str
+    ) -> Edge:
+        """Start an edge with these settings; limits per address are off unless a test sets them.
+
+        FOLDER is its /etc/edge; the module's, with a certificate alone, unless a test wants to change it.
+        """
+        environment = {
+            "EDGE_REQUESTS_PER_10S": "0",
+            "EDGE_HANDSHAKES_PER_10S": "0",
+            "EDGE_CONNECTIONS_PER_ADDRESS": "0",
+            "DOMAINS": "localhost other.test",
+            "HTTPS_PORT": "8443",
+            **settings,
+        }
+        flags = (
+            (flags or [])
+            + [f"--env={name}={value}" for name, value in environment.items()]
+            + [
+                "--publish=127.0.0.1::8443",
+                "--publish=127.0.0.1::8080",
+                "--tmpfs=/tmp",
+                "--memory=256m",
+                f"--volume={folder or self.certificate}:/etc/edge:ro",
+            ]
+        )
+        container = self.yard.start(self.edge_image, flags=flags)
+        wait_for(lambda: container.health() == "healthy", "healthy edge")
+        edge = Edge(container, container.port(8443), container.port(8080))
+        if wait:
+            wait_for(lambda: edge.get("/echo").status == 200, "the edge found the backends")
+            wait_for(lambda: head(edge.upgrade()).status == 101, "the edge found the backends")
+        return edge
+
+    def control(self, container: Container, path: str, method: str = "GET") -> bytes:
+        """Speak to a backend directly."""
+        with socket.create_connection(("127.0.0.1", container.port(8000)), timeout=5) as link:
+            link.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            answer = head(link)
+            body = b""
+            while len(body) < int(answer.header("content-length") or 0):
+                body += link.recv(65536)
+            return body

@@ -1,0 +1,166 @@
+"""images/certificates with images/edge: certificates by ACME from a real ACME server (Pebble), with visitors all the time."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import Container, Yard, docker, given, wait_for
+from .edges import Edge, Site, frame, head, make_certificate, read_frame
+
+NAME = "rooms.test"
+VALID_SECONDS = 40
+"""Lifetime of Pebble's certificates: certbot renews when half of so short a time is over."""
+
+
+@pytest.fixture(scope="module")
+def acme(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> tuple[Container, Path]:
+    """Pebble, reached as pebble.test, and the folder with the authority of its own certificate."""
+    folder = tmp_path_factory.mktemp("acme")
+    folder.chmod(0o755)
+    make_certificate(folder, "pebble.test")
+    pem = (folder / "tls.pem").read_text()
+    (folder / "ca.pem").write_text(pem[pem.index("-----BEGIN CERT") :].partition("-----BEGIN PRIVATE")[0])
+    settings = {
+        "listenAddress": "0.0.0.0:14000",
+        "managementListenAddress": "0.0.0.0:15000",
+        "certificate": "/etc/pebble/tls.pem",
+        "privateKey": "/etc/pebble/tls.pem",
+        "httpPort": 8080,  # where the edge's port 80 is inside of the container network
+        "tlsPort": 8443,
+        "profiles": {"default": {"description": "for tests", "validityPeriod": VALID_SECONDS}},
+        "certificateValidityPeriod": VALID_SECONDS,
+    }
+    (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
+    flags = ["--network-alias=pebble.test", f"--volume={folder}:/etc/pebble:ro"]
+    pebble = yard.start(given("PEBBLE_IMAGE"), flags=flags)
+    wait_for(lambda: "Listening on: 0.0.0.0:14000" in pebble.logs(), "Pebble listens")
+    return pebble, folder
+
+
+@pytest.fixture(scope="module")
+def shared(yard: Yard) -> str:
+    """The volume between `certificates` and the edges."""
+    return yard.volume()
+
+
+@pytest.fixture(scope="module")
+def edges(site: Site, backends, shared: str, tmp_path_factory: pytest.TempPathFactory) -> list[Edge]:
+    """Two edges with a stand-in certificate; the name of the site leads to the second one, which ordered nothing."""
+    folder = tmp_path_factory.mktemp("edge")
+    folder.chmod(0o755)
+    make_certificate(folder, "stand-in.test")
+    more = [f"--volume={shared}:/srv/certificate:ro"]
+    found = [site.edge(folder, flags=more, DOMAINS=f"localhost {NAME}") for _ in range(2)]
+    for edge, alias in zip(found, ("edge", NAME), strict=True):
+        docker("network", "disconnect", site.yard.name, edge.container.name)
+        docker("network", "connect", "--alias", alias, site.yard.name, edge.container.name)
+        edge.container.ports.clear()
+        edge.https, edge.http = edge.container.port(8443), edge.container.port(8080)
+        wait_for(lambda edge=edge: edge.get("/echo").status == 200, "the edge is back on its network")
+    return found
+
+
+def start(yard: Yard, acme: tuple[Container, Path], shared: str, **settings: str) -> Container:
+    """The service `certificates`, as Compose runs it."""
+    environment = {
+        "DOMAINS": NAME,
+        "ACME_SERVER": "https://pebble.test:14000/dir",
+        "ACME_EMAIL": "",
+        **settings,
+    }
+    flags = [f"--env={name}={value}" for name, value in environment.items()]
+    flags += [f"--volume={shared}:/srv/certificate", f"--volume={acme[1]}:/etc/acme:ro", "--tmpfs=/tmp"]
+    return yard.start(given("CERTIFICATES_IMAGE"), flags=[*flags, f"--volume={yard.volume()}:/srv/acme"])
+
+
+@pytest.fixture(scope="module")
+def service(yard: Yard, acme, shared: str, edges) -> Container:
+    """The service, for the whole module."""
+    return start(yard, acme, shared)
+
+
+def certificate(edge: Edge) -> str:
+    """What a new connection gets."""
+    return ssl.get_server_certificate(("127.0.0.1", edge.https))
+
+
+def issuer(edge: Edge) -> str:
+    """Who signed it."""
+    command = ["openssl", "x509", "-noout", "-issuer"]
+    return subprocess.run(command, input=certificate(edge), capture_output=True, text=True, check=True).stdout
+
+
+def test_the_first_certificate_reaches_every_edge(edges, service):
+    assert [("Pebble" in issuer(edge)) for edge in edges] in (
+        [False, False],
+        [True, True],
+        [True, False],
+        [False, True],
+    )
+    for edge in edges:
+        wait_for(lambda edge=edge: "Pebble" in issuer(edge), "the certificate by ACME is served", 60)
+        status = json.loads(edge.container.run("edge", "status").stdout)
+        assert status["certificate"]["names"] == [NAME]
+    wait_for(lambda: service.health() == "healthy", "healthy", 20)
+    assert "certificates: obtained: rooms.test" in service.logs()
+
+
+def test_a_renewal_reaches_every_edge_and_interrupts_nobody(edges, service):
+    """Two renewals: 50 sockets through each of the edges stay open, and no request fails meanwhile."""
+    links = [edge.upgrade() for edge in edges for _ in range(50)]
+    assert {head(link).status for link in links} == {101}
+    statuses = set()
+    for _ in range(2):
+        before = {edge.https: certificate(edge) for edge in edges}
+
+        def renewed(before: dict = before) -> bool:
+            statuses.update(edge.get("/echo").status for edge in edges)
+            return all(certificate(edge) != before[edge.https] for edge in edges)
+
+        wait_for(renewed, "another certificate on each edge", 90)
+    assert statuses == {200}
+    for link in links:
+        link.sendall(frame(b"here"))
+        assert read_frame(link) == b"here"
+    assert service.logs().count("certificates: renewed") >= 2
+
+
+def test_nobody_but_its_reader_sees_a_key(edges, service):
+    listing = service.run(
+        "stat", "-c", "%a %u %n", "/srv/certificate/tls.pem", "/srv/acme/status.json"
+    ).stdout
+    assert [line.split()[:2] for line in listing.splitlines()] == [["400", "10001"], ["400", "10001"]]
+    assert service.run("sh", "-c", "ls -ld /srv/acme | cut -c1-10").stdout == "drwx------\n"
+    assert "PRIVATE" not in service.logs()
+
+
+def test_a_failed_renewal_is_seen_and_the_old_certificate_serves_on(edges, acme, service):
+    docker("stop", "--time=2", acme[0].name)
+    wait_for(lambda: service.run("certificates", "health", check=False).returncode == 1, "it is told", 90)
+    said = service.run("certificates", "health", check=False).stdout
+    assert "failed" in said and "days left" in said
+    assert "Traceback" not in service.logs()
+    wait_for(lambda: "certificates: failed, next attempt in 15 min" in service.logs(), "the log says it too")
+    assert [edge.get("/echo").status for edge in edges] == [200, 200]
+    docker("start", acme[0].name)
+
+
+@pytest.mark.parametrize("names", ["localhost", "10.0.0.1", "*.rooms.test", ""])
+def test_names_that_cannot_be_had_are_refused_at_once(yard, acme, shared, names):
+    container = start(yard, acme, shared, DOMAINS=names)
+    assert container.ended() == 78
+    assert "DOMAINS names" in container.logs()
+
+
+def test_the_account_is_made_once(yard, acme, shared):
+    """Also while no edge answers: nothing is ordered then, because the authority counts failures."""
+    container = start(yard, acme, shared, EDGE_ADDRESS="edge.nowhere:8080")
+    thumbprint = container.run("certificates", "account").stdout
+    assert len(thumbprint.strip()) == 43
+    assert container.run("certificates", "account").stdout == thumbprint
+    assert "obtained" not in container.logs()

@@ -1,0 +1,153 @@
+"""A process that cannot hear notices it, says so, and heals itself; while a data store is away, it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from channels_redis.pubsub import RedisPubSubChannelLayer
+from processes import Postgres, Redis, until
+from serving import SERVERS, close_code, serve
+
+from channels_stack.canary import Canary
+from channels_stack.memberships import Watched
+
+SAY = {"type": "say"}
+
+
+@pytest.fixture(scope="module")
+def redis():
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis():
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture(params=SERVERS)
+def server(request):
+    return request.param
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a process that serves."""
+    with contextlib.ExitStack() as running:
+
+        def start(redis, server="uvicorn", **environment):
+            serving = serve(tmp_path, redis, server, **environment)
+            running.callback(serving.kill)
+            until(lambda: serving.ready() == 200, 20, "it is ready")
+            return serving
+
+        yield start
+
+
+def reasons(serving) -> dict[str, str]:
+    return serving.get("/-/ready").json()["reasons"]
+
+
+async def hears(layer, channel: str, seconds: float) -> bool:
+    """Whether what is sent to the group `room` arrives in ``channel``, asked again and again."""
+    receiving = asyncio.ensure_future(layer.receive(channel))
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not receiving.done() and asyncio.get_running_loop().time() < deadline:
+        await layer.group_send("room", SAY)
+        await asyncio.wait({receiving}, timeout=0.2)
+    receiving.cancel()
+    await asyncio.wait({receiving})
+    return not receiving.cancelled()
+
+
+async def break_receiver(layer) -> None:
+    """The task that receives for all sockets ends: channels_redis lets a TimeoutError end it, and starts no other."""
+    task = layer._get_layer()._shards[0]._receive_task
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def test_a_receiver_that_has_ended_deafens_the_stock_layer_and_is_started_again_by_us(redis):
+    async def run() -> tuple[bool, bool]:
+        stock, layer = (
+            RedisPubSubChannelLayer(hosts=[redis.url], prefix=f"deaf-{name}") for name in ("stock", "ours")
+        )
+        canary = Canary(Watched("default", layer), drain=None)
+        flying = asyncio.ensure_future(canary.run())
+        names = []
+        for each in (stock, layer):
+            names.append(await each.new_channel())
+            await each.group_add("room", names[-1])
+        while canary.heard is None:
+            await asyncio.sleep(0.02)
+        await break_receiver(stock)
+        await break_receiver(layer)
+        heard = await asyncio.gather(hears(stock, names[0], 20), hears(layer, names[1], 20))
+        flying.cancel()
+        await asyncio.wait({flying})
+        return tuple(heard)
+
+    assert asyncio.run(run()) == (False, True)
+
+
+def test_a_layer_that_delivers_nothing_and_cannot_be_repaired(start, redis, tmp_path):
+    silence = tmp_path / "silence"
+    serving = start(redis, TEST_SILENCE=str(silence))
+    with serving.socket() as client:
+        silence.touch()
+        assert close_code(client, 20) == 1012
+    until(lambda: "canary" in reasons(serving), 20, "it is not ready")
+    assert "'default': nothing came back for" in reasons(serving)["canary"]
+    refusal = serving.refusal("/echo/")
+    assert (refusal.status_code, refusal.headers["Retry-After"]) == (503, "5")
+    silence.unlink()
+    until(lambda: serving.ready() == 200, 20, "it is ready again")
+    with serving.socket() as client:
+        client.send("heard")
+        assert client.recv(5) and client.recv(5) == "heard"
+    until(lambda: "messages arrive again" in serving.log(), what="it says so")
+
+
+def test_a_process_that_stays_deaf_gives_way_to_a_new_one(start, redis, tmp_path):
+    serving = start(redis, TEST_SILENCE=str(tmp_path / "silence"))
+    (tmp_path / "silence").touch()
+    assert serving.process.wait(60) == 0
+    assert "nothing helps: the process ends" in serving.log()
+
+
+def test_handshakes_while_redis_is_away(start, own_redis, server):
+    serving = start(own_redis, server)
+    with serving.socket() as client:
+        client.recv(5)
+        own_redis.stop()
+        refusal = serving.refusal("/echo/", open_timeout=20)
+        assert (refusal.status_code, refusal.headers["Retry-After"]) == (503, "5")
+        until(lambda: "canary" in reasons(serving), 20, "the canary is missed")
+        own_redis.start()
+        until(lambda: serving.ready() == 200, 20, "it is ready again")
+        client.send("still here?")
+        assert client.recv(5) == "still here?"
+    with serving.socket() as client:
+        assert client.recv(5)
+    assert "Traceback" not in serving.log()
+    assert '"level": "error"' not in serving.log()
+
+
+def test_handshakes_and_messages_while_the_database_is_away(start, redis, server):
+    with Postgres() as postgres:
+        serving = start(redis, server, TEST_POSTGRES_PORT=str(postgres.port))
+        with serving.socket("/database/") as client:
+            client.send("query")
+            assert client.recv(5) == "answered"
+            postgres.process.kill()
+            postgres.process.wait()
+            client.send("query")
+            assert close_code(client) == 1012
+        refusal = serving.refusal("/database/")
+        assert (refusal.status_code, refusal.headers["Retry-After"]) == (503, "5")
+    log = serving.log()
+    assert "a websocket ended by an outage: '/database/': database: OperationalError" in log
+    assert "Traceback" not in log
