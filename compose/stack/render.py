@@ -31,6 +31,9 @@ HOUSEKEEPING = re.compile(
 )
 """Settings of stack.env that no process of the application reads: a change of one must not restart it."""
 
+GIVEN = ("REDIS_IMAGE", "DB_IMAGE")
+"""Settings that name an image which is not built here."""
+
 LABEL = "channels-stack.release"
 """The label of a service that names the release it belongs to."""
 
@@ -60,19 +63,35 @@ class Release:
     objects: list[dict[str, str]]
     """kind (secret or config), name and base64 content of each."""
     images: dict[str, str]
+    networks: list[dict[str, object]]
+    """name, internal, encrypted of each: made before the services, because the jobs of a release come first."""
 
 
 def render(
     deployment: Deployment, settings: dict[str, str], images: dict[str, str], options: Options, name: str = ""
 ) -> Release:
     """The release of DEPLOYMENT with IMAGES; its NAME is the hash of its content unless one is given."""
+    images = {**{key: value for key, value in settings.items() if key in GIVEN and value}, **images}
     whole = joined(deployment, settings, images, options)
     objects = contents(whole, options.stack)
     for kind in ("secrets", "configs"):
         whole[kind] = {
-            key: {"external": True, "name": each["name"]} for key, each in objects.items() if each["kind"] == kind
+            key: {"external": True, "name": each["name"]}
+            for key, each in objects.items()
+            if each["kind"] == kind
         }
     services = {key: service(key, each, whole["volumes"]) for key, each in whole["services"].items()}
+    networks = [
+        {
+            "name": f"{options.stack}_{key}",
+            "internal": bool(each.get("internal")),
+            "encrypted": options.encrypted,
+        }
+        for key, each in whole["networks"].items()
+    ]
+    whole["networks"] = {
+        key: {"external": True, "name": f"{options.stack}_{key}"} for key in whole["networks"]
+    }
     top = {key: whole[key] for key in ("networks", "volumes", "secrets", "configs")}
     digest = hashlib.sha256(json.dumps([services, top], sort_keys=True).encode()).hexdigest()[:12]
     name = name or digest
@@ -91,9 +110,10 @@ def render(
     manifest = {"release": name, "content": digest, "images": images}
     files["manifest.json"] = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     kept = [
-        {"kind": each["kind"][:-1], "name": each["name"], "content": each["content"]} for each in objects.values()
+        {"kind": each["kind"][:-1], "name": each["name"], "content": each["content"]}
+        for each in objects.values()
     ]
-    return Release(name, files, kept, images)
+    return Release(name, files, kept, images, networks)
 
 
 def joined(
@@ -133,12 +153,6 @@ def joined(
     if done.returncode:
         raise Failure(f"the definitions cannot be joined: {done.stderr.strip()}")
     whole = json.loads(done.stdout)
-    for network in whole["networks"].values():
-        network.pop("name", None)
-        network.pop("ipam", None)
-        network["driver"] = "overlay"
-        if options.encrypted:
-            network["driver_opts"] = {"encrypted": "true"}
     if "backup" in whole["services"]:
         # It reads the volumes of the data stores.
         whole["services"]["backup"]["deploy"]["placement"] = whole["services"]["db"]["deploy"]["placement"]
@@ -215,15 +229,21 @@ def concerning(name: str, environment: dict[str, str | None]) -> dict[str, str]:
 
 def trial(each: dict) -> dict:
     """One task like those of the service EACH, which no visitor reaches and which is not started again."""
-    kept = {key: value for key, value in each["deploy"].items() if key in ("placement", "resources", "labels")}
-    once = {"mode": "replicated", "replicas": 1, "endpoint_mode": "dnsrr", "restart_policy": {"condition": "none"}}
+    kept = {
+        key: value for key, value in each["deploy"].items() if key in ("placement", "resources", "labels")
+    }
+    once = {
+        "mode": "replicated",
+        "replicas": 1,
+        "endpoint_mode": "dnsrr",
+        "restart_policy": {"condition": "none"},
+    }
     return {**each, "deploy": {**kept, **once}}
 
 
 def text(part: str, services: dict[str, dict], top: dict, stack: str) -> str:
-    """The file of one part: its services and what they use. All but `stack` use networks that are there already."""
+    """The file of one part: its services and what they use. Only `stack` and `data` define volumes."""
     definitions = {"version": "3.12", "services": services, **top}
     if part in ("trial", *JOBS):
-        definitions["networks"] = {key: {"external": True, "name": f"{stack}_{key}"} for key in top["networks"]}
         definitions["volumes"] = {key: {"external": True, "name": f"{stack}_{key}"} for key in top["volumes"]}
     return json.dumps(definitions, indent=1, sort_keys=True) + "\n"

@@ -16,10 +16,19 @@ COMPRESSION = 1
 
 
 def layers(names: list[str]) -> dict[str, list[str]]:
-    """The layers (digests of their content, the lowest first) of each image NAMES of this machine."""
-    done = subprocess.run(["docker", "image", "inspect", *names], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Failure(f"an image is missing on this machine: {done.stderr.strip()}")
+    """The layers (digests of their content, the lowest first) of each image NAMES; what is not here is pulled."""
+    for name in names:
+        if subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode:
+            done = subprocess.run(
+                ["docker", "pull", "--quiet", name], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                said = done.stderr.strip().splitlines()[-1:]
+                raise Failure(
+                    f"the image {name} is not on this machine, and no registry gives it: {' '.join(said)}. Correct its "
+                    "name, or bring it here with docker pull or docker load; nothing was changed"
+                )
+    done = subprocess.run(["docker", "image", "inspect", *names], capture_output=True, text=True, check=True)
     return dict(zip(names, (each["RootFS"]["Layers"] for each in json.loads(done.stdout)), strict=True))
 
 
@@ -42,7 +51,9 @@ def pack(names: list[str], without: set[str], path: Path, *, compress: bool) -> 
     process = subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     with path.open("wb") as plain:
-        target: IO[bytes] = gzip.GzipFile(fileobj=plain, mode="wb", compresslevel=COMPRESSION) if compress else plain
+        target: IO[bytes] = (
+            gzip.GzipFile(fileobj=plain, mode="wb", compresslevel=COMPRESSION) if compress else plain
+        )
         with (
             tarfile.open(fileobj=process.stdout, mode="r|") as saved,
             tarfile.open(fileobj=target, mode="w|") as archive,

@@ -136,7 +136,9 @@ class Crowd:
 
         thread = threading.Thread(target=run)
         thread.start()
-        assert self._ready.wait(120), f"only {sum(each.here for each in self.members)} sockets came in within 120 s"
+        assert self._ready.wait(120), (
+            f"only {sum(each.here for each in self.members)} sockets came in within 120 s"
+        )
         try:
             yield self
         finally:
@@ -303,7 +305,9 @@ class Crowd:
         address = self.site.addresses[index % len(self.site.addresses)]
         while not self._ending.is_set():
             transport = _DirectAsync(self.site, address)
-            async with httpx.AsyncClient(base_url=self.site.url, timeout=ANSWER, transport=transport) as client:
+            async with httpx.AsyncClient(
+                base_url=self.site.url, timeout=ANSWER, transport=transport
+            ) as client:
                 for turn in range(20):
                     if self._ending.is_set():
                         return
@@ -317,7 +321,9 @@ class Crowd:
                 # A form that cannot be sent twice unnoticed: the edge must not repeat it, and need not.
                 token = client.cookies.get("csrftoken", "")
                 form = {"username": "", "password": "", "csrfmiddlewaretoken": token}
-                answer = await client.post("/login/", data=form, headers={"Referer": self.site.url, "X-CSRFToken": token})
+                answer = await client.post(
+                    "/login/", data=form, headers={"Referer": self.site.url, "X-CSRFToken": token}
+                )
             else:
                 answer = await client.get("/login/")
             self.pages += 1

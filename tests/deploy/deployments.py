@@ -27,7 +27,13 @@ class Deployment:
     def __init__(self, hosts: Hosts, **settings: object) -> None:
         self.hosts = hosts
         self.domain = hosts.names[0]
-        self.settings = {"DOMAINS": self.domain, "APP_RELEASE_COMMANDS": DEMO, **ONE_ADDRESS, **machine_settings(), **settings}
+        self.settings = {
+            "DOMAINS": self.domain,
+            "APP_RELEASE_COMMANDS": DEMO,
+            **ONE_ADDRESS,
+            **machine_settings(),
+            **settings,
+        }
         self.variables: dict[str, Any] = {"stack_image_compression": False}
         self.groups: dict[str, list[str]] = {}
         self.configure()
@@ -65,7 +71,9 @@ class Deployment:
         found = {}
         for host in self.hosts.names:
             form = "{{.ID}} {{.Names}} {{.CreatedAt}}"
-            for line in self.hosts.run(host, "docker", "ps", "--no-trunc", "--format", form).stdout.splitlines():
+            for line in self.hosts.run(
+                host, "docker", "ps", "--no-trunc", "--format", form
+            ).stdout.splitlines():
                 found[line.split()[0]] = line
         return found
 
@@ -77,17 +85,24 @@ class Deployment:
 
     def release(self) -> str:
         """The release that all services belong to; AssertionError where they do not agree."""
-        found = {name: each["Spec"]["Labels"]["channels-stack.release"] for name, each in self.services().items()}
+        found = {
+            name: each["Spec"]["Labels"]["channels-stack.release"] for name, each in self.services().items()
+        }
         assert len(set(found.values())) == 1, f"services of several releases: {found}"
         return next(iter(found.values()))
 
     def locked(self) -> bool:
-        return any(name.endswith("_lock") for name in self.docker("config", "ls", "--format", "{{.Name}}").split())
+        return any(
+            name.endswith("_lock") for name in self.docker("config", "ls", "--format", "{{.Name}}").split()
+        )
 
 
 def timed(what: str, play: Play) -> None:
     """Say how long a step took."""
-    print(f"figure: {what}: {play.seconds:.0f} s (load {Path('/proc/loadavg').read_text().split()[0]})", flush=True)
+    print(
+        f"figure: {what}: {play.seconds:.0f} s (load {Path('/proc/loadavg').read_text().split()[0]})",
+        flush=True,
+    )
 
 
 def moment() -> str:

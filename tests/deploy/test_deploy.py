@@ -7,8 +7,6 @@ from crowd import Crowd
 from deployments import Deployment, timed
 from hosts import Hosts
 
-pytestmark = pytest.mark.deploy
-
 
 @pytest.fixture(scope="module")
 def deployment():
@@ -23,7 +21,9 @@ def test_a_check_run_on_a_fresh_host_changes_nothing(deployment):
     play = deployment.deploy("--check", "--diff")
     assert play.code == 0
     assert deployment.services() == {} and not deployment.locked()
-    assert deployment.docker("config", "ls", "--quiet") + deployment.docker("secret", "ls", "--quiet") == before
+    assert (
+        deployment.docker("config", "ls", "--quiet") + deployment.docker("secret", "ls", "--quiet") == before
+    )
     assert not deployment.folder.exists(), "a check run made secrets on the controller"
 
 

@@ -33,7 +33,9 @@ class Engine:
         """What `docker WORDS` prints; Failure with its complaint where it fails."""
         code, out, complaint = self.attempt(*words, given=given)
         if code:
-            said = (complaint or out).strip()
+            said = "\n".join(
+                line for line in (complaint or out).strip().splitlines() if "--detach=false" not in line
+            )
             raise Failure(f"docker {' '.join(words[:3])} failed (exit {code}): {said}")
         return out
 
@@ -50,7 +52,12 @@ class Engine:
         `wanted` is added: how many tasks shall run, also for a service that is on every node.
         """
         listed = self.docker(
-            "service", "ls", "--filter", f"label={NAMESPACE}={self.stack}", "--format", "{{.ID}} {{.Replicas}}"
+            "service",
+            "ls",
+            "--filter",
+            f"label={NAMESPACE}={self.stack}",
+            "--format",
+            "{{.ID}} {{.Replicas}}",
         ).splitlines()
         if not listed:
             return {}
@@ -71,7 +78,9 @@ class Engine:
     def stack_deploy(self, path: str, *, prune: bool = False) -> None:
         """Hand the file PATH of the manager to Swarm; it returns before anything has happened."""
         options = ["--prune"] if prune else []
-        self.docker("stack", "deploy", "--resolve-image", "never", *options, "--compose-file", path, self.stack)
+        self.docker(
+            "stack", "deploy", "--resolve-image", "never", *options, "--compose-file", path, self.stack
+        )
 
     def remove(self, *services: str) -> None:
         """Remove SERVICES (short names) that exist, and wait until Swarm has forgotten them."""

@@ -33,7 +33,9 @@ def run(engine: Engine, service: str, path: str, seconds: float) -> list[str]:
                 raise Failure(f"{service} did not end within {seconds:.0f} s: {states(tasks)}")
             pause()
         return [
-            line for task in complete for line in engine.docker("service", "logs", "--raw", task["ID"]).splitlines()
+            line
+            for task in complete
+            for line in engine.docker("service", "logs", "--raw", task["ID"]).splitlines()
         ]
     finally:
         engine.remove(service)
@@ -60,7 +62,9 @@ def release(engine: Engine, service: str, path: str, seconds: float) -> None:
             engine.tell("    " + line.partition(" release: ")[2])
 
 
-def trial(engine: Engine, path: str, services: list[str], healthy_seconds: float, steady_seconds: float) -> None:
+def trial(
+    engine: Engine, path: str, services: list[str], healthy_seconds: float, steady_seconds: float
+) -> None:
     """Start one task of each of SERVICES beside the running ones: healthy in time, then running on for so long.
 
     No visitor reaches them. Failure with the last lines of the one that ended; all are removed in any case.
@@ -81,7 +85,9 @@ def trial(engine: Engine, path: str, services: list[str], healthy_seconds: float
             if len(running) == len(services):
                 if not steady_since:
                     steady_since = time.monotonic()
-                    engine.tell(f"    healthy after {steady_since - begun:.0f} s, watched for {steady_seconds:.0f} s")
+                    engine.tell(
+                        f"    healthy after {steady_since - begun:.0f} s, watched for {steady_seconds:.0f} s"
+                    )
                 if time.monotonic() - steady_since >= steady_seconds:
                     return
             elif time.monotonic() - begun > healthy_seconds:
@@ -103,7 +109,9 @@ def gone(engine: Engine, services: list[str], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while set(engine.services()) & set(services):
         if time.monotonic() > deadline:
-            raise Failure(f"{' '.join(services)} of an earlier run could not be removed within {seconds:.0f} s")
+            raise Failure(
+                f"{' '.join(services)} of an earlier run could not be removed within {seconds:.0f} s"
+            )
         pause()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import socket
 import time
 from dataclasses import asdict, dataclass

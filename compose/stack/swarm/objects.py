@@ -34,6 +34,37 @@ def make(engine: Engine, wanted: list[dict[str, str]], *, check: bool) -> list[s
     return [each["name"] for each in missing]
 
 
+def make_networks(engine: Engine, wanted: list[dict], *, check: bool) -> list[str]:
+    """Create the overlay networks of WANTED (name, internal, encrypted) that are missing; returns their names.
+
+    Failure where one is there that is encrypted and shall not be, or the other way round: a network cannot be changed.
+    """
+    have = set(
+        engine.docker(
+            "network", "ls", "--filter", f"label={NAMESPACE}={engine.stack}", "--format", "{{.Name}}"
+        ).split()
+    )
+    for each in wanted:
+        if each["name"] in have:
+            options = json.loads(
+                engine.docker("network", "inspect", "--format", "{{json .Options}}", each["name"])
+            )
+            if ("encrypted" in (options or {})) != bool(each["encrypted"]):
+                raise Failure(
+                    f"the network {each['name']} is {'' if 'encrypted' in options else 'not '}encrypted, and a network cannot "
+                    "be changed: set stack_encrypted_networks back, or take the stack down and deploy it again"
+                )
+    missing = [each for each in wanted if each["name"] not in have]
+    for each in [] if check else missing:
+        options = [
+            *(["--internal"] if each["internal"] else []),
+            *(["--opt", "encrypted"] if each["encrypted"] else []),
+        ]
+        label = f"{NAMESPACE}={engine.stack}"
+        engine.docker("network", "create", "--driver", "overlay", "--label", label, *options, each["name"])
+    return [each["name"] for each in missing]
+
+
 def used(text: str) -> set[str]:
     """The names of the secrets and configs that a rendered file uses."""
     whole = json.loads(text)

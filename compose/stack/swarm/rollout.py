@@ -50,14 +50,18 @@ class Watched:
         """Tasks that run by the definition in force."""
         wanted = definition(self.now["Spec"]["TaskTemplate"])
         return sum(
-            task["Status"]["State"] == "running" and task["DesiredState"] == "running" and definition(task["Spec"]) == wanted
+            task["Status"]["State"] == "running"
+            and task["DesiredState"] == "running"
+            and definition(task["Spec"]) == wanted
             for task in self.tasks
         )
 
     @property
     def failed(self) -> list[dict[str, Any]]:
         """New tasks that ended badly."""
-        return [task for task in self.tasks if task["Status"]["State"] in ENDED_BADLY and not task.get("known")]
+        return [
+            task for task in self.tasks if task["Status"]["State"] in ENDED_BADLY and not task.get("known")
+        ]
 
     @property
     def taken_back(self) -> bool:
@@ -92,7 +96,10 @@ def definition(spec: dict[str, Any]) -> str:
     """What tells two definitions of a task apart."""
     # A service has empty parts that its tasks leave out.
     parts = [spec.get(key) or {} for key in ("ContainerSpec", "Resources", "Placement")]
-    return json.dumps([{key: value for key, value in part.items() if value not in ({}, [], None)} for part in parts], sort_keys=True)
+    return json.dumps(
+        [{key: value for key, value in part.items() if value not in ({}, [], None)} for part in parts],
+        sort_keys=True,
+    )
 
 
 def roll(engine: Engine, path: str, seconds: float, *, prune: bool = True) -> list[str]:

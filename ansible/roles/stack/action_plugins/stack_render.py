@@ -37,7 +37,10 @@ class ActionModule(ActionBase):
         arguments = self._task.args
         folder = Path(arguments["folder"])
         try:
-            with contextlib.redirect_stdout(Lines()), place(folder, check=self._task.check_mode) as deployment:
+            with (
+                contextlib.redirect_stdout(Lines()),
+                place(folder, check=self._task.check_mode) as deployment,
+            ):
                 release = self._make(deployment, arguments)
                 if not self._task.check_mode:
                     save(release, folder / "rendered")
@@ -45,7 +48,13 @@ class ActionModule(ActionBase):
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
         missing = [name for name in release.images.values() if not images.exists(name)]
-        made = {"release": release.name, "images": release.images, "files": sorted(release.files), "unbuilt": missing}
+        made = {
+            "release": release.name,
+            "images": release.images,
+            "files": sorted(release.files),
+            "unbuilt": missing,
+        }
+        made["networks"] = release.networks
         made["services"] = sorted(json.loads(release.files["stack.json"])["services"])
         objects = [{**each, "content": ""} for each in release.objects]
         return {**result, "changed": False, **made, "objects": objects, "folder": str(folder / "rendered")}
@@ -60,7 +69,9 @@ class ActionModule(ActionBase):
         if not chosen["APP_WORKER_CHANNELS"]:
             chosen["WORKER_REPLICAS"] = "0"
         names = images.make(chosen, build_missing=not self._task.check_mode)
-        return render.render(deployment, chosen, names, render.Options(**arguments["options"]), arguments["name"])
+        return render.render(
+            deployment, chosen, names, render.Options(**arguments["options"]), arguments["name"]
+        )
 
 
 @contextlib.contextmanager
@@ -85,7 +96,9 @@ def lines(values: dict, name: str) -> str:
     for key, value in values.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)
         if "\n" in text or "'" in text:
-            raise Failure(f"{name}.{key} holds a line break or a quote ('), which no env file can carry; a file or secret can")
+            raise Failure(
+                f"{name}.{key} holds a line break or a quote ('), which no env file can carry; a file or secret can"
+            )
         found.append(f"{key}={compose.quoted(text)}\n")
     return "".join(found)
 
@@ -98,7 +111,9 @@ def save(release: render.Release, folder: Path) -> None:
 def edge_files(settings: dict[str, str], certificate: str) -> dict[str, str]:
     """What every edge node gets: as stack.edge writes it for one machine."""
     return {
-        "settings.env": "".join(f"{name}={compose.quoted(value)}\n" for name, value in settings.items() if value),
+        "settings.env": "".join(
+            f"{name}={compose.quoted(value)}\n" for name, value in settings.items() if value
+        ),
         "tls.pem": certificate,
         "tls.sha256": hashlib.sha256(certificate.encode()).hexdigest() + "\n",
     }

@@ -34,7 +34,12 @@ class ActionModule(ActionBase):
             have = set(self._docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())
             missing = [name for name in wanted if name not in have]
             if missing and not self._task.check_mode:
-                self._ship(missing, have, bool(self._task.args.get("compress", True)), task_vars["inventory_hostname"])
+                self._ship(
+                    missing,
+                    have,
+                    bool(self._task.args.get("compress", True)),
+                    task_vars["inventory_hostname"],
+                )
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
         finally:

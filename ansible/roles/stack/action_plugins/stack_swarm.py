@@ -20,7 +20,6 @@ from stack.console import Failure
 from stack.swarm import history, jobs, lock, objects, rollout
 from stack.swarm.engine import Engine
 
-
 NOTHING = b"\n"
 """Standard input of a command that needs none: with none at all Ansible opens a terminal, which mixes the two outputs."""
 
@@ -61,11 +60,14 @@ def release(engine: Engine, check: bool) -> dict:
     return {"changed": False, "released": not check and lock.release(engine, os.getppid())}
 
 
-def make(engine: Engine, check: bool, wanted: list[dict[str, str]], content: str) -> dict:
-    """Secrets and configs of WANTED that are missing; their CONTENT is a file of the controller."""
+def make(
+    engine: Engine, check: bool, networks: list[dict], wanted: list[dict[str, str]], content: str
+) -> dict:
+    """NETWORKS, and secrets and configs of WANTED, that are missing; their CONTENT is a file of the controller."""
+    made = objects.make_networks(engine, networks, check=check)
     if not check:
         wanted = json.loads(Path(content).read_text())
-    made = objects.make(engine, wanted, check=check)
+    made += objects.make(engine, wanted, check=check)
     return {"changed": bool(made), "made": made}
 
 
@@ -116,7 +118,11 @@ def releases(engine: Engine, check: bool, folder: str) -> dict:
 def unknown(engine: Engine, check: bool, path: str, current: str, seconds: float) -> dict:
     """Migrations of the database that the code of PATH does not know, and which of them it cannot live with."""
     found = history.unknown(engine, path, current, float(seconds))
-    return {"changed": False, "unknown": [each["name"] for each in found], "incompatible": [each for each in found if each["reason"]]}
+    return {
+        "changed": False,
+        "unknown": [each["name"] for each in found],
+        "incompatible": [each for each in found if each["reason"]],
+    }
 
 
 def forget(engine: Engine, check: bool, folder: str, keep: int) -> dict:

@@ -177,7 +177,9 @@ def _parser() -> argparse.ArgumentParser:
     counted = commands.add_parser("metrics", help="what this container counts")
     counted.add_argument("name", nargs="?", default="", metavar="NAME", help="only what begins with it")
     commands.add_parser("release", help="check, migrate and collect static files, once before a deploy")
-    commands.add_parser("migrations", help="which migrations the database has, and which this code does not know")
+    commands.add_parser(
+        "migrations", help="which migrations the database has, and which this code does not know"
+    )
     probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
     probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")
     arguments.add(commands.add_parser("doctor", help="say what will break in production"))
