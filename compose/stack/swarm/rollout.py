@@ -165,3 +165,36 @@ def standing(engine: Engine) -> tuple[str, list[str]]:
     name = names.pop() if len(names) == 1 else ""
     watched = look(engine, services, set(services), set(), name)
     return name, [str(each) for each in watched if each.fresh < each.now["wanted"]]
+
+
+def scale(engine: Engine, wanted: dict[str, int], seconds: float) -> list[str]:
+    """Run so many tasks of each service of WANTED, and wait until they stand; returns the services that changed."""
+    services = engine.services()
+    unknown = sorted(
+        name
+        for name in wanted
+        if "Replicated" not in services.get(name, {"Spec": {"Mode": {}}})["Spec"]["Mode"]
+    )
+    if unknown:
+        raise Failure(
+            f"{', '.join(unknown)}: not a service that can be scaled; there are: {', '.join(sorted(services))}"
+        )
+    changed = sorted(name for name, count in wanted.items() if services[name]["wanted"] != count)
+    if not changed:
+        return []
+    engine.docker(
+        "service", "scale", "--detach", *(f"{engine.stack}_{name}={wanted[name]}" for name in changed)
+    )
+    deadline = time.monotonic() + seconds
+    told = ""
+    while True:
+        watched = look(engine, services, set(changed), set(), "")
+        text = ", ".join(f"{each.name} {each.fresh}/{wanted[each.name]}" for each in watched)
+        if text != told:
+            engine.tell(f"    {text}")
+            told = text
+        if all(each.fresh == wanted[each.name] for each in watched):
+            return changed
+        if time.monotonic() > deadline:
+            raise Failure(f"not done within {seconds:.0f} s: {text}")
+        pause()

@@ -17,7 +17,7 @@ from ansible.utils.display import Display
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
 from stack.console import Failure
-from stack.swarm import history, jobs, lock, objects, rollout
+from stack.swarm import history, jobs, lock, objects, overview, rollout
 from stack.swarm.engine import Engine
 
 NOTHING = b"\n"
@@ -131,7 +131,29 @@ def forget(engine: Engine, check: bool, folder: str, keep: int) -> dict:
     return {"changed": bool(found["objects"]), **found}
 
 
+def scale(engine: Engine, check: bool, wanted: dict[str, int | str], seconds: float) -> dict:
+    """Other numbers of tasks: service -> number."""
+    numbers = {name: int(count) for name, count in wanted.items() if str(count) != ""}
+    if not numbers:
+        raise Failure("say which service, and how many tasks: -e ws=6")
+    if check:
+        return {"changed": True}
+    changed = rollout.scale(engine, numbers, float(seconds))
+    return {"changed": bool(changed), "scaled": changed}
+
+
+def status(engine: Engine, check: bool) -> dict:
+    """Nodes and services, as lines."""
+    tables = [overview.nodes(engine), overview.services(engine)]
+    lines = [line for rows in tables for line in [*overview.aligned(rows), ""]]
+    held = lock.holder(engine)
+    lines += [f"locked by {held.who} since {held.since}"] if held else []
+    return {"changed": False, "lines": lines}
+
+
 ACTS = {
+    "scale": scale,
+    "status": status,
     "forget": forget,
     "releases": releases,
     "unknown": unknown,
