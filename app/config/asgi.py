@@ -8,17 +8,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # First, because it sets Django up: the imports below need models.
 django_application = get_asgi_application()
 
+from channels.auth import AuthMiddlewareStack
 from channels.routing import ChannelNameRouter, ProtocolTypeRouter, URLRouter
-from channels.sessions import CookieMiddleware, SessionMiddleware
 from django.conf import settings
 from rooms.routing import channel_consumers, websocket_urlpatterns
-from rooms.sockets import SessionUserMiddleware, StrictOriginValidator
+from rooms.sockets import StrictOriginValidator
 
 application = ProtocolTypeRouter(
     {
         "http": django_application,
         "websocket": StrictOriginValidator(
-            CookieMiddleware(SessionMiddleware(SessionUserMiddleware(URLRouter(websocket_urlpatterns)))),
+            AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
             settings.ALLOWED_ORIGINS,
         ),
         "channel": ChannelNameRouter(channel_consumers),

@@ -17,8 +17,6 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
 DEBUG = env.boolean("DEBUG", False)
 SECRET_KEY = env.secret("SECRET_KEY", purpose="signs sessions and tokens")
-# Keys that were in use before this one: sessions signed with them stay valid, on pages and on sockets.
-SECRET_KEY_FALLBACKS = env.secret("SECRET_KEY_FALLBACKS", "").split()
 ALLOWED_HOSTS = list(env.words("DOMAINS", ("localhost",), purpose="host names the stack answers to"))
 _database_url = env.secret("DATABASE_URL", purpose="the database")
 _redis_url = env.secret("REDIS_URL", purpose="the Redis of the channel layers")

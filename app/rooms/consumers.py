@@ -10,18 +10,15 @@ import json
 import logging
 import random
 import uuid
-from importlib import import_module
 from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
 from django.db import Error as DatabaseError
 
 from . import frames, layers, pulse, store
 from .limits import TokenBucket
 from .models import Room
-from .sockets import session_user
 
 logger = logging.getLogger(__name__)
 
@@ -184,8 +181,6 @@ class RoomConsumer(AsyncWebsocketConsumer):
                 logger.warning("the check of a socket of %s failed: %r", self.user, error)
 
     async def _check(self):
-        if not await self._is_signed_in():
-            return await self.close(POLICY, "signed out")
         state = await pulse.pulse(self.room)
         await database_sync_to_async(store.enter)(self.room.pk, self.user, self.connection)
         if state.last_sequence > self.last:
@@ -194,10 +189,6 @@ class RoomConsumer(AsyncWebsocketConsumer):
         for report in state.reports:
             await self._say_report(report)
         await self._say_present(state.present)
-
-    async def _is_signed_in(self) -> bool:
-        session = import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
-        return (await session_user(session)).is_authenticated
 
     async def _leave(self):
         """Undo connect(), once."""

@@ -17,6 +17,9 @@ SERVICES = {"edge", "http", "ws", "worker", "release", "redis", "db"}
 APPLICATION = ("http", "ws", "worker", "release")
 """Services that run the application's image."""
 
+SECRETS = ("secret_key", "secret_key_fallbacks", "database_url", "redis_url")
+"""Files that each of them gets, as NAME_FILE."""
+
 
 def commands(settings: dict[str, str]) -> dict[str, list[str]]:
     """Service name -> command line, from APP_COMMANDS: `name: command; name: command`, quoted as in a shell."""
@@ -75,12 +78,9 @@ def service(command: list[str], mounts: list[str]) -> dict:
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
         "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}},
-        "env_file": ["${STACK_DIR:-.}/stack.env", "${STACK_DIR:-.}/app.env"],
-        "environment": {
-            f"{name.upper()}_FILE": f"/run/secrets/{name}"
-            for name in ("secret_key", "database_url", "redis_url")
-        },
-        "secrets": ["secret_key", "database_url", "redis_url"],
+        "env_file": ["${STACK_DIR:-.}/services.env", "${STACK_DIR:-.}/app.env"],
+        "environment": {f"{name.upper()}_FILE": f"/run/secrets/{name}" for name in SECRETS},
+        "secrets": list(SECRETS),
         "stop_grace_period": "30s",
         "tmpfs": ["/tmp:size=64m,mode=1777"],
         "volumes": ["static:/srv/static", "media:/srv/media", *mounts],

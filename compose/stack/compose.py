@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Sequence
@@ -140,10 +141,25 @@ def write_environment(
         # A volume where the repository is no folder of this machine.
         "BACKUP_FOLDER": backup.folder(settings),
     }
+    write_services(deployment)
     text = "# Made by `make up` from stack.env, which is the file to edit.\n"
     text += "".join(f"{name}={quoted(value)}\n" for name, value in lines.items())
     replace(deployment.generated, text)
 
+
+def write_services(deployment: Deployment) -> None:
+    """Write what of stack.env the application's services get: a change of the rest must not replace them."""
+    lines = deployment.settings.read_text(encoding="utf-8-sig").splitlines()
+    kept = [
+        line for line in lines if not NOT_THEIRS.match(line.strip()) and not line.lstrip().startswith("#")
+    ]
+    replace(deployment.services, "\n".join(filter(None, kept)) + "\n")
+
+
+NOT_THEIRS = re.compile(
+    r"(EDGE_\w+|\w+_CPUS|\w+_MEMORY|\w+_SLOTS|\w+_REPLICAS|CERTIFICATE|ACME_\w+|BACKUP_\w+|REDIS_MAXMEMORY)="
+)
+"""Settings of the edge and of the engine, which no process of the application reads."""
 
 COMMAND_LINES = ("APP_COMMANDS", "APP_RELEASE_COMMANDS")
 """Settings that no Compose file refers to, and that may hold every kind of quote."""

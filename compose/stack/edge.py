@@ -11,22 +11,25 @@ from pathlib import Path
 
 from . import secrets
 from .compose import Project, quoted
-from .console import Failure, detail
+from .console import Failure
 from .paths import Deployment
 
 FILES = ("settings.env", "tls.pem", "tls.sha256")
 """The last one tells whether the certificate changed, to those who may not read it."""
 
 
-def write(deployment: Deployment, settings: dict[str, str], certificate: str, image: str) -> None:
-    """Put SETTINGS and CERTIFICATE (PEM, with its key) into the folder once IMAGE has no objection; Failure with its lines."""
+def write(deployment: Deployment, settings: dict[str, str], certificate: str, image: str) -> bool:
+    """Put SETTINGS and CERTIFICATE (PEM, with its key) into the folder once IMAGE has no objection; Failure with its lines.
+
+    False where they are there already.
+    """
     folder, new = deployment.edge, deployment.edge / "new"
     texts = {
         "settings.env": "".join(f"{name}={quoted(value)}\n" for name, value in settings.items() if value),
         "tls.sha256": hashlib.sha256(certificate.encode()).hexdigest() + "\n",
     }
     if all((folder / name).exists() and (folder / name).read_text() == text for name, text in texts.items()):
-        return
+        return False
     for place in (folder, new):
         place.mkdir(mode=0o755, parents=True, exist_ok=True)
     for name in FILES:
@@ -39,6 +42,7 @@ def write(deployment: Deployment, settings: dict[str, str], certificate: str, im
     for name in FILES:
         (new / name).replace(folder / name)
     new.rmdir()
+    return True
 
 
 def check(folder: Path, image: str) -> None:
@@ -53,7 +57,10 @@ def check(folder: Path, image: str) -> None:
 
 
 def reload(project: Project) -> None:
-    """Make every edge of PROJECT that runs take up its folder now, without a gap; Failure with what it has against it."""
+    """Have every edge of PROJECT run with its folder as it is, without a gap; Failure with what it has against it.
+
+    Each would take it up by itself within seconds; this makes sure, and says why not.
+    """
     for each in project.containers():
         if each["Service"] == "edge" and each["State"] == "running":
             command = ["docker", "exec", each["ID"], "edge", "reload"]
@@ -62,5 +69,3 @@ def reload(project: Project) -> None:
                 raise Failure(
                     f"the edge was not reloaded, its former configuration goes on\n{done.stderr.strip()}"
                 )
-            if done.stdout.strip() == "reloaded":
-                detail("edge reloaded: nothing was interrupted")

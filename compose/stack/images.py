@@ -156,14 +156,17 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
         process = subprocess.Popen(
             [*command, str(image.context)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        lines = []
+        lines: list[str] = []
+        told = set()
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line.rstrip())
             if not line.startswith("#"):
                 continue  # at the end of a failure all is told a second time
             if "] RUN " in line or "] COPY " in line:
-                detail(shown(line))
+                if line not in told:  # BuildKit names a step again when it turns back to it
+                    detail(shown(line))
+                told.add(line)
             elif " install.py: " in line:
                 detail(line.rstrip().partition(" install.py: ")[2])
         if process.wait():

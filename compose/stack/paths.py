@@ -50,6 +50,11 @@ class Deployment:
         return self.folder / "tls"
 
     @property
+    def services(self) -> Path:
+        """What of the settings the application's services get. Made anew by each `make up`."""
+        return self.folder / "services.env"
+
+    @property
     def edge(self) -> Path:
         """What the edge reads: settings and certificate. Made by `make up`."""
         return self.folder / "edge"

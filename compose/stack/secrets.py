@@ -65,6 +65,7 @@ def make(deployment: Deployment) -> dict[str, int]:
     database, redis, first = (secrets.token_urlsafe(32) for _ in range(3))
     texts = {
         "secret_key": (secrets.token_urlsafe(64), APPLICATION),
+        "secret_key_fallbacks": ("\n", APPLICATION),  # none yet; Swarm takes no secret without a byte
         "demo_password": (first[:20], APPLICATION),
         "db_password": (database, DATA),
         "database_url": (f"postgresql://app:{database}@db:5432/app", APPLICATION),

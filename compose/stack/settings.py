@@ -69,5 +69,6 @@ CHOICES = {
     "SERVER_WS": ("uvicorn", "gunicorn", "daphne"),
     "LOG_FORMAT": ("json", "text"),
     "CERTIFICATE": ("local", "files", "acme"),
+    "APP_CHECKS": ("tell", "enforce"),
 }
 """Settings that take one of a few words, the default first. The runtime checks the same; here it is seen before a build."""

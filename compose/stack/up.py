@@ -39,7 +39,7 @@ def up(deployment: Deployment, project_name: str) -> None:
     definitions = commands.text(settings)
     names = images.make(settings)
     secrets.own(deployment.secrets, owners, names["WORKER_IMAGE"])
-    edge.write(deployment, settings, certificate, names["EDGE_IMAGE"])
+    changed = edge.write(deployment, settings, certificate, names["EDGE_IMAGE"])
     backup.own_folder(settings, names.get("BACKUP_IMAGE", ""))
     if definitions:
         replace(deployment.commands, definitions)
@@ -50,7 +50,9 @@ def up(deployment: Deployment, project_name: str) -> None:
     with step("services"):
         before = project.identities()
         project.start()
-        edge.reload(project)
+        if changed:
+            edge.reload(project)
+            detail("the edge has its new settings; it was reloaded, not replaced, where it ran already")
         new = project.identities() - before
         detail(f"{len(new)} containers started" if new else "nothing had to be restarted")
     where = f"http://localhost:{settings['DEV_PORT']}/" if "dev" in deployment.overlays else address(settings)
@@ -120,7 +122,7 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
         )
     if deployment.generated.exists():
         Project(deployment).run("down", "--volumes", "--remove-orphans")
-    made = (deployment.generated, deployment.commands, deployment.released)
+    made = (deployment.generated, deployment.commands, deployment.services, deployment.released)
     for path in (deployment.secrets, deployment.authority, deployment.edge, *made):
         remove(path)
 

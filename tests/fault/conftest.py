@@ -8,7 +8,7 @@ import pytest
 import trial
 from faults import FAULTS, Fault
 
-AT_ONCE = 4
+AT_ONCE = 3
 
 results: dict[tuple[str, str, str], trial.Result] = {}
 

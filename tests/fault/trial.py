@@ -24,6 +24,7 @@ GROUPS, IN_EACH = 10, 3
 SIDES = ("stock", "ours")
 AFTER_SECONDS = 30  # what the issue of a deaf socket is measured at
 HEAR_SECONDS = 2
+LAST_SECONDS = 10  # nobody is called deaf because the machine is busy
 START_SECONDS = 120
 COMMANDS = {
     "stock": ("-m", "uvicorn", "--port", "{port}", "project.asgi:application"),
@@ -99,8 +100,8 @@ class Server:
     def deaf(self, text: str) -> list[Person]:
         return [person for person in self.open() if person.heard != text]
 
-    async def all_hear(self, text: str) -> bool:
-        """Publish ``text``; whether everybody is there and has heard it within HEAR_SECONDS."""
+    async def all_hear(self, text: str, seconds: float = HEAR_SECONDS) -> bool:
+        """Publish ``text``; whether everybody is there and has heard it within ``seconds``."""
         await self.publish(text)
         return await _until(
             lambda: len(self.open()) == len(self.people) and not self.deaf(text), HEAR_SECONDS
@@ -160,7 +161,9 @@ async def _watch(server: Server) -> None:
         elif result.healed is None:
             result.healed = time.monotonic() - over
         await asyncio.sleep(1)
-    await server.all_hear("the last word")
+    heard = await server.all_hear("the last word", LAST_SECONDS)
+    if heard and result.healed is None:
+        result.healed = time.monotonic() - over
     result.deaf = len(server.deaf("the last word"))
     result.away = len(server.people) - len(server.open())
     for one in server.people:

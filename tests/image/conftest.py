@@ -182,6 +182,12 @@ def db_image() -> str:
 
 
 @pytest.fixture(scope="session")
+def backup_image() -> str:
+    """images/backup."""
+    return given("BACKUP_IMAGE")
+
+
+@pytest.fixture(scope="session")
 def python_image() -> str:
     """An image with a Python, for the small servers that a test needs."""
     return given("UVICORN_IMAGE")

@@ -203,10 +203,13 @@ def test_too_many_frames_are_slowed_down_and_then_closed_with_1008(enter, room):
     assert {frame.get("code") for frame in socket.heard if frame["type"] == "error"} == {"slow_down"}
 
 
-def test_signing_out_ends_the_session_for_sockets(stack, visitor, refusal, room):
+def test_signing_out_ends_the_session_for_sockets(stack, visitor, open_socket, refusal, room):
+    """In every process: two sockets lie with two replicas, more often than not."""
     sign_in(visitor, stack.user, stack.password)
     cookie = f"sessionid={visitor.cookies['sessionid']}"
+    sockets = [open_socket(f"/ws/rooms/{room}/", visitor) for _ in range(3)]
     sign_out(visitor)
+    assert [socket.ended(60) for socket in sockets] == [4401] * 3
     assert refusal(f"/ws/rooms/{room}/", client=None, headers=[("Cookie", cookie)]).status_code == 403
 
 

@@ -37,7 +37,6 @@ FOLDER = Path(tempfile.mkdtemp(prefix="rooms-"))
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "SECRET_KEY": uuid.uuid4().hex * 2,
-    "SECRET_KEY_FALLBACKS": uuid.uuid4().hex * 2,
     "DATABASE_URL": os.environ.get(
         "DATABASE_URL", f"postgresql://postgres@127.0.0.1:{DATABASE_PORT}/postgres?sslmode=disable"
     ),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import pytest
+from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from processes import Postgres, Redis, until
 from serving import SERVERS, close_code, serve
@@ -91,6 +93,80 @@ def test_a_receiver_that_has_ended_deafens_the_stock_layer_and_is_started_again_
         return tuple(heard)
 
     assert asyncio.run(run()) == (False, True)
+
+
+class Link:
+    """A way to Redis that can go dead without either end being told: packets are lost, connections stay."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.open: list[asyncio.Event] = []
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> Link:
+        self.server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        self.port = self.server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.server.close()
+        for writer in self.writers:
+            writer.close()
+
+    def go_dead(self) -> None:
+        """For the connections that there are; new ones work."""
+        for connection in self.open:
+            connection.clear()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.redis.port)
+        passes = asyncio.Event()
+        passes.set()
+        self.open.append(passes)
+        self.writers += [writer, far_writer]
+        await asyncio.gather(_pass_on(reader, far_writer, passes), _pass_on(far_reader, writer, passes))
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: asyncio.Event) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            await passes.wait()
+            writer.write(data)
+    writer.close()
+
+
+def test_a_link_that_is_dead_deafens_the_stock_layer_and_is_made_anew_by_us(redis):
+    async def run(link: Link) -> tuple[bool, bool]:
+        # As redis-py up to 7 has it: without a time limit.
+        hosts = [{"address": f"redis://127.0.0.1:{link.port}/0", "socket_timeout": None}]
+        stock, layer = (RedisChannelLayer(hosts=hosts, prefix=f"link-{name}") for name in ("stock", "ours"))
+        canary = Canary(Watched("default", layer), drain=None)
+        flying = asyncio.ensure_future(canary.run())
+        receiving = []
+        for each in (stock, layer):
+            channel = await each.new_channel()
+            await each.group_add("room", channel)
+            receiving.append(asyncio.ensure_future(each.receive(channel)))
+        while canary.heard is None:
+            await asyncio.sleep(0.02)
+        link.go_dead()
+        sender = [RedisChannelLayer(hosts=[redis.url], prefix=f"link-{name}") for name in ("stock", "ours")]
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            for each in sender:
+                await each.group_send("room", SAY)
+            await asyncio.wait(receiving, timeout=0.5)
+        heard = tuple(each.done() for each in receiving)
+        for each in (flying, *receiving):
+            each.cancel()
+        await asyncio.wait([flying, *receiving], timeout=5)
+        return heard
+
+    async def linked() -> tuple[bool, bool]:
+        async with Link(redis) as link:
+            return await run(link)
+
+    assert asyncio.run(linked()) == (False, True)
 
 
 def test_a_layer_that_delivers_nothing_and_cannot_be_repaired(start, redis, tmp_path):

@@ -89,6 +89,10 @@ def test_an_application_that_is_not_there(redis, tmp_path, server, name, value, 
             "broken.py:2: KeyError: 'MAIL_KEY'; variables that the project",
         ),
         (
+            "import os\nos.mkdir('/src/media')",
+            "file system: '/src/media'; no process may change the source: name",
+        ),
+        (
             "import decouple",
             "broken.py:1: ModuleNotFoundError: No module named 'decouple'; is its package in APP_REQ",
         ),

@@ -129,6 +129,14 @@ class TestFiles:
         (line,) = problems(lambda env: env.secret("X"), X_FILE=str(path))
         assert line.startswith(f"X_FILE: {path} {wrong}")
 
+    @pytest.mark.parametrize("content", [b"", b"\n", b" \n"])
+    def test_an_empty_one_says_what_the_empty_default_says(self, tmp_path, content):
+        path = tmp_path / "older-keys"
+        path.write_bytes(content)
+        env = Environment({"OLDER_KEYS_FILE": str(path)})
+        assert env.secret("OLDER_KEYS", "").split() == []
+        env.check()
+
     def test_a_folder(self, tmp_path):
         (line,) = problems(lambda env: env.secret("X"), X_FILE=str(tmp_path))
         assert "cannot be read: Is a directory" in line

@@ -16,6 +16,7 @@ from channels_stack import memberships, metrics, outage
 from channels_stack.mailboxes import Mailbox
 from channels_stack.memberships import Watched, owning
 
+REDIS_PY = int(redis_py.__version__.split(".")[0])
 SAY = {"type": "say"}
 KINDS = {"core": RedisChannelLayer, "pubsub": RedisPubSubChannelLayer}
 
@@ -140,6 +141,23 @@ def test_a_receiver_survives_a_restart(redis, kind):
     assert asyncio.run(asyncio.wait_for(run(), 20)) == SAY
 
 
+@pytest.mark.skipif(REDIS_PY < 8, reason="redis-py before 8 has no time limit of its own")
+def test_a_project_that_gives_its_layer_no_time_limit_survives_silence_under_redis_py_8(redis):
+    async def run() -> tuple[type, bool]:
+        stock, layer = (
+            RedisChannelLayer(hosts=[redis.url], prefix=f"idle-{name}") for name in ("stock", "ours")
+        )
+        Watched("default", layer)
+        receiving = [asyncio.ensure_future(each.receive(await each.new_channel())) for each in (stock, layer)]
+        await asyncio.wait(receiving[1:], timeout=7)  # redis-py gives up after 5
+        alive = not receiving[1].done()
+        receiving[1].cancel()
+        await asyncio.wait(receiving)
+        return type(receiving[0].exception()), alive
+
+    assert asyncio.run(run()) == (redis_py.TimeoutError, True)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_joins_waits_for_a_redis_that_hangs_no_longer_than_a_handshake_may(redis, kind, monkeypatch):
     monkeypatch.setattr(memberships, "JOIN_SECONDS", 0.5)
@@ -222,3 +240,25 @@ def test_drops_of_the_queueing_layer_within_the_process_are_counted(redis, caplo
         assert asyncio.run(run()) == 5
     assert metrics.OVER_CAPACITY._value.get() - before == 3
     assert "messages for its channel" in caplog.text
+
+
+def test_drops_of_a_full_channel_are_counted_and_told_with_the_group(redis, caplog):
+    logger, drops = logging.getLogger(metrics.OverCapacity.LOGGER), metrics.OverCapacity()
+
+    async def run() -> None:
+        layer = layer_of(redis, "core", capacity=3)
+        await layer.group_add("room-7", await layer.new_channel())
+        for _ in range(5):
+            await layer.group_send("room-7", SAY)
+
+    before = metrics.OVER_CAPACITY._value.get()
+    logger.addFilter(drops)
+    try:
+        with caplog.at_level(logging.INFO, logger.name):
+            asyncio.run(run())
+    finally:
+        logger.removeFilter(drops)
+    assert metrics.OVER_CAPACITY._value.get() - before == 2
+    assert {(record.levelname, record.getMessage()) for record in caplog.records} == {
+        ("WARNING", "1 of 1 channels over capacity in group room-7")
+    }

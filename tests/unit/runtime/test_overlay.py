@@ -60,6 +60,14 @@ def test_settings_made_for_development():
     assert found["CHANNEL_LAYERS"].keys() == {"default", "tasks"}
 
 
+def test_older_keys_come_from_the_environment():
+    assert changed({"SECRET_KEY_FALLBACKS": []}, SECRET_KEY_FALLBACKS=f"{OLD} b")["SECRET_KEY_FALLBACKS"] == [
+        OLD,
+        "b",
+    ]
+    assert "SECRET_KEY_FALLBACKS" not in changed({"SECRET_KEY_FALLBACKS": ["its own"]})
+
+
 def test_what_the_project_says_already_is_not_changed():
     project = changed({"INSTALLED_APPS": ["django.contrib.staticfiles"]})
     assert changed({"INSTALLED_APPS": ["django.contrib.staticfiles"], **project}) == {}

@@ -259,6 +259,10 @@ class TestFailingApplication:
     def test_an_exception_in_a_page(self, running):
         assert running.get("/broken/").status == 500
 
+    def test_an_exception_in_a_stream_that_has_begun(self, running):
+        with pytest.raises(http.client.IncompleteRead):
+            running.get("/abandoned-stream/")
+
     def test_an_exception_before_accept(self, running):
         assert running.refusal("/broken-connect/").status_code == 500
 
@@ -346,6 +350,22 @@ class TestStop:
         assert serving.process.wait() == 0
         assert "Traceback" not in serving.log()
 
+    def test_streams_are_told_to_end(self, new):
+        """An event stream with the sockets, and in good order; any other at the end of the time, and it is cut."""
+        serving = new(DRAIN_NOTICE_SECONDS="0.2", DRAIN_SECONDS="0.2", STOP_SECONDS="5")
+        with concurrent.futures.ThreadPoolExecutor() as pool, serving.socket():
+            pages = [pool.submit(_read_all, serving, path) for path in ("/events/", "/stream/")]
+            until(lambda: _requests_in_flight(serving) == len(pages), what="the streams have begun")
+            serving.terminate()
+            until(lambda: "events over" in serving.journal(), 3, "the generator of the events has cleaned up")
+            assert "stream over" not in serving.journal()
+            assert serving.process.wait() == 0
+            (events, complete), (_, whole) = (page.result() for page in pages)
+        assert events.startswith(b"data: part")
+        assert (complete, whole) == (True, False)
+        assert "stream over" in serving.journal()
+        assert "Traceback" not in serving.log()
+
     def test_it_ends_in_time_whatever_the_application_does(self, new):
         serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="0", STOP_SECONDS="2")
         with serving.socket("/stubborn/") as client, concurrent.futures.ThreadPoolExecutor() as pool:
@@ -373,6 +393,17 @@ class TestStop:
             assert close_code(client) == 1012
             assert serving.process.wait() == 0
         assert time.monotonic() - begun < 4  # what the notice alone would take
+
+
+def _read_all(serving: Serving, path: str) -> tuple[bytes, bool]:
+    """The body, and whether it was complete."""
+    with contextlib.closing(serving.connection()) as connection:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        try:
+            return response.read(), True
+        except http.client.IncompleteRead as error:
+            return error.partial, False
 
 
 def _accepts_socket(serving: Serving) -> bool:

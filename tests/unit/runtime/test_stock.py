@@ -5,6 +5,9 @@ When one of these tests fails, the server has been repaired, and a part of ours 
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+
 import pytest
 from processes import Redis, until
 from serving import Serving, close_code
@@ -84,3 +87,24 @@ def test_uvicorn_ends_with_the_signal(stock):
     serving = stock(*UVICORN)
     serving.terminate()
     assert serving.process.wait() == -15
+
+
+def test_uvicorn_waits_for_ever_for_an_event_stream(stock):
+    serving = stock(*UVICORN)
+    with contextlib.closing(serving.connection()) as connection:
+        connection.request("GET", "/events/")
+        connection.getresponse()
+        serving.terminate()
+        until(lambda: "Waiting for connections to close" in serving.log(), what="uvicorn stops")
+        with pytest.raises(AssertionError, match="did not end"):
+            serving.process.wait(3)
+
+
+def test_daphne_cuts_an_event_stream(stock):
+    serving = stock(*DAPHNE)
+    with contextlib.closing(serving.connection()) as connection:
+        connection.request("GET", "/events/")
+        response = connection.getresponse()
+        serving.terminate()
+        with pytest.raises(http.client.IncompleteRead):
+            response.read()

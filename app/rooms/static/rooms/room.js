@@ -6,6 +6,7 @@ const LONGEST_DELAY = 15_000;
 const HEALTHY = 10_000; // a socket open for so long was good: the next delay starts from the first one again
 const QUIET = 40_000; // after so long without a frame the server is asked whether it is there
 const ANSWER = 10_000; // and has so long to answer
+const SIGNED_OUT = 4401; // close code
 const RESEND = 10_000; // an unanswered message is sent again
 const TYPING_EVERY = 3_000;
 const TYPING_SHOWN = 5_000;
@@ -329,7 +330,8 @@ const line = {
     showPresent([]);
     this.attempt += 1;
     if (code === 1008 && reason) show("waiting", `Disconnected: ${reason}`);
-    if (!greeted && this.attempt > 1 && (await this.refusedFor())) return;
+    const perhapsRefused = code === SIGNED_OUT || (!greeted && this.attempt > 1);
+    if (perhapsRefused && (await this.refusedFor())) return;
     const ceiling = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (this.attempt - 1));
     this.wait(ceiling * (0.5 + Math.random() / 2)); // jitter: after a restart not everybody comes at once
   },

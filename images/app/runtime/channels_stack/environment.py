@@ -66,11 +66,14 @@ class Environment:
         return value.strip()
 
     def secret(self, name: str, default: str | None = None, *, purpose: str = "", example: str = "") -> str:
-        """A text that is not empty and never appears in an error. Spaces are kept: they may be part of it."""
-        value = self._value(name, default is None, purpose, example, secret=True)
+        """A text that never appears in an error. Spaces are kept: they may be part of it.
+
+        It is not empty, unless ``default`` is the empty text: then an empty file says the same.
+        """
+        value = self._value(name, default is None, purpose, example, secret=True, may_be_empty=default == "")
         if value is None:
             return default or ""
-        if not value.strip():
+        if not value.strip() and default != "":
             self.refuse(name, "is empty", purpose, example)
         return value
 
@@ -195,7 +198,13 @@ class Environment:
         return minimum
 
     def _value(
-        self, name: str, required: bool, purpose: str, example: str, secret: bool = False
+        self,
+        name: str,
+        required: bool,
+        purpose: str,
+        example: str,
+        secret: bool = False,
+        may_be_empty: bool = False,
     ) -> str | None:
         """The text of NAME or of the file NAME_FILE; None when neither is set or neither can be read."""
         file_name = f"{name}_FILE"
@@ -203,7 +212,7 @@ class Environment:
             self.refuse(name, f"is set, and so is {file_name}: remove one of them", purpose)
             return None
         if file_name in self.environ:
-            return self._file(file_name, self.environ[file_name], purpose)
+            return self._file(file_name, self.environ[file_name], purpose, may_be_empty)
         if name in self.environ:
             return self.environ[name]
         if required:
@@ -211,7 +220,7 @@ class Environment:
             self.refuse(name, wanted, purpose, "" if secret else example)
         return None
 
-    def _file(self, file_name: str, path: str, purpose: str) -> str | None:
+    def _file(self, file_name: str, path: str, purpose: str, may_be_empty: bool) -> str | None:
         """The content of ``path`` without a byte order mark and without the line ends an editor adds."""
         if not path.strip():
             self.refuse(file_name, "is empty, but must be the path of a file", purpose)
@@ -232,7 +241,7 @@ class Environment:
         except UnicodeDecodeError:
             self.refuse(file_name, f"{path} is not text in UTF-8", purpose)
             return None
-        if not value.strip():
+        if not value.strip() and not may_be_empty:
             self.refuse(file_name, f"{path} is empty", purpose)
             return None
         return value

@@ -8,6 +8,7 @@ own source.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import site
@@ -62,6 +63,8 @@ def _wrong(error: Exception, path: str) -> str:
         return f"{text}; is its package in APP_REQUIREMENTS, or its folder in APP_PATH?"
     if isinstance(error, SyntaxError):
         return text
+    if os.strerror(errno.EROFS) in text:
+        return f"{text}; no process may change the source: name the folders that it writes to in APP_VOLUMES"
     return f"{text}; variables that the project reads belong in app.env"
 
 

@@ -8,7 +8,7 @@ groups that it has joined, so that ``rejoining`` can join them again.
 It also takes from the application what a lost connection costs it with the stock layer:
 
 - a ``receive`` that fails is tried again until it works: the stock consumer dies, and with it each socket;
-- any other call whose connection turns out to be dead is repeated a few times within half a second: a call on a
+- any other call whose connection turns out to be dead is repeated a few times, mostly within half a second: a call on a
   connection from before a restart of Redis would end in a 500. A message may then arrive twice, never is it
   sent later than that;
 - a handshake waits for a Redis that hangs at most JOIN_SECONDS for each thing that it asks of it;
@@ -34,7 +34,7 @@ from . import outage, rejoining
 # Between the attempts of a call, in seconds. One that took QUICK_SECONDS to fail met no stale connection but a
 # Redis that is away, or was repeated by redis-py itself.
 PAUSES = (0.05, 0.1, 0.3)
-QUICK_SECONDS = 0.2
+QUICK_SECONDS = 1
 # A handshake makes a channel and joins groups: it is refused before the edge gives it up.
 JOIN_SECONDS = 5
 # Between two attempts to receive, in seconds: first and largest.

@@ -100,9 +100,8 @@ class Queueing:
         return sum((await pipeline.execute())[::2])
 
     async def reset(self) -> None:
-        loop_layer = self.layer._layers.get(asyncio.get_running_loop())
-        for client in list(loop_layer._connections.values()) if loop_layer else ():
-            await client.connection_pool.disconnect(inuse_connections=True)
+        for index in range(self.layer.ring_size):
+            await self.layer.connection(index).connection_pool.disconnect(inuse_connections=True)
 
     def reconnected(self) -> bool:
         return False  # Redis has the memberships, not the connection

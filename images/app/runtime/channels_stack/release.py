@@ -16,7 +16,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import application
@@ -44,7 +44,7 @@ def main(settings: Settings, database_wait_seconds: float = DATABASE_WAIT_SECOND
     tell_overrides(settings)
     application.load(settings)
     try:
-        _step("checks", check)
+        _step("checks", lambda: check(settings))
         _step("database", lambda: wait_for_database(database_wait_seconds))
         _step("migrations", migrate)
         _step("static files", collect_static)
@@ -89,19 +89,37 @@ def tell_overrides(settings: Settings) -> None:
         log.warning("release: %s", risk)
 
 
-def check() -> str:
-    """Django's system checks with those for deployment: errors end the release, warnings are told once."""
+def check(settings: Settings) -> str:
+    """Django's system checks with those for deployment, then the doctor's rules; each finding is told once.
+
+    Django's errors end the release. The doctor reads sources and may be wrong about a project that works, so its
+    errors do that only where APP_CHECKS says `enforce`.
+    """
+    from django.apps import apps
     from django.core import checks
 
-    found = checks.run_checks(include_deployment_checks=True)
-    messages = [message for message in found if not message.is_silenced()]
-    errors = [message for message in messages if message.is_serious()]
-    for message in messages:
-        level = logging.ERROR if message in errors else logging.WARNING
+    from .doctor import deployed
+
+    found = _heard(checks.run_checks(include_deployment_checks=True))
+    # A project that has the doctor among its apps has asked Django for the same rules.
+    read = [] if apps.is_installed("channels_stack.doctor") else _heard(deployed.messages(settings))
+    for message in (*found, *read):
+        level = logging.ERROR if message.is_serious() else logging.WARNING
         log.log(level, "release: check %s", _one_line(str(message)))
+    errors, doubtful = ([each for each in messages if each.is_serious()] for messages in (found, read))
+    if settings.app_checks == "enforce":
+        errors += doubtful
     if errors:
         raise ReleaseError(f"checks: {len(errors)} errors in the project, see the lines above")
-    return f"no errors, {len(messages)} warnings"
+    told = f"no errors, {len(found) + len(read) - len(doubtful)} warnings"
+    if doubtful:
+        told += f", {len(doubtful)} errors that the doctor sees in the sources (APP_CHECKS=enforce ends a release for them)"
+    return told
+
+
+def _heard(messages: Iterable[Any]) -> list[Any]:
+    """The check messages that SILENCED_SYSTEM_CHECKS does not name."""
+    return [message for message in messages if not message.is_silenced()]
 
 
 def wait_for_database(seconds: float) -> str:

@@ -59,8 +59,8 @@ class Request:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._begun = True
-            kind = dict(message.get("headers", ())).get(b"content-type", b"")
-            self.events = kind.lower().startswith(b"text/event-stream")
+            headers = {name.lower(): value.lower() for name, value in message.get("headers", ())}
+            self.events = headers.get(b"content-type", b"").startswith(b"text/event-stream")
         elif message["type"] == "http.response.body":
             self._finished = not message.get("more_body", False)
         await self._send(message)
@@ -81,5 +81,6 @@ class Request:
 
 def _stay(task: asyncio.Task[Any] | None) -> None:
     """The cancellation was ours and has been dealt with: later ones count anew."""
-    if hasattr(task, "uncancel"):  # Python 3.11
-        task.uncancel()
+    uncancel = getattr(task, "uncancel", None)  # Python 3.11
+    if uncancel is not None:
+        uncancel()

@@ -52,6 +52,7 @@ class Settings:
     app_settings: str
     app_asgi: str
     app_overlay: tuple[str, ...]
+    app_checks: str
     app_worker_channels: tuple[str, ...]
     app_release_commands: tuple[str, ...]
     server_http: str
@@ -98,6 +99,9 @@ class Settings:
             app_settings=env.text("APP_SETTINGS", "config.settings", purpose="the Django settings module"),
             app_asgi=_app_asgi(env),
             app_overlay=overlay_parts(env),
+            app_checks=env.choice(
+                "APP_CHECKS", ("tell", "enforce"), "tell", purpose="what the doctor's errors do to a release"
+            ),
             app_worker_channels=_channels(env),
             app_release_commands=_release_commands(env),
             server_http=env.choice(

@@ -90,8 +90,8 @@ def claim(socket: Socket) -> Claim | None:
     if not isinstance(account, get_user_model()):
         return None
     user = account._meta.pk.value_to_string(account)
-    session = (socket.inner or {}).get("session")
-    session = getattr(session, "_wrapped", session)  # Channels' is a lazy one
+    lazy: Any = (socket.inner or {}).get("session")
+    session = getattr(lazy, "_wrapped", lazy)
     # Only what was loaded at the handshake: to load it here would be a query in the event loop.
     loaded = getattr(session, "_session_cache", None) or {}
     return Claim(user, session.session_key if loaded.get(SESSION_KEY) == user else None)

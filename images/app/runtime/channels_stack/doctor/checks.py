@@ -1,7 +1,8 @@
 """The doctor's rules as Django's system checks, with the same ids.
 
 Either "channels_stack.doctor" stands in INSTALLED_APPS, or something that has called django.setup() calls
-``register()``: then no project has to change. What makes sense only where DEBUG is off is checked with --deploy.
+``register()``: then no project has to change. A release of the stack asks for them by itself (``deployed``).
+What makes sense only where DEBUG is off is checked with --deploy.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from .live import installed, live_settings
 from .project import NotAProjectError, Project
 
 TAG = "channels_stack"
+OVERLAY = "channels_stack.overlay"
+DEFAULT_SETTINGS = "config.settings"
 
 
 def register() -> None:
@@ -29,16 +32,19 @@ def register() -> None:
 
 def check(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
     """What is wrong everywhere."""
-    return _messages(rule for rule in rules(SETTINGS, CODE) if not rule.deploy)
+    return messages(rule for rule in rules(SETTINGS, CODE) if not rule.deploy)
 
 
 def check_deployment(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
     """What is wrong in production."""
-    return _messages(rule for rule in rules(SETTINGS, CODE) if rule.deploy)
+    return messages(rule for rule in rules(SETTINGS, CODE) if rule.deploy)
 
 
-def _messages(chosen: Iterable[Rule]) -> list[checks.CheckMessage]:
+def messages(chosen: Iterable[Rule]) -> list[checks.CheckMessage]:
+    """What these rules find in the project whose Django is set up."""
     name = os.environ.get("DJANGO_SETTINGS_MODULE")
+    if name == OVERLAY:  # has given the project's own module the same values
+        name = os.environ.get("APP_SETTINGS", DEFAULT_SETTINGS)
     if name is None:
         return []  # settings.configure(): there is no module to look at
     try:

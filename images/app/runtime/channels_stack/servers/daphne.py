@@ -215,7 +215,13 @@ class Page(WebRequest):
     def application_ended(self) -> None:
         """An answer that will not be finished must not look as if it went on."""
         if not (self.finished or self._disconnected) and self.channel is not None:
-            self.transport.abortConnection()
+            self.transport.loseConnection()
+
+    def handle_exception(self, exception: BaseException) -> None:
+        if self._response_started:
+            self.application_ended()
+        else:
+            super().handle_exception(exception)
 
     def handle_reply(self, message: Message) -> None:
         super().handle_reply(message)

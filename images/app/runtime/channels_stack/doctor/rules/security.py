@@ -308,8 +308,8 @@ def key_rotation(project: Project) -> Found:
     In production: after a rotation of SECRET_KEY the first websocket of a user deletes the session that pages still
     accept: everybody is signed out. channels.auth knows only the current key.
 
-    Instead: use a middleware that also tries user.get_session_auth_fallback_hash(), as SessionUserMiddleware of the
-    reference application does, in place of AuthMiddlewareStack.
+    Instead: serve it with `channels-stack serve`, which mends channels.auth; then this is no problem. Elsewhere use a
+    middleware of your own that also tries user.get_session_auth_fallback_hash(), in place of AuthMiddlewareStack.
     """
     stock = next(project.calls("channels.auth.AuthMiddlewareStack", "channels.auth.AuthMiddleware"), None)
     for settings in project.settings if stock else ():

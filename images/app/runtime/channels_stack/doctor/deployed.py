@@ -1,0 +1,73 @@
+"""The doctor's rules in a release: what they say of a project that this stack runs, as Django's check messages.
+
+Rules about what the stack does itself, whatever the project says, are left out.
+"""
+
+from __future__ import annotations
+
+import os
+
+from django.core.checks import CheckMessage, Warning
+
+from ..settings import Settings
+from . import checks
+from .findings import CODE, PREFIX, SETTINGS, rules
+
+MOOT = {
+    # What starts processes here is `channels-stack`: no runserver, no runworker, no line of a Procfile.
+    "E105": "runserver",
+    "E114": "Daphne's options",
+    "W115": "uvicorn's worker class",
+    "E205": "APP_ASGI names the application",
+    "E207": "runserver; Django's own daphne.E001 says the same",
+    "W208": "runserver",
+    "W209": "runworker",
+    "E210": "APP_WORKER_CHANNELS names the channels, and the worker looks whether they are consumed",
+    "E202": "django.setup() comes before the application is imported",
+    # The build reads what is installed, not what is asked for; its notices are told by each release.
+    "E701": "versions",
+    "E702": "packages",
+    "E703": "versions",
+    "E704": "versions",
+    "W705": "packages",
+}
+"""Rule -> what of the stack it would speak about."""
+
+ORIGINS = ("E501", "E502", "W503")
+"""Moot where the stack holds every websocket to ALLOWED_ORIGINS: the part `origins` of the overlay."""
+
+SQLITE = "W404"
+"""Moot where the database's folder is a volume."""
+
+
+def messages(settings: Settings) -> list[CheckMessage]:
+    """What the rules find in the project whose Django is set up. A bug of the doctor's is a warning."""
+    without = moot(settings)
+    chosen = [rule for rule in rules(SETTINGS, CODE) if rule.id[len(PREFIX) :] not in without]
+    try:
+        return checks.messages(chosen)
+    except Exception as error:  # nothing that the doctor trips over may end a release
+        text = f"the doctor could not read the project: {type(error).__name__}: {error}"
+        return [Warning(text, id=f"{PREFIX}W000")]
+
+
+def moot(settings: Settings) -> set[str]:
+    """The numbers of the rules that say nothing here."""
+    found = set(MOOT)
+    if "origins" in settings.app_overlay:
+        found.update(ORIGINS)
+    if _databases_are_on_volumes():
+        found.add(SQLITE)
+    return found
+
+
+def _databases_are_on_volumes() -> bool:
+    """Whether every SQLite file is where processes may write: the root of a container is read-only."""
+    from django.conf import settings
+
+    names = [
+        str(database.get("NAME"))
+        for database in settings.DATABASES.values()
+        if "sqlite3" in str(database.get("ENGINE"))
+    ]
+    return all(os.access(os.path.dirname(os.path.abspath(name)), os.W_OK) for name in names)

@@ -1,0 +1,48 @@
+"""Signing in and out, and what an administrator may do to a user."""
+
+from django.contrib.auth import get_user_model, login, logout
+from django.db import connection
+from django.http import HttpResponse
+from django.urls import path
+
+
+def sign_in(request, name):
+    login(request, get_user_model().objects.get_or_create(username=name)[0])
+    return HttpResponse(name)
+
+
+def sign_out(request):
+    logout(request)
+    return HttpResponse("signed out")
+
+
+def who(request):
+    return HttpResponse(request.user.username)
+
+
+def disable(request, name):
+    get_user_model().objects.filter(username=name).update(is_active=False)
+    return HttpResponse("disabled")
+
+
+def new_password(request, name):
+    user = get_user_model().objects.get(username=name)
+    user.set_password("another")
+    user.save()
+    return HttpResponse("changed")
+
+
+def rename_sessions(request, old, new):
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
+    return HttpResponse("renamed")
+
+
+urlpatterns = [
+    path("sign-in/<name>/", sign_in),
+    path("sign-out/", sign_out),
+    path("who/", who),
+    path("disable/<name>/", disable),
+    path("new-password/<name>/", new_password),
+    path("rename/<old>/<new>/", rename_sessions),
+]
