@@ -83,6 +83,10 @@ bench-worker: images
 apps: prepare
 	@$(PYTEST) tests/apps $(if $(T),-k $(T))
 
+## Servers made for it: bootstrap, deploy, faults, over real SSH (T=path for one)
+test-deploy: prepare
+	@$(PYTEST) -s $(or $(T),tests/deploy)
+
 ## Every linter
 lint: images prepare
 	@env $$(cat .images) $(PYTHON) tests/lint.py
@@ -106,4 +110,4 @@ help:
 	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
 	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-12s %s\n", name[1], text}' Makefile
 
-.PHONY: up dev logs ps down purge check doctor test unit image smoke browser apps bench-worker lint images lock prepare help
+.PHONY: up dev logs ps down purge check doctor test unit image smoke browser apps bench-worker test-deploy lint images lock prepare help
