@@ -11,6 +11,7 @@ import asyncio
 import json
 import random
 import ssl
+import sys
 import threading
 import time
 import uuid
@@ -20,9 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from visitors import sign_in
+from stacks import ROOT
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+sys.path.insert(0, str(ROOT / "tests/smoke"))
+from visitors import sign_in  # noqa: E402
 
 FIRST_DELAY, LONGEST_DELAY, HEALTHY = 0.25, 15.0, 10.0
 """Seconds, as in room.js: before the first attempt to come back; the longest; open for so long was a good socket."""
