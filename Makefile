@@ -114,6 +114,10 @@ test-faults: images
 test-versions: prepare
 	@$(PYTEST) tests/versions $(if $(T),-k $(T))
 
+## Servers made for it: bootstrap, deploy, faults, over real SSH (T=path for one)
+test-deploy: prepare
+	@$(PYTEST) -s $(or $(T),tests/deploy)
+
 ## Every linter
 lint: images prepare
 	@env $$(cat .images) $(PYTHON) tests/lint.py

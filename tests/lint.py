@@ -52,6 +52,7 @@ def checks(folder: Path) -> dict[str, list[str]]:
         "yamllint": [str(BIN / "yamllint"), "--strict", *files("*.yml", "*.yaml")],
         "hadolint": [str(BIN / "hadolint"), *files("*Dockerfile")],
         "shellcheck": [str(BIN / "shellcheck"), ".ci/run", *files("*.sh")],
+        "ansible-lint": [str(BIN / "ansible-lint"), "--offline", "--profile", "production", "ansible"],
         "mypy": container(
             "TEST_IMAGE", "mypy", "--config-file", "/src/.mypy.ini", "--cache-dir", "/tmp/mypy"
         ),

@@ -271,8 +271,10 @@ def everything(settings: dict[str, str]) -> dict[str, Image]:
     return {**found, "TEST_IMAGE": Image("channels-stack/test", IMAGES / "test", contexts=contexts)}
 
 
-def make(settings: dict[str, str], images: dict[str, Image] | None = None) -> dict[str, str]:
-    """Build what is missing and return the full name of each image by its variable."""
+def make(
+    settings: dict[str, str], images: dict[str, Image] | None = None, *, build_missing: bool = True
+) -> dict[str, str]:
+    """Build what is missing (unless it shall only be named) and return the full name of each image by its variable."""
     chosen = images or wanted(settings)
     suites = {image.suite for image in chosen.values()}
     descriptions = {suite: base(settings, suite)[1] for suite in sorted(suites)}
@@ -281,7 +283,7 @@ def make(settings: dict[str, str], images: dict[str, Image] | None = None) -> di
         parent = names.get(image.parent, "")
         names[variable] = image.tag(parent or descriptions[image.suite]["BASE_DIGEST"])
     for variable, image in chosen.items():
-        if not exists(names[variable]):
+        if build_missing and not exists(names[variable]):
             description = descriptions[image.suite]
             build(
                 image,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from hosts import Hosts
 from hosts.hosts import interruptible
+
+ROLES = Path(__file__).resolve().parents[2] / "ansible/roles"
+# The filters of the roles are plain functions: the tests call them as such.
+sys.path += [str(path) for path in sorted(ROLES.glob("*/filter_plugins"))]
 
 
 def pytest_configure(config):

@@ -12,16 +12,18 @@ from .places import CONFIGURATION, STANZA
 
 MEANINGS = (
     (
-        r"CryptoError|cipher header invalid|unable to flush|bad decrypt|unable to decrypt|cipher",
-        "the key in the secret backup_cipher does not open the repository: bring the key that made it",
+        r"unable to load info file.*?(?:CryptoError|FormatError|ChecksumError|JsonFormatError)",
+        "the key in the secret backup_cipher does not open the repository, or its index is damaged: bring the key that made it",
     ),
+    (r"unable to load info file", "the repository holds no backups of this stack"),
     (
         r"do(?:es)? not match the database|do not match stanza|stanza-upgrade",
         "the repository holds the backups of another cluster: restore them here, or let BACKUP_REPOSITORY name another place",
     ),
     (r"unable to acquire lock", "another backup or restore is at work: try again when it has ended"),
     (
-        r"checksum|invalid zst|FormatError|zst error|file size .* does not match|invalid manifest|unexpected EOF",
+        r"checksum|CryptoError|cipher header|invalid zst|FormatError|zst error|file size .* does not match"
+        r"|invalid manifest|unexpected EOF",
         "the repository is damaged",
     ),
     (r"No space left", "the disk is full"),
@@ -69,22 +71,22 @@ def run(*arguments: str, data: bytes | None = None) -> bytes:
 
 
 def meaning(text: str) -> str:
-    """One line for what pgBackRest said: what it means here, then its own first error."""
+    """One line for what pgBackRest said: what it means here, then the beginning of its own words."""
     errors = (
         re.findall(r"ERROR: (\[\d+\]: [^\n]*)", text)
-        or text.strip().splitlines()[-1:]
+        or text.strip().splitlines()[:1]
         or ["no reason was given"]
     )
-    first = errors[0].strip()
+    first = "".join(character for character in errors[0].strip() if character.isprintable())[:200]
     for pattern, words in MEANINGS:
-        if re.search(pattern, text, re.IGNORECASE):
+        if re.search(pattern, text, re.IGNORECASE | re.DOTALL):
             return f"{words} (pgBackRest: {first})"
     return f"pgBackRest: {first}"
 
 
 def information() -> dict:
     """What the repository knows of the cluster; empty where there is nothing yet."""
-    found = json.loads(run("--output=json", "info") or b"[]")
+    found = json.loads(run("--output=json", "info").decode(errors="replace") or "[]", strict=False)
     entry: dict = found[0] if found else {}
     status = entry.get("status", {})
     # 1: no stanza path, 2: no backup yet; the rest is an error told in the status alone.

@@ -281,6 +281,10 @@ class Hosts:
         pipe = f"docker save {reference} | docker exec -i {self.container(name)} docker load -q"
         subprocess.run(["bash", "-o", "pipefail", "-c", pipe], check=True, stdout=subprocess.DEVNULL)
 
+    def base_image(self) -> str:
+        """The stack's Debian base: an image to run anything small in."""
+        return image.base()
+
     def testinfra(self, name: str, user: str = USER):
         """The host as testinfra sees it: over SSH, as root through sudo."""
         import testinfra

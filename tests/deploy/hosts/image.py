@@ -24,6 +24,11 @@ def make(flavour: str, suite: str) -> str:
     return images.make(values, {"HOST_IMAGE": image})["HOST_IMAGE"]
 
 
+def base() -> str:
+    """The full name of the stack's Debian base image, made where it is not there yet."""
+    return images.base({**settings.defaults(), **machine_settings()})[0]
+
+
 def network_files(suite: str) -> dict[str, str]:
     """What a host needs to reach the package archive from this machine's network: name -> text."""
     values = {**settings.defaults(), **machine_settings()}

@@ -7,6 +7,7 @@ machine, and the Ansible role `engine` runs the same file on every server.
     engine.py check            say what is there and what is missing (exit 0: able, 1: something is missing)
     engine.py packages         install what is missing (needs root)
     engine.py install          the same, and start the engine
+    engine.py apply            restart the engine if its configuration is newer than its start (through systemd)
     engine.py start | stop     start it (through systemd where that is PID 1) | stop what `start` started
 
 Every command prints one JSON object on standard output: {"changed": bool, "engine": ..., "problems": [...]}.
@@ -41,6 +42,7 @@ PINNED = ["docker.io", "docker-cli", "docker-compose", "docker-buildx", "contain
 SOURCES = Path("/etc/apt/sources.list.d/channels-stack-engine.sources")
 PREFERENCES = Path("/etc/apt/preferences.d/channels-stack-engine")
 LOG = Path("/var/log/channels-stack-dockerd.log")
+CONFIGURATION = Path("/etc/docker/daemon.json")
 PID_FILE = Path("/run/channels-stack-dockerd.pid")
 START_SECONDS = 60
 NOT_ANSWERING = "the Docker Engine is installed but does not answer"
@@ -102,10 +104,20 @@ def state() -> dict:
     return {
         "installed": bool(engine),
         "running": running,
+        "stale": running and stale(),
         "compose": dotted(compose),
         "buildx": dotted(buildx),
         "problems": problems,
     }
+
+
+def stale() -> bool:
+    """Whether the configuration was written after the engine that runs was started; False where systemd does not run it."""
+    if not systemd() or not CONFIGURATION.exists():
+        return False
+    command = ("systemctl", "show", "--timestamp=unix", "--property=ActiveEnterTimestamp", "--value")
+    since = run(*command, "docker.service", timeout=20).stdout.strip().lstrip("@")
+    return since.isdigit() and int(CONFIGURATION.stat().st_mtime) > int(since)
 
 
 def dotted(version: tuple[int, ...] | None) -> str:
@@ -149,12 +161,20 @@ def pin_trixie(codename: str) -> None:
 def apt_get(*arguments: str) -> None:
     """Run apt-get without questions; EngineError with its last lines where it fails."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if run("dpkg", "--audit").stdout:  # an installation was killed in the middle
+        run("dpkg", "--configure", "-a", env=environment)
     done = run("apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *arguments, env=environment)
     if done.returncode:
         raise EngineError(
             f"apt-get {' '.join(arguments)} failed:\n"
             + "\n".join((done.stdout + done.stderr).splitlines()[-8:])
         )
+
+
+def lists_are_fresh() -> bool:
+    """Whether apt fetched package lists within the last hour."""
+    lists = Path("/var/lib/apt/lists")
+    return any(lists.glob("*Release")) and time.time() - lists.stat().st_mtime < 3600
 
 
 def packages() -> bool:
@@ -172,7 +192,8 @@ def packages() -> bool:
         pin_trixie(codename)
     say(f"installing {' '.join(PACKAGES[name])} from the archive of {name} (about 15 s) ...")
     started = time.monotonic()
-    apt_get("update")
+    if codename == "bookworm" or not lists_are_fresh():
+        apt_get("update")
     apt_get("install", "-y", "--no-install-recommends", *PACKAGES[name])
     say(f"installed in {time.monotonic() - started:.0f} s")
     return True
@@ -224,6 +245,20 @@ def start() -> bool:
     return True
 
 
+def apply() -> bool:
+    """Restart the engine where its configuration is newer than its start. Its containers restart with it."""
+    if not answers() or not stale():
+        return False
+    say("restarting the engine with its new configuration ...")
+    done = run("systemctl", "restart", "docker.service")
+    if done.returncode:
+        raise EngineError(
+            f"the engine did not start again with {CONFIGURATION}: {done.stderr.strip()}. See: journalctl -u docker"
+        )
+    start()
+    return True
+
+
 def stop() -> bool:
     """Stop the engine that `start` started without systemd. Returns whether there was one."""
     if not PID_FILE.exists():
@@ -248,6 +283,7 @@ def main(arguments: list[str]) -> int:
         "check": lambda: False,
         "packages": packages,
         "install": install,
+        "apply": apply,
         "start": start,
         "stop": stop,
     }

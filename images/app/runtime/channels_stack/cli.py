@@ -100,6 +100,10 @@ def _run(options: argparse.Namespace) -> int:
 
         channels = tuple(options.channels) or settings.app_worker_channels
         return worker.main(settings, channels, options.port, options.heartbeat, concurrency)
+    if options.command == "migrations":
+        from . import migrations
+
+        return migrations.main(settings)
     from . import release
 
     return release.main(settings)
@@ -173,6 +177,9 @@ def _parser() -> argparse.ArgumentParser:
     counted = commands.add_parser("metrics", help="what this container counts")
     counted.add_argument("name", nargs="?", default="", metavar="NAME", help="only what begins with it")
     commands.add_parser("release", help="check, migrate and collect static files, once before a deploy")
+    commands.add_parser(
+        "migrations", help="which migrations the database has, and which this code does not know"
+    )
     probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
     probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")
     arguments.add(commands.add_parser("doctor", help="say what will break in production"))

@@ -1,0 +1,161 @@
+"""What is wrong with an inventory and its hosts, as sentences: what, where, and the way out. One line a problem."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import yaml
+
+GROUPS = {
+    "edge": "the servers that visitors reach",
+    "app": "the servers that run the application",
+    "data": "the server with PostgreSQL and Redis",
+}
+CLUSTER_PORTS = {
+    "tcp/2377": "dockerd",
+    "tcp/7946": "dockerd",
+    "udp/7946": "dockerd",
+    "udp/4789": "the kernel",
+}
+"""What Swarm uses between hosts, and who may have it. https://docs.docker.com/engine/swarm/swarm-tutorial/#open-protocols-and-ports-between-the-hosts"""
+
+
+def inventory_problems(groups: dict, variables: dict, roles: str) -> list[str]:
+    """Problems of the inventory itself. VARIABLES: host -> its variables; ROLES: the folder with the roles."""
+    problems = [
+        f"inventory: group `{name}` has no host; it takes {what}. The same host may stand in several groups"
+        for name, what in GROUPS.items()
+        if not groups.get(name)
+    ]
+    cluster = sorted({host for name in GROUPS for host in groups.get(name, [])})
+    problems += [
+        f"{host}: stands in none of the groups {', '.join(GROUPS)}: add it to one, or take it out of the inventory"
+        for host in groups.get("all", [])
+        if host not in cluster
+    ]
+    seen: dict[str, str] = {}
+    for host in cluster:
+        given = variables[host]
+        place = f"{given.get('ansible_host', host)}:{given.get('ansible_port', 22)}"
+        if place in seen:
+            problems.append(
+                f"{host}: has the same address as {seen[place]} ({place}): name every server once, in as many groups as needed"
+            )
+        seen.setdefault(place, host)
+    problems += manager_problems(groups.get("managers", []), cluster)
+    return problems + unknown_variables({host: list(variables[host]) for host in cluster}, Path(roles))
+
+
+def manager_problems(managers: list[str], cluster: list[str]) -> list[str]:
+    """Problems of the group `managers`, where there is one."""
+    problems = [
+        f"{host}: is in `managers` but in none of the groups {', '.join(GROUPS)}"
+        for host in managers
+        if host not in cluster
+    ]
+    if managers and len(managers) % 2 == 0:
+        problems.append(
+            f"inventory: group `managers` has {len(managers)} hosts; an even number survives no more losses "
+            "than one less: take 1, 3 or 5"
+        )
+    return problems
+
+
+def unknown_variables(names: dict[str, list[str]], roles: Path) -> list[str]:
+    """Variables that begin with a role's name and are none of it: typing errors, which would be ignored in silence."""
+    known = {}
+    for spec in sorted(roles.glob("*/meta/argument_specs.yml")):
+        known[spec.parents[1].name] = set(
+            yaml.safe_load(spec.read_text())["argument_specs"]["main"]["options"] or {}
+        )
+    found: dict[str, list[str]] = {}
+    for host, variables in names.items():
+        for name in variables:
+            role = name.partition("_")[0]
+            if role in known and name not in known[role]:
+                found.setdefault(name, []).append(host)
+    problems = []
+    for name, hosts in sorted(found.items()):
+        role = name.partition("_")[0]
+        near = difflib.get_close_matches(name, known[role], n=1)
+        hint = f"did you mean {near[0]}?" if near else f"see roles/{role}/defaults/main.yml"
+        problems.append(f"{', '.join(sorted(hosts))}: {name} is no variable of the role `{role}`; {hint}")
+    return problems
+
+
+def host_problems(host: str, variables: dict, limits: dict) -> list[str]:
+    """Problems of one host, from what the probes of roles/preflight registered in its VARIABLES."""
+    python, look = variables["__preflight_python"], variables.get("__preflight_look", {})
+    if python.get("unreachable"):
+        return [f"{host}: cannot be reached over SSH: {one_line(python['msg'])}"]
+    if "python3" not in python.get("stdout", ""):
+        return [f"{host}: has no Python 3: apt-get install python3 (on the host)"]
+    if look.get("rc") != 0:
+        reason = one_line(look.get("stderr") or look.get("module_stderr") or look.get("msg", ""))
+        return [f"{host}: {variables.get('ansible_user', 'the user')} cannot become root there: {reason}"]
+    facts = variables["__preflight_facts"]
+    problems = []
+    if facts["distribution"] not in limits["distributions"]:
+        problems.append(f"is {facts['distribution']}; the roles know {', '.join(limits['distributions'])}")
+    if not facts["systemd"]:
+        problems.append("is not run by systemd: services could not be started at boot")
+    if facts["memory_mb"] < limits["memory_mb"]:
+        problems.append(
+            f"has {facts['memory_mb']} MB of memory, {limits['memory_mb']} are needed (preflight_memory_mb)"
+        )
+    if facts["disk_gb"] < limits["disk_gb"]:
+        problems.append(
+            f"has {facts['disk_gb']} GB free for /var/lib/docker, {limits['disk_gb']} are needed (preflight_disk_gb)"
+        )
+    skew = facts["time"] - variables["__preflight_time"]
+    if abs(skew) > limits["clock_seconds"]:
+        word = "ahead of" if skew > 0 else "behind"
+        problems.append(
+            f"its clock is {abs(skew):.0f} s {word} this machine's; {limits['clock_seconds']} s are tolerated: "
+            "timedatectl set-ntp true (on the host)"
+        )
+    problems += port_problems(facts["listeners"], variables["group_names"], limits["edge_ports"])
+    return [f"{host}: {problem}" for problem in problems]
+
+
+def port_problems(listeners: dict[str, str], groups: list[str], edge_ports: list[int]) -> list[str]:
+    """Ports that another process has already."""
+    wanted = dict(CLUSTER_PORTS)
+    if "edge" in groups:
+        wanted |= {f"tcp/{port}": "docker-proxy" for port in edge_ports}
+    return [
+        f"port {port} is taken by {listeners[port]}: stop it, or change the port in stack_settings"
+        if owner == "docker-proxy"
+        else f"port {port} is taken by {listeners[port]}; Swarm needs it"
+        for port, owner in wanted.items()
+        if listeners.get(port, owner) != owner
+    ]
+
+
+def one_line(text: str) -> str:
+    """The last line with any text, which is where programs say why."""
+    lines = [line.strip() for line in str(text).splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
+
+
+def preflight_inventory(hostvars, groups, roles):
+    """{{ hostvars | preflight_inventory(groups, folder of the roles) }}"""
+    hosts = {name for members in groups.values() for name in members}
+    return inventory_problems(groups, {host: hostvars[host] for host in hosts}, roles)
+
+
+def preflight_hosts(hostvars, hosts, limits):
+    """{{ hostvars | preflight_hosts(names, limits) }}; with what the roles' own preflights found (`__preflight_found`)."""
+    problems = []
+    for host in hosts:
+        problems += host_problems(host, hostvars[host], limits)
+        problems += [f"{host}: {text}" for text in hostvars[host].get("__preflight_found", [])]
+    return problems
+
+
+class FilterModule:
+    """Ansible's way to find them."""
+
+    def filters(self):
+        return {"preflight_inventory": preflight_inventory, "preflight_hosts": preflight_hosts}

@@ -1,0 +1,146 @@
+"""Make a release on the controller: settings and secrets of the environment, images, the files that Swarm reads.
+
+stack_render: {folder, settings, application, options, name}. The result names the release, its images and services; the files
+are below FOLDER/rendered, the content of secrets among them (0600). In check mode nothing is written or built.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+
+from stack import certificates, compose, images, render, secrets, settings
+from stack.console import Failure
+from stack.paths import Deployment
+
+
+class ActionModule(ActionBase):
+    """One release."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Render, and return what was made."""
+        result = super().run(tmp, task_vars)
+        arguments = self._task.args
+        folder = Path(arguments["folder"])
+        try:
+            with (
+                contextlib.redirect_stdout(Lines()),
+                place(folder, check=self._task.check_mode) as deployment,
+            ):
+                release = self._make(deployment, arguments)
+                if not self._task.check_mode:
+                    save(release, folder / "rendered")
+                    write(folder / "edge", edge_files(self._settings, self._certificate))
+        except Failure as failure:
+            return {**result, "failed": True, "msg": str(failure)}
+        missing = [name for name in release.images.values() if not images.exists(name)]
+        made = {
+            "release": release.name,
+            "images": release.images,
+            "files": sorted(release.files),
+            "unbuilt": missing,
+        }
+        made["networks"] = release.networks
+        made["services"] = sorted(json.loads(release.files["stack.json"])["services"])
+        objects = [{**each, "content": ""} for each in release.objects]
+        return {**result, "changed": False, **made, "objects": objects, "folder": str(folder / "rendered")}
+
+    def _make(self, deployment: Deployment, arguments: dict) -> render.Release:
+        compose.replace(deployment.settings, lines(arguments["settings"], "stack_settings"))
+        compose.replace(deployment.application, lines(arguments["application"], "stack_app_env"))
+        chosen = settings.load(deployment.settings)
+        secrets.make(deployment)
+        self._certificate = certificates.make(deployment, chosen)
+        self._settings = chosen
+        if not chosen["APP_WORKER_CHANNELS"]:
+            chosen["WORKER_REPLICAS"] = "0"
+        names = images.make(chosen, build_missing=not self._task.check_mode)
+        return render.render(
+            deployment, chosen, names, render.Options(**arguments["options"]), arguments["name"]
+        )
+
+
+@contextlib.contextmanager
+def place(folder: Path, *, check: bool):
+    """The deployment in FOLDER, or for a CHECK run in a copy that is removed."""
+    if not check:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        yield Deployment(folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="channels-stack-") as copy:
+        target = Path(copy) / "environment"
+        if folder.exists():
+            shutil.copytree(folder, target)
+        else:
+            target.mkdir()
+        yield Deployment(target)
+
+
+def lines(values: dict, name: str) -> str:
+    """VALUES as NAME=value lines, as Compose's env files take them."""
+    found = []
+    for key, value in values.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if "\n" in text or "'" in text:
+            raise Failure(
+                f"{name}.{key} holds a line break or a quote ('), which no env file can carry; a file or secret can"
+            )
+        found.append(f"{key}={compose.quoted(text)}\n")
+    return "".join(found)
+
+
+def save(release: render.Release, folder: Path) -> None:
+    """Write the files of RELEASE, and nothing else, to FOLDER."""
+    write(folder, {**release.files, "objects.json": json.dumps(release.objects)})
+
+
+def edge_files(settings: dict[str, str], certificate: str) -> dict[str, str]:
+    """What every edge node gets: as stack.edge writes it for one machine."""
+    return {
+        "settings.env": "".join(
+            f"{name}={compose.quoted(value)}\n" for name, value in settings.items() if value
+        ),
+        "tls.pem": certificate,
+        "tls.sha256": hashlib.sha256(certificate.encode()).hexdigest() + "\n",
+    }
+
+
+def write(folder: Path, texts: dict[str, str]) -> None:
+    """Write TEXTS, file by file, and nothing else to FOLDER, for this user's eyes only."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in texts:
+            path.unlink()
+    for name, text in texts.items():
+        path = folder / name
+        if not path.exists() or path.read_text() != text:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(text)
+
+
+class Lines(io.TextIOBase):
+    """What the tool prints, as lines of Ansible's own output."""
+
+    def __init__(self) -> None:
+        self.begun = ""
+
+    def write(self, text: str) -> int:
+        """Show each line when it is complete."""
+        *complete, self.begun = (self.begun + text).split("\n")
+        for line in complete:
+            Display().display(line)
+        return len(text)

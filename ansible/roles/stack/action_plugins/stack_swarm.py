@@ -1,0 +1,167 @@
+"""Acts on the swarm through a manager: the logic is in compose/stack/swarm, this lends it Ansible's connection.
+
+stack_swarm: {act: NAME, stack: NAME, ...}; the other arguments are those of the act's function below. It runs on the
+manager (delegate_to), shows its progress line by line, and knows check mode.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+
+from stack.console import Failure
+from stack.swarm import history, jobs, lock, objects, overview, rollout
+from stack.swarm.engine import Engine
+
+NOTHING = b"\n"
+"""Standard input of a command that needs none: with none at all Ansible opens a terminal, which mixes the two outputs."""
+
+
+class ActionModule(ActionBase):
+    """One act."""
+
+    _supports_check_mode = True
+    _requires_connection = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Do the act and return what Ansible shows of it."""
+        result = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        act = arguments.pop("act")
+        engine = Engine(self._command, arguments.pop("stack"), Display().display)
+        try:
+            return {**result, **ACTS[act](engine, self._task.check_mode, **arguments)}
+        except Failure as failure:
+            return {**result, "failed": True, "msg": str(failure)}
+
+    def _command(self, line: str, given: str) -> tuple[int, str, str]:
+        done = self._low_level_execute_command(line, in_data=given.encode() or NOTHING, sudoable=True)
+        return done["rc"], done["stdout"], done["stderr"]
+
+
+def take(engine: Engine, check: bool, unlock: str = "") -> dict:
+    """Take the lock; a check run only says who holds it."""
+    if check:
+        holder = lock.holder(engine)
+        return {"changed": False, "msg": f"locked by {holder.who} since {holder.since}" if holder else "free"}
+    # The action runs in a process of its own: its parent is the ansible-playbook that a person started.
+    return {"changed": False, "msg": lock.take(engine, lock.Holder.process(os.getppid()), unlock)}
+
+
+def release(engine: Engine, check: bool) -> dict:
+    """Release the lock, if it is ours."""
+    return {"changed": False, "released": not check and lock.release(engine, os.getppid())}
+
+
+def make(
+    engine: Engine, check: bool, networks: list[dict], wanted: list[dict[str, str]], content: str
+) -> dict:
+    """NETWORKS, and secrets and configs of WANTED, that are missing; their CONTENT is a file of the controller."""
+    made = objects.make_networks(engine, networks, check=check)
+    if not check:
+        wanted = json.loads(Path(content).read_text())
+    made += objects.make(engine, wanted, check=check)
+    return {"changed": bool(made), "made": made}
+
+
+def standing(engine: Engine, check: bool) -> dict:
+    """Which release runs, and what of it does not stand."""
+    name, missing = rollout.standing(engine)
+    return {"changed": False, "release": name, "missing": missing, "services": sorted(engine.services())}
+
+
+def roll(engine: Engine, check: bool, path: str, seconds: float, prune: bool = True) -> dict:
+    """A rolling update."""
+    if check:
+        return {"changed": True}
+    return {"changed": True, "rolled": rollout.roll(engine, path, float(seconds), prune=prune)}
+
+
+def job(engine: Engine, check: bool, service: str, path: str, current: str, seconds: float) -> dict:
+    """A job of the release, unless the CURRENT release has done the very same."""
+    if jobs.same(engine, path, current):
+        return {"changed": False, "msg": "done by the current release"}
+    if not check:
+        jobs.release(engine, service, path, float(seconds))
+    return {"changed": True}
+
+
+def trial(
+    engine: Engine,
+    check: bool,
+    path: str,
+    current: str,
+    services: list[str],
+    healthy_seconds: float,
+    steady_seconds: float,
+) -> dict:
+    """The trial of new servers, unless the CURRENT release has the same."""
+    if jobs.same(engine, path, current):
+        return {"changed": False, "msg": "the servers of the current release are the same"}
+    if not check:
+        jobs.trial(engine, path, services, float(healthy_seconds), float(steady_seconds))
+    return {"changed": False}
+
+
+def releases(engine: Engine, check: bool, folder: str) -> dict:
+    """Which releases the manager keeps in FOLDER, the current one, and the one before it."""
+    return {"changed": False, **history.releases(engine, folder)}
+
+
+def unknown(engine: Engine, check: bool, path: str, current: str, seconds: float) -> dict:
+    """Migrations of the database that the code of PATH does not know, and which of them it cannot live with."""
+    found = history.unknown(engine, path, current, float(seconds))
+    return {
+        "changed": False,
+        "unknown": [each["name"] for each in found],
+        "incompatible": [each for each in found if each["reason"]],
+    }
+
+
+def forget(engine: Engine, check: bool, folder: str, keep: int) -> dict:
+    """What of old releases is not needed any more."""
+    found = history.forget(engine, folder, int(keep), check=check)
+    return {"changed": bool(found["objects"]), **found}
+
+
+def scale(engine: Engine, check: bool, wanted: dict[str, int | str], seconds: float) -> dict:
+    """Other numbers of tasks: service -> number."""
+    numbers = {name: int(count) for name, count in wanted.items() if str(count) != ""}
+    if not numbers:
+        raise Failure("say which service, and how many tasks: -e ws=6")
+    if check:
+        return {"changed": True}
+    changed = rollout.scale(engine, numbers, float(seconds))
+    return {"changed": bool(changed), "scaled": changed}
+
+
+def status(engine: Engine, check: bool) -> dict:
+    """Nodes and services, as lines."""
+    tables = [overview.nodes(engine), overview.services(engine)]
+    lines = [line for rows in tables for line in [*overview.aligned(rows), ""]]
+    held = lock.holder(engine)
+    lines += [f"locked by {held.who} since {held.since}"] if held else []
+    return {"changed": False, "lines": lines}
+
+
+ACTS = {
+    "scale": scale,
+    "status": status,
+    "forget": forget,
+    "releases": releases,
+    "unknown": unknown,
+    "lock": take,
+    "unlock": release,
+    "objects": make,
+    "standing": standing,
+    "roll": roll,
+    "job": job,
+    "trial": trial,
+}

@@ -1,0 +1,118 @@
+"""Drain a node of a swarm, or give it back, and wait until it is done. Runs on a manager.
+
+python3 - drain|active HOSTNAME SECONDS [--check]
+
+Prints one JSON object {"changed": bool, "problem": "" or why it did not get there}. What moves is told on standard error.
+A node that is the only one of its group is refused before anything is changed: its services would have no place.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+LABELS = ("edge", "app", "data")
+"""Each group of the inventory is a label of its nodes."""
+
+
+class Refused(Exception):
+    """It was not done; the text says why and the way out."""
+
+
+def docker(*arguments: str) -> str:
+    """What docker prints; Refused with its complaint where it fails."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise Refused(f"docker {' '.join(arguments[:2])}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def nodes() -> list[dict]:
+    """All nodes of the swarm as the engine describes them."""
+    return json.loads(docker("node", "inspect", *docker("node", "ls", "--quiet").split()))
+
+
+def labels(node: dict) -> set[str]:
+    """The groups that the node is in."""
+    return {name for name in LABELS if node["Spec"].get("Labels", {}).get(name) == "true"}
+
+
+def in_service(node: dict) -> bool:
+    """Whether tasks may run on the node now."""
+    return node["Spec"]["Availability"] == "active" and node["Status"]["State"] == "ready"
+
+
+def only_one_of(node: dict, everybody: list[dict]) -> list[str]:
+    """The groups that have no other node in service."""
+    others = [other for other in everybody if other["ID"] != node["ID"] and in_service(other)]
+    return sorted(name for name in labels(node) if not any(name in labels(other) for other in others))
+
+
+def tasks_on(node: dict) -> list[str]:
+    """Names of the tasks that still run on the node."""
+    lines = docker("node", "ps", node["ID"], "--format", "{{.Name}} {{.CurrentState}}").splitlines()
+    return sorted(line.split()[0] for line in lines if line.split()[1] == "Running")
+
+
+def unfinished() -> list[str]:
+    """Services that have fewer running tasks than they want, "ws 1/2"."""
+    lines = docker("service", "ls", "--format", "{{.Name}} {{.Replicas}}").splitlines()
+    counts = [line.split()[:2] for line in lines]
+    return [f"{name} {count}" for name, count in counts if count.partition("/")[0] != count.partition("/")[2]]
+
+
+def wait(what: str, pending: Callable[[], list[str]], seconds: float) -> None:
+    """Until PENDING() is empty, with every change of it told; Refused with the rest of it after SECONDS."""
+    deadline, told = time.monotonic() + seconds, None
+    while True:
+        rest = pending()
+        if rest != told:
+            print(f"{what}: {', '.join(rest) or 'none left'}", file=sys.stderr, flush=True)
+            told = rest
+        if not rest:
+            return
+        if time.monotonic() > deadline:
+            raise Refused(f"{what}, not within {seconds:.0f} s: {', '.join(rest)}")
+        time.sleep(0.5)
+
+
+def move(availability: str, hostname: str, seconds: float, check: bool) -> bool:
+    """Do it. Returns whether the node had another availability before."""
+    everybody = nodes()
+    named = [node for node in everybody if node["Description"]["Hostname"] == hostname]
+    if not named:
+        known = ", ".join(sorted(node["Description"]["Hostname"] for node in everybody))
+        raise Refused(f"the cluster has no node {hostname}; it has {known}")
+    node = named[0]
+    alone = only_one_of(node, everybody) if availability == "drain" else []
+    if alone:
+        raise Refused(
+            f"{hostname} is the only node of {' and '.join(alone)} in service: its services would have no place. "
+            "Bring another node into the group first"
+        )
+    changed = node["Spec"]["Availability"] != availability
+    if check:
+        return changed
+    if changed:
+        docker("node", "update", "--availability", availability, node["ID"])
+    if availability == "drain":
+        wait(f"tasks on {hostname}", lambda: tasks_on(node), seconds)
+    wait("services that want more tasks", unfinished, seconds)
+    return changed
+
+
+def main(availability: str, hostname: str, seconds: str, *options: str) -> None:
+    """Do it and print the result."""
+    changed, problem = False, ""
+    try:
+        changed = move(availability, hostname, float(seconds), "--check" in options)
+    except Refused as refused:
+        problem = str(refused)
+    print(json.dumps({"changed": changed, "problem": problem}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,68 @@
+"""Carrying images to a host without a registry: an archive of those that it lacks, without the layers that it has."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import IO
+
+from .console import Failure
+
+COMPRESSION = 1
+"""gzip's level: 1 is about as fast as a good network and halves what goes over it."""
+
+
+def layers(names: list[str]) -> dict[str, list[str]]:
+    """The layers (digests of their content, the lowest first) of each image NAMES; what is not here is pulled."""
+    for name in names:
+        if subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode:
+            done = subprocess.run(
+                ["docker", "pull", "--quiet", name], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                said = done.stderr.strip().splitlines()[-1:]
+                raise Failure(
+                    f"the image {name} is not on this machine, and no registry gives it: {' '.join(said)}. Correct its "
+                    "name, or bring it here with docker pull or docker load; nothing was changed"
+                )
+    done = subprocess.run(["docker", "image", "inspect", *names], capture_output=True, text=True, check=True)
+    return dict(zip(names, (each["RootFS"]["Layers"] for each in json.loads(done.stdout)), strict=True))
+
+
+def known(wanted: dict[str, list[str]], there: list[list[str]]) -> set[str]:
+    """Layers of the WANTED images that a host with images of the layers THERE need not be sent.
+
+    A layer is known only on top of the same layers. One that is needed anywhere else is sent.
+    """
+    chains = {tuple(each[: count + 1]) for each in there for count in range(len(each))}
+    have, lacking = set(), set()
+    for each in wanted.values():
+        for count, layer in enumerate(each):
+            (have if tuple(each[: count + 1]) in chains else lacking).add(layer)
+    return have - lacking
+
+
+def pack(names: list[str], without: set[str], path: Path, *, compress: bool) -> int:
+    """Write an archive of the images NAMES for `docker load` to PATH, WITHOUT some layers; returns its size in bytes."""
+    skipped = {f"blobs/{layer.replace(':', '/')}" for layer in without}
+    process = subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    with path.open("wb") as plain:
+        target: IO[bytes] = (
+            gzip.GzipFile(fileobj=plain, mode="wb", compresslevel=COMPRESSION) if compress else plain
+        )
+        with (
+            tarfile.open(fileobj=process.stdout, mode="r|") as saved,
+            tarfile.open(fileobj=target, mode="w|") as archive,
+        ):
+            for member in saved:
+                if member.name not in skipped:
+                    archive.addfile(member, saved.extractfile(member) if member.isfile() else None)
+        if target is not plain:
+            target.close()
+    if process.wait():
+        raise Failure(f"docker save failed: {process.stderr.read().decode().strip()}")
+    return path.stat().st_size

@@ -1,0 +1,124 @@
+"""What runs once: the jobs of a release, and the trial of its servers before anybody reaches them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from typing import Any
+
+from ..console import Failure
+from .engine import ENDED_BADLY, Engine, pause
+
+
+def run(engine: Engine, service: str, path: str, seconds: float) -> list[str]:
+    """Run the job SERVICE of the file PATH to its end on every node it is for; returns the lines it logged.
+
+    Failure with the last lines of the first task that failed, or after SECONDS.
+    """
+    engine.remove(service)
+    gone(engine, [service])
+    engine.stack_deploy(path)
+    deadline = time.monotonic() + seconds
+    try:
+        while True:
+            found = engine.services()[service]
+            tasks = engine.tasks([found["ID"]])
+            ended(engine, service, tasks)
+            complete = [task for task in tasks if task["Status"]["State"] == "complete"]
+            if complete and len(complete) == max(found["wanted"], 1):
+                break
+            if time.monotonic() > deadline:
+                raise Failure(f"{service} did not end within {seconds:.0f} s: {states(tasks)}")
+            pause()
+        return [
+            line
+            for task in complete
+            for line in engine.docker("service", "logs", "--raw", task["ID"]).splitlines()
+        ]
+    finally:
+        engine.remove(service)
+
+
+def same(engine: Engine, path: str, current: str) -> bool:
+    """Whether the files PATH and CURRENT (perhaps of no release yet) define the same, but for the name of the release."""
+    code, before, _ = engine.run(shlex.join(["cat", current]), "")
+    return not code and unlabelled(before) == unlabelled(engine.read(path))
+
+
+def unlabelled(text: str) -> dict[str, Any]:
+    """The definitions of a rendered file without the name of their release."""
+    whole = json.loads(text)
+    for each in whole["services"].values():
+        each["deploy"].pop("labels", None)
+    return whole
+
+
+def release(engine: Engine, service: str, path: str, seconds: float) -> None:
+    """Run a job of a release, and show its steps."""
+    for line in run(engine, service, path, seconds):
+        if " release: " in line and " overlay: " not in line:
+            engine.tell("    " + line.partition(" release: ")[2])
+
+
+def trial(
+    engine: Engine, path: str, services: list[str], healthy_seconds: float, steady_seconds: float
+) -> None:
+    """Start one task of each of SERVICES beside the running ones: healthy in time, then running on for so long.
+
+    No visitor reaches them. Failure with the last lines of the one that ended; all are removed in any case.
+    """
+    engine.remove(*services)
+    gone(engine, services)
+    engine.stack_deploy(path)
+    begun = time.monotonic()
+    steady_since = 0.0
+    try:
+        while True:
+            found = engine.services()
+            tasks = engine.tasks([found[name]["ID"] for name in services])
+            for name in services:
+                own = [task for task in tasks if task["ServiceID"] == found[name]["ID"]]
+                ended(engine, name, own)
+            running = [task for task in tasks if task["Status"]["State"] == "running"]
+            if len(running) == len(services):
+                if not steady_since:
+                    steady_since = time.monotonic()
+                    engine.tell(
+                        f"    healthy after {steady_since - begun:.0f} s, watched for {steady_seconds:.0f} s"
+                    )
+                if time.monotonic() - steady_since >= steady_seconds:
+                    return
+            elif time.monotonic() - begun > healthy_seconds:
+                raise Failure(f"not healthy within {healthy_seconds:.0f} s: {states(tasks)}")
+            pause()
+    finally:
+        engine.remove(*services)
+
+
+def ended(engine: Engine, service: str, tasks: list[dict[str, Any]]) -> None:
+    """Failure where one of TASKS ended badly; a trial's or job's task is never started again."""
+    for task in tasks:
+        if task["Status"]["State"] in ENDED_BADLY:
+            raise Failure(engine.complaint(task, service))
+
+
+def gone(engine: Engine, services: list[str], seconds: float = 60) -> None:
+    """Wait until no container of removed SERVICES is left, so that a log or a name is not an old one's."""
+    deadline = time.monotonic() + seconds
+    while set(engine.services()) & set(services):
+        if time.monotonic() > deadline:
+            raise Failure(
+                f"{' '.join(services)} of an earlier run could not be removed within {seconds:.0f} s"
+            )
+        pause()
+
+
+def states(tasks: list[dict[str, Any]]) -> str:
+    """What the tasks are doing, for a message."""
+    texts = []
+    for task in tasks:
+        reason = task["Status"].get("Err") or task["Status"].get("Message", "")
+        texts.append(f"{task['Status']['State']} ({re.sub(r'^task: ', '', reason)})")
+    return "; ".join(texts) or "no node may run it (node labels: see bootstrap.yml)"

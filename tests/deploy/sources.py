@@ -1,0 +1,44 @@
+"""Releases of the reference application that differ from it in one thing, mostly a bad one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from stacks import ROOT
+
+HANGS = "\nimport time\n\ntime.sleep(1_000_000)\n"
+CRASHES = "\nimport os\nimport threading\n\nthreading.Timer(20, os._exit, [3]).start()\n"
+
+MIGRATION = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("rooms", "{after}")]
+    operations = [{operation}]
+"""
+FAILING = 'migrations.RunSQL("SELECT 1 / 0")'
+ADDING = 'migrations.AddField("room", "topic", models.CharField(max_length=80, null=True))'
+REMOVING = 'migrations.RunSQL("ALTER TABLE rooms_room DROP COLUMN topic")'
+
+
+def copy(folder: Path, name: str, **changes: str) -> Path:
+    """A copy of app/ below FOLDER; CHANGES are texts to add at the end of a file, whose name has __ for / and no ending."""
+    target = folder / name
+    shutil.copytree(ROOT / "app", target, ignore=shutil.ignore_patterns("__pycache__"))
+    for path, text in changes.items():
+        file = target / (path.replace("__", "/") + ".py")
+        file.write_text((file.read_text() if file.exists() else "") + text)
+    return target
+
+
+def migrated(folder: Path, name: str, **operations: str) -> Path:
+    """A copy of app/ with migrations of `rooms`: name -> operation, one after the other."""
+    target = copy(folder, name)
+    place = target / "rooms/migrations"
+    after = sorted(path.stem for path in place.glob("0*.py"))[-1]
+    for migration, operation in operations.items():
+        (place / f"{migration}.py").write_text(MIGRATION.format(after=after, operation=operation))
+        after = migration
+    return target

@@ -1,0 +1,73 @@
+"""Releases that must not reach anybody: the old one keeps all traffic, one clear line says why, the lock is released."""
+
+from __future__ import annotations
+
+import pytest
+import sources
+from crowd import Crowd
+from deployments import Deployment, timed
+from hosts import Hosts
+
+BROKEN = {
+    "never healthy": "not healthy within 40 s",
+    "migration fails": "migrations: division by zero",
+    "crashes after 20 s": "trial-",
+    "image missing": "the image registry.invalid/redis:9 is not on this machine",
+}
+"""Kind -> words of the line that says why."""
+
+
+@pytest.fixture(scope="module")
+def deployment():
+    with Hosts(1) as hosts:
+        found = Deployment(hosts)
+        found.configure(stack_healthy_seconds=40, stack_trial_seconds=30)
+        found.play("bootstrap.yml")
+        found.deploy()
+        yield found
+
+
+@pytest.fixture
+def broken(deployment, request):
+    """Settings of a release that is broken in the way of the test's parameter; the good ones are set again at the end."""
+    folder, kind = deployment.hosts.folder, request.param
+    name = "app-" + kind.replace(" ", "-")
+    match kind:
+        case "never healthy":
+            change = {"APP_DIR": str(sources.copy(folder, name, config__asgi=sources.HANGS))}
+        case "migration fails":
+            change = {"APP_DIR": str(sources.migrated(folder, name, **{"0002_broken": sources.FAILING}))}
+        case "crashes after 20 s":
+            change = {"APP_DIR": str(sources.copy(folder, name, config__asgi=sources.CRASHES))}
+        case "image missing":
+            change = {"REDIS_IMAGE": "registry.invalid/redis:9"}
+    good = dict(deployment.settings)
+    deployment.configure(change)
+    yield kind
+    deployment.settings = good
+    deployment.configure()
+
+
+@pytest.mark.parametrize("broken", BROKEN, indirect=True)
+def test_the_old_release_keeps_all_traffic(deployment, broken):
+    release = deployment.release()
+    application = {line for line in deployment.running().values() if "trial" not in line}
+    crowd = Crowd(deployment.site, sockets=40, rooms=2, readers=2)
+    with crowd.gathered():
+        play = deployment.deploy(check=False)
+    timed(f"broken release, {broken}", play)
+    seen = crowd.report()
+    print(f"figure: {broken}: {seen}", flush=True)
+    assert play.code != 0
+    assert BROKEN[broken] in play.text, play.tail(40)
+    assert seen.failures == [] and not seen.codes, str(seen)
+    assert (seen.lost, seen.doubled, seen.jobs_lost) == (0, 0, 0), str(seen)
+    assert deployment.release() == release and not deployment.locked()
+    assert application <= set(deployment.running().values()), "something was restarted"
+
+
+def test_the_next_good_release_goes_through(deployment):
+    before = deployment.release()
+    deployment.configure({"LOG_LEVEL": "warning"})
+    deployment.deploy()
+    assert deployment.release() != before

@@ -1,0 +1,71 @@
+"""One host, from an empty swarm to a running release and through changes of it."""
+
+from __future__ import annotations
+
+import pytest
+from crowd import Crowd
+from deployments import Deployment, timed
+from hosts import Hosts
+
+
+@pytest.fixture(scope="module")
+def deployment():
+    with Hosts(1) as hosts:
+        found = Deployment(hosts)
+        timed("bootstrap", found.play("bootstrap.yml"))
+        yield found
+
+
+def test_a_check_run_on_a_fresh_host_changes_nothing(deployment):
+    before = deployment.docker("config", "ls", "--quiet") + deployment.docker("secret", "ls", "--quiet")
+    play = deployment.deploy("--check", "--diff")
+    assert play.code == 0
+    assert deployment.services() == {} and not deployment.locked()
+    assert (
+        deployment.docker("config", "ls", "--quiet") + deployment.docker("secret", "ls", "--quiet") == before
+    )
+    assert not deployment.folder.exists(), "a check run made secrets on the controller"
+
+
+def test_the_first_deploy(deployment):
+    play = deployment.deploy()
+    timed("first deploy", play)
+    assert set(deployment.services()) == {"db", "redis", "http", "ws", "worker", "edge"}
+    assert deployment.release() and not deployment.locked()
+    password = (deployment.folder / "secrets/demo_password").read_text()
+    assert password not in play.text
+
+
+def test_the_same_again_changes_and_restarts_nothing(deployment):
+    before = deployment.running()
+    play = deployment.deploy()
+    timed("redeploy, unchanged", play)
+    assert play.changed == 0, play.changes
+    assert deployment.running() == before
+
+
+def test_a_check_run_on_a_deployed_host_changes_nothing(deployment):
+    before, release = deployment.running(), deployment.release()
+    deployment.configure({"LOG_LEVEL": "debug"})
+    try:
+        play = deployment.deploy("--check", "--diff")
+    finally:
+        deployment.configure({"LOG_LEVEL": "info"})
+    assert play.code == 0 and play.changed > 0, "a check run did not tell of the change"
+    assert (deployment.running(), deployment.release()) == (before, release)
+
+
+def test_rooms_talk_through_the_public_address(deployment):
+    crowd = Crowd(deployment.site, sockets=6, rooms=2, readers=1, every=0.3)
+    with crowd.gathered():
+        crowd.until(sent=6, jobs=0)
+    seen = crowd.report()
+    print(f"figure: {seen}", flush=True)
+    assert seen.failures == [] and (seen.lost, seen.doubled, seen.jobs_lost) == (0, 0, 0)
+
+
+def test_a_changed_setting_of_the_edge_leaves_the_application_alone(deployment):
+    before = {line for line in deployment.running().values() if "_edge" not in line}
+    deployment.configure({"EDGE_MAX_URI_BYTES": 4096})
+    timed("redeploy, a setting of the edge", deployment.deploy())
+    assert {line for line in deployment.running().values() if "_edge" not in line} == before

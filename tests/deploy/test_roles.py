@@ -1,0 +1,172 @@
+"""What can be said of the roles without a host: that their manuals, arguments and defaults agree, and what preflight tells."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import host as host_filters
+import preflight
+import pytest
+import yaml
+from stacks import ROOT
+
+ROLES = ROOT / "ansible/roles"
+NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
+TYPES = {"bool": bool, "int": int, "float": (int, float), "str": str, "list": list, "dict": dict}
+
+
+def defaults(role: str) -> dict:
+    return yaml.safe_load((ROLES / role / "defaults/main.yml").read_text())
+
+
+def options(role: str) -> dict:
+    return yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"][
+        "options"
+    ]
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_arguments_are_the_defaults(role):
+    required = {name for name, option in options(role).items() if option.get("required")}
+    assert set(options(role)) - required == set(defaults(role))
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_variable_bears_the_name_of_its_role(role):
+    assert [name for name in options(role) if not name.startswith(f"{role}_")] == []
+
+
+@pytest.mark.parametrize(
+    ("role", "name"), [(role, name) for role in NAMES for name in defaults(role)], ids=lambda value: value
+)
+def test_a_default_has_the_type_of_its_argument(role, name):
+    value, wanted = defaults(role)[name], options(role)[name]["type"]
+    # A computed value is compared with the arguments by Ansible itself, on every run.
+    computed = isinstance(value, str) and "{{" in value
+    assert computed or isinstance(value, TYPES[wanted])
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_variable_has_a_comment_above_it(role):
+    lines = (ROLES / role / "defaults/main.yml").read_text().splitlines()
+    bare = [
+        line
+        for above, line in itertools.pairwise(lines)
+        # A variable of two parts stands directly below its first part.
+        if re.match(r"[a-z_]+:", line) and not above.startswith("#") and not re.match(r"\s|[a-z]", above)
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_the_readme_says_what_a_second_run_does(role):
+    assert "\n## Idempotence\n" in (ROLES / role / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["host_edge_ports", "preflight_edge_ports"])
+def test_ports_of_an_edge_are_those_of_the_stack(name):
+    example = (ROOT / "compose/stack.env.example").read_text()
+    ports = [re.search(rf"^#?{key}=(\d+)$", example, re.M)[1] for key in ("HTTP_PORT", "HTTPS_PORT")]
+    written = defaults(name.partition("_")[0])[name]
+    assert [re.search(r"default\((\d+)\)", text)[1] for text in written] == ports
+
+
+@pytest.mark.parametrize("environment", ["production", "staging"])
+def test_the_example_inventories_pass_their_own_check(environment):
+    folder = ROOT / "ansible/inventory" / environment
+    groups = {
+        name: list(group["hosts"])
+        for name, group in yaml.safe_load((folder / "hosts.yml").read_text()).items()
+    }
+    given = yaml.safe_load((folder / "group_vars/all.yml").read_text())
+    groups["all"] = sorted({host for hosts in groups.values() for host in hosts})
+    variables = dict.fromkeys(groups["all"], given)
+    assert preflight.inventory_problems(groups, variables, str(ROLES)) == []
+
+
+# What preflight tells, host by host
+
+LIMITS = {
+    "distributions": ["debian 13"],
+    "memory_mb": 900,
+    "disk_gb": 5,
+    "clock_seconds": 30,
+    "edge_ports": [80, 443],
+}
+GOOD = {
+    "distribution": "debian 13",
+    "systemd": True,
+    "memory_mb": 2000,
+    "disk_gb": 20.0,
+    "time": 1000.0,
+    "listeners": {"tcp/22": "sshd", "tcp/443": "docker-proxy", "tcp/2377": "dockerd"},
+}
+
+
+def told(**facts) -> list[str]:
+    variables = {
+        "__preflight_python": {"stdout": "/usr/bin/python3"},
+        "__preflight_look": {"rc": 0},
+        "__preflight_facts": {**GOOD, **facts},
+        "__preflight_time": 1001.0,
+        "group_names": ["edge"],
+    }
+    return preflight.host_problems("host1", variables, LIMITS)
+
+
+def test_an_able_host_has_no_problem():
+    assert told() == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"distribution": "alpine 3.20"}, "is alpine 3.20; the roles know debian 13"),
+        ({"memory_mb": 512}, "has 512 MB of memory, 900 are needed (preflight_memory_mb)"),
+        ({"disk_gb": 1.5}, "has 1.5 GB free for /var/lib/docker, 5 are needed (preflight_disk_gb)"),
+        ({"time": 941.0}, "its clock is 60 s behind this machine's"),
+        ({"time": 1101.0}, "its clock is 100 s ahead of this machine's"),
+        ({"systemd": False}, "is not run by systemd"),
+        ({"listeners": {"tcp/443": "nginx"}}, "port tcp/443 is taken by nginx: stop it"),
+        ({"listeners": {"udp/4789": "openvpn"}}, "port udp/4789 is taken by openvpn; Swarm needs it"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else "-".join(value),
+)
+def test_each_problem_of_a_host_is_one_line(facts, words):
+    problems = told(**facts)
+    assert len(problems) == 1
+    assert problems[0].startswith("host1: ") and words in problems[0]
+
+
+def test_all_problems_of_a_host_are_told_at_once():
+    assert len(told(memory_mb=1, disk_gb=0.1, distribution="arch", listeners={"tcp/80": "apache2"})) == 4
+
+
+@pytest.mark.parametrize(
+    ("sources", "address", "inside"),
+    [
+        (["192.0.2.0/24"], "192.0.2.9", True),
+        (["192.0.2.0/24", "198.51.100.7"], "198.51.100.7", True),
+        (["192.0.2.0/24"], "198.51.100.7", False),
+        (["2001:db8::/32"], "2001:db8::1", True),
+        (["2001:db8::/32"], "192.0.2.1", False),
+    ],
+)
+def test_who_may_use_ssh(sources, address, inside):
+    assert host_filters.host_lets_in(sources, address) is inside
+
+
+def test_a_network_with_bits_of_a_host_is_a_typing_error():
+    assert host_filters.host_wrong_networks(["192.0.2.0/24", "192.0.2.1/24", "all"]) == [
+        "192.0.2.1/24",
+        "all",
+    ]
+
+
+def test_no_file_of_the_roles_names_a_mirror():
+    texts = {path: path.read_text() for path in ROLES.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert [
+        str(Path(path)) for path, text in texts.items() if re.search(r"deb\.debian\.org|pypi\.org", text)
+    ] == []

@@ -1,0 +1,124 @@
+"""A release as Swarm reads it: nothing is lost on the way from compose.yml, and a change reaches only whom it concerns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "compose"))
+
+from stack import render, secrets, settings  # noqa: E402
+from stack.paths import Deployment  # noqa: E402
+
+IMAGES = {
+    f"{name}_IMAGE": f"image/{name.lower()}:tag"
+    for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP")
+}
+OPTIONS = render.Options(db_node="one", redis_node="one")
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A function (**settings) -> the release with them."""
+    deployment = Deployment(tmp_path)
+    secrets.make(deployment)
+
+    def make(name: str = "", options: render.Options = OPTIONS, **given: str) -> render.Release:
+        deployment.settings.write_text("".join(f"{key}={value}\n" for key, value in given.items()))
+        return render.render(deployment, settings.load(deployment.settings), IMAGES, options, name)
+
+    return make
+
+
+def services(release: render.Release, part: str = "stack") -> dict[str, dict]:
+    """The services of a part without the name of the release."""
+    found = json.loads(release.files[f"{part}.json"])["services"]
+    for each in found.values():
+        each["deploy"].pop("labels")
+    return found
+
+
+@pytest.mark.parametrize("part", ["stack", "data", "trial", "release", "static", "migrations"])
+def test_swarm_takes_every_part(made, part, tmp_path):
+    file = tmp_path / "part.json"
+    file.write_text(made(BACKUP_REPOSITORY="/srv/backups").files[f"{part}.json"])
+    done = subprocess.run(
+        ["docker", "stack", "config", "-c", str(file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_same_content_is_the_same_release(made):
+    assert made().name == made().name
+    assert made().name != made(LOG_LEVEL="debug").name
+    assert made("1.4.2").name == "1.4.2"
+
+
+@pytest.mark.parametrize(
+    ("change", "touched"),
+    [
+        ({"EDGE_MAX_URI_BYTES": "4096"}, set()),
+        ({"WS_REPLICAS": "3"}, {"ws"}),
+        ({"LOG_LEVEL": "debug"}, {"http", "ws", "worker"}),
+        ({"REDIS_MAXMEMORY": "100mb"}, {"redis"}),
+        ({"APP_RELEASE_COMMANDS": "check"}, set()),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_a_change_touches_only_whom_it_concerns(made, change, touched):
+    before, after = services(made()), services(made(**change))
+    assert {name for name in after if after[name] != before[name]} == touched
+
+
+def test_temporary_folders_survive(made):
+    """Swarm passes over Compose's short form without a word, and the root file system is read-only."""
+    for name, each in services(made()).items():
+        targets = {mount["target"] for mount in each["volumes"]}
+        assert each["read_only"], name
+        assert "/tmp" in targets, f"{name} has no /tmp"
+    assert {"/dev/shm", "/var/run/postgresql"} <= {
+        mount["target"] for mount in services(made())["db"]["volumes"]
+    }
+
+
+def test_a_secret_is_named_by_its_content_and_its_text_is_in_no_file(made, tmp_path):
+    release = made()
+    text = (tmp_path / "secrets/db_password").read_text()
+    assert not [name for name, file in release.files.items() if text in file]
+    names = [each["name"] for each in release.objects]
+    (tmp_path / "secrets/secret_key").chmod(0o600)
+    (tmp_path / "secrets/secret_key").write_text("another" * 10)
+    changed = [each["name"] for each in made().objects]
+    assert [old.rpartition("-")[0] for old, new in zip(names, changed, strict=True) if old != new] == [
+        "channels-stack_secret_key"
+    ]
+
+
+def test_data_stays_where_its_volume_is(made):
+    for name in ("db", "redis"):
+        assert services(made())[name]["deploy"]["placement"]["constraints"] == [
+            "node.labels.data == true",
+            "node.hostname == one",
+        ]
+
+
+def test_a_trial_is_reached_by_nobody_and_started_once(made):
+    for name, each in services(made(), "trial").items():
+        assert name.startswith("trial-") and each["deploy"]["replicas"] == 1
+        assert each["deploy"]["restart_policy"] == {"condition": "none"}
+
+
+def test_networks_are_encrypted_where_wanted(made):
+    assert not any(each["encrypted"] for each in made().networks)
+    encrypted = made(options=render.Options(db_node="one", redis_node="one", encrypted=True)).networks
+    assert all(each["encrypted"] for each in encrypted)
+    assert {each["name"]: each["internal"] for each in encrypted} == {
+        "channels-stack_front": False,
+        "channels-stack_data": True,
+        "channels-stack_out": False,
+    }

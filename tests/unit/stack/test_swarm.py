@@ -1,0 +1,63 @@
+"""What a deploy decides without an engine: layers to send, who holds a lock, what tells two definitions apart."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from stack import ship
+from stack.swarm import history, jobs
+from stack.swarm.engine import counts
+from stack.swarm.lock import Holder
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("1/2", 2), ("0/0", 0), ("0/1 (2/3 completed)", 3), ("3/3 (max 2 per node)", 3)]
+)
+def test_tasks_wanted(text, wanted):
+    assert counts(text) == wanted
+
+
+def test_layers_that_a_host_has_are_not_sent():
+    assert ship.known({"app:2": ["a", "b", "d"]}, [["a", "b", "c"]]) == {"a", "b"}
+
+
+def test_a_layer_on_another_ground_is_sent():
+    assert ship.known({"app:2": ["x", "b"]}, [["a", "b"]]) == set()
+
+
+def test_a_layer_that_one_image_needs_is_sent_although_another_has_it():
+    assert ship.known({"app:2": ["a", "b"], "edge:2": ["x", "b"]}, [["a", "b"]]) == {"a"}
+
+
+def test_a_lock_of_a_process_that_runs():
+    assert not Holder.process(os.getpid()).gone
+
+
+def test_a_lock_of_a_process_that_has_ended():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    holder = Holder.process(process.pid)
+    assert not holder.gone
+    process.communicate(b"\n")
+    assert holder.gone
+
+
+def test_a_lock_whose_pid_is_used_again():
+    assert replace(Holder.process(os.getpid()), began="1").gone
+
+
+def test_a_lock_of_another_machine_is_never_taken_for_dead():
+    assert not replace(Holder.process(os.getpid()), machine="another", began="1").gone
+
+
+def test_only_the_name_of_the_release_differs():
+    text = '{"services": {"a": {"image": "x", "deploy": {"labels": {"r": "%s"}, "replicas": 1}}}}'
+    assert jobs.unlabelled(text % "one") == jobs.unlabelled(text % "two")
+    assert jobs.unlabelled(text % "one") != jobs.unlabelled(text.replace("x", "y") % "one")
+
+
+def test_manifests_one_after_the_other():
+    text = '{"release": "a", "images": {}}\n{"release": "b", "images": {}}\n{"release": "a", "images": {}}\n'
+    assert [each["release"] for each in history.parse(text)] == ["a", "b"]
