@@ -262,6 +262,7 @@ class Socket(WebSocketProtocol):
 
     denial: tuple[int, list[tuple[bytes, bytes]]] | None = None
     reading = True
+    control_frame_data: Any
 
     def connectionMade(self) -> None:
         super().connectionMade()
