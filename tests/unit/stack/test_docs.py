@@ -59,3 +59,9 @@ def test_every_link_of_theirs_leads_to_a_file(root):
 
 def test_readme_stays_readable(readme):
     assert len(readme.splitlines()) <= 200
+
+
+def test_every_playbook_they_name_is_played_by_a_test(pages, root):
+    named = set(re.findall(r"ansible-playbook [^`\n]*?(\w[\w-]*\.yml)", pages))
+    tests = "\n".join(path.read_text() for path in (root / "tests/deploy").rglob("*.py"))
+    assert [name for name in sorted(named) if not (root / "ansible" / name).exists() or name not in tests] == []
