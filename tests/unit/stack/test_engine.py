@@ -1,5 +1,6 @@
 """The engine tool's decisions; that it installs and starts is seen by every `make up` on a fresh machine."""
 
+import os
 import subprocess
 import sys
 
@@ -45,3 +46,25 @@ def test_an_unknown_distribution_is_left_alone(monkeypatch):
     monkeypatch.setattr(engine, "distribution", lambda: ("alpine", "3.20", ""))
     with pytest.raises(engine.EngineError, match="Debian 12 and 13"):
         engine.install()
+
+
+def test_an_engine_that_only_stands_still_gets_no_packages(monkeypatch):
+    monkeypatch.setattr(engine, "state", lambda: {"problems": [engine.NOT_ANSWERING]})
+    monkeypatch.setattr(engine, "apt_get", lambda *arguments: pytest.fail(f"apt-get {arguments}"))
+    assert engine.packages() is False
+
+
+@pytest.mark.parametrize(
+    ("since", "written", "stale"), [(100, 99.9, False), (100, 100.9, False), (100, 101, True)]
+)
+def test_a_configuration_younger_than_the_engine_is_not_in_force(
+    monkeypatch, tmp_path, since, written, stale
+):
+    configuration = tmp_path / "daemon.json"
+    configuration.write_text("{}")
+    os.utime(configuration, (written, written))
+    monkeypatch.setattr(engine, "CONFIGURATION", configuration)
+    monkeypatch.setattr(engine, "systemd", lambda: True)
+    answer = subprocess.CompletedProcess([], 0, f"@{since}\n", "")
+    monkeypatch.setattr(engine, "run", lambda *command, **options: answer)
+    assert engine.stale() is stale
