@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "compose"
 # compose.swarm.yml goes with none of them: test_render.py is about it.
-OVERLAYS = sorted({path.name for path in COMPOSE.glob("compose.*.yml")} - {"compose.single.yml", "compose.swarm.yml"})
+OVERLAYS = sorted(
+    {path.name for path in COMPOSE.glob("compose.*.yml")} - {"compose.single.yml", "compose.swarm.yml"}
+)
 SERVICES = {"edge", "http", "ws", "worker", "redis", "db"}
 
 
