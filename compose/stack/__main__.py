@@ -1,6 +1,6 @@
 """Command line of the tool; the Makefile calls it, people need not.
 
-python3 -m stack [--folder DIR] [--project NAME] [--overlay NAME]… up|down|purge|check|images|backup|restore|drill
+python3 -m stack [--folder DIR] [--project NAME] [--overlay NAME]… up|down|purge|check|images|edge|backup|restore|drill
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import os
 import sys
 from pathlib import Path
 
-from . import backup, images, preflight, up
+from . import backup, certificates, edge, images, preflight, up
 from . import settings as stack_settings
 from .console import Failure, say
 from .paths import COMPOSE, IMAGE_NAMES, Deployment
 
-COMMANDS = ["up", "down", "purge", "check", "images", "backup", "restore", "drill"]
+COMMANDS = ["up", "down", "purge", "check", "images", "edge", "backup", "restore", "drill"]
 
 
 def main() -> int:
@@ -58,6 +58,9 @@ def main() -> int:
                 preflight.prepare(values)
                 names = images.make(values, images.everything(values))
                 IMAGE_NAMES.write_text("".join(f"{name}={tag}\n" for name, tag in names.items()))
+            case "edge":  # for servers: what the role `certificates` brings to each edge
+                values = stack_settings.load(settings)
+                edge.stage(deployment.edge, values, certificates.make(deployment, values))
     except Failure as failure:
         print(f"\nFAILED: {failure}", file=sys.stderr)
         return 1

@@ -24,25 +24,36 @@ def write(deployment: Deployment, settings: dict[str, str], certificate: str, im
     False where they are there already.
     """
     folder, new = deployment.edge, deployment.edge / "new"
-    texts = {
-        "settings.env": "".join(f"{name}={quoted(value)}\n" for name, value in settings.items() if value),
-        "tls.sha256": hashlib.sha256(certificate.encode()).hexdigest() + "\n",
-    }
+    texts = contents(settings, certificate)
     if all((folder / name).exists() and (folder / name).read_text() == text for name, text in texts.items()):
         return False
     for place in (folder, new):
         place.mkdir(mode=0o755, parents=True, exist_ok=True)
-    for name in FILES:
-        (new / name).unlink(missing_ok=True)
-    for name, text in texts.items():
-        (new / name).write_text(text)
-    secrets.write(new / "tls.pem", certificate, secrets.APPLICATION)
+    stage(new, settings, certificate, secrets.APPLICATION)
     secrets.own(new, {"tls.pem": secrets.APPLICATION}, image)
     check(new, image)
     for name in FILES:
         (new / name).replace(folder / name)
     new.rmdir()
     return True
+
+
+def contents(settings: dict[str, str], certificate: str) -> dict[str, str]:
+    """What everybody may read of the folder, by file name."""
+    return {
+        "settings.env": "".join(f"{name}={quoted(value)}\n" for name, value in settings.items() if value),
+        "tls.sha256": hashlib.sha256(certificate.encode()).hexdigest() + "\n",
+    }
+
+
+def stage(folder: Path, settings: dict[str, str], certificate: str, owner: int | None = None) -> None:
+    """Leave all files in FOLDER, the certificate with its key for the user id OWNER (this user's own) alone."""
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+    for name, text in contents(settings, certificate).items():
+        (folder / name).write_text(text)
+    secrets.write(folder / "tls.pem", certificate, owner)
 
 
 def check(folder: Path, image: str) -> None:

@@ -24,11 +24,15 @@ from pathlib import Path
 DRIVERS = {"psycopg", "psycopg2", "psycopg2-binary"}
 """Ways to speak to PostgreSQL: an application that has one needs no other."""
 
+COMPILED = {"psycopg-binary", "psycopg-c", "psycopg2", "psycopg2-binary"}
+"""Of these, what brings libpq with it or was compiled with the system's."""
+
 FLOORS = (
     ("django", "<5.2.19", "has no security fixes any more", "django>=5.2.19"),
     ("daphne", "<4.2.2", "takes messages of any size (CVE-2026-44545, CVE-2026-44546)", "daphne>=4.2.3"),
     ("autobahn", "==25.9.1", "crashes Daphne (daphne#572)", "autobahn!=25.9.1"),
     ("uvicorn", "<0.52.1", "buffers without bound for a client that does not read", "uvicorn>=0.54"),
+    ("websockets", "<11", "leaves uvicorn its older, deprecated side of websockets", "websockets>=13"),
     ("gunicorn", "<22", "lets requests be smuggled (CVE-2024-1135)", "gunicorn>=27"),
     ("redis", "<4.6", "loses what is sent while Redis starts again", "redis>=4.6"),
     ("h11", "<0.16", "lets requests be smuggled (CVE-2025-43859)", "h11>=0.16"),
@@ -250,14 +254,20 @@ def complete(venv: Venv, present: dict[str, str], locks: list[str]) -> None:
     elif version(present["django"]) < (4, 2):  # psycopg 3 is too new for it
         wanted = {name: block for name, block in wanted.items() if not name.startswith("psycopg")}
         wanted["psycopg2-binary"] = ""
+    limits = dict(present)
+    if "psycopg" in present and not COMPILED & present.keys():
+        # Without its compiled half psycopg wants a libpq of the system, which a slim image has not.
+        block = entries("\n".join(Path(lock).read_text() for lock in locks)).get("psycopg-binary", "")
+        limits["psycopg-binary"] = present["psycopg"]
+        wanted["psycopg-binary"] = block if f"=={present['psycopg']} " in block else ""
     missing = {name: block for name, block in wanted.items() if name not in present}
     if "" not in missing.values() and fits(venv, missing):
         return
     # Each of our own would be one that the application did not choose: nothing it pins may move.
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as limits:
-        limits.write("".join(f"{name}=={number}\n" for name, number in present.items()))
-        limits.flush()
-        done = venv.pip("install", "--constraint", limits.name, *missing)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("".join(f"{name}=={number}\n" for name, number in limits.items()))
+        file.flush()
+        done = venv.pip("install", "--constraint", file.name, *missing)
     if done.returncode:
         raise fail(
             "what serves the application does not fit beside its pins; pip's message above names them. Raise those, "

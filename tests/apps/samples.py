@@ -95,7 +95,7 @@ SAMPLES = (
         overridden=("DATABASES", "CHANNEL_LAYERS"),
     ),
     Sample(
-        "notes",  # django-environ: reads the environment itself, overlay off; an extra of pyproject.toml; a layer of its own
+        "notes",  # reads the environment itself, overlay off; an extra of pyproject.toml; a layer of its own; old websockets
         {
             "APP_SETTINGS": "notes.settings",
             "APP_ASGI": "notes.asgi:application",
@@ -105,6 +105,7 @@ SAMPLES = (
         page="/",
         shows="Notes",
         socket="/pad/",
+        told=("websockets 10.4 leaves uvicorn its older",),
     ),
     Sample(
         "api",  # two roots on the path, constraints, a subprotocol, a consumer that never answers; Daphne for sockets

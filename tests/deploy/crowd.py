@@ -26,7 +26,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 sys.path.insert(0, str(ROOT / "tests/smoke"))
-from visitors import sign_in  # noqa: E402
+from visitors import sign_in
 
 FIRST_DELAY, LONGEST_DELAY, HEALTHY = 0.25, 15.0, 10.0
 """Seconds, as in room.js: before the first attempt to come back; the longest; open for so long was a good socket."""

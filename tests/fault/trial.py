@@ -17,6 +17,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from crowd import Newcomer, Person
 from faults import Fault, Redis
 from processes import Process, answers, free_port
+from redis.exceptions import RedisError
 
 HERE = pathlib.Path(__file__).parent
 RUNTIME = HERE.parents[1] / "images/app/runtime"
@@ -80,7 +81,7 @@ class Server:
         url = f"ws://127.0.0.1:{self.port}/group-{{}}/"
         kind = RedisChannelLayer if layer == "core" else RedisPubSubChannelLayer
         prefix = f"{self.prefix}." if layer == "stack" else self.prefix
-        self.publisher = kind(hosts=[redis.url], prefix=prefix)
+        self.publisher = kind(hosts=[{"address": redis.url, "socket_timeout": LAST_SECONDS}], prefix=prefix)
         self.people = [Person(url.format(number % GROUPS)) for number in range(GROUPS * IN_EACH)]
         self.newcomer = Newcomer(url.format("new"))
         self.result = Result()
@@ -102,7 +103,10 @@ class Server:
 
     async def all_hear(self, text: str, seconds: float = HEAR_SECONDS) -> bool:
         """Publish ``text``; whether everybody is there and has heard it within ``seconds``."""
-        await self.publish(text)
+        try:
+            await self.publish(text)
+        except RedisError:
+            return False  # it is asked again
         return await _until(
             lambda: len(self.open()) == len(self.people) and not self.deaf(text), HEAR_SECONDS
         )

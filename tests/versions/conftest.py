@@ -1,4 +1,4 @@
-"""A stack for each row of the matrix, one after the other, and the table that the last whole run leaves."""
+"""A stack for each row of the matrix, one after the other, and the table that their last runs leave."""
 
 from __future__ import annotations
 
@@ -73,13 +73,14 @@ def running(row: Row, request, tmp_path_factory):
         "SERVER_WS": row.ws,
     }
     stacks.remove_stale()
+    say(request.config, f"{row.name}: images and start")
     started = time.monotonic()
     result = request.config.stash[RUN].result(row)
     with stacks.own(row.name, **SMALL, **settings) as stack:
         result.start_seconds = time.monotonic() - started
-        result.versions = versions(stack)
+        result.versions, result.pins = versions(stack), row.pins
         yield stack
-    result.seconds = time.monotonic() - started
+    result.seconds, result.date = time.monotonic() - started, time.strftime("%Y-%m-%d", time.gmtime())
     say(
         request.config,
         f"{row.name}: started in {result.start_seconds:.0f} s, done after {result.seconds:.0f} s",
@@ -98,7 +99,7 @@ def versions(stack: stacks.Stack) -> dict[str, str]:
         "import platform\n"
         "from importlib.metadata import distributions\n"
         "print('python', platform.python_version())\n"
-        "for each in distributions(): print(each.metadata['Name'].lower(), each.version)"
+        "for each in distributions(): print(each.metadata['Name'].lower().replace('_', '-'), each.version)"
     )
     found: dict[str, str] = {}
     for service in ("http", "ws"):
@@ -110,8 +111,9 @@ def versions(stack: stacks.Stack) -> dict[str, str]:
 def say(config, text: str) -> None:
     """A line of progress, also where pytest collects what tests print."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    reporter.ensure_newline()
-    reporter.write_line(f"==> {time.strftime('%H:%M:%S')} {text}")
+    with config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        reporter.ensure_newline()
+        reporter.write_line(f"==> {time.strftime('%H:%M:%S')} {text}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -134,9 +136,14 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-def pytest_sessionfinish(session, exitstatus):
-    """A run of all rows and cases that went well is what docs/versions.md tells."""
+def pytest_sessionfinish(session):
+    """Write docs/versions.md, as soon as every row has been seen to do what it should."""
+    if session.config.option.collectonly:
+        return
     run = session.config.stash[RUN]
-    if exitstatus == 0 and run.complete():
+    missing = run.keep()
+    if missing:
+        say(session.config, f"docs/versions.md stays as it is: not seen yet: {', '.join(missing)}")
+    else:
         table.FILE.write_text(table.text(run))
         say(session.config, f"{table.FILE.relative_to(stacks.ROOT)} is written anew")

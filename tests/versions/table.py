@@ -1,14 +1,16 @@
-"""docs/versions.md: the matrix with what its last whole run has seen."""
+"""docs/versions.md: the matrix with what the last run of each row has seen."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from matrix import CASES, ROWS, Row
 
 FILE = Path(__file__).resolve().parents[2] / "docs/versions.md"
+KEPT = Path(__file__).resolve().parents[1] / ".artifacts/versions.json"
+"""The last result of each row that went well, so that a run of one row renews its line of the page."""
 
 PACKAGES = (
     ("Python", "python"),
@@ -23,49 +25,64 @@ PACKAGES = (
 )
 """Column -> name of the package."""
 
+MARKS = {"passed": "yes", "skipped": "no"}
+NOT_YET = "not run yet"
+
 INTRODUCTION = """\
 # Versions
 
-<!-- Written by `make test-versions` after a run of all rows; tests/versions/matrix.py defines the rows and the cases. -->
+<!-- Written by `make test-versions`; tests/versions/matrix.py defines the rows and the cases. -->
 
 The minimal project of the Channels 4.0 release notes (`tests/versions/project`), deployed by a few lines of `stack.env`:
 `APP_DEBIAN` brings the Python, a constraints file (`APP_CONSTRAINTS`) the versions. What a constraint does not name is the
-newest that fits. Last run: {date}, {minutes} minutes.
+newest that fitted on the day that is named.
 """
 
 
 @dataclass
 class Result:
-    """What a run has seen of one row."""
+    """What the last run has seen of one row."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
-    """Case -> passed, skipped (it failed, as it had to) or failed."""
+    """Case -> passed, or skipped: it failed, as it had to."""
     versions: dict[str, str] = field(default_factory=dict)
+    pins: dict[str, str] = field(default_factory=dict)
+    date: str = ""
     start_seconds: float = 0
     seconds: float = 0
+
+    def covers(self, row: Row) -> bool:
+        """Whether it is about ROW as it is defined now, with every case, and whether all went well."""
+        well = all(outcome in ("passed", "skipped") for outcome in self.outcomes.values())
+        return well and self.outcomes.keys() == CASES.keys() and self.pins == row.pins and bool(self.date)
 
 
 @dataclass
 class Run:
-    """What a run has seen so far."""
+    """What this run has seen so far."""
 
     results: dict[str, Result] = field(default_factory=dict)
-    started: float = field(default_factory=time.time)
 
     def result(self, row: Row) -> Result:
         """The result of ROW, made where there is none yet."""
         return self.results.setdefault(row.name, Result())
 
-    def complete(self) -> bool:
-        """Whether every case was tried on every row."""
-        return all(CASES.keys() <= self.result(row).outcomes.keys() for row in ROWS)
+    def keep(self) -> list[str]:
+        """Keep the rows that went well beside those of earlier runs; the names of rows that nobody has seen yet."""
+        kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+        seen = {name: Result(**values) for name, values in kept.items()}
+        seen |= {row.name: self.result(row) for row in ROWS if self.result(row).covers(row)}
+        self.results = {
+            row.name: seen[row.name] for row in ROWS if row.name in seen and seen[row.name].covers(row)
+        }
+        KEPT.parent.mkdir(exist_ok=True)
+        KEPT.write_text(json.dumps({name: asdict(result) for name, result in self.results.items()}, indent=1))
+        return [row.name for row in ROWS if row.name not in self.results]
 
 
 def text(run: Run) -> str:
     """The whole page."""
-    date, minutes = time.strftime("%Y-%m-%d", time.gmtime()), round((time.time() - run.started) / 60)
-    parts = [INTRODUCTION.format(date=date, minutes=minutes), versions(run), cases(run), legend(), reasons()]
-    return "\n".join(parts)
+    return "\n".join([INTRODUCTION, versions(run), cases(run), legend(), reasons()])
 
 
 def versions(run: Run) -> str:
@@ -90,9 +107,10 @@ def cases(run: Run) -> str:
     rows = []
     for row in ROWS:
         result = run.result(row)
-        marks = ["no" if case in row.cannot else "yes" for case in CASES]
-        rows.append([row.name, *marks, f"{result.start_seconds:.0f} s", f"{result.seconds:.0f} s"])
-    return markdown(["row", *CASES, "started in", "done after"], rows)
+        marks = [MARKS.get(result.outcomes.get(case, ""), "–") for case in CASES]
+        times = [f"{seconds:.0f} s" if seconds else "–" for seconds in (result.start_seconds, result.seconds)]
+        rows.append([row.name, *marks, *times, result.date or NOT_YET])
+    return markdown(["row", *CASES, "started in", "done after", "seen"], rows)
 
 
 def legend() -> str:

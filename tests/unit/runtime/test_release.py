@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import socket
 
@@ -92,6 +93,18 @@ def test_a_failing_step_ends_the_release_with_one_line(project, environment, wro
     assert release.wait(30) == 1
     assert wrong in messages(release)[-1]
     assert "Traceback" not in release.output()
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="nothing is forbidden to root")
+def test_a_volume_of_the_wrong_owner_names_both(project, tmp_path):
+    (tmp_path / "volume").mkdir(mode=0o555)
+    release = project.command("release", STATIC_ROOT=str(tmp_path / "volume"))
+    assert release.wait(30) == 1
+    said = messages(release)[-1]
+    assert "collectstatic: [Errno 13] Permission denied" in said
+    assert (
+        f"(as uid {os.getuid()}; {tmp_path / 'volume'}" in said and f"belongs to uid {os.getuid()})" in said
+    )
 
 
 def test_an_application_that_is_not_there_ends_it_before_anything_is_done(project):

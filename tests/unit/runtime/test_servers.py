@@ -187,6 +187,13 @@ class TestSockets:
             (b"\x83\x80\x00\x00\x00\x00", 1002),  # opcode 3
             (b"\x80\x80\x00\x00\x00\x00", 1002),  # a continuation of nothing
             (b"\x81\x01x", 1002),  # not masked
+            (b"\xc1\x80\x00\x00\x00\x00", 1002),  # a reserved bit
+            (b"\x89\xfe\x00\x7e" + bytes(4 + 126), 1002),  # a ping of more than 125 bytes
+            (b"\x09\x80\x00\x00\x00\x00", 1002),  # a ping in fragments
+            (b"\x88\x82\x00\x00\x00\x00\x03\xe7", 1002),  # close code 999
+            (b"\x88\x81\x00\x00\x00\x00\x03", 1002),  # half a close code
+            (b"\x88\x84\x00\x00\x00\x00\x03\xe8\xff\xff", 1007),  # a close reason that is not UTF-8
+            (b"\x82\xff" + (1 << 62).to_bytes(8, "big") + bytes(4), 1009),  # four exabytes
         ],
     )
     def test_frames_that_break_the_protocol(self, running, frame, code):

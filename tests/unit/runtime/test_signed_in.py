@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import uuid
 from http.cookies import SimpleCookie
 
 import pytest
-from processes import Process, Redis, until
+from processes import Redis, until
 from serving import SERVERS, Serving, close_code, serve
 
 CHECK_SECONDS = 0.2
@@ -37,6 +36,8 @@ def start(redis, tmp_path_factory):
         "TEST_DATABASE": str(folder / "people.sqlite3"),
         "WS_SESSION_CHECK_SECONDS": str(CHECK_SECONDS),
     }
+    migration = Serving(folder, redis, "-m", "django", "migrate", "--verbosity", "0", **project)
+    assert migration.process.wait(30) == 0, migration.log()
     started = []
 
     def start(server: str, stock: bool = False, **environment: str) -> Serving:
@@ -46,10 +47,6 @@ def start(redis, tmp_path_factory):
         else:
             serving = serve(folder, redis, server, **environment)
         started.append(serving)
-        if len(started) == 1:
-            migrate = [sys.executable, "-m", "django", "migrate", "--verbosity", "0"]
-            tables = Process(migrate, serving.environment, folder)
-            assert tables.wait(30) == 0, tables.output()
         return serving
 
     yield start

@@ -8,10 +8,19 @@ import pytest
 
 
 @pytest.fixture
-def matrix(root, monkeypatch):
+def table(root, monkeypatch, tmp_path):
+    """The module that writes the page; it keeps results in a folder of this test's."""
     monkeypatch.syspath_prepend(str(root / "tests/versions"))
-    yield importlib.import_module("matrix")
-    del sys.modules["matrix"]
+    module = importlib.import_module("table")
+    monkeypatch.setattr(module, "KEPT", tmp_path / "kept/versions.json")
+    yield module
+    for name in ("table", "matrix"):
+        del sys.modules[name]
+
+
+@pytest.fixture
+def matrix(table):
+    return sys.modules["matrix"]
 
 
 def rows(page: str, first: str) -> list[list[str]]:
@@ -32,17 +41,19 @@ def test_each_row_of_the_matrix_has_its_versions(matrix, page):
     for row, cells in zip(matrix.ROWS, told, strict=True):
         pins = " ".join(f"`{package}{version}`" for package, version in row.pins.items()) or "the newest"
         assert (cells[0], cells[1], cells[-2:]) == (row.debian, pins, [row.http, row.ws])
-        assert cells[2].startswith(f"{row.python}."), f"{row.name} is meant for Python {row.python}"
+        assert cells[2] == "–" or cells[2].startswith(f"{row.python}."), (
+            f"{row.name} wants Python {row.python}"
+        )
 
 
-def test_each_row_of_the_matrix_has_its_cases(matrix, page):
+def test_each_row_of_the_matrix_has_its_cases(table, matrix, page):
     head, *told = rows(page, "row")
     assert head[1 : 1 + len(matrix.CASES)] == list(matrix.CASES)
     for row, cells in zip(matrix.ROWS, told, strict=True):
         assert cells[0] == row.name
-        assert [case for case, mark in zip(matrix.CASES, cells[1:], strict=False) if mark == "no"] == [
-            case for case in matrix.CASES if case in row.cannot
-        ]
+        marks = dict(zip(matrix.CASES, cells[1:], strict=False))
+        wanted = {case: "no" if case in row.cannot else "yes" for case in matrix.CASES}
+        assert marks == wanted or (set(marks.values()) == {"–"} and cells[-1] == table.NOT_YET)
 
 
 def test_every_case_has_a_test_and_every_lack_its_reason(matrix, page, root):
@@ -53,3 +64,28 @@ def test_every_case_has_a_test_and_every_lack_its_reason(matrix, page, root):
     assert all(
         f"{row.name}, {case}: {lack.why}." in page for row in matrix.ROWS for case, lack in row.cannot.items()
     )
+
+
+def seen(table, row, **outcomes: str):
+    """A run that has seen ROW, where all went well but for these OUTCOMES."""
+    run = table.Run()
+    cases = {case: "skipped" if case in row.cannot else "passed" for case in table.CASES}
+    run.results[row.name] = table.Result({**cases, **outcomes}, {}, row.pins, "2026-11-22", 1, 2)
+    return run
+
+
+def test_the_page_is_complete_when_each_row_was_seen_once(table, matrix):
+    first, *others = matrix.ROWS
+    assert seen(table, first).keep() == [row.name for row in others]
+    for row in others:
+        run = seen(table, row)
+        missing = run.keep()
+    assert missing == [] and all(f"| {row.name} |" in table.text(run) for row in matrix.ROWS)
+
+
+def test_a_row_that_went_wrong_or_was_changed_is_not_kept(table, matrix):
+    row = matrix.ROWS[0]
+    assert row.name in seen(table, row, worker="failed").keep()
+    run = seen(table, row)
+    run.results[row.name].pins = {"Django": "==1.0"}
+    assert row.name in run.keep()

@@ -10,7 +10,7 @@ import os
 
 from asgiref.sync import sync_to_async
 
-from . import auth, identity, importing, logs, metrics, origins, signed_in
+from . import auth, identity, importing, logs, metrics, origins, signed_in, surroundings
 from .asgi import App, Receive, Scope, Send
 from .canary import Canaries
 from .drain import Drain
@@ -74,8 +74,12 @@ class Application:
 
 
 def build(settings: Settings, service: str, server: str) -> Application:
-    """Load the project and wrap it. Raises ConfigurationError when APP_SETTINGS or APP_ASGI name nothing."""
+    """Load the project and wrap it.
+
+    Raises ConfigurationError when APP_SETTINGS or APP_ASGI name nothing, or what is around does not fit.
+    """
     setup_django(settings, service)
+    settings = surroundings.check(settings, service)
     identity.watch_consumers()
     auth.mend()
     return Application(load(settings), settings, service, server)

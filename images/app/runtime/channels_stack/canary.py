@@ -13,7 +13,8 @@ message comes back:
 4. after END_FLIGHTS failures the process ends as if told to by SIGTERM, and a new one takes its place.
 
 Steps 3 and 4 are only for a layer that accepts messages and delivers none. While Redis is away nothing is gained
-by them: sockets stay open, and hear again when it is back.
+by them: sockets stay open, and hear again when it is back. Nor are they for a process that is merely busy, which
+its late timers tell, or any message of the application that arrives.
 
 A process that has heard nothing for DEAF_SECONDS is not ready, and refuses new websockets with 503.
 """
@@ -42,6 +43,8 @@ FLIGHT_SECONDS = 2
 # A Redis that works needs some milliseconds for either; the rest is for a process that is very busy.
 SEND_SECONDS, HEAR_SECONDS = 3, 2
 RETRY_SECONDS = 0.5
+# A timer that is late by so much shows that the event loop is held up: no proof of deafness.
+BUSY_SECONDS = 0.2
 DEAF_SECONDS = 6
 # Thousands of sockets take seconds.
 HEAL_SECONDS = 30
@@ -54,7 +57,11 @@ log = logging.getLogger(__name__)
 
 
 class Unheard(Exception):
-    """The layer has taken a message and not delivered it."""
+    """The layer has taken a message and not delivered it; ``busy``: perhaps this process did not get to reading it."""
+
+    def __init__(self, busy: bool) -> None:
+        super().__init__("it was sent and did not come back")
+        self.busy = busy
 
 
 class Canary:
@@ -119,10 +126,11 @@ class Canary:
         try:
             sending = self.watched.layer.group_send(self.group, {"type": "canary", "number": number})
             await asyncio.wait_for(sending, SEND_SECONDS)
+            due = time.monotonic() + HEAR_SECONDS
             try:
                 await asyncio.wait_for(came_back, HEAR_SECONDS)
             except asyncio.TimeoutError:
-                raise Unheard("it was sent and did not come back") from None
+                raise Unheard(busy=time.monotonic() - due > BUSY_SECONDS) from None
         finally:
             del self._under_way[number]
 
@@ -155,9 +163,11 @@ class Canary:
 
     async def _failed(self, error: Exception, begun: float) -> None:
         self.failures += 1
-        deaf = isinstance(error, Unheard) and self._received() < begun
+        deaf = isinstance(error, Unheard) and not error.busy and self._received() < begun
         self.unheard = self.unheard + 1 if deaf else 0
-        self.problem = f"{type(error).__name__}: {error}".rstrip(": ").partition("\n")[0]
+        no_answer = isinstance(error, asyncio.TimeoutError) and not str(error)
+        text = f"no answer within {SEND_SECONDS} s" if no_answer else f"{type(error).__name__}: {error}"
+        self.problem = text.partition("\n")[0]
         metrics.layer_latency(self.watched.alias, None)
         if self.failures == 2:
             log.warning("channel layer %r: a message to ourselves: %s", self.watched.alias, self.problem)

@@ -226,10 +226,18 @@ def _call(name: str, *arguments: str, **options: Any) -> None:
     try:
         call_command(name, *arguments, **options)
     except (CommandError, ImproperlyConfigured, OSError) as error:
-        raise ReleaseError(f"{name}: {_one_line(str(error))}") from error
+        whose = _whose(error.filename) if isinstance(error, OSError) and error.filename else ""
+        raise ReleaseError(f"{name}: {_one_line(str(error))}{whose}") from error
     except SystemExit as error:
         if error.code:
             raise ReleaseError(f"{name}: exit code {error.code}") from error
+
+
+def _whose(path: str) -> str:
+    """Who may write at ``path``, and who we are: a volume of the wrong owner is told so."""
+    while not os.path.exists(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return f" (as uid {os.getuid()}; {path} belongs to uid {os.stat(path).st_uid})"
 
 
 class _Lines(io.TextIOBase):

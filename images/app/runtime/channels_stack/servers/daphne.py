@@ -46,6 +46,7 @@ TICK = 0.05  # seconds between two looks while stopping
 FOR_EVER = -1
 OF_THE_SERVER = (b"connection", b"content-length", b"date")  # headers that no application sets
 CLOSE_SECONDS = 5  # for a client to answer a close frame, perhaps after all that it had begun to send
+CLOSE, PROTOCOL_ERROR, NO_TEXT = 8, 1002, 1007  # an opcode, two close codes
 READ_AHEAD = 16  # messages of a client that wait for the application before no more are read
 LONGEST_REASON = 123  # bytes; what a close frame has room for
 
@@ -261,6 +262,7 @@ class Socket(WebSocketProtocol):
 
     denial: tuple[int, list[tuple[bytes, bytes]]] | None = None
     reading = True
+    control_frame_data: Any
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -281,6 +283,18 @@ class Socket(WebSocketProtocol):
         unseen = self.current_frame.opcode not in (1, 2)
         if unseen and self.bucket and self.state == self.STATE_OPEN and not self.bucket.take():
             self._fail_connection(POLICY, "too many frames")
+
+    def processControlFrame(self) -> Any:
+        if self.current_frame.opcode == CLOSE:
+            complaint = _wrong_with_close(b"".join(self.control_frame_data))
+            if complaint is not None:
+                # autobahn takes what it complains about for an answer, and cuts the connection under its own frame.
+                self.control_frame_data = None
+                if self.state == self.STATE_OPEN:
+                    self._fail_connection(complaint, "malformed close frame")
+                self.dropConnection(abort=False)
+                return False
+        return super().processControlFrame()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         super().onMessage(payload, isBinary)
@@ -362,6 +376,18 @@ class Socket(WebSocketProtocol):
         self.wasNotCleanReason = f"refused with {status}"
         self.dropConnection(abort=False)
         self.server.protocol_disconnected(self)
+
+
+def _wrong_with_close(payload: bytes) -> int | None:
+    """The close code that answers a close frame with ``payload``, if that breaks the protocol (RFC 6455, 7.4)."""
+    code = int.from_bytes(payload[:2], "big")
+    if payload and not (code in Socket.CLOSE_STATUS_CODES_ALLOWED or 3000 <= code <= 4999):
+        return PROTOCOL_ERROR
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        return NO_TEXT
+    return None
 
 
 def _http_date() -> bytes:

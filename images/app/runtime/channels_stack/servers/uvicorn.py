@@ -53,8 +53,12 @@ def config_options(settings: Settings) -> dict[str, Any]:
 
 
 def _websockets(settings: Settings) -> Any:
-    """Ours; an application may pin a uvicorn before 0.35, which has only the older one."""
-    if "websockets-sansio" not in WS_PROTOCOLS:
+    """Ours; or uvicorn's older side of websockets, where the application pins a package too old for the newer one."""
+    try:
+        from websockets.server import ServerProtocol  # noqa: F401  # websockets 11
+    except ImportError:
+        return "websockets"
+    if "websockets-sansio" not in WS_PROTOCOLS:  # uvicorn 0.35
         return "websockets"
     from .uvicorn_sockets import Socket
 

@@ -1,0 +1,122 @@
+"""What is around a serving process, and does not fit: one line each, all together, before it serves."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+import pytest
+from processes import Redis
+from serving import Serving, serve
+
+REFUSED = 78
+
+
+@pytest.fixture
+def redis():
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def refused(redis, tmp_path):
+    """A function (**environment) -> what a process says that ends with exit code 78."""
+
+    def ends(*before: str, **environment: str) -> str:
+        command = ("-m", "channels_stack", "serve", "ws", "--port", "{port}")
+        serving = Serving(tmp_path, redis, *command, **environment)
+        assert serving.process.wait(15) == REFUSED, serving.log()
+        assert "Traceback" not in serving.log()
+        return serving.log()
+
+    return ends
+
+
+def cli(redis: Redis, *words: str) -> str:
+    command = ["redis-cli", "-e", "-p", str(redis.port), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_redis_that_throws_away(refused, redis):
+    cli(redis, "config", "set", "maxmemory", "100mb")
+    cli(redis, "config", "set", "maxmemory-policy", "allkeys-lru")
+    assert "(allkeys-lru): set maxmemory-policy noeviction" in refused()
+
+
+def test_a_user_without_the_rights_is_told_each_command_that_was_denied(refused, redis):
+    cli(redis, "acl", "setuser", "app", "on", ">hunter2", "~*", "&*", "+@all", "-publish", "-xack")
+    said = refused(REDIS_URL=f"redis://app:hunter2@127.0.0.1:{redis.port}/0")
+    assert "its user may not run PUBLISH: extend the user's ACL" in said
+    assert "its user may not run XACK" in said
+    assert "EVAL" not in said
+
+
+def test_a_wrong_password_is_not_shown(refused, redis):
+    cli(redis, "acl", "setuser", "app", "on", ">hunter2", "~*", "&*", "+@all")
+    said = refused(REDIS_URL=f"redis://app:hunter3@127.0.0.1:{redis.port}/0")
+    assert f"127.0.0.1:{redis.port} refuses its user or password" in said
+    assert "hunter" not in said
+
+
+@pytest.mark.parametrize(("offset", "ends"), [("-40s", True), ("+40s", True), ("+10s", False)])
+def test_a_clock_that_is_wrong(redis, tmp_path, offset, ends):
+    """Seconds that this process sees redis be away: its own idea of the time is moved."""
+    script = tmp_path / "moved.py"
+    script.write_text(
+        "import sys, time\n"
+        "real = time.time\n"
+        f"time.time = lambda: real() + {float(offset[:-1])}\n"
+        "from channels_stack.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    serving = Serving(tmp_path, redis, str(script), "serve", "ws", "--port", "{port}")
+    if ends:
+        assert serving.process.wait(15) == REFUSED, serving.log()
+        assert "are 40 s apart: synchronise both hosts by NTP" in serving.log()
+    else:
+        serving.wait_until_it_serves()
+        assert "are 10 s apart" in serving.log()
+        serving.kill()
+
+
+def test_a_database_without_the_tables_of_this_code(refused, tmp_path):
+    people = {
+        "DJANGO_SETTINGS_MODULE": "people.settings",
+        "APP_SETTINGS": "people.settings",
+        "APP_ASGI": "people.asgi:application",
+        "TEST_DATABASE": str(tmp_path / "empty.sqlite3"),
+    }
+    said = refused(**people)
+    assert "DATABASE_URL (the database): lacks migrations of this code, contenttypes.0001_initial" in said
+    assert "run `channels-stack release`" in said
+
+
+def test_a_redis_that_is_not_there_yet_is_told_and_waited_for(redis, tmp_path):
+    redis.stop()
+    serving = serve(tmp_path, redis, "uvicorn")
+    try:
+        assert f"redis 127.0.0.1:{redis.port} does not answer yet" in serving.log()
+        assert serving.ready() == 503
+    finally:
+        serving.kill()
+        redis.start()
+
+
+def test_too_few_files_for_the_sockets():
+    """In a process of its own, because a limit that is lowered cannot be raised again."""
+    program = (
+        "import dataclasses, logging, resource\n"
+        "from channels_stack.settings import Settings\n"
+        "from channels_stack.surroundings import enough_files\n"
+        "logging.basicConfig()\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 1000))\n"
+        "settings = Settings.from_environment({'SECRET_KEY': 'k7f3-only-for-tests-' * 4,\n"
+        "    'DATABASE_URL': 'sqlite://x', 'REDIS_URL': 'redis://x'})\n"
+        "print(enough_files(settings).ws_max_sockets, resource.getrlimit(resource.RLIMIT_NOFILE)[0])\n"
+    )
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert hard == resource.RLIM_INFINITY or hard >= 1000
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["744", "1000"]
+    assert "WS_MAX_SOCKETS is 10000, but this process may open only 1000 files" in done.stderr
