@@ -130,6 +130,7 @@ def joined(
     files = [COMPOSE / "compose.yml", COMPOSE / "compose.swarm.yml"]
     if settings["BACKUP_REPOSITORY"]:
         files.append(COMPOSE / "compose.backup.yml")
+    compose.write_services(deployment)
     own = commands.text(settings, swarm=True)
     if own:
         compose.replace(deployment.commands, own)

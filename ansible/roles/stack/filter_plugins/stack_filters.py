@@ -1,4 +1,4 @@
-"""What `edge status` says of one host, as a line."""
+"""Small questions about hosts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ def stack_edge_line(host: dict[str, Any]) -> str:
     )
 
 
+def stack_address(host: dict[str, Any]) -> str:
+    """The address of HOST (its variables): what Ansible reaches it at."""
+    return str(host.get("ansible_host", host["inventory_hostname"]))
+
+
 class FilterModule:
     """What Ansible looks for."""
 
     def filters(self) -> dict[str, Any]:
         """Name -> function."""
-        return {"stack_edge_line": stack_edge_line}
+        return {"stack_address": stack_address, "stack_edge_line": stack_edge_line}
