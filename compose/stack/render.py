@@ -27,7 +27,7 @@ TRIED = ("http", "ws")
 
 HOUSEKEEPING = re.compile(
     r".*_(CPUS|MEMORY|REPLICAS|IMAGE|SLOTS|PACKAGES)|EDGE_.*|STATIC_PREFIX|BIND_ADDRESS|DEV_PORT|REDIS_MAXMEMORY"
-    r"|APP_(DIR|REQUIREMENTS|CONSTRAINTS|DEBIAN|VOLUMES|COMMANDS)|DEBIAN_MIRROR|BUILD_NETWORK"
+    r"|APP_(DIR|REQUIREMENTS|CONSTRAINTS|DEBIAN|VOLUMES|COMMANDS)|DEBIAN_MIRROR|BUILD_NETWORK|BACKUP_.*"
 )
 """Settings of stack.env that no process of the application reads: a change of one must not restart it."""
 
@@ -221,6 +221,8 @@ def service(name: str, each: dict, volumes: dict) -> dict:
 def concerning(name: str, environment: dict[str, str | None]) -> dict[str, str]:
     """What of ENVIRONMENT the service NAME reads: any other change must not restart it."""
     values = {key: value or "" for key, value in environment.items()}
+    if name == "backup":
+        return values  # compose.backup.yml names each of them
     return {
         key: value
         for key, value in values.items()

@@ -533,6 +533,7 @@ def test_damage_is_found_by_verify(place):
 
 def test_another_cluster_is_not_mixed_in(place, images, secrets):
     """A database that was made anew finds the backups of the one before: both are kept apart, with the way out."""
+    place.stop("redis", "db", "backup")  # one network, one of each name
     other = Place(place.yard, images, secrets, volumes={"repository": place.volume("repository")})
     other.start("redis", "db", "backup")
     said = "the repository holds the backups of another cluster"
@@ -573,8 +574,9 @@ def sftp(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> tuple[Containe
     return server, told.split()[1], (keys / "user").read_text()
 
 
-def test_a_repository_on_another_machine_by_sftp(yard, images, tmp_path, sftp):
+def test_a_repository_on_another_machine_by_sftp(origin, yard, images, tmp_path, sftp):
     server, fingerprint, key = sftp
+    origin.stop(*list(origin.services))  # one network, one of each name
     place = Place(yard, images, write_secrets(tmp_path, credentials=key))
     place.settings = {"BACKUP_REPOSITORY": f"sftp://keeper@nas/srv/rooms?host-key={fingerprint}"}
     place.start("redis", "db", "backup")

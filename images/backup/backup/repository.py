@@ -32,6 +32,7 @@ MEANINGS = (
         r"|S3 request",
         "the store cannot be reached",
     ),
+    (r"HTTP request failed", "the store refuses: check bucket, region and backup_credentials"),
 )
 """(what pgBackRest says, what it means), the first that fits; its own words follow."""
 
