@@ -13,12 +13,13 @@ from stacks import machine_settings
 
 DEMO = "demo --username admin --password-file /run/secrets/demo_password"
 
-ONE_ADDRESS = {
+ONE_VISITOR = {
     "EDGE_REQUESTS_PER_10S": 0,
     "EDGE_HANDSHAKES_PER_10S": 0,
     "EDGE_CONNECTIONS_PER_ADDRESS": 0,
+    "WS_MAX_SOCKETS_PER_USER": 1000,
 }
-"""A whole crowd that comes from one address would be held up by what an edge allows to one visitor."""
+"""A whole crowd with one address and one session would be held up by what is allowed to one visitor."""
 
 
 class Deployment:
@@ -30,7 +31,7 @@ class Deployment:
         self.settings = {
             "DOMAINS": self.domain,
             "APP_RELEASE_COMMANDS": DEMO,
-            **ONE_ADDRESS,
+            **ONE_VISITOR,
             **machine_settings(),
             **settings,
         }

@@ -140,6 +140,14 @@ def test_each_problem_of_a_host_is_one_line(facts, words):
     assert problems[0].startswith("host1: ") and words in problems[0]
 
 
+def test_the_table_of_hosts_is_aligned():
+    facts = {**GOOD, "swap_mb": 0, "cpus": 2, "synchronised": False, "ipvs": False}
+    lines = preflight.table({"host1": facts, "a-longer-name": {**facts, "synchronised": None}})
+    assert [line.split("  ")[0] for line in lines] == ["host", "host1", "a-longer-name"]
+    assert len({line.index("2000 MB") for line in lines[1:]}) == 1
+    assert "not synchronised" in lines[1] and "unknown" in lines[2]
+
+
 def test_all_problems_of_a_host_are_told_at_once():
     assert len(told(memory_mb=1, disk_gb=0.1, distribution="arch", listeners={"tcp/80": "apache2"})) == 4
 

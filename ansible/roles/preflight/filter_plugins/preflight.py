@@ -139,6 +139,28 @@ def one_line(text: str) -> str:
     return lines[-1] if lines else "no reason given"
 
 
+def table(facts: dict[str, dict]) -> list[str]:
+    """What the hosts are, a line each, for people. FACTS: host -> what look.py said of it."""
+    clocks = {True: "synchronised", False: "not synchronised", None: "unknown"}
+    rows = [("host", "system", "cores", "memory", "swap", "disk free", "clock", "IPVS")]
+    for host, seen in facts.items():
+        sizes = (f"{seen['memory_mb']} MB", f"{seen['swap_mb']} MB", f"{seen['disk_gb']} GB")
+        ipvs = "yes" if seen["ipvs"] else "no (not needed)"
+        rows.append(
+            (host, seen["distribution"], str(seen["cpus"]), *sizes, clocks[seen["synchronised"]], ipvs)
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def preflight_table(hostvars, hosts):
+    """{{ hostvars | preflight_table(names) }}: of those that answered."""
+    seen = {host: hostvars[host].get("__preflight_facts") for host in hosts}
+    return table({host: facts for host, facts in seen.items() if facts})
+
+
 def preflight_inventory(hostvars, groups, roles):
     """{{ hostvars | preflight_inventory(groups, folder of the roles) }}"""
     hosts = {name for members in groups.values() for name in members}
@@ -158,4 +180,8 @@ class FilterModule:
     """Ansible's way to find them."""
 
     def filters(self):
-        return {"preflight_inventory": preflight_inventory, "preflight_hosts": preflight_hosts}
+        return {
+            "preflight_inventory": preflight_inventory,
+            "preflight_hosts": preflight_hosts,
+            "preflight_table": preflight_table,
+        }
