@@ -64,4 +64,6 @@ def test_readme_stays_readable(readme):
 def test_every_playbook_they_name_is_played_by_a_test(pages, root):
     named = set(re.findall(r"ansible-playbook [^`\n]*?(\w[\w-]*\.yml)", pages))
     tests = "\n".join(path.read_text() for path in (root / "tests/deploy").rglob("*.py"))
-    assert [name for name in sorted(named) if not (root / "ansible" / name).exists() or name not in tests] == []
+    assert [
+        name for name in sorted(named) if not (root / "ansible" / name).exists() or name not in tests
+    ] == []
