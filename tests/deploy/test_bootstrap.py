@@ -101,7 +101,8 @@ class TestOneHost:
         )
         assert not reachable(bare.addresses["host1"], 2377)
         play = bare.playbook("bootstrap.yml")
-        assert play.changed == 0, play.changes
+        # A test host has no systemd-sysctl.service, which on a real one sets net.* at boot.
+        assert set(play.changes) <= {"host : Kernel | put them in force"}
 
 
 @pytest.fixture(scope="module")
