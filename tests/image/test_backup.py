@@ -52,7 +52,7 @@ class Place:
             ].stop()
             docker("rm", "--force", self.services.pop(name).name, check=False)
 
-    def start_db(self) -> Container:
+    def start_db(self, *, wait: bool = True) -> Container:
         """PostgreSQL with the command of compose.backup.yml."""
         options = {
             "archive_mode": "on",
@@ -77,6 +77,8 @@ class Place:
             ],
         )
         ready = ["pg_isready", "--quiet", "--host=127.0.0.1", "--username=app"]
+        if not wait:
+            return container
         wait_for(lambda: container.run(*ready, check=False).returncode == 0, "PostgreSQL answers", 60)
         return container
 
@@ -416,6 +418,27 @@ def test_what_was_written_last_comes_along_though_nobody_stored_it(place):
     place.start("backup")
     place.restore()
     assert place.sql("SELECT count(*) FROM unstored") == "1"
+
+
+def test_a_restore_after_a_backup_that_was_made_while_a_cluster_was_kept_aside(place):
+    place.restore()
+    place.backup("now", "--full")
+    assert "kept aside" in place.backup("status").stdout
+    place.restore()
+    assert place.sql("SELECT count(*) FROM rows") == "20000"
+
+
+def test_a_restore_that_was_killed_between_two_moves_is_begun_anew(place):
+    place.stop("db", "redis")
+    place.inside(
+        f"cd {DATA}; rm -rf .before-restore; mkdir .before-restore; mv PG_VERSION base global .before-restore/; mkdir base"
+    )
+    place.start("redis")
+    db = place.start_db(wait=False)
+    assert db.ended() == 78 and "no cluster" in db.logs(), db.logs()
+    docker("rm", "--force", db.name)
+    place.restore()
+    assert place.sql("SELECT count(*) FROM rows") == "20000"
 
 
 def test_the_former_cluster_is_kept_until_it_is_discarded(place):

@@ -91,6 +91,9 @@ def main(arguments: list[str]) -> int:
         for line in str(failure).splitlines():
             say(line)
         return failure.code
+    except OSError as error:
+        say(f"{options.command}: {error}")
+        return 1
     except KeyboardInterrupt:
         say("stopped")
         return 130

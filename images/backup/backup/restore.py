@@ -175,8 +175,14 @@ def move(stage: Path, place: Path, aside: Path) -> None:
     aside.mkdir(mode=0o700, exist_ok=True)
     for path in marked(place, first=True):
         if path not in (stage, aside) and path.name != "lost+found":
-            path.rename(aside / path.name)
+            # What is aside already is the former cluster's: the other is half of a restore that was killed.
+            if (aside / path.name).exists():
+                cluster.remove(path)
+            else:
+                path.rename(aside / path.name)
             os.sync()
+    for name in (stage.name, aside.name):
+        cluster.remove(stage / name)
     for path in marked(stage, first=False):
         path.rename(place / path.name)
         os.sync()

@@ -65,7 +65,7 @@ class Settings:
             "lock-path": str(TEMPORARY),
         }
         text = "[global]\n" + "".join(f"{name}={value}\n" for name, value in lines.items())
-        text += "\n[global:backup]\nexclude=.restoring/\nexclude=.before-restore/\n"
+        text += "\n[global:backup]\nexclude=.restoring\nexclude=.before-restore\n"
         return text + (
             f"\n[{STANZA}]\npg1-path={DATA}\npg1-socket-path={RUN}\npg1-user={self.user}\npg1-database=postgres\n"
         )
