@@ -174,14 +174,15 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
 
 
 def reason(lines: list[str]) -> str:
-    """Why a build failed that has said LINES: the last word of install.py with pip's before it, or just the end."""
+    """Why a build failed that has said LINES: the last word of install.py after pip's, or just the end."""
     said = [line.partition(" ")[2] for line in lines if line.startswith("#")]
     told = [number for number, line in enumerate(said) if " install.py: " in line]
     if not told or " install.py: warning: " in said[told[-1]]:
         return "\n" + "\n".join(lines[-25:])
     last = said[told[-1]].partition(" install.py: ")[2]
-    before = [line for line in said[: told[-1]] if re.match(r"[\d.]+ ", line) and " install.py: " not in line]
-    return "\n" + "\n".join([*before[-15:], last])
+    # The two speak on streams of their own, so pip's words may arrive after install.py's.
+    words = [line for line in said if re.match(r"[\d.]+ ", line) and " install.py: " not in line]
+    return "\n" + "\n".join([*words[-15:], last])
 
 
 def shown(line: str) -> str:

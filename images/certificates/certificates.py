@@ -51,6 +51,9 @@ RETRY_SECONDS = (900, 12 * 3600)
 EDGE_SECONDS = 120
 """How long the edge may take to answer challenges after it was told the thumbprint."""
 
+BUSY_SECONDS = 60
+"""How long a command waits for another certbot to end."""
+
 
 class Failure(Exception):
     """What went wrong, for people."""
@@ -133,7 +136,14 @@ def certbot(*arguments: str) -> str:
     folders = ["--config-dir", str(ACCOUNT), "--work-dir", "/tmp/certbot", "--logs-dir", "/tmp/certbot/logs"]
     command = ["certbot", *arguments, *folders, "--non-interactive", "--server", os.environ["ACME_SERVER"]]
     more = {"REQUESTS_CA_BUNDLE": str(AUTHORITY)} if AUTHORITY.exists() else {}
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **more}, check=False)
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, **more}, check=False
+        )
+        if "Another instance of Certbot" not in done.stdout + done.stderr or time.monotonic() > deadline:
+            break
+        time.sleep(1)  # the service and a command by hand at the same time: one of them waits
     if done.returncode:
         raise Failure(reason(done.stdout + done.stderr))
     return done.stdout

@@ -50,7 +50,8 @@ def test_a_check_run_on_a_deployed_host_changes_nothing(deployment):
     try:
         play = deployment.deploy("--check", "--diff")
     finally:
-        deployment.configure({"LOG_LEVEL": "info"})
+        del deployment.settings["LOG_LEVEL"]
+        deployment.configure()
     assert play.code == 0 and play.changed > 0, "a check run did not tell of the change"
     assert (deployment.running(), deployment.release()) == (before, release)
 
@@ -69,3 +70,17 @@ def test_a_changed_setting_of_the_edge_leaves_the_application_alone(deployment):
     deployment.configure({"EDGE_MAX_URI_BYTES": 4096})
     timed("redeploy, a setting of the edge", deployment.deploy())
     assert {line for line in deployment.running().values() if "_edge" not in line} == before
+
+
+def test_more_tasks_and_fewer(deployment):
+    deployment.play("scale.yml", "-e", "ws=3")
+    assert deployment.services()["ws"]["Spec"]["Mode"]["Replicated"]["Replicas"] == 3
+    deployment.play("scale.yml", "-e", "ws=2")
+    assert deployment.services()["ws"]["Spec"]["Mode"]["Replicated"]["Replicas"] == 2
+
+
+def test_the_status_tells_nodes_services_processes_and_the_certificate(deployment):
+    play = deployment.play("status.yml")
+    assert play.changed == 0
+    for said in ("Ready", "http", "worker", deployment.release(), "reports:0", "days"):
+        assert said.lower() in play.text.lower(), f"{said!r} is not in what status.yml says:\n{play.text}"

@@ -94,6 +94,7 @@ class Cut:
         self.user, self.name = user, name
         self.databases = live(user, "postgres", DATABASES).splitlines()
         self.snapshots: dict[str, Session] = {}
+        self.sequences: dict[str, list[str]] = {}
         self.segment = ""
         for attempt in range(ATTEMPTS):
             try:
@@ -119,6 +120,8 @@ class Cut:
                 if tables:
                     names = ", ".join(f"ONLY {line.split(chr(9))[0]}" for line in tables)
                     session.ask(f"LOCK TABLE {names} IN SHARE MODE")
+            # No snapshot holds a sequence: once writers go on, it would tell of later numbers.
+            self.sequences = {database: holder.ask(SEQUENCES) for database, holder in holders}
             first = holders[0][1]
             self.segment = first.ask(f"SELECT pg_walfile_name(pg_create_restore_point('{self.name}'))")[0]
             for database, holder in holders:
@@ -133,7 +136,11 @@ class Cut:
 
     def state(self) -> State:
         """What the running cluster held at that moment."""
-        return fingerprint(lambda database, text: self.snapshots[database].ask(text), self.databases)
+
+        def ask(database: str, text: str) -> list[str]:
+            return self.sequences[database] if text == SEQUENCES else self.snapshots[database].ask(text)
+
+        return fingerprint(ask, self.databases)
 
     def close(self) -> None:
         """Let the snapshots go."""

@@ -21,7 +21,7 @@ from typing import Any
 
 HERE = pathlib.Path(__file__).parent
 RUNTIME = HERE.parents[2] / "images/app/runtime"
-PORTS = range(21100, 21199)
+PORTS = range(20001, 30000)
 
 
 def free_port() -> int:

@@ -13,22 +13,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from processes import HERE, RUNTIME, Process, Redis, until
+from processes import HERE, RUNTIME, Process, Redis, free_port, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 SERVERS = ("uvicorn", "gunicorn", "daphne")
 ORIGIN = "https://localhost"
-PORTS = iter(range(21001, 21099))
-
-
-def free_port() -> int:
-    """A port of the tests' range that nobody listens on."""
-    for port in PORTS:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    raise RuntimeError("no port of the tests' range is free any more")
 
 
 class Serving:

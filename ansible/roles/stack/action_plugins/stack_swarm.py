@@ -86,10 +86,11 @@ def roll(engine: Engine, check: bool, path: str, seconds: float, prune: bool = T
 
 def job(engine: Engine, check: bool, service: str, path: str, current: str, seconds: float) -> dict:
     """A job of the release, unless the CURRENT release has done the very same."""
+    if check:  # the definition is only on the controller then, so there is nothing to compare
+        return {"changed": True}
     if jobs.same(engine, path, current):
         return {"changed": False, "msg": "done by the current release"}
-    if not check:
-        jobs.release(engine, service, path, float(seconds))
+    jobs.release(engine, service, path, float(seconds))
     return {"changed": True}
 
 
@@ -103,10 +104,11 @@ def trial(
     steady_seconds: float,
 ) -> dict:
     """The trial of new servers, unless the CURRENT release has the same."""
+    if check:
+        return {"changed": False}
     if jobs.same(engine, path, current):
         return {"changed": False, "msg": "the servers of the current release are the same"}
-    if not check:
-        jobs.trial(engine, path, services, float(healthy_seconds), float(steady_seconds))
+    jobs.trial(engine, path, services, float(healthy_seconds), float(steady_seconds))
     return {"changed": False}
 
 
