@@ -70,6 +70,22 @@ doctor: images
 	@docker run --rm --network none --volume "$(abspath $(or $(P),app))":/project:ro \
 	  $$(sed -n 's/^UVICORN_IMAGE=//p' .images) channels-stack doctor /project
 
+##@ Servers
+
+PLAY = cd ansible && ../.venv/bin/ansible-playbook -i inventory/$(or $(ENV),$(error say which: ENV=staging, a folder of ansible/inventory))
+
+## Make the hosts of an environment able to run the stack (ENV=staging)
+bootstrap: prepare
+	@$(PLAY) bootstrap.yml
+
+## Put a release on them, without a gap
+deploy: prepare
+	@$(PLAY) deploy.yml
+
+## Go back to the release before
+rollback: prepare
+	@$(PLAY) rollback.yml
+
 ##@ Test
 
 ## Everything: unit, image, smoke, browser

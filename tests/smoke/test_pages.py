@@ -12,7 +12,6 @@ INSIDE_PATHS = [
     "/-/ready",
     "/-/live",
     "/-/metrics",
-    "/-/edge",
     "/-/",
     "/-",
     "//-/ready",
@@ -113,6 +112,11 @@ def test_probes_are_out_of_reach(request_as_is, path):
     answer = request_as_is("GET", path)
     assert answer.status in (400, 404), f"{path}: {answer.status}\n{answer.body[:300]}"
     assert b"ready" not in answer.body and b"channels_stack" not in answer.body, answer.body[:300]
+
+
+def test_the_edge_tells_a_load_balancer_that_it_serves_and_nothing_more(request_as_is):
+    answer = request_as_is("GET", "/-/edge")
+    assert (answer.status, answer.body) == (200, b"edge\n")
 
 
 def test_probes_are_out_of_reach_in_absolute_form(request_as_is, stack):
