@@ -17,6 +17,8 @@ Run = Callable[[str, str], "tuple[int, str, str]"]
 NAMESPACE = "com.docker.stack.namespace"
 ENDED_BADLY = ("failed", "rejected", "orphaned")
 LOG_LINES = 15
+GONE = re.compile(r"no such |not found", re.IGNORECASE)
+"""How the engine says that a service or a task is no more: a job that has ended, say, is removed at any moment."""
 
 
 class Engine:
@@ -37,6 +39,13 @@ class Engine:
                 line for line in (complaint or out).strip().splitlines() if "--detach=false" not in line
             )
             raise Failure(f"docker {' '.join(words[:3])} failed (exit {code}): {said}")
+        return out
+
+    def rest(self, *words: str) -> str:
+        """What `docker WORDS` prints of things of which some may have gone since they were listed."""
+        code, out, complaint = self.attempt(*words)
+        if code and not all(GONE.search(line) for line in complaint.strip().splitlines()):
+            raise Failure(f"docker {' '.join(words[:3])} failed (exit {code}): {complaint.strip()}")
         return out
 
     def read(self, path: str) -> str:
@@ -63,7 +72,7 @@ class Engine:
             return {}
         wanted = {line.split()[0]: counts(line.split(maxsplit=1)[1]) for line in listed}
         found = {}
-        for each in json.loads(self.docker("service", "inspect", *wanted)):
+        for each in json.loads(self.rest("service", "inspect", *wanted) or "[]"):
             each["wanted"] = next(count for start, count in wanted.items() if each["ID"].startswith(start))
             found[each["Spec"]["Name"].removeprefix(f"{self.stack}_")] = each
         return found
@@ -72,8 +81,8 @@ class Engine:
         """All tasks that Swarm remembers of the SERVICES (ids), the newest first."""
         if not services:
             return []
-        ids = self.docker("service", "ps", "--quiet", "--no-trunc", *services).split()
-        return json.loads(self.docker("inspect", "--type", "task", *ids)) if ids else []
+        ids = self.rest("service", "ps", "--quiet", "--no-trunc", *services).split()
+        return json.loads(self.rest("inspect", "--type", "task", *ids) or "[]") if ids else []
 
     def stack_deploy(self, path: str, *, prune: bool = False) -> None:
         """Hand the file PATH of the manager to Swarm; it returns before anything has happened."""

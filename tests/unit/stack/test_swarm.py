@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from stack import ship
+from stack.console import Failure
 from stack.swarm import history, jobs
-from stack.swarm.engine import counts
+from stack.swarm.engine import Engine, counts
 from stack.swarm.lock import Holder
 
 
@@ -61,3 +62,15 @@ def test_only_the_name_of_the_release_differs():
 def test_manifests_one_after_the_other():
     text = '{"release": "a", "images": {}}\n{"release": "b", "images": {}}\n{"release": "a", "images": {}}\n'
     assert [each["release"] for each in history.parse(text)] == ["a", "b"]
+
+
+def test_a_job_that_was_removed_since_it_was_listed_is_left_out():
+    said = "no such service: 4yhdvm0eqx3sd5tgbojw3k6zp"  # as a run met it that went on after a killed one
+    engine = Engine(lambda line, given: (1, "", said), "stack", print)
+    assert engine.tasks(["4yhdvm0eqx3sd5tgbojw3k6zp"]) == []
+
+
+def test_an_engine_that_does_not_answer_is_no_service_that_has_gone():
+    engine = Engine(lambda line, given: (1, "", "Cannot connect to the Docker daemon"), "stack", print)
+    with pytest.raises(Failure, match="Cannot connect"):
+        engine.tasks(["4yhdvm0eqx3sd5tgbojw3k6zp"])
