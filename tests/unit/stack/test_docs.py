@@ -53,6 +53,7 @@ def test_every_file_they_name_exists_or_is_made(pages, root):
         "compose/secrets",
         "compose/tls",
         "compose/acme",
+        "ansible/inventory/production/.stack",
     )
     paths = set(re.findall(r"\b((?:app|compose|images|tests|docs|ansible)/[\w./-]*\w)", pages))
     assert [path for path in sorted(paths) if not path.startswith(made) and not (root / path).exists()] == []
