@@ -7,8 +7,16 @@ from pathlib import Path
 
 from stacks import ROOT
 
-HANGS = "\nimport time\n\ntime.sleep(1_000_000)\n"
-CRASHES = "\nimport os\nimport threading\n\nthreading.Timer(20, os._exit, [3]).start()\n"
+# Only where it serves: the job of a release imports the same module.
+HANGS = "\nimport sys\nimport time\n\nif 'serve' in sys.argv:\n    time.sleep(1_000_000)\n"
+CRASHES = """
+import os
+import sys
+import threading
+
+if "serve" in sys.argv:
+    threading.Timer(20, os._exit, [3]).start()
+"""
 
 MIGRATION = """
 from django.db import migrations, models
