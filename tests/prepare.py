@@ -23,12 +23,14 @@ STAMP = VENV / "lock.sha256"
 
 
 def packages() -> list[str]:
-    """Debian packages that are missing: the venv module's other half, and a browser."""
+    """Debian packages that are missing: the venv module's other half, a browser, Ansible's way to hosts."""
     missing = []
     if importlib.util.find_spec("ensurepip") is None:
         missing.append("python3-venv")
     if shutil.which("chromium") is None:
         missing.append("chromium")
+    if shutil.which("ssh") is None:
+        missing.append("openssh-client")
     return missing
 
 
