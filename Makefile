@@ -35,7 +35,7 @@ logs:
 
 ## What runs, and how healthy it is
 ps:
-	@$(COMPOSE) ps
+	@$(COMPOSE) ps --all
 
 ## What every process says of itself: sockets, delays, jobs that wait, memory
 status:

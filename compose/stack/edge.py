@@ -67,16 +67,19 @@ def check(folder: Path, image: str) -> None:
         )
 
 
-def reload(project: Project) -> None:
+def reload(project: Project) -> set[str]:
     """Have every edge of PROJECT run with its folder as it is, without a gap; Failure with what it has against it.
 
-    Each would take it up by itself within seconds; this makes sure, and says why not.
+    Each would take it up by itself within seconds; this makes sure, and says why not. Returns their containers' ids.
     """
+    found = set()
     for each in project.containers():
         if each["Service"] == "edge" and each["State"] == "running":
+            found.add(each["ID"])
             command = ["docker", "exec", each["ID"], "edge", "reload"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise Failure(
                     f"the edge was not reloaded, its former configuration goes on\n{done.stderr.strip()}"
                 )
+    return found

@@ -51,10 +51,13 @@ def up(deployment: Deployment, project_name: str) -> None:
         before = project.identities()
         project.start()
         if changed:
-            edge.reload(project)
-            detail("the edge has its new settings; it was reloaded, not replaced, where it ran already")
+            kept = edge.reload(project) & before
+            if kept:
+                detail("the edge was reloaded with its new settings, not replaced")
         new = project.identities() - before
-        detail(f"{len(new)} containers started" if new else "nothing had to be restarted")
+        detail(
+            f"{len(new)} container{'s' * (len(new) > 1)} started" if new else "nothing had to be restarted"
+        )
     where = f"http://localhost:{settings['DEV_PORT']}/" if "dev" in deployment.overlays else address(settings)
     farewell(deployment, settings, where, time.monotonic() - started)
 

@@ -20,6 +20,16 @@ SAY = {"type": "say"}
 PATIENCE = 40  # seconds; most of it is for a machine that is very busy
 
 
+async def first_flight(canary):
+    """Until its first message has come back."""
+
+    async def heard():
+        while canary.heard is None:
+            await asyncio.sleep(0.02)
+
+    await asyncio.wait_for(heard(), PATIENCE)
+
+
 @pytest.fixture(scope="module")
 def redis():
     with Redis() as server:
@@ -85,8 +95,7 @@ def test_a_receiver_that_has_ended_deafens_the_stock_layer_and_is_started_again_
         for each in (stock, layer):
             names.append(await each.new_channel())
             await each.group_add("room", names[-1])
-        while canary.heard is None:
-            await asyncio.sleep(0.02)
+        await first_flight(canary)
         await break_receiver(stock)
         await break_receiver(layer)
         heard = await asyncio.gather(hears(stock, names[0], 20), hears(layer, names[1], 20))
@@ -149,8 +158,7 @@ def test_a_link_that_is_dead_deafens_the_stock_layer_and_is_made_anew_by_us(redi
             channel = await each.new_channel()
             await each.group_add("room", channel)
             receiving.append(asyncio.ensure_future(each.receive(channel)))
-        while canary.heard is None:
-            await asyncio.sleep(0.02)
+        await first_flight(canary)
         link.go_dead()
         sender = [RedisChannelLayer(hosts=[redis.url], prefix=f"link-{name}") for name in ("stock", "ours")]
         deadline = time.monotonic() + 15
@@ -194,8 +202,7 @@ def test_a_process_that_is_merely_busy_does_not_count_as_deaf(tmp_path, busy):
     async def run() -> tuple[int, int]:
         canary = Canary(Watched("default", QuietLayer(str(tmp_path / "silence"))), drain=None)
         flying = asyncio.ensure_future(canary.run())
-        while canary.heard is None:
-            await asyncio.sleep(0.02)
+        await first_flight(canary)
         (tmp_path / "silence").touch()
         while canary.failures < 2:
             await asyncio.sleep(0.02)
