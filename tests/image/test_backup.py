@@ -79,7 +79,10 @@ class Place:
         ready = ["pg_isready", "--quiet", "--host=127.0.0.1", "--username=app"]
         if not wait:
             return container
-        wait_for(lambda: container.run(*ready, check=False).returncode == 0, "PostgreSQL answers", 60)
+        try:
+            wait_for(lambda: container.run(*ready, check=False).returncode == 0, "PostgreSQL answers", 60)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; its log ends:\n{container.logs()[-1500:]}") from None
         return container
 
     def start_redis(self) -> Container:
@@ -285,6 +288,15 @@ def test_after_a_start_the_database_keeps_to_its_archive_timeout(place):
         "WAL was switched",
         10 + 4 * WAL_SECONDS,
     )
+
+
+def test_a_backup_that_is_asked_for_before_the_service_has_looked_around(place):
+    """Each waited for the other: the service for the backup's lock, the backup for WAL that the service refused."""
+    place.stop("backup", "db")
+    place.start("backup", "db")
+    assert "full backup" in place.backup("now", "--full").stderr
+    told = json.loads(place.backup("status", "--format=json").stdout)
+    assert told["problems"] == [], "a copy of the jobs that has to wait for a backup is no problem"
 
 
 # --- Drill ----------------------------------------------------------------------------------------

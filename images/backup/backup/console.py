@@ -21,6 +21,10 @@ class Refusal(Failure):
     code = REFUSED
 
 
+class Busy(Failure):
+    """Something else is at work; the same may be done when it has ended."""
+
+
 def say(text: str) -> None:
     """Write one line."""
     print(f"backup: {text}", file=sys.stderr, flush=True)

@@ -97,6 +97,12 @@ def information() -> dict:
     return entry if status else {}
 
 
+def knows(system: str) -> bool:
+    """Whether the repository was made for the cluster with PostgreSQL's number SYSTEM, and for no later one."""
+    clusters = information().get("db", [])
+    return bool(clusters) and str(clusters[-1]["system-id"]) == system
+
+
 def backups(entry: dict | None = None) -> list[Backup]:
     """Every backup that can be restored, the oldest first."""
     found = information() if entry is None else entry

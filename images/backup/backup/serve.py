@@ -9,7 +9,7 @@ import time
 
 from . import cluster, jobs, repository, work
 from .archive import Archive
-from .console import Failure, age, say, size
+from .console import Busy, Failure, age, say, size
 from .settings import Settings
 
 POLL_SECONDS = 2
@@ -64,6 +64,8 @@ class Service:
         try:
             step()
             text = ""
+        except Busy:
+            return  # no trouble of this step; the next look may find it free
         except Failure as failure:
             text = f"{name}: {failure}"
             self.pause[name] = time.monotonic() + RETRY_SECONDS
@@ -83,7 +85,10 @@ class Service:
         if not cluster.live(user, "postgres", "SELECT 1", check=False):
             return  # it is still starting
         try:
-            repository.run("stanza-create")
+            # Where the repository knows this cluster there is nothing to create, and no lock to ask for: a backup that
+            # is under way holds it, and itself waits for WAL that would be refused meanwhile.
+            if not repository.knows(cluster.system()):
+                repository.run("stanza-create")
             self.refusal = ""
         except Failure as failure:
             self.refusal = str(failure)

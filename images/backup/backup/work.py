@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .console import Failure
+from .console import Busy
 from .places import TEMPORARY, WORK
 
 STATE = WORK / "state.json"
@@ -18,7 +18,7 @@ STATE = WORK / "state.json"
 
 @contextmanager
 def alone(what: str) -> Iterator[None]:
-    """Hold the lock while WHAT is done; Failure names who has it."""
+    """Hold the lock while WHAT is done; Busy names who has it."""
     TEMPORARY.mkdir(mode=0o700, exist_ok=True)
     path = TEMPORARY / "work.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -27,7 +27,7 @@ def alone(what: str) -> Iterator[None]:
     except BlockingIOError:
         holder = path.read_text() or "something"
         os.close(descriptor)
-        raise Failure(f"{holder} is at work: try again when it has ended") from None
+        raise Busy(f"{holder} is at work: try again when it has ended") from None
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, what.encode())
