@@ -99,6 +99,13 @@ def remove(folder: Path) -> None:
     subprocess.run(["rm", "--recursive", "--force", "--", str(folder)], check=True)
 
 
+def settle(path: Path) -> None:
+    """Let a file's content, or a folder's entries, outlive a power cut; not os.sync(), which waits for the whole machine."""
+    opened = os.open(path, os.O_RDONLY)
+    os.fsync(opened)
+    os.close(opened)
+
+
 def create(settings: Settings) -> None:
     """Build the cluster, its superuser and its database in STAGE; a start that was killed is begun anew."""
     stage = settings.data / STAGE
@@ -135,8 +142,10 @@ def create(settings: Settings) -> None:
         rules.write("\n# The data network (entrypoint.py).\nhost all all all scram-sha-256\n")
     if settings.database != "postgres":
         create_database(stage, settings.database)
+    # The rest was made durable by initdb and by the server that created the database.
+    settle(stage / "pg_hba.conf")
     (stage / COMPLETE).touch()
-    os.sync()
+    settle(stage)
 
 
 def create_database(cluster: Path, name: str) -> None:
@@ -160,8 +169,10 @@ def move(data: Path) -> None:
     stage = data / STAGE
     entries = [entry for entry in stage.iterdir() if entry.name not in (COMPLETE, "PG_VERSION")]
     for entry in [*entries, stage / "PG_VERSION"]:
+        if entry.name == "PG_VERSION":
+            settle(data)
         entry.rename(data / entry.name)
-        os.sync()
+    settle(data)
     remove(stage)
 
 
