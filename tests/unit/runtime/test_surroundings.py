@@ -120,7 +120,9 @@ def test_a_worker_without_the_tables_of_this_code(project, tmp_path):
     worker = project.command("worker", "reports", JOBS_SQLITE=empty)
     assert worker.wait() == REFUSED, worker.output()
     assert "DATABASE_URL (the database): lacks migrations of this code, contenttypes.0001" in worker.output()
-    assert "lacks migrations of this code" in project.worker("reports", JOBS_SQLITE=empty, DEBUG="true").output()
+    assert (
+        "lacks migrations of this code" in project.worker("reports", JOBS_SQLITE=empty, DEBUG="true").output()
+    )
 
 
 def test_a_worker_waits_for_a_redis_that_is_not_there_yet(project, redis):
@@ -160,4 +162,4 @@ def test_too_few_files_for_the_sockets():
     assert hard == resource.RLIM_INFINITY or hard >= 1000
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["744", "1000"]
-    assert "WS_MAX_SOCKETS is 10000, but this process may open only 1000 files" in done.stderr
+    assert "WS_MAX_SOCKETS is 5000, but this process may open only 1000 files" in done.stderr

@@ -104,9 +104,7 @@ def redis_problems(settings: Settings, service: str) -> Iterator[Problem]:
     version = str(info.get("redis_version", ""))
     oldest = OLDEST_FOR_JOBS if service == "worker" else OLDEST_REDIS
     if (numbers := tuple(map(int, re.findall(r"\d+", version)))) and numbers < oldest:
-        yield Problem(
-            "REDIS_URL", f"is Redis {version}: use {'.'.join(map(str, oldest))} or newer", purpose
-        )
+        yield Problem("REDIS_URL", f"is Redis {version}: use {'.'.join(map(str, oldest))} or newer", purpose)
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and info.get("maxmemory"):
         wrong = f"throws away what it is given when it is full ({policy}): set maxmemory-policy noeviction"
