@@ -140,11 +140,21 @@ def write_environment(
         "EDGE_FOLDER": str(deployment.edge.resolve()),
         # A volume where the repository is no folder of this machine.
         "BACKUP_FOLDER": backup.folder(settings),
+        "STOP_GRACE": stop_grace(settings),
     }
     write_services(deployment)
     text = "# Made by `make up` from stack.env, which is the file to edit.\n"
     text += "".join(f"{name}={quoted(value)}\n" for name, value in lines.items())
     replace(deployment.generated, text)
+
+
+def stop_grace(settings: dict[str, str]) -> str:
+    """How long the engine waits for a process of the application to end before it kills it."""
+    return f"{int(settings['STOP_SECONDS']) + GRACE_SECONDS}s"
+
+
+GRACE_SECONDS = 5
+"""Between STOP_SECONDS, when every process has ended itself, and the engine's SIGKILL."""
 
 
 def write_services(deployment: Deployment) -> None:

@@ -126,6 +126,7 @@ def joined(
         "UPDATE_MONITOR": options.update_monitor,
         "EDGE_FOLDER": options.edge_folder,
         "BACKUP_FOLDER": backup.folder(settings),
+        "STOP_GRACE": compose.stop_grace(settings),
     }
     files = [COMPOSE / "compose.yml", COMPOSE / "compose.swarm.yml"]
     if settings["BACKUP_REPOSITORY"]:

@@ -21,6 +21,11 @@ SERVICES = {"edge", "http", "ws", "worker", "redis", "db"}
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """An env file as `make up` writes it, with every default and placeholder images."""
+    return written(tmp_path_factory.mktemp("deployment"))
+
+
+def written(folder: Path, **changed: str) -> Path:
+    """The same with other settings, in FOLDER."""
     import sys
 
     sys.path.insert(0, str(COMPOSE))
@@ -28,13 +33,13 @@ def environment(tmp_path_factory):
     from stack.compose import write_environment
     from stack.paths import Deployment
 
-    deployment = Deployment(tmp_path_factory.mktemp("deployment"))
+    deployment = Deployment(folder)
     for path in (deployment.settings, deployment.application):
         path.write_text("")
     names = {
         f"{name}_IMAGE": "image:tag" for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP")
     }
-    write_environment(deployment, settings.defaults(), names, "config-test")
+    write_environment(deployment, settings.defaults() | changed, names, "config-test")
     return deployment.generated
 
 
@@ -137,6 +142,18 @@ def test_every_service_that_stays_has_a_health_check_a_log_limit_and_a_stop_time
     assert service["healthcheck"]["test"][0] == "CMD", "exec form: a shell would hide a hanging probe"
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
     assert service["stop_grace_period"]
+
+
+def test_the_engine_waits_longer_than_a_process_of_the_application_may_take(environment, tmp_path):
+    """A stop_grace_period that stood still was a SIGKILL in the middle of every drain with a longer STOP_SECONDS."""
+    graces = [
+        {
+            config(made, "compose.yml")["services"][name]["stop_grace_period"]
+            for name in ("http", "ws", "worker")
+        }
+        for made in (environment, written(tmp_path, STOP_SECONDS="90"))
+    ]
+    assert graces == [{"30s"}, {"1m35s"}]
 
 
 def test_only_the_edge_publishes_ports(services):

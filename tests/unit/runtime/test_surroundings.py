@@ -1,4 +1,4 @@
-"""What is around a serving process, and does not fit: one line each, all together, before it serves."""
+"""What is around a process, and does not fit: one line each, all together, before it serves or works."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import Redis
+from processes import Project, Redis, until
 from serving import Serving, serve
 
 REFUSED = 78
@@ -31,6 +31,13 @@ def refused(redis, tmp_path):
         return serving.log()
 
     return ends
+
+
+@pytest.fixture
+def project(redis, tmp_path):
+    project = Project(tmp_path, redis)
+    yield project
+    project.end()
 
 
 def cli(redis: Redis, *words: str) -> str:
@@ -92,6 +99,42 @@ def test_a_database_without_the_tables_of_this_code(refused, tmp_path):
     assert "run `channels-stack release`" in said
 
 
+def test_a_worker_is_told_the_same_and_what_only_jobs_need(project, redis):
+    """All at once with a wrong channel; a serving process may run where only XCLAIM is denied."""
+    cli(redis, "config", "set", "maxmemory", "100mb")
+    cli(redis, "config", "set", "maxmemory-policy", "allkeys-lru")
+    cli(redis, "acl", "setuser", "app", "on", ">hunter2", "~*", "&*", "+@all", "-xclaim")
+    url = f"redis://app:hunter2@127.0.0.1:{redis.port}/0"
+    worker = project.command("worker", "nosuch", REDIS_URL=url)
+    assert worker.wait() == REFUSED, worker.output()
+    said = worker.output()
+    assert "no consumer for channel 'nosuch'" in said
+    assert "its user may not run XCLAIM: extend the user's ACL" in said
+    assert "(allkeys-lru): set maxmemory-policy noeviction" in said
+    assert len(said.splitlines()) == 3
+
+
+def test_a_worker_without_the_tables_of_this_code(project, tmp_path):
+    """Refused; in development it is told, because `runserver` beside it goes on as well."""
+    empty = str(tmp_path / "empty.sqlite3")
+    worker = project.command("worker", "reports", JOBS_SQLITE=empty)
+    assert worker.wait() == REFUSED, worker.output()
+    assert "DATABASE_URL (the database): lacks migrations of this code, contenttypes.0001" in worker.output()
+    assert (
+        "lacks migrations of this code" in project.worker("reports", JOBS_SQLITE=empty, DEBUG="true").output()
+    )
+
+
+def test_a_worker_waits_for_a_redis_that_is_not_there_yet(project, redis):
+    redis.stop()
+    try:
+        worker = project.command("worker", "reports", "--port=0", f"--heartbeat={project.folder / 'beat'}")
+        until(lambda: "does not answer yet" in worker.output(), 20, "it tells that redis is away")
+    finally:
+        redis.start()
+    until((project.folder / "beat").exists, 30, "it works as soon as redis is there")
+
+
 def test_a_redis_that_is_not_there_yet_is_told_and_waited_for(redis, tmp_path):
     redis.stop()
     serving = serve(tmp_path, redis, "uvicorn")
@@ -119,4 +162,4 @@ def test_too_few_files_for_the_sockets():
     assert hard == resource.RLIM_INFINITY or hard >= 1000
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["744", "1000"]
-    assert "WS_MAX_SOCKETS is 10000, but this process may open only 1000 files" in done.stderr
+    assert "WS_MAX_SOCKETS is 5000, but this process may open only 1000 files" in done.stderr

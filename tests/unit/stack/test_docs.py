@@ -30,6 +30,22 @@ def test_the_settings_table_is_the_example(root):
     assert {name: value.strip() for name, value in told.items()} == settings.defaults()
 
 
+def test_the_memory_of_a_container_holds_the_sockets_that_it_takes(root):
+    """By the formula and the figures of docs/sizing.md, with the defaults."""
+    text = (root / "docs/sizing.md").read_text()
+    defaults = settings.defaults()
+    for service, most, memory in (
+        ("edge", "EDGE_MAXCONN", "EDGE_MEMORY"),
+        ("ws", "WS_MAX_SOCKETS", "WS_MEMORY"),
+    ):
+        row = re.search(rf"^\| `{service}`.*\|$", text, re.M)[0]
+        _, _, idle, socket, told, _ = row.split("|")
+        assert told == f" {defaults[memory]}: {int(defaults[most]):,} (`{most}`) "
+        kib = max(int(number) for number in re.findall(r"\d+(?= KiB)", socket))
+        mebibytes = int(defaults[memory].removesuffix("M")) * 3 / 4 - int(re.search(r"\d+", idle)[0])
+        assert int(defaults[most]) <= mebibytes * 1024 / kib, row
+
+
 def test_every_verb_they_name_exists(pages, root):
     verbs = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.M))
     assert set(re.findall(r"`make ([a-z-]+)", pages)) - verbs == set()

@@ -10,8 +10,8 @@ SIGTERM or SIGINT begins it:
 3. the server stops listening, finishes the requests in flight, and the process exits with 0. What still runs
    STOP_MARGIN before STOP_SECONDS receives ``http.disconnect``.
 
-After STOP_SECONDS the process exits with 0 whatever still runs: a clean end with a log line is worth more
-than the SIGKILL which would follow. A second signal, or SIGQUIT, skips the waiting.
+A process that cannot end so, because a thread of the application goes on, is ended after STOP_SECONDS: with a line
+in the log and exit code 1, since work was cut off. A second signal, or SIGQUIT, skips the waiting.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ logger = logging.getLogger(__name__)
 SERVICE_RESTART = 1012
 TICK = 0.05  # seconds between two rounds of closing or looking
 HURRIED_SECONDS = 1  # what remains after a second signal
+FORCED = 1  # exit code
 
 
 class Drain:
     """The one drain of a process. ``gate`` wraps the application, ``install`` listens to the signals.
 
-    ``on_begin`` is called once, when the drain begins.
+    ``on_begin`` is called once, when the drain begins; ``on_force`` just before the process is ended by force.
     """
 
     def __init__(self, settings: Settings, on_begin: Callable[[], None]) -> None:
@@ -54,6 +55,7 @@ class Drain:
         self._deadline = float("inf")
         self._watchdog: threading.Timer | None = None
         self._on_begin = on_begin
+        self.on_force: Callable[[], None] = lambda: None
 
     def install(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
         """Begin on a signal; call ``stop`` when every socket is told and the server shall stop listening."""
@@ -123,7 +125,7 @@ class Drain:
         try:
             await self._pause(self.notice_seconds)
             self.closing = True
-            asyncio.get_running_loop().call_later(self.remaining() - STOP_MARGIN, self._end_requests)
+            asyncio.get_running_loop().call_later(self.remaining() - STOP_MARGIN, self._end_late_requests)
             await self._close_sockets()
         except Exception:
             logger.exception("the drain failed, the server stops without it")
@@ -151,6 +153,11 @@ class Drain:
         if self.sockets:
             logger.warning("%d sockets did not end in time", len(self.sockets))
 
+    def _end_late_requests(self) -> None:
+        if self.requests:
+            logger.warning("%d requests did not finish in time, they are told to end", len(self.requests))
+        self._end_requests()
+
     def _end_requests(self) -> None:
         for request in self.requests:
             request.end()
@@ -169,8 +176,9 @@ class Drain:
         self._watchdog.start()
 
     def _give_up(self) -> None:
-        logger.warning(
-            "stopped in spite of %d requests and %d sockets", len(self.requests), len(self.sockets)
+        logger.error(
+            "ended by force: %d requests and %d sockets still ran", len(self.requests), len(self.sockets)
         )
+        self.on_force()
         logging.shutdown()
-        os._exit(0)
+        os._exit(FORCED)

@@ -143,7 +143,7 @@ class Settings:
                 purpose="largest websocket message",
             ),
             ws_max_sockets=env.integer(
-                "WS_MAX_SOCKETS", 10_000, minimum=1, maximum=1_000_000, purpose="open sockets per process"
+                "WS_MAX_SOCKETS", 5_000, minimum=1, maximum=1_000_000, purpose="open sockets per process"
             ),
             ws_max_sockets_per_address=env.integer(
                 "WS_MAX_SOCKETS_PER_ADDRESS",

@@ -1,4 +1,4 @@
-"""What a serving process needs around it, looked at once before it serves.
+"""What a process needs around it, looked at once before it serves or works.
 
 Redis must keep what it is given, allow what the layers do, and have our time; the database must have the tables of
 this code; there must be a descriptor for each socket. What is wrong is refused with its way out, all at once. A data
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 import resource
 import threading
 import time
@@ -16,13 +17,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
-from .environment import ConfigurationError, Problem
+from .environment import ConfigurationError, Environment, Problem
 from .settings import Settings
 
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 3
-OLDEST_REDIS = 5  # streams and BZPOPMIN
+OLDEST_REDIS = (5,)  # streams and BZPOPMIN
+OLDEST_FOR_JOBS = (6, 2)  # see scripts.py
 # Messages are ordered and expire by the clocks of their senders: a minute apart, one process drops another's.
 SKEW_TOLD, SKEW_REFUSED = 5, 30  # seconds
 OTHER_FILES = 256  # descriptors for everything but websockets: requests, data stores, files
@@ -41,17 +43,32 @@ COMMANDS = (
     "XACK {key} - 0-0",
     "XDEL {key} 0-0",
 )
+# What takes jobs and keeps them, and no serving process does; harmless in the same way.
+JOB_COMMANDS = (
+    "XADD {key} NOMKSTREAM * m -",
+    "XGROUP CREATE {key} - 0",
+    "XREADGROUP GROUP - - COUNT 1 STREAMS {key} >",
+    "XPENDING {key} -",
+    "XCLAIM {key} - - 0 0-0",
+    "ZRANGEBYSCORE {key} 0 0",
+    "ZREM {key} -",
+)
 
 
 def check(settings: Settings, service: str) -> Settings:
     """The settings as they can be had here. Raises ConfigurationError with everything that is wrong."""
-    problems = [*redis_problems(settings), *_in_time(database_problems)]
-    if problems:
-        raise ConfigurationError(problems)
+    wrong = problems(settings, service)
+    if wrong:
+        raise ConfigurationError(wrong)
     return enough_files(settings) if service == "ws" else settings
 
 
-def redis_problems(settings: Settings) -> Iterator[Problem]:
+def problems(settings: Settings, service: str) -> list[Problem]:
+    """What is wrong around a process of ``service``."""
+    return [*redis_problems(settings, service), *_in_time(database_problems)]
+
+
+def redis_problems(settings: Settings, service: str) -> Iterator[Problem]:
     """What is wrong with the Redis of REDIS_URL."""
     import redis
 
@@ -64,7 +81,7 @@ def redis_problems(settings: Settings) -> Iterator[Problem]:
         seconds, microseconds = client.time()
         skew = abs(seconds + microseconds / 1e6 - (before + time.time()) / 2)
         info: Mapping[str, Any] = client.info()
-        for command in COMMANDS:
+        for command in (*COMMANDS, *(JOB_COMMANDS if service == "worker" else ())):
             words = command.format(key=f"{settings.redis_prefix}.surroundings").split()
             try:
                 client.execute_command(*words)
@@ -85,8 +102,9 @@ def redis_problems(settings: Settings) -> Iterator[Problem]:
     finally:
         client.close()
     version = str(info.get("redis_version", ""))
-    if version.partition(".")[0].isdigit() and int(version.partition(".")[0]) < OLDEST_REDIS:
-        yield Problem("REDIS_URL", f"is Redis {version}: use {OLDEST_REDIS} or newer", purpose)
+    oldest = OLDEST_FOR_JOBS if service == "worker" else OLDEST_REDIS
+    if (numbers := tuple(map(int, re.findall(r"\d+", version)))) and numbers < oldest:
+        yield Problem("REDIS_URL", f"is Redis {version}: use {'.'.join(map(str, oldest))} or newer", purpose)
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and info.get("maxmemory"):
         wrong = f"throws away what it is given when it is full ({policy}): set maxmemory-policy noeviction"
@@ -121,6 +139,10 @@ def database_problems() -> Iterator[Problem]:
         wrong = (
             f"lacks migrations of this code, {', '.join(names[:NAMED])}{more}: run `channels-stack release`"
         )
+        if Environment().boolean("DEBUG", False):
+            # Development: `runserver` tells it and goes on too, and whoever wrote the migration is about to run it.
+            log.warning("the database %s", wrong)
+            return
         yield Problem("DATABASE_URL", wrong, "the database")
 
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from . import application, databases, endpoint, layers, metrics, status
+from . import application, databases, endpoint, layers, metrics, status, surroundings
 from .asgi import App
 from .canary import Canaries
 from .environment import ConfigurationError
@@ -50,7 +50,9 @@ def main(
     application.setup_django(settings, "worker")
     databases.skip_needless_hops()
     app = application.load(settings)
-    check_channels(app, channels)
+    problems = [*channel_problems(app, channels), *surroundings.problems(settings, "worker")]
+    if problems:
+        raise ConfigurationError(problems)
     return _run(Worker(settings, app, channels, port, heartbeat, concurrency).run())
 
 
@@ -64,8 +66,8 @@ def _run(main: Coroutine[Any, Any, int]) -> int:
     return code
 
 
-def check_channels(app: Any, channels: Sequence[str]) -> None:
-    """Raise ConfigurationError unless ``app`` has a consumer for each channel and a layer to receive from."""
+def channel_problems(app: Any, channels: Sequence[str]) -> list[str]:
+    """What is wrong unless ``app`` has a consumer for each channel and a layer to receive from."""
     problems: list[str] = []
     known = known_channels(app)
     names = ", ".join(sorted(known)) if known else "none"
@@ -79,8 +81,7 @@ def check_channels(app: Any, channels: Sequence[str]) -> None:
         ]
     if not (layers.configured("tasks") or layers.configured("default")):
         problems.append("worker: CHANNEL_LAYERS has neither 'tasks' nor 'default': nothing to receive from")
-    if problems:
-        raise ConfigurationError(problems)
+    return problems
 
 
 def known_channels(app: Any) -> tuple[str, ...] | None:

@@ -37,7 +37,9 @@ if os.environ.get("JOBS_ERROR"):
     STATICFILES_DIRS.append(STATIC_ROOT)  # staticfiles.E002
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+DATABASES = {
+    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("JOBS_SQLITE", ":memory:")}
+}
 if "JOBS_DATABASE_PORT" in os.environ:
     DATABASES["default"] = {
         "ENGINE": "django.db.backends.postgresql",

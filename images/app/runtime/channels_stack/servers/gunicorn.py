@@ -1,13 +1,15 @@
 """gunicorn over uvicorn: a master that replaces worker processes which are stuck, grown or gone.
 
 Each worker drains by itself, as uvicorn does alone. The master only passes SIGTERM on and waits; a worker
-goes on accepting during the notice, because it holds the listening socket too.
+goes on accepting during the notice, because it holds the listening socket too. What a worker was ended by force for
+is the master's exit code too.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import mmap
 import os
 import sys
 from typing import Any
@@ -19,6 +21,7 @@ from gunicorn.glogging import Logger
 from uvicorn_worker import UvicornWorker
 
 from .. import application, metrics
+from ..drain import FORCED
 from ..environment import ConfigurationError
 from ..settings import Settings
 from . import BACKLOG, HOST, uvicorn
@@ -35,6 +38,7 @@ def serve(settings: Settings, service: str, port: int) -> int:
     """Serve until a signal ends it; the exit code."""
     Worker.settings, Worker.service = settings, service
     Worker.CONFIG_KWARGS = uvicorn.config_options(settings)
+    Worker.forced = mmap.mmap(-1, 1)
     master = os.getpid()
     try:
         Master(_options(settings, service, port)).run()
@@ -42,8 +46,9 @@ def serve(settings: Settings, service: str, port: int) -> int:
         if os.getpid() != master:
             raise  # a worker ends: gunicorn reads its exit code
         status = end.exit_status if isinstance(end, HaltServer) else end.code
-        return {0: 0, None: 0, Arbiter.APP_LOAD_ERROR: REFUSED}.get(status, 1)
-    return 0
+        if status not in (0, None):
+            return REFUSED if status == Arbiter.APP_LOAD_ERROR else 1
+    return Worker.forced[0]
 
 
 def _options(settings: Settings, service: str, port: int) -> dict[str, Any]:
@@ -99,6 +104,8 @@ class Worker(UvicornWorker):
 
     settings: Settings
     service: str
+    forced: mmap.mmap
+    """A byte that the master shares with its workers: 1 as soon as one of them was ended by force."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -108,11 +115,15 @@ class Worker(UvicornWorker):
     def load_wsgi(self) -> None:
         try:
             self.wsgi = application.build(self.settings, self.service, "gunicorn")
+            self.wsgi.drain.on_force = self._tell_master
         except ConfigurationError as error:
             if self.age == 1:  # its siblings would only say it again
                 for problem in error.problems:
                     print(f"channels-stack: {problem}", file=sys.stderr)
             sys.exit(Arbiter.APP_LOAD_ERROR)
+
+    def _tell_master(self) -> None:
+        self.forced[0] = FORCED
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
