@@ -14,7 +14,7 @@ from stacks import ROOT
 
 ROLES = ROOT / "ansible/roles"
 NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
-TYPES = {"bool": bool, "int": int, "float": (int, float), "str": str, "list": list, "dict": dict}
+TYPES = {"bool": bool, "int": int, "float": (int, float), "str": str, "path": str, "list": list, "dict": dict}
 
 
 def defaults(role: str) -> dict:

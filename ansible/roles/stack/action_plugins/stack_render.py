@@ -1,7 +1,8 @@
 """Make a release on the controller: settings and secrets of the environment, images, the files that Swarm reads.
 
-stack_render: {folder, settings, application, options, name}. The result names the release, its images and services; the files
-are below FOLDER/rendered, the content of secrets among them (0600). In check mode nothing is written or built.
+stack_render: {folder, settings, application, options, name, registry, login}. The result names the release, its images and
+services; the files are below FOLDER/rendered, the content of secrets among them (0600). The images bear the names that the
+hosts get them by; with a registry they are pushed. In check mode nothing is written, built or pushed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
-from stack import certificates, compose, images, render, secrets, settings
+from stack import certificates, compose, images, registry, render, secrets, settings, ship
 from stack.console import Failure
 from stack.paths import Deployment
 
@@ -47,13 +48,7 @@ class ActionModule(ActionBase):
                     write(folder / "edge", edge_files(self._settings, self._certificate))
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
-        missing = [name for name in release.images.values() if not images.exists(name)]
-        made = {
-            "release": release.name,
-            "images": release.images,
-            "files": sorted(release.files),
-            "unbuilt": missing,
-        }
+        made = {"release": release.name, "images": release.images, "files": sorted(release.files)}
         made["networks"] = release.networks
         made["services"] = sorted(json.loads(release.files["stack.json"])["services"])
         objects = [{**each, "content": ""} for each in release.objects]
@@ -69,9 +64,18 @@ class ActionModule(ActionBase):
         if not chosen["APP_WORKER_CHANNELS"]:
             chosen["WORKER_REPLICAS"] = "0"
         names = images.make(chosen, build_missing=not self._task.check_mode)
+        names |= {name: chosen[name] for name in render.GIVEN if chosen.get(name)}
+        names = carried(names, arguments["registry"], Path(arguments["login"]), check=self._task.check_mode)
         return render.render(
             deployment, chosen, names, render.Options(**arguments["options"]), arguments["name"]
         )
+
+
+def carried(names: dict[str, str], address: str, login: Path, *, check: bool) -> dict[str, str]:
+    """The images NAMES under the names that the hosts get them by: over SSH, or from the registry at ADDRESS."""
+    if not address:
+        return ship.named(names) if check else ship.tag(names)
+    return registry.named(names, address, login) if check else registry.push(names, address, login)
 
 
 @contextlib.contextmanager
