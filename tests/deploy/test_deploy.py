@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pytest
 from crowd import Crowd
-from deployments import Deployment, timed
-from hosts import Hosts
+from deployments import timed
+
+pytestmark = pytest.mark.ci
 
 
 @pytest.fixture(scope="module")
-def deployment():
-    with Hosts(1) as hosts:
-        found = Deployment(hosts)
-        timed("bootstrap", found.play("bootstrap.yml"))
-        yield found
+def deployment(server):
+    return server.bootstrapped()
 
 
 def test_a_check_run_on_a_fresh_host_changes_nothing(deployment):
@@ -34,6 +32,12 @@ def test_the_first_deploy(deployment):
     assert deployment.release() and not deployment.locked()
     password = (deployment.folder / "secrets/demo_password").read_text()
     assert password not in play.text
+
+
+def test_there_is_nothing_to_go_back_to(deployment):
+    play = deployment.play("rollback.yml", check=False)
+    assert play.code != 0 and "there is no release before" in play.text
+    assert not deployment.locked()
 
 
 def test_the_same_again_changes_and_restarts_nothing(deployment):

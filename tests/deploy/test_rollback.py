@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import pytest
 import sources
-from deployments import Deployment, timed
-from hosts import Hosts
+from deployments import timed
 
 
 @pytest.fixture(scope="module")
-def deployment():
-    with Hosts(1) as hosts:
-        found = Deployment(hosts)
-        found.configure(stack_trial_seconds=0, stack_update_monitor="5s")
-        found.play("bootstrap.yml")
-        found.deploy()
-        yield found
+def deployment(server):
+    return server.deployed(stack_trial_seconds=0, stack_update_monitor="5s")
 
 
-def test_there_is_nothing_to_go_back_to(deployment):
-    play = deployment.play("rollback.yml", check=False)
-    assert play.code != 0 and "there is no release before" in play.text
-    assert not deployment.locked()
-
-
+@pytest.mark.ci
 def test_back_past_a_migration_that_only_adds(deployment):
     first = deployment.release()
     app = sources.migrated(deployment.hosts.folder, "app-adding", **{"0002_topic": sources.ADDING})
