@@ -173,6 +173,12 @@ def test_a_network_with_bits_of_a_host_is_a_typing_error():
     ]
 
 
+def test_no_role_uses_the_filter_union():
+    """It makes a set: two hosts would come in another order at each run, and another of them be the manager."""
+    texts = {path.relative_to(ROLES): path.read_text() for path in ROLES.rglob("*.yml")}
+    assert [str(path) for path, text in texts.items() if re.search(r"\|\s*union\b", text)] == []
+
+
 def test_no_file_of_the_roles_names_a_mirror():
     texts = {path: path.read_text() for path in ROLES.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert [
