@@ -13,6 +13,9 @@ from stacks import machine_settings
 
 DEMO = "demo --username admin --password-file /run/secrets/demo_password"
 
+CANARY = "canary-of-the-application"
+"""A secret of the application that nothing may show."""
+
 ONE_VISITOR = {
     "EDGE_REQUESTS_PER_10S": 0,
     "EDGE_HANDSHAKES_PER_10S": 0,
@@ -35,7 +38,10 @@ class Deployment:
             **machine_settings(),
             **settings,
         }
-        self.variables: dict[str, Any] = {"stack_image_compression": False}
+        self.variables: dict[str, Any] = {
+            "stack_image_compression": False,
+            "stack_app_env": {"BILLING_TOKEN": CANARY},
+        }
         self.groups: dict[str, list[str]] = {}
         self.configure()
 

@@ -12,6 +12,7 @@ BROKEN = {
     "migration fails": "migrations: division by zero",
     "crashes after 20 s": "trial-",
     "image missing": "the image registry.invalid/redis:9 is not on this machine",
+    "domain with a scheme": "stack_settings: DOMAINS holds 'https://rooms.example.org'; a domain is ASCII, without scheme",
 }
 """Kind -> words of the line that says why."""
 
@@ -37,6 +38,8 @@ def broken(deployment, request):
             change = {"APP_DIR": str(sources.copy(folder, name, config__asgi=sources.CRASHES))}
         case "image missing":
             change = {"REDIS_IMAGE": "registry.invalid/redis:9"}
+        case "domain with a scheme":
+            change = {"DOMAINS": "https://rooms.example.org"}
     good = dict(deployment.settings), dict(deployment.variables)
     deployment.configure(change, **variables)
     yield kind

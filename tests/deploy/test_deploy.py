@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from crowd import Crowd
-from deployments import timed
+from deployments import CANARY, timed
 
 pytestmark = pytest.mark.ci
 
@@ -26,12 +26,20 @@ def test_a_check_run_on_a_fresh_host_changes_nothing(deployment):
 
 
 def test_the_first_deploy(deployment):
-    play = deployment.deploy()
+    play = deployment.deploy("-vvv", "--diff")
     timed("first deploy", play)
     assert set(deployment.services()) == {"db", "redis", "http", "ws", "worker", "edge"}
     assert deployment.release() and not deployment.locked()
-    password = (deployment.folder / "secrets/demo_password").read_text()
-    assert password not in play.text
+
+
+def test_no_secret_is_shown_and_one_in_plain_text_is_told(deployment):
+    """By the most talkative of runs."""
+    text = deployment.hosts.plays[-1].text
+    secrets = {path.name: path.read_text().strip() for path in (deployment.folder / "secrets").iterdir()}
+    assert len(secrets) > 5
+    assert [name for name, secret in secrets.items() if secret and secret in text] == []
+    assert CANARY not in text
+    assert "stack_app_env.BILLING_TOKEN looks like a secret" in text
 
 
 def test_there_is_nothing_to_go_back_to(deployment):

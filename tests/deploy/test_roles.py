@@ -9,6 +9,7 @@ from pathlib import Path
 import host as host_filters
 import preflight
 import pytest
+import stack_filters
 import yaml
 from stacks import ROOT
 
@@ -150,6 +151,45 @@ def test_the_table_of_hosts_is_aligned():
 
 def test_all_problems_of_a_host_are_told_at_once():
     assert len(told(memory_mb=1, disk_gb=0.1, distribution="arch", listeners={"tcp/80": "apache2"})) == 4
+
+
+VALUES = {
+    "stack_check_path": "/",
+    "stack_db_host": "host1",
+    "stack_healthy_seconds": 150,
+    "stack_job_seconds": 900,
+    "stack_keep_releases": 5,
+    "stack_name": "channels-stack",
+    "stack_redis_host": "",
+    "stack_release": "",
+    "stack_trial_seconds": 0,
+    "stack_update_monitor": "30s",
+    "stack_update_seconds": 900,
+    "data": ["host1"],
+}
+
+
+@pytest.mark.parametrize("name", ["", "1.4.2", "2026-11-22_17", "v1"])
+def test_variables_of_a_release_that_are_well(name):
+    assert stack_filters.stack_problems({**VALUES, "stack_release": name}) == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *({"stack_release": name} for name in ("../elsewhere", "a b", "-x", "x" * 70, ".hidden")),
+        *({"stack_update_monitor": text} for text in ("30", "0s", "half a minute", "")),
+        *({"stack_name": text} for text in ("", "Rooms", "1rooms", "ro oms")),
+        *({"stack_check_path": text} for text in ("health", "/a b")),
+        {"stack_keep_releases": 0},
+        {"stack_trial_seconds": -1},
+        {"stack_redis_host": "host2"},
+    ],
+    ids=str,
+)
+def test_each_variable_of_a_release_that_is_not_well_is_one_line(values):
+    [problem] = stack_filters.stack_problems({**VALUES, **values})
+    assert problem.startswith(f"{next(iter(values))} is ") and "; it takes " in problem
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Make a release on the controller: settings and secrets of the environment, images, the files that Swarm reads.
 
-stack_render: {folder, settings, application, options, name, registry, login}. The result names the release, its images and
-services; the files are below FOLDER/rendered, the content of secrets among them (0600). The images bear the names that the
-hosts get them by; with a registry they are pushed. In check mode nothing is written, built or pushed.
+stack_render: {folder, settings, application, options, name, registry, login, inventory}. The result names the release, its
+images and services; the files are below FOLDER/rendered, the content of secrets among them (0600). The images bear the names
+that the hosts get them by; with a registry they are pushed. In check mode nothing is written, built or pushed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -25,6 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 from stack import certificates, compose, images, registry, render, secrets, settings, ship
 from stack.console import Failure
 from stack.paths import Deployment
+
+SECRET = re.compile(r"(?i)(password|passwd|secret|token|(api|private)_?key|credential)")
+"""Names of variables that mostly hold secrets."""
 
 
 class ActionModule(ActionBase):
@@ -57,7 +61,11 @@ class ActionModule(ActionBase):
     def _make(self, deployment: Deployment, arguments: dict) -> render.Release:
         compose.replace(deployment.settings, lines(arguments["settings"], "stack_settings"))
         compose.replace(deployment.application, lines(arguments["application"], "stack_app_env"))
-        chosen = settings.load(deployment.settings)
+        for name in plain(arguments["application"], Path(arguments["inventory"])):
+            Display().warning(
+                f"stack_app_env.{name} looks like a secret and is in plain text in the inventory: encrypt it with ansible-vault"
+            )
+        chosen = settings.load(deployment.settings, "stack_settings")
         secrets.make(deployment)
         self._certificate = certificates.make(deployment, chosen)
         self._settings = chosen
@@ -92,6 +100,18 @@ def place(folder: Path, *, check: bool):
         else:
             target.mkdir()
         yield Deployment(target)
+
+
+def plain(values: dict, inventory: Path) -> list[str]:
+    """Names of VALUES that look like secrets and whose text some file of the INVENTORY holds unencrypted."""
+    suspects = {name: str(value) for name, value in values.items() if SECRET.search(name) and str(value)}
+    folder = inventory if inventory.is_dir() else inventory.parent
+    texts = (
+        [path.read_text(errors="replace") for path in folder.rglob("*.y*ml") if path.is_file()]
+        if suspects
+        else []
+    )
+    return sorted(name for name, value in suspects.items() if any(value in text for text in texts))
 
 
 def lines(values: dict, name: str) -> str:
