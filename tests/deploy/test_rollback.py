@@ -12,6 +12,18 @@ def deployment(server):
     return server.deployed(stack_trial_seconds=0, stack_update_monitor="5s")
 
 
+def test_the_verbs_of_make(deployment):
+    """`make bootstrap`, `make deploy` and `make rollback` with an environment are the same calls."""
+    before = deployment.release()
+    deployment.configure({"LOG_LEVEL": "error"})
+    for verb in ("bootstrap", "deploy"):
+        assert deployment.make(verb).returncode == 0
+    assert deployment.release() != before
+    assert deployment.make("rollback").returncode == 0
+    assert deployment.release() == before
+    assert "say which: ENV=staging" in deployment.make("deploy", "ENV=").stderr
+
+
 @pytest.mark.ci
 def test_back_past_a_migration_that_only_adds(deployment):
     first = deployment.release()
