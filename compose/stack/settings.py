@@ -10,6 +10,9 @@ from .console import Failure
 from .paths import EXAMPLE
 
 DURATION = re.compile(r"^[1-9]\d*(ms|s|m|h|d)$")
+DOMAIN = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$")
+"""The runtime refuses the same; here it is seen before anything is made."""
+
 LINE = re.compile(r"^(?P<commented>#?)(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
 
 
@@ -31,37 +34,64 @@ def defaults() -> dict[str, str]:
     return parse(EXAMPLE, commented=True)
 
 
-def load(path: Path) -> dict[str, str]:
-    """The settings in force: defaults, then PATH. Failure names every unknown name, with the nearest known one."""
+def load(path: Path, place: str = "") -> dict[str, str]:
+    """The settings in force: defaults, then PATH. Failure names everything that is wrong at once.
+
+    PLACE is where people wrote them, where that is another one than PATH.
+    """
+    place = place or path.name
     known = defaults()
     given = parse(path)
     problems = []
     for name in sorted(given.keys() - known.keys()):
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "variables of the application belong in app.env"
-        problems.append(f"{path.name}: {name} is not a setting of the stack; {hint}")
+        problems.append(f"{place}: {name} is not a setting of the stack; {hint}")
     for line_number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         text = line.strip()
         if text and not text.startswith("#") and not LINE.match(text):
-            problems.append(f"{path.name}:{line_number}: not NAME=value: {text[:40]}")
+            problems.append(f"{place}:{line_number}: not NAME=value: {text[:40]}")
     problems += [
-        f"{path.name}: {name} is {given[name]!r}; it takes one of: {', '.join(choices)}"
+        f"{place}: {name} is {given[name]!r}; it takes one of: {', '.join(choices)}"
         for name, choices in CHOICES.items()
         if given.get(name, choices[0]) not in choices
     ]
     problems += [
-        f"{path.name}: {name} is {given[name]!r}; it takes a whole number, {known[name]} for example"
+        f"{place}: {name} is {given[name]!r}; it takes a whole number, {known[name]} for example"
         for name in given
         if known.get(name, "").isdigit() and not given[name].isdigit()
     ]
     problems += [
-        f"{path.name}: {name} is {given[name]!r}; it takes a time with its unit, {known[name]} for example"
+        f"{place}: {name} is {given[name]!r}; it takes a time with its unit, {known[name]} for example"
         for name in given
         if DURATION.match(known.get(name, "")) and not DURATION.match(given[name])
+    ]
+    problems += [
+        f"{place}: DOMAINS holds {word!r}; a domain is ASCII, without scheme, path, port, star, comma or outer dot: write "
+        + " ".join(domain(part) for part in re.split("[,;]", word) if part)
+        for word in given.get("DOMAINS", "").split()
+        if not DOMAIN.match(word)
     ]
     if problems:
         raise Failure("\n".join(problems))
     return {**known, **given}
+
+
+def domain(word: str) -> str:
+    """What was probably meant by WORD, which is no domain."""
+    name = (
+        re.sub(r"^\w+://", "", word)
+        .partition("/")[0]
+        .rpartition("@")[2]
+        .partition(":")[0]
+        .strip(".*")
+        .lower()
+    )
+    try:
+        name = name.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    return name if DOMAIN.match(name) else "rooms.example.org"
 
 
 CHOICES = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from deployments import Deployment, timed
 from hosts import Hosts
 from hosts.hosts import interruptible
 
@@ -13,9 +15,69 @@ ROLES = Path(__file__).resolve().parents[2] / "ansible/roles"
 # The filters of the roles are plain functions: the tests call them as such.
 sys.path += [str(path) for path in sorted(ROLES.glob("*/filter_plugins"))]
 
+SHARING = ("test_deploy", "test_broken", "test_lock", "test_rollback")
+"""Test files that work on one server, in this order: each goes on with what those before it have left."""
+
 
 def pytest_configure(config):
     interruptible()
+    config.addinivalue_line("markers", "ci: what CI runs of the tests on servers (.ci/run)")
+
+
+def _place(item) -> int:
+    """Files that share a server come first, because it goes when another file begins."""
+    name = item.module.__name__
+    return SHARING.index(name) if name in SHARING else len(SHARING)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    items.sort(key=_place)
+
+
+class Server:
+    """The server of the files of SHARING: made when the first of them asks for it."""
+
+    def __init__(self) -> None:
+        self._hosts = ExitStack()
+        self._deployment: Deployment | None = None
+
+    def bootstrapped(self) -> Deployment:
+        """With an engine and a swarm; what runs on it is what was deployed before, at first nothing."""
+        if self._deployment is None:
+            self.remove()
+            found = Deployment(self._hosts.enter_context(Hosts(1)))
+            timed("bootstrap", found.play("bootstrap.yml"))
+            self._deployment = found
+            self._first = dict(found.settings), dict(found.variables)
+        return self._deployment
+
+    def deployed(self, **variables: object) -> Deployment:
+        """With the reference application on it as it comes, and these VARIABLES of the roles."""
+        found = self.bootstrapped()
+        found.settings, found.variables = dict(self._first[0]), dict(self._first[1])
+        found.configure(**variables)
+        found.deploy()
+        return found
+
+    def remove(self) -> None:
+        self._deployment = None
+        self._hosts.close()
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The server that several files share."""
+    found = Server()
+    yield found
+    found.remove()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _only_its_own_hosts(request, server):
+    """A file that does not share the server does not have it beside its own hosts."""
+    if request.module.__name__ not in SHARING:
+        server.remove()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from crowd import Site
 from hosts import Hosts, Play
-from stacks import machine_settings
+from stacks import ROOT, machine_settings
 
 DEMO = "demo --username admin --password-file /run/secrets/demo_password"
+
+CANARY = "canary-of-the-application"
+"""A secret of the application that nothing may show."""
 
 ONE_VISITOR = {
     "EDGE_REQUESTS_PER_10S": 0,
@@ -35,7 +40,10 @@ class Deployment:
             **machine_settings(),
             **settings,
         }
-        self.variables: dict[str, Any] = {"stack_image_compression": False}
+        self.variables: dict[str, Any] = {
+            "stack_image_compression": False,
+            "stack_app_env": {"BILLING_TOKEN": CANARY},
+        }
         self.groups: dict[str, list[str]] = {}
         self.configure()
 
@@ -62,6 +70,13 @@ class Deployment:
 
     def deploy(self, *arguments: str, check: bool = True) -> Play:
         return self.play("deploy.yml", *arguments, check=check)
+
+    def make(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`make VERB ENV=…` for this inventory, or with other ARGUMENTS."""
+        place = os.path.relpath(self.hosts.folder / "inventory", ROOT / "ansible/inventory")
+        environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": self.hosts.control_folder}
+        command = ["make", verb, *(arguments or [f"ENV={place}"])]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     def docker(self, *words: str) -> str:
         """`docker WORDS` on the first manager."""

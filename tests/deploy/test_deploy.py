@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 from crowd import Crowd
-from deployments import Deployment, timed
-from hosts import Hosts
+from deployments import CANARY, timed
+from stacks import ROOT
+
+pytestmark = pytest.mark.ci
 
 
 @pytest.fixture(scope="module")
-def deployment():
-    with Hosts(1) as hosts:
-        found = Deployment(hosts)
-        timed("bootstrap", found.play("bootstrap.yml"))
-        yield found
+def deployment(server):
+    return server.bootstrapped()
 
 
 def test_a_check_run_on_a_fresh_host_changes_nothing(deployment):
@@ -28,12 +27,33 @@ def test_a_check_run_on_a_fresh_host_changes_nothing(deployment):
 
 
 def test_the_first_deploy(deployment):
-    play = deployment.deploy()
+    play = deployment.deploy("-vvv", "--diff")
     timed("first deploy", play)
     assert set(deployment.services()) == {"db", "redis", "http", "ws", "worker", "edge"}
     assert deployment.release() and not deployment.locked()
-    password = (deployment.folder / "secrets/demo_password").read_text()
-    assert password not in play.text
+
+
+def test_no_secret_is_shown_and_one_in_plain_text_is_told(deployment):
+    """By the most talkative of runs."""
+    text = deployment.hosts.plays[-1].text
+    secrets = {path.name: path.read_text().strip() for path in (deployment.folder / "secrets").iterdir()}
+    assert len(secrets) > 5
+    assert [name for name, secret in secrets.items() if secret and secret in text] == []
+    assert CANARY not in text
+    assert "stack_app_env.BILLING_TOKEN looks like a secret" in text
+
+
+def test_no_host_asks_docker_hub_for_our_images(deployment):
+    """Swarm asks at every start of a task: under names of Docker Hub anybody could answer."""
+    said = deployment.hosts.run("host1", "journalctl", "--unit", "docker", "--no-pager").stdout
+    assert "127.0.0.1:1" in said, "Swarm has asked nobody: is this still where it says so?"
+    assert "docker.io" not in said
+
+
+def test_there_is_nothing_to_go_back_to(deployment):
+    play = deployment.play("rollback.yml", check=False)
+    assert play.code != 0 and "there is no release before" in play.text
+    assert not deployment.locked()
 
 
 def test_the_same_again_changes_and_restarts_nothing(deployment):
@@ -84,3 +104,10 @@ def test_the_status_tells_nodes_services_processes_and_the_certificate(deploymen
     assert play.changed == 0
     for said in ("Ready", "http", "worker", deployment.release(), "reports:0", "days"):
         assert said.lower() in play.text.lower(), f"{said!r} is not in what status.yml says:\n{play.text}"
+
+
+def test_the_runbook_on_a_server(deployment):
+    """What docs/runbook.md says to type there instead of `docker compose exec ws`."""
+    line = "docker exec $(docker ps -qf name=_ws | head -1)"
+    assert line in (ROOT / "docs/runbook.md").read_text()
+    assert "LOOP LAG" in deployment.hosts.run("host1", "sh", "-c", f"{line} channels-stack status").stdout

@@ -16,10 +16,10 @@ def pair():
 
 @pytest.fixture
 def refused(pair):
-    """A function: run bootstrap.yml on the inventory that stands now; its text, once it was refused untouched."""
+    """A function: run a playbook on the inventory that stands now; its text, once it was refused untouched."""
 
-    def run(*arguments: str) -> str:
-        play = pair.playbook("bootstrap.yml", *arguments, check=False)
+    def run(*arguments: str, playbook: str = "bootstrap.yml") -> str:
+        play = pair.playbook(playbook, *arguments, check=False)
         assert play.code != 0, play.tail(30)
         assert play.changed == 0, play.changes
         for name in pair.names:
@@ -151,3 +151,39 @@ def test_settings_that_would_break_it(pair, refused, variables, words):
 def test_one_host_alone(pair, refused):
     pair.inventory()
     assert "run without --limit" in refused("--limit", "host1")
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (
+            {"stack_trial_second": 5},
+            ["stack_trial_second is no variable of the role `stack`; did you mean stack_trial_seconds?"],
+        ),
+        (
+            {"stack_keep_releases": 0, "stack_update_monitor": "30", "stack_name": "My Rooms"},
+            [
+                "stack_keep_releases is 0; it takes 1 or more",
+                "stack_update_monitor is '30'; it takes a time with its unit: 30s",
+                "stack_name is 'My Rooms'; it takes small letters, digits and hyphens: channels-stack",
+            ],
+        ),
+        ({"stack_settings": "DOMAINS=rooms.example.org"}, ["stack_settings", "dict"]),
+        (
+            {"stack_db_host": "host2"},
+            ["stack_db_host is 'host2'; it takes a host of the group `data`: host1"],
+        ),
+    ],
+    ids=["typing error", "range", "type", "place"],
+)
+def test_variables_of_a_release(pair, refused, variables, words):
+    pair.inventory(**variables)
+    text = " ".join(refused(playbook="deploy.yml").split())
+    assert [each for each in words if each not in text] == []
+
+
+def test_a_name_of_a_release_that_leads_elsewhere(pair, refused):
+    pair.inventory()
+    assert "stack_release is '../elsewhere'; it takes letters" in refused(
+        "-e", "release=../elsewhere", playbook="deploy.yml"
+    )

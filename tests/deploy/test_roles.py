@@ -9,12 +9,13 @@ from pathlib import Path
 import host as host_filters
 import preflight
 import pytest
+import stack_filters
 import yaml
 from stacks import ROOT
 
 ROLES = ROOT / "ansible/roles"
 NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
-TYPES = {"bool": bool, "int": int, "float": (int, float), "str": str, "list": list, "dict": dict}
+TYPES = {"bool": bool, "int": int, "float": (int, float), "str": str, "path": str, "list": list, "dict": dict}
 
 
 def defaults(role: str) -> dict:
@@ -152,6 +153,45 @@ def test_all_problems_of_a_host_are_told_at_once():
     assert len(told(memory_mb=1, disk_gb=0.1, distribution="arch", listeners={"tcp/80": "apache2"})) == 4
 
 
+VALUES = {
+    "stack_check_path": "/",
+    "stack_db_host": "host1",
+    "stack_healthy_seconds": 150,
+    "stack_job_seconds": 900,
+    "stack_keep_releases": 5,
+    "stack_name": "channels-stack",
+    "stack_redis_host": "",
+    "stack_release": "",
+    "stack_trial_seconds": 0,
+    "stack_update_monitor": "30s",
+    "stack_update_seconds": 900,
+    "data": ["host1"],
+}
+
+
+@pytest.mark.parametrize("name", ["", "1.4.2", "2026-11-22_17", "v1"])
+def test_variables_of_a_release_that_are_well(name):
+    assert stack_filters.stack_problems({**VALUES, "stack_release": name}) == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *({"stack_release": name} for name in ("../elsewhere", "a b", "-x", "x" * 70, ".hidden")),
+        *({"stack_update_monitor": text} for text in ("30", "0s", "half a minute", "")),
+        *({"stack_name": text} for text in ("", "Rooms", "1rooms", "ro oms")),
+        *({"stack_check_path": text} for text in ("health", "/a b")),
+        {"stack_keep_releases": 0},
+        {"stack_trial_seconds": -1},
+        {"stack_redis_host": "host2"},
+    ],
+    ids=str,
+)
+def test_each_variable_of_a_release_that_is_not_well_is_one_line(values):
+    [problem] = stack_filters.stack_problems({**VALUES, **values})
+    assert problem.startswith(f"{next(iter(values))} is ") and "; it takes " in problem
+
+
 @pytest.mark.parametrize(
     ("sources", "address", "inside"),
     [
@@ -171,6 +211,12 @@ def test_a_network_with_bits_of_a_host_is_a_typing_error():
         "192.0.2.1/24",
         "all",
     ]
+
+
+def test_no_role_uses_the_filter_union():
+    """It makes a set: two hosts would come in another order at each run, and another of them be the manager."""
+    texts = {path.relative_to(ROLES): path.read_text() for path in ROLES.rglob("*.yml")}
+    assert [str(path) for path, text in texts.items() if re.search(r"\|\s*union\b", text)] == []
 
 
 def test_no_file_of_the_roles_names_a_mirror():

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import pytest
 import sources
-from deployments import Deployment, timed
-from hosts import Hosts
+from deployments import timed
 
 
 @pytest.fixture(scope="module")
-def deployment():
-    with Hosts(1) as hosts:
-        found = Deployment(hosts)
-        found.configure(stack_trial_seconds=0, stack_update_monitor="5s")
-        found.play("bootstrap.yml")
-        found.deploy()
-        yield found
+def deployment(server):
+    return server.deployed(stack_trial_seconds=0, stack_update_monitor="5s")
 
 
-def test_there_is_nothing_to_go_back_to(deployment):
-    play = deployment.play("rollback.yml", check=False)
-    assert play.code != 0 and "there is no release before" in play.text
-    assert not deployment.locked()
+def test_the_verbs_of_make(deployment):
+    """`make bootstrap`, `make deploy` and `make rollback` with an environment are the same calls."""
+    before = deployment.release()
+    deployment.configure({"LOG_LEVEL": "error"})
+    for verb in ("bootstrap", "deploy"):
+        assert deployment.make(verb).returncode == 0
+    assert deployment.release() != before
+    assert deployment.make("rollback").returncode == 0
+    assert deployment.release() == before
+    assert "say which: ENV=staging" in deployment.make("deploy", "ENV=").stderr
 
 
+@pytest.mark.ci
 def test_back_past_a_migration_that_only_adds(deployment):
     first = deployment.release()
     app = sources.migrated(deployment.hosts.folder, "app-adding", **{"0002_topic": sources.ADDING})

@@ -22,10 +22,14 @@ GONE = re.compile(r"no such |not found", re.IGNORECASE)
 
 
 class Engine:
-    """The engine that RUN reaches; STACK is the stack's name in the swarm."""
+    """The engine that RUN reaches; STACK is the stack's name in the swarm.
 
-    def __init__(self, run: Run, stack: str, tell: Callable[[str], None]) -> None:
-        self.run, self.stack, self.tell = run, stack, tell
+    `login` is a folder of the manager with a config.json for its registry, "" where there is none: nodes get it with their
+    tasks, so that one which has lost an image pulls it again.
+    """
+
+    def __init__(self, run: Run, stack: str, tell: Callable[[str], None], login: str = "") -> None:
+        self.run, self.stack, self.tell, self.login = run, stack, tell, login
 
     def attempt(self, *words: str, given: str = "") -> tuple[int, str, str]:
         """Run `docker WORDS`; exit code, output, complaint."""
@@ -38,7 +42,8 @@ class Engine:
             said = "\n".join(
                 line for line in (complaint or out).strip().splitlines() if "--detach=false" not in line
             )
-            raise Failure(f"docker {' '.join(words[:3])} failed (exit {code}): {said}")
+            told = words[2:] if words[0] == "--config" else words
+            raise Failure(f"docker {' '.join(told[:3])} failed (exit {code}): {said}")
         return out
 
     def rest(self, *words: str) -> str:
@@ -86,10 +91,11 @@ class Engine:
 
     def stack_deploy(self, path: str, *, prune: bool = False) -> None:
         """Hand the file PATH of the manager to Swarm; it returns before anything has happened."""
-        options = ["--prune"] if prune else []
-        self.docker(
-            "stack", "deploy", "--resolve-image", "never", *options, "--compose-file", path, self.stack
-        )
+        before = ["--config", self.login] if self.login else []
+        options = ["--with-registry-auth"] if self.login else []
+        options += ["--prune"] if prune else []
+        options += ["--resolve-image", "never", "--compose-file", path]
+        self.docker(*before, "stack", "deploy", *options, self.stack)
 
     def remove(self, *services: str) -> None:
         """Remove SERVICES (short names) that exist, and wait until Swarm has forgotten them."""

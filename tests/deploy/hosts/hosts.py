@@ -329,19 +329,27 @@ class Hosts:
         (folder / "group_vars/all.yml").write_text(yaml.safe_dump(variables, sort_keys=False))
         return folder
 
-    def playbook(self, name: str, *arguments: str, check: bool = True, wait: bool = True) -> Play:
-        """Run `ansible-playbook NAME` of ansible/ with the inventory that was written last.
+    def playbook(
+        self,
+        name: str,
+        *arguments: str,
+        check: bool = True,
+        wait: bool = True,
+        inventory: Path | None = None,
+        user: str = "",
+    ) -> Play:
+        """Run `ansible-playbook NAME` of ansible/ with the inventory that was written last, or that of another controller.
 
-        Its output is streamed into `play.log`, each line with its second. With CHECK a failure raises HostsError with
-        the end of it; without WAIT it is returned while it runs (`play.wait()`, `play.kill()`).
+        USER is who it says it is. Its output is streamed into `play.log`, each line with its second. With CHECK a failure
+        raises HostsError with the end of it; without WAIT it is returned while it runs (`play.wait()`, `play.kill()`).
         """
         self._number += 1
         tool = Path(sys.executable).parent / "ansible-playbook"
         play = Play(
-            [str(tool), "-i", str(self.folder / "inventory"), name, *arguments],
+            [str(tool), "-i", str(inventory or self.folder / "inventory"), name, *arguments],
             ROOT / "ansible",
             self.folder / "logs" / f"{self._number:02}-{Path(name).stem}.log",
-            {"ANSIBLE_SSH_CONTROL_PATH_DIR": self.control_folder},
+            {"ANSIBLE_SSH_CONTROL_PATH_DIR": self.control_folder, **({"LOGNAME": user} if user else {})},
         )
         self.plays.append(play)
         if wait:

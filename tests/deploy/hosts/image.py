@@ -24,6 +24,14 @@ def make(flavour: str, suite: str) -> str:
     return images.make(values, {"HOST_IMAGE": image})["HOST_IMAGE"]
 
 
+def registry() -> str:
+    """The full name of the image of a registry for tests; it is built where it is not there yet (about 10 s)."""
+    wanted = images.Image("channels-stack/test-registry", CONTEXT.parents[1] / "registry")
+    return images.make({**settings.defaults(), **machine_settings()}, {"REGISTRY_IMAGE": wanted})[
+        "REGISTRY_IMAGE"
+    ]
+
+
 def base() -> str:
     """The full name of the stack's Debian base image, made where it is not there yet."""
     return images.base({**settings.defaults(), **machine_settings()})[0]

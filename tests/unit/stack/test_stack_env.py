@@ -41,12 +41,32 @@ def test_a_value_of_the_operator_wins(load):
         ("SERVER_WS=nginx", ["SERVER_WS", "uvicorn, gunicorn, daphne"]),
         ("EDGE_TUNNEL_TIMEOUT=90", ["EDGE_TUNNEL_TIMEOUT", "unit", "90s"]),
         ("just words", ["stack.env:1", "NAME=value"]),
+        ("DOMAINS=https://Rooms.example.org/chat", ["DOMAINS", "https://", "write rooms.example.org"]),
+        ("DOMAINS=rooms.example.org.", ["DOMAINS", "write rooms.example.org"]),
+        ("DOMAINS=*.example.org", ["DOMAINS", "write example.org"]),
+        ("DOMAINS=rooms.example.org:8443", ["DOMAINS", "write rooms.example.org"]),
+        ("DOMAINS=räume.example.org", ["DOMAINS", "ASCII", "write xn--rume-loa.example.org"]),
+        ("DOMAINS=a.example.org,b.example.org", ["DOMAINS", "write a.example.org b.example.org"]),
     ],
 )
 def test_a_mistake_names_the_place_and_the_way_out(load, text, words):
     with pytest.raises(Failure) as failure:
         load(text)
     assert all(word in str(failure.value) for word in words), failure.value
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost", "192.0.2.7", "a.example.org b.example.org", "xn--rume-loa.example.org"]
+)
+def test_domains(load, text):
+    assert load(f"DOMAINS={text}")["DOMAINS"] == text
+
+
+def test_the_place_is_where_people_wrote(tmp_path):
+    path = tmp_path / "stack.env"
+    path.write_text("HTTPS_PORT=8k")
+    with pytest.raises(Failure, match="stack_settings: HTTPS_PORT"):
+        settings.load(path, "stack_settings")
 
 
 def test_all_mistakes_are_reported_at_once(load):

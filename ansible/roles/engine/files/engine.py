@@ -145,17 +145,27 @@ def apt_uri(codename: str) -> str:
     )
 
 
-def pin_trixie(codename: str) -> None:
-    """Let bookworm's apt see trixie for the PINNED packages and for nothing else."""
-    SOURCES.write_text(
+def source(uri: str) -> str:
+    """The apt source by which bookworm sees trixie, from the archive URI."""
+    return (
         "# Made by channels-stack: Docker with Compose 2 for bookworm; see the pin in /etc/apt/preferences.d\n"
-        f"Types: deb\nURIs: {apt_uri(codename)}\nSuites: trixie\nComponents: main\n"
+        f"Types: deb\nURIs: {uri}\nSuites: trixie\nComponents: main\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
     )
-    PREFERENCES.write_text(
+
+
+def preferences() -> str:
+    """The pin by which bookworm takes the PINNED packages from trixie, and nothing else."""
+    return (
         "Package: *\nPin: release n=trixie\nPin-Priority: -1\n\n"
         f"Package: {' '.join(PINNED)}\nPin: release n=trixie\nPin-Priority: 990\n"
     )
+
+
+def pin_trixie(codename: str) -> None:
+    """Let bookworm's apt see trixie for the PINNED packages and for nothing else."""
+    SOURCES.write_text(source(apt_uri(codename)))
+    PREFERENCES.write_text(preferences())
 
 
 def apt_get(*arguments: str) -> None:

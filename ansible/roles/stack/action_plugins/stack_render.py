@@ -1,7 +1,8 @@
 """Make a release on the controller: settings and secrets of the environment, images, the files that Swarm reads.
 
-stack_render: {folder, settings, application, options, name}. The result names the release, its images and services; the files
-are below FOLDER/rendered, the content of secrets among them (0600). In check mode nothing is written or built.
+stack_render: {folder, settings, application, options, name, registry, login, inventory}. The result names the release, its
+images and services; the files are below FOLDER/rendered, the content of secrets among them (0600). The images bear the names
+that the hosts get them by; with a registry they are pushed. In check mode nothing is written, built or pushed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -21,9 +23,12 @@ from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
-from stack import certificates, compose, images, render, secrets, settings
+from stack import certificates, compose, images, registry, render, secrets, settings, ship
 from stack.console import Failure
 from stack.paths import Deployment
+
+SECRET = re.compile(r"(?i)(password|passwd|secret|token|(api|private)_?key|credential)")
+"""Names of variables that mostly hold secrets."""
 
 
 class ActionModule(ActionBase):
@@ -47,13 +52,7 @@ class ActionModule(ActionBase):
                     write(folder / "edge", edge_files(self._settings, self._certificate))
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
-        missing = [name for name in release.images.values() if not images.exists(name)]
-        made = {
-            "release": release.name,
-            "images": release.images,
-            "files": sorted(release.files),
-            "unbuilt": missing,
-        }
+        made = {"release": release.name, "images": release.images, "files": sorted(release.files)}
         made["networks"] = release.networks
         made["services"] = sorted(json.loads(release.files["stack.json"])["services"])
         objects = [{**each, "content": ""} for each in release.objects]
@@ -62,16 +61,29 @@ class ActionModule(ActionBase):
     def _make(self, deployment: Deployment, arguments: dict) -> render.Release:
         compose.replace(deployment.settings, lines(arguments["settings"], "stack_settings"))
         compose.replace(deployment.application, lines(arguments["application"], "stack_app_env"))
-        chosen = settings.load(deployment.settings)
+        for name in plain(arguments["application"], Path(arguments["inventory"])):
+            Display().warning(
+                f"stack_app_env.{name} looks like a secret and is in plain text in the inventory: encrypt it with ansible-vault"
+            )
+        chosen = settings.load(deployment.settings, "stack_settings")
         secrets.make(deployment)
         self._certificate = certificates.make(deployment, chosen)
         self._settings = chosen
         if not chosen["APP_WORKER_CHANNELS"]:
             chosen["WORKER_REPLICAS"] = "0"
         names = images.make(chosen, build_missing=not self._task.check_mode)
+        names |= {name: chosen[name] for name in render.GIVEN if chosen.get(name)}
+        names = carried(names, arguments["registry"], Path(arguments["login"]), check=self._task.check_mode)
         return render.render(
             deployment, chosen, names, render.Options(**arguments["options"]), arguments["name"]
         )
+
+
+def carried(names: dict[str, str], address: str, login: Path, *, check: bool) -> dict[str, str]:
+    """The images NAMES under the names that the hosts get them by: over SSH, or from the registry at ADDRESS."""
+    if not address:
+        return ship.named(names) if check else ship.tag(names)
+    return registry.named(names, address, login) if check else registry.push(names, address, login)
 
 
 @contextlib.contextmanager
@@ -88,6 +100,18 @@ def place(folder: Path, *, check: bool):
         else:
             target.mkdir()
         yield Deployment(target)
+
+
+def plain(values: dict, inventory: Path) -> list[str]:
+    """Names of VALUES that look like secrets and whose text some file of the INVENTORY holds unencrypted."""
+    suspects = {name: str(value) for name, value in values.items() if SECRET.search(name) and str(value)}
+    folder = inventory if inventory.is_dir() else inventory.parent
+    texts = (
+        [path.read_text(errors="replace") for path in folder.rglob("*.y*ml") if path.is_file()]
+        if suspects
+        else []
+    )
+    return sorted(name for name, value in suspects.items() if any(value in text for text in texts))
 
 
 def lines(values: dict, name: str) -> str:

@@ -1,6 +1,7 @@
-"""Bring images to the host that lacks them: stack_ship: {images: [NAME, …], compress: true}.
+"""Bring images to the host that lacks them: stack_ship: {images: [NAME, …], compress, registry, login}.
 
-Only missing images, of them only missing layers; where an engine does not take such an archive, the whole one.
+Over SSH: only missing images, of them only missing layers; where an engine does not take such an archive, the whole one.
+With a registry the host pulls them from there; the login is on the host for as long as that takes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
-from stack import ship
+from stack import registry, ship
 from stack.console import Failure
 
 
@@ -29,31 +30,47 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Ship what is missing."""
         result = super().run(tmp, task_vars)
-        wanted = list(dict.fromkeys(self._task.args["images"]))
+        arguments = self._task.args
+        wanted = list(dict.fromkeys(arguments["images"]))
         try:
-            have = set(self._docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())
+            form = "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}"
+            have = set(self._docker("image", "ls", "--digests", "--format", form).split())
             missing = [name for name in wanted if name not in have]
             if missing and not self._task.check_mode:
-                self._ship(
-                    missing,
-                    have,
-                    bool(self._task.args.get("compress", True)),
-                    task_vars["inventory_hostname"],
-                )
+                Display().display(f"    {task_vars['inventory_hostname']}: {len(missing)} images")
+                if arguments["registry"]:
+                    self._pull(missing, arguments["registry"], Path(arguments["login"]))
+                else:
+                    self._ship(missing, arguments["compress"])
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return {**result, "changed": bool(missing), "shipped": missing}
 
-    def _ship(self, names: list[str], have: set[str], compress: bool, host: str) -> None:
-        there = json.loads(self._docker("image", "inspect", *sorted(have))) if have else []
+    def _pull(self, names: list[str], address: str, login: Path) -> None:
+        text = registry.configuration(address, login)
+        options = []
+        if text:
+            self._make_tmp_path()
+            options = ["--config", self._connection._shell.tmpdir]
+            self._transfer_data(
+                self._connection._shell.join_path(self._connection._shell.tmpdir, "config.json"), text
+            )
+        for name in names:
+            code, said = self._attempt(*options, "pull", "--quiet", name)
+            if code:
+                raise Failure(registry.refused(address, login, said))
+
+    def _ship(self, names: list[str], compress: bool) -> None:
+        ids = self._docker("image", "ls", "--quiet", "--no-trunc").split()
+        there = json.loads(self._docker("image", "inspect", *ids)) if ids else []
         known = ship.known(ship.layers(names), [each["RootFS"]["Layers"] for each in there])
         for without in [known, set()] if known else [set()]:
             with tempfile.TemporaryDirectory(prefix="channels-stack-") as folder:
                 archive = Path(folder) / "images.tar"
                 size = ship.pack(names, without, archive, compress=compress)
-                Display().display(f"    {host}: {len(names)} images, {size / 1e6:.0f} MB")
+                Display().display(f"    {size / 1e6:.0f} MB")
                 if not self._connection._shell.tmpdir:
                     self._make_tmp_path()
                 remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "images.tar")

@@ -1,7 +1,8 @@
 """Acts on the swarm through a manager: the logic is in compose/stack/swarm, this lends it Ansible's connection.
 
 stack_swarm: {act: NAME, stack: NAME, ...}; the other arguments are those of the act's function below. It runs on the
-manager (delegate_to), shows its progress line by line, and knows check mode.
+manager (delegate_to), shows its progress line by line, and knows check mode. Acts that start tasks take `registry` and
+`login` as well: the manager has the login for as long as the act takes.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
+from stack import registry
 from stack.console import Failure
 from stack.swarm import history, jobs, lock, objects, overview, rollout
 from stack.swarm.engine import Engine
 
 NOTHING = b"\n"
 """Standard input of a command that needs none: with none at all Ansible opens a terminal, which mixes the two outputs."""
+
+STARTING = ("roll", "job", "trial", "unknown")
+"""Acts that start tasks."""
 
 
 class ActionModule(ActionBase):
@@ -35,11 +40,24 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         act = arguments.pop("act")
-        engine = Engine(self._command, arguments.pop("stack"), Display().display)
+        address, login = arguments.pop("registry", ""), arguments.pop("login", "")
         try:
+            text = registry.configuration(address, Path(login)) if address and act in STARTING else ""
+            engine = Engine(self._command, arguments.pop("stack"), Display().display, self._given(text))
             return {**result, **ACTS[act](engine, self._task.check_mode, **arguments)}
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _given(self, configuration: str) -> str:
+        """A folder of the manager with this CONFIGURATION of docker, "" for none; it is removed at the end."""
+        if not configuration or self._task.check_mode:
+            return ""
+        self._make_tmp_path()
+        folder = self._connection._shell.tmpdir
+        self._transfer_data(self._connection._shell.join_path(folder, "config.json"), configuration)
+        return folder
 
     def _command(self, line: str, given: str) -> tuple[int, str, str]:
         done = self._low_level_execute_command(line, in_data=given.encode() or NOTHING, sudoable=True)

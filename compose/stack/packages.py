@@ -1,0 +1,98 @@
+"""Debian packages for a host that reaches no mirror: fetched here, with all that they need and the host lacks."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import ModuleType
+
+from . import host, images
+from .console import Failure
+from .paths import ENGINE, ROOT
+
+DOCKERFILE = ROOT / "ansible/roles/packages/files/Dockerfile"
+SUITES = {"12": "bookworm", "13": "trixie"}
+
+
+def engine() -> ModuleType:
+    """The tool of the role `engine`, which knows its packages."""
+    spec = importlib.util.spec_from_file_location("engine", ENGINE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def suite(release: str) -> str:
+    """The Debian release of a host, from its /etc/os-release (RELEASE); Failure for another system."""
+    fields = {
+        key: value.strip('"') for key, _, value in (line.partition("=") for line in release.splitlines())
+    }
+    if fields.get("ID") != "debian" or fields.get("VERSION_ID") not in SUITES:
+        raise Failure(
+            f"packages_from_controller knows Debian 12 and 13, and this is {fields.get('PRETTY_NAME', 'another system')}: "
+            "give it a mirror, or install its packages by hand"
+        )
+    return SUITES[fields["VERSION_ID"]]
+
+
+def installed(status: str) -> set[str]:
+    """Names of the packages that are whole, from a dpkg STATUS."""
+    found = set()
+    for stanza in status.split("\n\n"):
+        fields = dict(
+            line.split(": ", 1) for line in stanza.splitlines() if line.startswith(("Package: ", "Status: "))
+        )
+        if fields.get("Status", "").endswith(" ok installed"):
+            found.add(fields["Package"])
+    return found
+
+
+def missing(wanted: list[str], status: str) -> list[str]:
+    """Which of WANTED, and of the engine's packages, a host with the dpkg STATUS lacks."""
+    have = installed(status)
+    names = [*wanted, *engine().PACKAGES["debian"]]
+    if "chrony" in have:  # another servant of the clock, which would have to go
+        names.remove("systemd-timesyncd")
+    return [name for name in names if name not in have]
+
+
+def fetch(
+    names: list[str], status: str, release: str, architecture: str, settings: dict[str, str], into: Path
+) -> list[Path]:
+    """Fetch NAMES for the Debian RELEASE and the dpkg STATUS of a host to the folder INTO; returns the files.
+
+    apt decides and checks signatures, in a container of the base image. Failure with its last lines.
+    """
+    base = images.base(settings, release)[0]
+    with tempfile.TemporaryDirectory(prefix="channels-stack-") as place:
+        context, secrets = Path(place, "context"), Path(place, "secrets")
+        context.mkdir()
+        secrets.mkdir()
+        (context / "status").write_text(status)
+        (context / "preferences").write_text(engine().preferences() if release == "bookworm" else "")
+        command = ["docker", "buildx", "build", "--progress=plain", "--file", str(DOCKERFILE)]
+        command += ["--output", f"type=local,dest={into}"]
+        if settings["BUILD_NETWORK"] != "default":
+            command += ["--network", settings["BUILD_NETWORK"]]
+        values = {
+            "BASE": base,
+            "NAMES": " ".join(names),
+            "ARCHITECTURE": architecture,
+            "DAY": time.strftime("%Y-%m-%d"),
+        }
+        for name, value in values.items():
+            command += ["--build-arg", f"{name}={value}"]
+        found = host.build_secrets(secrets, release, settings["DEBIAN_MIRROR"])
+        if release == "bookworm" and "apt_sources" in found:
+            with found["apt_sources"].open("a") as file:
+                file.write("\n" + engine().source(host.debian_mirrors(settings["DEBIAN_MIRROR"])[0]))
+        for name, path in found.items():
+            command += ["--secret", f"id={name},src={path}"]
+        done = subprocess.run([*command, str(context)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failure("the packages could not be fetched:\n" + "\n".join(done.stderr.splitlines()[-15:]))
+    return sorted(into.glob("*.deb"))

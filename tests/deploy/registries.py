@@ -1,0 +1,87 @@
+"""A registry beside the test hosts, with TLS by an authority of its own and a login."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import subprocess
+from pathlib import Path
+
+from hosts import Hosts, image
+from stacks import docker, eventually
+
+USER, PASSWORD = "deployer", "canary-of-the-registry"
+
+
+class Registry:
+    """A registry in the network of HOSTS: `with Registry(hosts) as registry: …`.
+
+    `address` is HOST:PORT for the hosts and this machine, `ca` the certificate of its authority. This machine's engine trusts
+    that authority too while it runs: a file below /etc/docker/certs.d, removed at the end.
+    """
+
+    def __init__(self, hosts: Hosts) -> None:
+        network = ipaddress.ip_network(next(iter(hosts.addresses.values())) + "/24", strict=False)
+        self.ip = str(network[200])
+        self.address = f"{self.ip}:5000"
+        self.folder = hosts.folder / "registry"
+        self.project = hosts.project
+        self.name = f"{hosts.project}-registry"
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "tls.pem"
+
+    def __enter__(self) -> Registry:
+        name = image.registry()
+        self.folder.mkdir()
+        self._certificate()
+        line = docker("run", "--rm", name, "htpasswd", "-Bbn", USER, PASSWORD)
+        (self.folder / "htpasswd").write_text(line)
+        # With these labels it goes with the hosts, should this run be killed.
+        labels = {
+            "com.docker.compose.project": self.project,
+            "com.docker.compose.service": "registry",
+            "com.docker.compose.oneoff": "False",
+        }
+        words = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+        place = ["--name", self.name, "--network", f"{self.project}_lan", "--ip", self.ip]
+        docker("run", "--detach", *words, *place, "--volume", f"{self.folder}:/given:ro", name)
+        self._trust("install", "-D", "/given/tls.pem", f"/certs/{self.address}/ca.crt")
+        eventually(self._answers, 30, "the registry answers")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        docker("rm", "--force", "--volumes", self.name)
+        self._trust("rm", "-r", f"/certs/{self.address}")
+
+    def _certificate(self) -> None:
+        """A certificate that is its own authority."""
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=registry",
+        ]
+        command += ["-addext", f"subjectAltName=IP:{self.ip}"]
+        command += ["-keyout", str(self.folder / "tls.key"), "-out", str(self.ca)]
+        subprocess.run(command, capture_output=True, check=True)
+        (self.folder / "tls.key").chmod(0o644)
+
+    def _trust(self, *command: str) -> None:
+        """COMMAND as root beside this machine's engine, which reads /certs at each connection."""
+        mounts = ["--volume", f"{self.folder}:/given:ro", "--volume", "/etc/docker/certs.d:/certs"]
+        docker("run", "--rm", "--network", "none", *mounts, image.base(), *command)
+
+    def _answers(self) -> bool:
+        try:
+            ssl.get_server_certificate((self.ip, 5000), timeout=2)
+        except OSError:
+            return False
+        return True
