@@ -22,8 +22,8 @@ from .paths import COMPOSE, Deployment
 
 DATA = ("db", "redis")
 JOBS = ("release", "static", "migrations")
-SOCKETS = ("edge", "ws", "backup")
-"""Services that a change of secrets need not replace twice: they hold connections, or sign nothing."""
+SIGNING_NOTHING = ("edge", "backup")
+"""Services that neither sign nor read what others have signed."""
 
 TRIED = ("http", "ws")
 """Services of which one task of a new release is tried before anything is replaced."""
@@ -106,7 +106,8 @@ def render(
     parts = {
         "stack": running,
         "data": {key: running[key] for key in DATA},
-        "signing": {key: each for key, each in running.items() if key not in (*DATA, *SOCKETS)},
+        "signing": {key: each for key, each in running.items() if key not in (*DATA, *SIGNING_NOTHING, "ws")},
+        "sockets": {"ws": running["ws"]},
         "trial": {f"trial-{key}": trial(running[key]) for key in TRIED},
         **{job: {job: services[job]} for job in JOBS},
     }

@@ -94,8 +94,8 @@ def switch(deployment: Deployment) -> None:
         put(deployment, "secret_key_fallbacks", " ".join(older) + "\n")
 
 
-def end(deployment: Deployment) -> bool:
-    """Forget a rotation whose secrets the files say: to be called once they are in force. Returns whether there was one."""
+def switched(deployment: Deployment) -> bool:
+    """Whether a rotation has begun and the files say all of its secrets."""
     new = begun(deployment)
     files = {"secret_key": "secret_key", **HOSTS}
     said = {
@@ -103,7 +103,12 @@ def end(deployment: Deployment) -> bool:
         for kind in new
         if (text := read(deployment, files[kind]))
     }
-    if not new or said != new:
+    return bool(new) and said == new
+
+
+def end(deployment: Deployment) -> bool:
+    """Forget a rotation whose secrets the files say: to be called once they are in force. Returns whether there was one."""
+    if not switched(deployment):
         return False
     (deployment.folder / "rotation.json").unlink()
     return True

@@ -43,7 +43,9 @@ def services(release: render.Release, part: str = "stack") -> dict[str, dict]:
     return found
 
 
-@pytest.mark.parametrize("part", ["stack", "data", "signing", "trial", "release", "static", "migrations"])
+@pytest.mark.parametrize(
+    "part", ["stack", "data", "signing", "sockets", "trial", "release", "static", "migrations"]
+)
 def test_swarm_takes_every_part(made, part, tmp_path):
     file = tmp_path / "part.json"
     file.write_text(made(BACKUP_REPOSITORY="/srv/backups").files[f"{part}.json"])

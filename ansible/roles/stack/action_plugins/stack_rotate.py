@@ -1,7 +1,7 @@
 """New secrets on the controller: the logic is in compose/stack/rotation.py.
 
-stack_rotate: {folder, step: choose|begin|switch|end, what: "secret_key,db,redis"}. `choose` also says whether a
-rotation has begun.
+stack_rotate: {folder, step: choose|begin|switch|end, what: "secret_key,db,redis"}. Each says which kinds, whether
+a rotation had begun, and whether the files say its secrets already.
 """
 
 from __future__ import annotations
@@ -28,25 +28,18 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         arguments = self._task.args
         deployment = Deployment(Path(arguments["folder"]))
+        step, check = arguments["step"], self._task.check_mode
         before = rotation.begun(deployment)
         try:
-            chosen = rotation.chosen(deployment, arguments.get("what", "")) if not before else list(before)
-            if self._task.check_mode:
-                return {
-                    **result,
-                    "changed": arguments["step"] != "end",
-                    "kinds": chosen,
-                    "begun": bool(before),
-                }
-            match arguments["step"]:
-                case "begin":
-                    rotation.begin(deployment, chosen)
-                    return {**result, "changed": True, "kinds": chosen}
-                case "switch":
-                    rotation.switch(deployment)
-                    return {**result, "changed": True, "kinds": chosen}
-                case "end":
-                    return {**result, "changed": rotation.end(deployment)}
+            kinds = list(before) or rotation.chosen(deployment, arguments.get("what", ""))
+            state = {"kinds": kinds, "begun": bool(before), "switched": rotation.switched(deployment)}
+            changed = step in ("begin", "switch") and not state["switched"]
+            if step == "begin" and changed and not check:
+                rotation.begin(deployment, kinds)
+            elif step == "switch" and changed and not check:
+                rotation.switch(deployment)
+            elif step == "end" and not check:
+                changed = rotation.end(deployment)
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
-        return {**result, "changed": False, "kinds": chosen, "begun": bool(before)}
+        return {**result, "changed": changed, **state}
