@@ -86,6 +86,10 @@ deploy: prepare
 rollback: prepare
 	@$(PLAY) rollback.yml
 
+## Make new secrets and let them come into force, without a dropped session (W=secret_key,db,redis for some)
+rotate: prepare
+	@$(PLAY) rotate-secrets.yml $(if $(W),-e what=$(W))
+
 ##@ Test
 
 ## Everything: unit, image, smoke, browser

@@ -22,6 +22,9 @@ from .paths import COMPOSE, Deployment
 
 DATA = ("db", "redis")
 JOBS = ("release", "static", "migrations")
+SIGNING_NOTHING = ("edge", "backup")
+"""Services that neither sign nor read what others have signed."""
+
 TRIED = ("http", "ws")
 """Services of which one task of a new release is tried before anything is replaced."""
 
@@ -50,6 +53,8 @@ class Options:
     update_monitor: str = "30s"
     edge_folder: str = "/srv/channels-stack/edge"
     """On every edge node: settings and certificate, which an edge takes up without a restart."""
+    redis_folder: str = "/srv/channels-stack/redis"
+    """On the node of Redis: its users and their passwords, which change while it runs."""
     encrypted: bool = False
     """Encrypt what goes between hosts on the overlay networks (IPsec, some 10-20 % of the throughput)."""
 
@@ -101,6 +106,8 @@ def render(
     parts = {
         "stack": running,
         "data": {key: running[key] for key in DATA},
+        "signing": {key: each for key, each in running.items() if key not in (*DATA, *SIGNING_NOTHING, "ws")},
+        "sockets": {"ws": running["ws"]},
         "trial": {f"trial-{key}": trial(running[key]) for key in TRIED},
         **{job: {job: services[job]} for job in JOBS},
     }
@@ -125,6 +132,7 @@ def joined(
         "REDIS_NODE": options.redis_node,
         "UPDATE_MONITOR": options.update_monitor,
         "EDGE_FOLDER": options.edge_folder,
+        "REDIS_FOLDER": options.redis_folder,
         "BACKUP_FOLDER": backup.folder(settings),
         "STOP_GRACE": compose.stop_grace(settings),
     }

@@ -1,6 +1,6 @@
 """A visitor with nothing but Python: one page and one websocket handshake through each address of the edge.
 
-python3 -m stack.visit --domain NAME [--port N] [--path /] [--authority FILE] ADDRESS…
+python3 -m stack.visit --domain NAME [--port N] [--path /] [--authority FILE]… ADDRESS…
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ SECONDS = 20
 """How long each answer may be wanting: right after a start the edge needs some seconds to find its servers."""
 
 
-def trust(authority: Path | None) -> ssl.SSLContext:
-    """What this machine trusts, and the stack's own authority where there is one."""
+def trust(authorities: list[Path]) -> ssl.SSLContext:
+    """What this machine trusts, and what of AUTHORITIES is there: the stack's own, and the certificate that it expects."""
     context = ssl.create_default_context()
-    if authority and authority.exists():
-        context.load_verify_locations(authority)
+    # A certificate that is named is trusted without its authority's.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    for path in authorities:
+        if path.exists():
+            context.load_verify_locations(path)
     return context
 
 
@@ -81,7 +84,7 @@ def main() -> int:
     parser.add_argument("--domain", required=True)
     parser.add_argument("--port", type=int, default=443)
     parser.add_argument("--path", default="/")
-    parser.add_argument("--authority", type=Path)
+    parser.add_argument("--authority", type=Path, action="append", default=[])
     parser.add_argument("addresses", nargs="+", metavar="ADDRESS")
     options = parser.parse_args()
     context = trust(options.authority)

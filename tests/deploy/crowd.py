@@ -185,12 +185,13 @@ class Crowd:
 
     # How they come in
 
-    def _client(self, address: str) -> httpx.Client:
+    def client(self, address: str) -> httpx.Client:
+        """A browser without a page yet, at ADDRESS."""
         return httpx.Client(base_url=self.site.url, timeout=ANSWER, transport=_Direct(self.site, address))
 
     def _enter(self) -> str:
         """Sign in once and make the rooms; the session is everybody's."""
-        with self._client(self.site.addresses[0]) as client:
+        with self.client(self.site.addresses[0]) as client:
             answer = sign_in(client, self.site.user, self.site.password)
             assert answer.status_code == 302, f"signing in: {answer.status_code} {answer.text[:300]}"
             for room in self.rooms:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hosts import Hosts
+from pebble import pebble
 from stacks import ROOT, docker, eventually
 
 NAME = "rooms.test"
@@ -177,53 +178,17 @@ def test_given_files_are_checked_and_brought_to_every_edge(site):
 
 
 @pytest.fixture(scope="module")
-def pebble(site, images):
-    """An ACME server beside the hosts; returns the address of its directory."""
-    name = f"{site.hosts.project}-pebble"
-    network = next(
-        iter(json.loads(docker("inspect", site.hosts.container("host1")))[0]["NetworkSettings"]["Networks"])
-    )
-    address = site.hosts.addresses["host1"].rpartition(".")[0] + ".200"
-    folder = site.folder / "acme"
-    folder.mkdir(exist_ok=True)
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=pebble",
-    ]
-    command += ["-addext", f"subjectAltName=IP:{address}", "-keyout", str(folder / "key.pem")]
-    subprocess.run([*command, "-out", str(folder / "ca.pem")], check=True, capture_output=True)
-    settings = {
-        "listenAddress": "0.0.0.0:14000",
-        "managementListenAddress": "0.0.0.0:15000",
-        "certificate": "/etc/pebble/ca.pem",
-        "privateKey": "/etc/pebble/key.pem",
-        "httpPort": 80,
-        "tlsPort": 443,
-        "certificateValidityPeriod": VALID_SECONDS,
-    }
-    (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
-    for path in (site.folder.parent, site.folder, folder):
-        path.chmod(0o755)
-    for path in folder.iterdir():
-        path.chmod(0o644)
-    place = ["--name", name, "--network", network, "--ip", address, "--volume", f"{folder}:/etc/pebble:ro"]
-    lead = ["--add-host", f"{NAME}:{site.hosts.addresses['host2']}"]
-    docker("run", "--detach", *place, *lead, images["PEBBLE_IMAGE"])
-    yield f"https://{address}:14000/dir"
-    docker("rm", "--force", name)
+def acme(site, images):
+    """The directory of an ACME server beside the hosts; the name leads to the edge that orders nothing."""
+    with pebble(
+        site.hosts, images["PEBBLE_IMAGE"], site.folder / "acme", NAME, "host2", VALID_SECONDS
+    ) as directory:
+        yield directory
 
 
-def test_acme_obtains_for_every_edge_and_renews(site, pebble):
+def test_acme_obtains_for_every_edge_and_renews(site, acme):
     before = site.containers()
-    site.deploy(CERTIFICATE="acme", ACME_SERVER=pebble)
+    site.deploy(CERTIFICATE="acme", ACME_SERVER=acme)
     for host in site.hosts.names:
         eventually(lambda host=host: "Pebble" in site.issuer(host), 20, f"the certificate by ACME on {host}")
     assert site.certificate("host1") == site.certificate("host2")
@@ -242,7 +207,7 @@ def test_acme_obtains_for_every_edge_and_renews(site, pebble):
         assert "certificate" not in names, "the way to the edges is cleared up"
 
 
-def test_a_failed_renewal_is_seen(site, pebble):
+def test_a_failed_renewal_is_seen(site, acme):
     docker("stop", "--time", "1", f"{site.hosts.project}-pebble")
 
     def failed() -> bool:

@@ -43,7 +43,9 @@ def services(release: render.Release, part: str = "stack") -> dict[str, dict]:
     return found
 
 
-@pytest.mark.parametrize("part", ["stack", "data", "trial", "release", "static", "migrations"])
+@pytest.mark.parametrize(
+    "part", ["stack", "data", "signing", "sockets", "trial", "release", "static", "migrations"]
+)
 def test_swarm_takes_every_part(made, part, tmp_path):
     file = tmp_path / "part.json"
     file.write_text(made(BACKUP_REPOSITORY="/srv/backups").files[f"{part}.json"])
@@ -122,3 +124,32 @@ def test_networks_are_encrypted_where_wanted(made):
         "channels-stack_data": True,
         "channels-stack_out": False,
     }
+
+
+def test_a_rotation_replaces_pages_and_jobs_first_and_no_data_store(made, tmp_path):
+    before = services(made())
+    assert set(services(made(), "signing")) == {"http", "worker"}
+    new = made("new")
+    for name in ("secret_key", "secret_key_fallbacks", "database_url", "redis_url"):
+        path = tmp_path / "secrets" / name
+        path.chmod(0o600)
+        path.write_text("rotated\n")
+    rotated = made("new")
+    assert services(rotated) == before, "only names of secrets differ"
+    names = [json.loads(each.files["stack.json"])["secrets"] for each in (new, rotated)]
+    changed = {key for key in names[0] if names[0][key] != names[1][key]}
+    assert changed == {"secret_key", "secret_key_fallbacks", "database_url", "redis_url"}
+    kept = {key for name in ("db", "redis") for key in map(source, before[name].get("secrets", []))}
+    assert not changed & kept
+
+
+def source(secret: dict | str) -> str:
+    """The key of a secret that a service uses."""
+    return secret if isinstance(secret, str) else secret["source"]
+
+
+def test_redis_reads_its_users_from_its_host(made):
+    redis = services(made())["redis"]
+    assert "secrets" not in redis and "/etc/redis/users/users.acl" in redis["command"]
+    assert {"/data", "/etc/redis/users"} <= {mount["target"] for mount in redis["volumes"]}
+    assert not any("redis_acl" in each["name"] for each in made().objects)

@@ -9,6 +9,9 @@ from ..console import Failure
 from . import jobs, objects
 from .engine import Engine
 
+ROTATED = ("secret_key", "secret_key_fallbacks", "database_url", "redis_url")
+"""Secrets of which the newest is the right one for every release."""
+
 
 def releases(engine: Engine, folder: str) -> dict[str, Any]:
     """Names of the kept RELEASES, the CURRENT one, the PREVIOUS one of that, and the MANIFESTS by name."""
@@ -62,6 +65,43 @@ def chain(engine: Engine, folder: str, found: dict[str, Any], keep: int) -> list
         code, out, _ = engine.run(f"cat {folder}/{name}/previous", "")
         name = out.strip() if not code else ""
     return names
+
+
+def differs(engine: Engine, folder: str, rendered: str) -> list[str]:
+    """Services of the file RENDERED that differ from the current release's in more than the names of rotated secrets."""
+    current = releases(engine, folder)["current"]
+    if not current:
+        raise Failure("no release runs here yet: deploy.yml")
+    before, after = (
+        without_names(text) for text in (engine.read(f"{folder}/{current}/stack.json"), rendered)
+    )
+    return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+
+
+def without_names(text: str) -> dict[str, Any]:
+    """The services of a rendered file, which refer to secrets by their keys, without the name of their release."""
+    return jobs.unlabelled(text)["services"]
+
+
+def outdated(engine: Engine, folder: str, release: str) -> dict[str, str]:
+    """Of the kept releases, each name of a rotated secret for which RELEASE, which runs, has another: old -> new.
+
+    Old ones are refused by the data stores; with the new ones an old release can still be gone back to.
+    """
+    kept = releases(engine, folder)["releases"]
+    texts = {name: json.loads(engine.read(f"{folder}/{name}/stack.json")) for name in kept}
+    now = named(texts.pop(release, {}))
+    return {
+        old: now[key]
+        for each in texts.values()
+        for key, old in named(each).items()
+        if old != now.get(key, old)
+    }
+
+
+def named(definitions: dict[str, Any]) -> dict[str, str]:
+    """The names of the secrets in a rendered file that a rotation makes anew."""
+    return {key: each["name"] for key, each in definitions.get("secrets", {}).items() if key in ROTATED}
 
 
 def forget(engine: Engine, folder: str, keep: int, *, check: bool) -> dict[str, Any]:

@@ -167,6 +167,21 @@ def standing(engine: Engine) -> tuple[str, list[str]]:
     return name, [str(each) for each in watched if each.fresh < each.now["wanted"]]
 
 
+def left(engine: Engine, seconds: float) -> list[str]:
+    """Wait until every task that was told to stop has stopped; the services of those that run after SECONDS."""
+    deadline = time.monotonic() + seconds
+    while True:
+        services = {each["ID"]: name for name, each in engine.services().items()}
+        stopping = {
+            services.get(task["ServiceID"], "")
+            for task in engine.tasks(list(services))
+            if task["Status"]["State"] == "running" and task["DesiredState"] != "running"
+        }
+        if not stopping or time.monotonic() > deadline:
+            return sorted(stopping)
+        pause()
+
+
 def scale(engine: Engine, wanted: dict[str, int], seconds: float) -> list[str]:
     """Run so many tasks of each service of WANTED, and wait until they stand; returns the services that changed."""
     services = engine.services()

@@ -8,7 +8,6 @@ that the hosts get them by; with a registry they are pushed. In check mode nothi
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -49,7 +48,6 @@ class ActionModule(ActionBase):
                 release = self._make(deployment, arguments)
                 if not self._task.check_mode:
                     save(release, folder / "rendered")
-                    write(folder / "edge", edge_files(self._settings, self._certificate))
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
         made = {"release": release.name, "images": release.images, "files": sorted(release.files)}
@@ -67,8 +65,9 @@ class ActionModule(ActionBase):
             )
         chosen = settings.load(deployment.settings, "stack_settings")
         secrets.make(deployment)
-        self._certificate = certificates.make(deployment, chosen)
-        self._settings = chosen
+        certificates.make(
+            deployment, chosen
+        )  # what is wrong with given files is told before anything is built
         if not chosen["APP_WORKER_CHANNELS"]:
             chosen["WORKER_REPLICAS"] = "0"
         names = images.make(chosen, build_missing=not self._task.check_mode)
@@ -130,17 +129,6 @@ def lines(values: dict, name: str) -> str:
 def save(release: render.Release, folder: Path) -> None:
     """Write the files of RELEASE, and nothing else, to FOLDER."""
     write(folder, {**release.files, "objects.json": json.dumps(release.objects)})
-
-
-def edge_files(settings: dict[str, str], certificate: str) -> dict[str, str]:
-    """What every edge node gets: as stack.edge writes it for one machine."""
-    return {
-        "settings.env": "".join(
-            f"{name}={compose.quoted(value)}\n" for name, value in settings.items() if value
-        ),
-        "tls.pem": certificate,
-        "tls.sha256": hashlib.sha256(certificate.encode()).hexdigest() + "\n",
-    }
 
 
 def write(folder: Path, texts: dict[str, str]) -> None:

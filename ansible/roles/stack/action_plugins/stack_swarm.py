@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
 from stack import registry
 from stack.console import Failure
-from stack.swarm import history, jobs, lock, objects, overview, rollout
+from stack.paths import Deployment
+from stack.swarm import history, jobs, lock, objects, overview, rollout, stores
 from stack.swarm.engine import Engine
 
 NOTHING = b"\n"
@@ -171,7 +172,45 @@ def status(engine: Engine, check: bool) -> dict:
     return {"changed": False, "lines": lines}
 
 
+def logins(engine: Engine, check: bool, folder: str, final: bool) -> dict:
+    """Who may log in to the PostgreSQL of this host: the secrets of FOLDER, on the controller, and with FINAL nobody else."""
+    found = stores.logins(engine, Deployment(Path(folder)), final=final, check=check)
+    return {"changed": bool(found), "what": found}
+
+
+def users(engine: Engine, check: bool, folder: str, path: str, final: bool) -> dict:
+    """The same for the Redis of this host, which reads the file PATH at its start."""
+    found = stores.users(engine, Deployment(Path(folder)), path, final=final, check=check)
+    return {"changed": bool(found), "what": found}
+
+
+def left(engine: Engine, check: bool, seconds: float) -> dict:
+    """Wait until no task of an earlier definition runs any more; says which still do after SECONDS."""
+    found = [] if check else rollout.left(engine, float(seconds))
+    if found:
+        engine.tell(
+            f"    still stopping: {', '.join(found)}; what they log in with is kept until the next run"
+        )
+    return {"changed": False, "left": found}
+
+
+def differs(engine: Engine, check: bool, folder: str, rendered: str) -> dict:
+    """Services that the file RENDERED, on the controller, would change beside their secrets."""
+    text = Path(rendered).read_text() if Path(rendered).exists() else ""
+    return {"changed": False, "services": history.differs(engine, folder, text) if text else []}
+
+
+def outdated(engine: Engine, check: bool, folder: str, release: str) -> dict:
+    """Of the kept releases, the names of secrets in the place of which RELEASE has newer ones: old -> new."""
+    return {"changed": False, "names": {} if check else history.outdated(engine, folder, release)}
+
+
 ACTS = {
+    "logins": logins,
+    "users": users,
+    "left": left,
+    "differs": differs,
+    "outdated": outdated,
     "scale": scale,
     "status": status,
     "forget": forget,

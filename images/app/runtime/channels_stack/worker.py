@@ -21,7 +21,7 @@ from typing import Any
 from . import application, databases, endpoint, layers, metrics, status, surroundings
 from .asgi import App
 from .canary import Canaries
-from .environment import ConfigurationError
+from .environment import ConfigurationError, Problem
 from .leases import Leases
 from .listening import OUTAGE, Bridge, Listener
 from .receiving import receiver
@@ -50,7 +50,10 @@ def main(
     application.setup_django(settings, "worker")
     databases.skip_needless_hops()
     app = application.load(settings)
-    problems = [*channel_problems(app, channels), *surroundings.problems(settings, "worker")]
+    problems: list[Problem | str] = [
+        *channel_problems(app, channels),
+        *surroundings.problems(settings, "worker"),
+    ]
     if problems:
         raise ConfigurationError(problems)
     return _run(Worker(settings, app, channels, port, heartbeat, concurrency).run())

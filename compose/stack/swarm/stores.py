@@ -1,0 +1,218 @@
+"""Who may log in to PostgreSQL and Redis: old and new passwords side by side for as long as both are used.
+
+`accept` makes sure that what the deployment's secrets say is accepted, and takes nothing away; `retire` takes away everything
+else, once nothing uses it. Both look first and change only what differs, while the data stores run.
+
+PostgreSQL knows one password for each role. So each password has a login role of its own, `app_<hash>`, which becomes `app` as it
+comes in (ALTER ROLE … SET role): whatever it makes belongs to `app`. The role `app` itself then has no password. Redis takes
+several passwords for a user; they lie in a file of its host, as hashes, for its next start.
+No password leaves the controller: PostgreSQL gets a SCRAM verifier (RFC 5803), Redis a SHA-256.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import shlex
+from urllib.parse import unquote, urlsplit
+
+from ..console import Failure
+from ..paths import Deployment
+from ..rotation import OWNER, outside_host, read
+from ..secrets import REDIS_ACL, write
+from .engine import Engine
+
+ITERATIONS = 4096
+"""PostgreSQL's own default (scram_iterations)."""
+
+LOGIN = re.compile(rf"{OWNER}_[0-9a-f]{{8}}")
+HASH = re.compile(r"\b[0-9a-f]{64}\b")
+KEEPER = "redis_keeper"
+"""The secret of Redis's user `keeper`, which may change users and nothing else. It stays on the controller."""
+
+REDIS_USER = 999
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+
+def logins(engine: Engine, deployment: Deployment, *, final: bool, check: bool) -> list[str]:
+    """Let PostgreSQL on this host accept the deployment's database_url, and with FINAL nothing else; what was changed."""
+    url = urlsplit(read(deployment, "database_url"))
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    container = running(engine, "db")
+    # Where it is not made yet, its first start makes the role.
+    if not container or outside_host(deployment, "db") or not (user == OWNER or LOGIN.fullmatch(user)):
+        return []
+    known = roles(engine, container)
+    changes = []
+    if not verifies(known.get(user, ""), password):
+        changes.append((f"{user} accepted", granted(user, password, known)))
+    if final:
+        for name in sorted(set(known) - {user, OWNER}):
+            changes.append((f"{name} removed", removed(name)))
+        if user != OWNER and known.get(OWNER):
+            changes.append((f"password of {OWNER} removed", [f'ALTER ROLE "{OWNER}" PASSWORD NULL']))
+    if not check:
+        for _, statements in changes:
+            sql(engine, container, *statements)
+    return [what for what, _ in changes]
+
+
+def roles(engine: Engine, container: str) -> dict[str, str]:
+    """The role `app` and login roles made here, with their verifiers ("" where one has no password)."""
+    answer = sql(
+        engine,
+        container,
+        f"SELECT rolname, coalesce(rolpassword, '') FROM pg_authid WHERE rolname ~ '^{OWNER}(_[0-9a-f]{{8}})?$'",
+    )
+    return dict(line.split("|", 1) for line in answer.splitlines())
+
+
+def granted(user: str, password: str, known: dict[str, str]) -> list[str]:
+    """Statements that let USER in with PASSWORD."""
+    verifier = scram(password)
+    if user in known:
+        return [f"ALTER ROLE \"{user}\" LOGIN PASSWORD '{verifier}'"]
+    return [
+        # A superuser as the owner is: the last connections are reserved for those.
+        f'CREATE ROLE "{user}" LOGIN SUPERUSER IN ROLE "{OWNER}" PASSWORD \'{verifier}\'',
+        # What an operator has set for the owner is in force for whom it lets in, not for whom one becomes.
+        f"""DO $$ DECLARE line record; BEGIN
+              FOR line IN SELECT d.datname, split_part(c, '=', 1) AS name, substr(c, strpos(c, '=') + 1) AS value
+                FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
+                WHERE s.setrole = '"{OWNER}"'::regrole
+              LOOP
+                EXECUTE format('ALTER ROLE "{user}" %s SET %I = %L',
+                  CASE WHEN line.datname IS NULL THEN '' ELSE format('IN DATABASE %I', line.datname) END, line.name, line.value);
+              END LOOP; END $$""",
+        f"ALTER ROLE \"{user}\" SET role = '{OWNER}'",
+    ]
+
+
+def removed(user: str) -> list[str]:
+    """Statements that remove the login role USER; what it should own belongs to the owner."""
+    return [
+        f'ALTER ROLE "{user}" NOLOGIN',
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{user}'",
+        f'REASSIGN OWNED BY "{user}" TO "{OWNER}"',
+        f'DROP OWNED BY "{user}"',
+        f'DROP ROLE "{user}"',
+    ]
+
+
+def sql(engine: Engine, container: str, *statements: str) -> str:
+    """Run STATEMENTS in one transaction, inside the container, where the owner needs no password."""
+    command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-1", "-U", OWNER, "-d", OWNER, "-f", "-"]
+    # A statement that fails would stand in the server's log, with its verifier.
+    text = "SET log_min_error_statement = panic;\n" + "".join(f"{each};\n" for each in statements)
+    return engine.docker("exec", "-i", container, *command, given=text)
+
+
+def scram(password: str, salt: bytes | None = None, iterations: int = ITERATIONS) -> str:
+    """PASSWORD as PostgreSQL keeps it (RFC 5803). Passwords made here are ASCII, which SASLprep leaves as it is."""
+    salt = salt or secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    client = hmac.digest(salted, b"Client Key", "sha256")
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    parts = [base64.b64encode(each).decode() for each in (salt, hashlib.sha256(client).digest(), server)]
+    return f"SCRAM-SHA-256${iterations}:{parts[0]}${parts[1]}:{parts[2]}"
+
+
+def verifies(verifier: str, password: str) -> bool:
+    """Whether VERIFIER is one of PASSWORD."""
+    match = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([^$]+)\$.*", verifier)
+    if not match:
+        return False
+    return hmac.compare_digest(scram(password, base64.b64decode(match[2]), int(match[1])), verifier)
+
+
+# --- Redis ----------------------------------------------------------------------------------------
+
+
+def users(engine: Engine, deployment: Deployment, path: str, *, final: bool, check: bool) -> list[str]:
+    """Let Redis on this host accept the deployment's redis_url, and with FINAL nothing else; what was changed.
+
+    PATH is the file, on this host, that Redis reads at its start.
+    """
+    password = unquote(urlsplit(read(deployment, "redis_url")).password or "")
+    if not password or outside_host(deployment, "redis"):
+        return []
+    if not check:
+        write(deployment.secrets / KEEPER, secrets.token_urlsafe(32))
+    keeper = read(deployment, KEEPER)
+    container = running(engine, "redis")
+    said = keep(engine, container, keeper, "ACL GETUSER app") if container else ""
+    alive = set(HASH.findall(said))
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    wanted = {digest} if final else {digest} | alive
+    text = rules(wanted, keeper)
+    code, before, _ = engine.run(shlex.join(["cat", path]), "")
+    changed = []
+    if container and final and not alive:
+        raise Failure(
+            f"the running Redis does not know secrets/{KEEPER}, so its passwords cannot be changed. It reads them at its start: "
+            f"docker service update --force {engine.stack}_redis"
+        )
+    if alive and (alive != wanted or before != text):
+        if not check:
+            keep(engine, container, keeper, *map(change, text.splitlines()))
+        changed.append(f"{len(wanted - alive)} passwords accepted, {len(alive - wanted)} removed")
+    if code or before != text:
+        if not check:
+            put(engine, path, text)
+        changed.append(f"{path} written")
+    return changed
+
+
+def rules(hashes: set[str], keeper: str) -> str:
+    """The users of Redis, with the HASHES of passwords for the application."""
+    passwords = " ".join(f"#{each}" for each in sorted(hashes))
+    text = REDIS_ACL.read_text().replace(">{password}", passwords)
+    digest = hashlib.sha256(keeper.encode()).hexdigest()
+    return text + f"user keeper on #{digest} resetkeys resetchannels -@all +acl|setuser +acl|getuser\n"
+
+
+def change(line: str) -> str:
+    """The command that lets a user be what LINE of the file says; Redis puts it in force as a whole."""
+    name, _, rest = line.removeprefix("user ").partition(" ")
+    return f"ACL SETUSER {name} reset {rest}"
+
+
+def keep(engine: Engine, container: str, keeper: str, *commands: str) -> str:
+    """What Redis answers to COMMANDS of its user `keeper`; "" where it does not know that one. Failure where one is refused."""
+    given = "".join(f"{line}\n" for line in (f"AUTH keeper {keeper}", *commands))
+    answer = engine.docker("exec", "-i", container, "redis-cli", "--no-auth-warning", given=given)
+    first, _, rest = answer.partition("\n")
+    if first != "OK":
+        return ""
+    if re.search(r"^(ERR|NOPERM|NOAUTH)", rest, re.MULTILINE):
+        raise Failure(f"Redis refuses a change of its users: {rest.strip().splitlines()[-1]}")
+    return rest
+
+
+def put(engine: Engine, path: str, text: str) -> None:
+    """Write the file PATH of this host in one step, for Redis alone."""
+    owner = ["--owner", str(REDIS_USER), "--group", str(REDIS_USER)]
+    for command, given in (
+        (["install", "--directory", "--mode", "0700", *owner, os.path.dirname(path)], ""),
+        (["install", "--mode", "0400", *owner, "/dev/stdin", path + ".new"], text),
+        (["mv", path + ".new", path], ""),
+    ):
+        code, _, complaint = engine.run(shlex.join(command), given)
+        if code:
+            raise Failure(f"{path} cannot be written: {complaint.strip()}")
+
+
+# --- Both -----------------------------------------------------------------------------------------
+
+
+def running(engine: Engine, service: str) -> str:
+    """The healthy container of SERVICE on this host, "" where there is none."""
+    name = f"label=com.docker.swarm.service.name={engine.stack}_{service}"
+    found = engine.docker("ps", "--quiet", "--filter", name, "--filter", "health=healthy").split()
+    return found[0] if found else ""
