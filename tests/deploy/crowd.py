@@ -3,11 +3,14 @@
 Each member keeps a socket in a room, comes back after a close as room.js does (with the number of the last message
 seen), and notes every message. One member of each room sends numbered messages and sends each again until it was seen.
 Readers load pages and send a form meanwhile. `Crowd.report` says what all of them saw.
+
+With a `Front` new connections go to the edges that it finds well; without one each person keeps to one edge.
 """
 
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import random
 import ssl
@@ -18,6 +21,7 @@ import uuid
 from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -36,6 +40,9 @@ RESEND = 10.0
 
 ANSWER = 20.0
 """Seconds that one answer may take."""
+
+QUIET, QUIET_ANSWER, HANDSHAKE = 15.0, 10.0, 15.0
+"""Seconds, as in room.js: after so long without a frame the server is asked if it is there; for its answer; for a welcome."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,73 @@ class Site:
         return ssl.create_default_context(cafile=str(self.ca))
 
 
+class Front(threading.Thread):
+    """What a provider has before several edges: it asks each once a second and sends new visitors to those that are well.
+
+    An edge is out after two wrong answers and in again after two right ones, as load balancers usually have it.
+    `with Front(addresses) as front: …`; `front.well` are the addresses in service.
+    """
+
+    ASK, WRONG, RIGHT = 1.0, 2, 2
+
+    def __init__(self, addresses: list[str]) -> None:
+        super().__init__(daemon=True)
+        self.addresses, self.well = addresses, list(addresses)
+        self._row = dict.fromkeys(addresses, 0)
+        """How often in a row the last answer came: positive for right ones, negative for wrong ones."""
+        self._ending = threading.Event()
+        self._turn = 0
+        self.history: list[list[str]] = [self.well]
+        """What was well, each time that it changed."""
+
+    def __enter__(self) -> Front:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self.join()
+
+    def run(self) -> None:
+        """Ask until the end, all edges at once: one that is silent holds up nobody else."""
+        while not self._ending.wait(self.ASK):
+            asking = [threading.Thread(target=self._ask, args=(address,)) for address in self.addresses]
+            for thread in asking:
+                thread.start()
+            for thread in asking:
+                thread.join()
+            self.well = [
+                address
+                for address in self.addresses
+                if self._row[address] > -self.WRONG
+                and (address in self.well or self._row[address] >= self.RIGHT)
+            ]
+            if self.well != self.history[-1]:
+                self.history.append(self.well)
+
+    def _ask(self, address: str) -> None:
+        right, row = healthy(address), self._row[address]
+        self._row[address] = (max(row, 0) + 1) if right else (min(row, 0) - 1)
+
+    def choose(self) -> str:
+        """Where the next connection goes; where nothing is well, anywhere."""
+        self._turn += 1
+        chosen = self.well or self.addresses
+        return chosen[self._turn % len(chosen)]
+
+
+def healthy(address: str) -> bool:
+    """Whether the edge at ADDRESS says that it serves."""
+    connection = http.client.HTTPConnection(address, 80, timeout=1)
+    try:
+        connection.request("GET", "/-/edge")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 @dataclass
 class Member:
     """One socket's user: what was seen and how it went."""
@@ -71,6 +145,10 @@ class Member:
     codes: list[int] = field(default_factory=list)
     away: list[float] = field(default_factory=list)
     """Seconds from each close to the next welcome."""
+    heard: float = 0.0
+    """When the last frame came."""
+    silent: list[float] = field(default_factory=list)
+    """Seconds from the last frame before each close to the next welcome: longer than `away` where a line died unnoticed."""
     refused: Counter = field(default_factory=Counter)
     reports: dict[int, str] = field(default_factory=dict)
     """State of each report by its id."""
@@ -87,6 +165,9 @@ class Report:
     codes: Counter
     most_closes: int
     away: list[float]
+    silent: list[float]
+    outage: float
+    """Longest time, in seconds, in which nobody got a page."""
     refused: Counter
     sent: int
     lost: int
@@ -99,10 +180,12 @@ class Report:
         within = sum(seconds <= 10 for seconds in away) / len(away)
         codes = ", ".join(f"{code}: {count}" for code, count in sorted(self.codes.items())) or "none"
         return (
-            f"{self.pages} requests, {len(self.failures)} failed; {self.sockets} sockets, closed by {codes}, one person at "
-            f"most {self.most_closes} times; back in 10 s: {within:.1%}, slowest {away[-1]:.1f} s, median "
-            f"{away[len(away) // 2]:.1f} s; refused meanwhile: {dict(self.refused) or 'none'}; {self.sent} messages, "
-            f"{self.lost} lost, {self.doubled} doubled; {self.jobs} jobs, {self.jobs_lost} lost"
+            f"{self.pages} requests, {len(self.failures)} failed, no page for at most {self.outage:.1f} s; "
+            f"{self.sockets} sockets, closed by {codes}, one person at most {self.most_closes} times; "
+            f"back in 10 s: {within:.1%}, slowest {away[-1]:.1f} s, median {away[len(away) // 2]:.1f} s, "
+            f"longest without a frame {max(self.silent, default=0.0):.1f} s; "
+            f"refused meanwhile: {dict(self.refused) or 'none'}; "
+            f"{self.sent} messages, {self.lost} lost, {self.doubled} doubled; {self.jobs} jobs, {self.jobs_lost} lost"
         )
 
 
@@ -110,15 +193,25 @@ class Crowd:
     """SOCKETS members in ROOMS rooms of SITE, and READERS of pages; `with crowd.gathered(): …` runs them."""
 
     def __init__(
-        self, site: Site, sockets: int = 300, rooms: int = 10, readers: int = 4, every: float = 1.0
+        self,
+        site: Site,
+        sockets: int = 300,
+        rooms: int = 10,
+        readers: int = 4,
+        every: float = 1.0,
+        front: Front | None = None,
     ) -> None:
-        self.site, self.readers, self.every = site, readers, every
+        self.site, self.readers, self.every, self.front = site, readers, every, front
         self.rooms = [f"crowd-{uuid.uuid4().hex[:8]}" for _ in range(rooms)]
         self.members = [
             Member(self.rooms[index % rooms], site.addresses[index // rooms % len(site.addresses)])
             for index in range(sockets)
         ]
         self.pages, self.failures = 0, []
+        self.answered: list[float] = []
+        """When each right answer came."""
+        self.failed: list[float] = []
+        """When each failed request was begun."""
         self.sent: dict[str, int] = dict.fromkeys(self.rooms, 0)
         self.asked: dict[str, int] = dict.fromkeys(self.rooms, 0)
         self._ending = asyncio.Event()
@@ -175,6 +268,8 @@ class Crowd:
             codes=Counter(code for each in self.members for code in each.codes),
             most_closes=max(len(each.codes) for each in self.members),
             away=[seconds for each in self.members for seconds in each.away],
+            silent=[seconds for each in self.members for seconds in each.silent],
+            outage=max((later - earlier for earlier, later in pairwise(self.answered)), default=0.0),
             refused=sum((each.refused for each in self.members), Counter()),
             sent=sum(self.sent.values()),
             lost=lost,
@@ -231,6 +326,8 @@ class Crowd:
         delay, left = FIRST_DELAY, 0.0
         while True:
             opened = time.monotonic()
+            if self.front:
+                member.address = self.front.choose()
             try:
                 async with connect(
                     f"{self.site.url.replace('https', 'wss')}/ws/rooms/{member.room}/?last={member.last}",
@@ -241,18 +338,19 @@ class Crowd:
                     additional_headers={"Cookie": self._cookie},
                     compression=None,
                     ping_interval=None,
-                    open_timeout=ANSWER,
+                    open_timeout=HANDSHAKE,
                     proxy=None,
                 ) as member.socket:
-                    async for text in member.socket:
-                        frame = json.loads(text)
+                    while True:
+                        frame = json.loads(await self._listen(member.socket))
                         if frame["type"] == "welcome":
                             member.here = True
                             if left:
                                 member.away.append(time.monotonic() - left)
+                                member.silent.append(time.monotonic() - member.heard)
                                 left = 0.0
+                        member.heard = time.monotonic()
                         self._note(member, frame)
-                    raise ConnectionClosed(member.socket.protocol.close_rcvd, None)
             except ConnectionClosed as closed:
                 member.codes.append(closed.rcvd.code if closed.rcvd else 1006)
             except InvalidHandshake as error:
@@ -263,6 +361,17 @@ class Crowd:
             left = left or time.monotonic()
             delay = FIRST_DELAY if time.monotonic() - opened > HEALTHY else min(delay * 2, LONGEST_DELAY)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+
+    async def _listen(self, socket) -> str:
+        """The next frame. A line on which nothing comes, not even an answer, is dead, though it looks open: 1006."""
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(socket.recv(), QUIET)
+        await socket.send(json.dumps({"type": "history", "before": 1}))
+        try:
+            return await asyncio.wait_for(socket.recv(), QUIET_ANSWER)
+        except TimeoutError:
+            socket.transport.abort()
+            raise ConnectionClosed(None, None) from None
 
     def _note(self, member: Member, frame: dict) -> None:
         if frame["type"] == "report":
@@ -309,6 +418,8 @@ class Crowd:
         """Load pages and send a form, on connections that last for a while."""
         address = self.site.addresses[index % len(self.site.addresses)]
         while not self._ending.is_set():
+            if self.front:
+                address = self.front.choose()
             transport = _DirectAsync(self.site, address)
             async with httpx.AsyncClient(
                 base_url=self.site.url, timeout=ANSWER, transport=transport
@@ -316,11 +427,14 @@ class Crowd:
                 for turn in range(20):
                     if self._ending.is_set():
                         return
-                    await self._request(client, turn)
-                    await asyncio.sleep(random.uniform(0.05, 0.15))
+                    came = await self._request(client, turn)
+                    await asyncio.sleep(random.uniform(0.05, 0.15) if came else 0.5)
+                    if not came:
+                        break  # the next try is on a new connection, as in a browser
 
-    async def _request(self, client: httpx.AsyncClient, turn: int) -> None:
-        moment = time.strftime("%H:%M:%S")
+    async def _request(self, client: httpx.AsyncClient, turn: int) -> bool:
+        """One page; whether it came."""
+        moment, begun = time.strftime("%H:%M:%S"), time.monotonic()
         try:
             if turn % 5 == 4:
                 # A form that cannot be sent twice unnoticed: the edge must not repeat it, and need not.
@@ -331,12 +445,18 @@ class Crowd:
                 )
             else:
                 answer = await client.get("/login/")
-            self.pages += 1
-            if answer.status_code != 200:
-                self.failures.append(f"{moment} {answer.request.method} status {answer.status_code}")
+            problem = (
+                "" if answer.status_code == 200 else f"{answer.request.method} status {answer.status_code}"
+            )
         except httpx.HTTPError as error:
-            self.pages += 1
-            self.failures.append(f"{moment} {error!r}")
+            problem = repr(error)
+        self.pages += 1
+        if problem:
+            self.failures.append(f"{moment} {problem}")
+            self.failed.append(begun)
+        else:
+            self.answered.append(time.monotonic())
+        return not problem
 
 
 def _direct(site: Site, address: str, request: httpx.Request) -> httpx.Request:

@@ -99,6 +99,12 @@ class Deployment:
         found = json.loads(self.docker("service", "inspect", *names)) if names else []
         return {each["Spec"]["Name"].partition("_")[2]: each for each in found}
 
+    def places(self, service: str) -> list[str]:
+        """The hosts on which tasks of SERVICE run, one for each task."""
+        form = ("--filter", "desired-state=running", "--format", "{{.Node}} {{.CurrentState}}")
+        lines = self.docker("service", "ps", *form, f"channels-stack_{service}").splitlines()
+        return [line.split()[0] for line in lines if line.split()[1] == "Running"]
+
     def release(self) -> str:
         """The release that all services belong to; AssertionError where they do not agree."""
         found = {

@@ -336,6 +336,16 @@ def test_a_stop_drains_first_then_finishes_then_cuts(site: Site, backends, folde
     assert edge.container.inspect()["Config"]["StopSignal"] == "SIGTERM"
 
 
+def test_an_edge_that_was_drained_before_does_not_wait_again(site: Site, backends, folder):
+    configure(folder, "localhost", EDGE_DRAIN_TIMEOUT="25s", EDGE_STOP_TIMEOUT="1s")
+    edge = site.edge(folder)
+    tell(edge, "drain")
+    begin = time.monotonic()
+    docker("kill", "--signal=TERM", edge.container.name)
+    assert edge.container.ended() == 0
+    assert time.monotonic() - begin < 20
+
+
 def test_a_request_in_flight_is_finished_by_a_stop(site: Site, backends, folder):
     edge = site.edge(folder)
     answers = []

@@ -120,7 +120,7 @@ class Service:
         if found and now - found[-1].stop < self.settings.hours * 3600:
             self.due = found[-1].stop + self.settings.hours * 3600
             return
-        make(self.settings)
+        make(self.settings, patience=0)
 
     def jobs(self) -> None:
         """Copy the waiting jobs if they changed since the last copy."""
@@ -132,16 +132,19 @@ class Service:
             return
         seen = jobs.signature()
         if seen != self.jobs_seen:
-            with work.alone("a copy of the waiting jobs"):
+            with work.alone("a copy of the waiting jobs", patience=0):
                 jobs.store()
                 jobs.expire(self.settings.keep_days)
         self.jobs_seen, self.jobs_looked = seen, time.monotonic()
 
 
-def make(settings: Settings, *, full: bool = False) -> None:
-    """Make a backup now, full if FULL or if the last full one is old enough; pgBackRest drops what is too old."""
-    begun = time.monotonic()
-    with work.alone("a backup"):
+def make(settings: Settings, *, full: bool = False, patience: float = work.PATIENCE) -> None:
+    """Make a backup now, full if FULL or if the last full one is old enough; pgBackRest drops what is too old.
+
+    Busy where other work does not end within PATIENCE seconds.
+    """
+    with work.alone("a backup", patience):
+        begun = time.monotonic()
         fulls = [each for each in repository.backups() if each.kind == "full"]
         old = not fulls or time.time() - fulls[-1].stop > settings.full_days * 86400
         kind = "full" if full or old else "incr"

@@ -89,6 +89,8 @@ class Supervisor:
         try:
             for name in times:
                 times[name] = settings.seconds(haproxy.ask(f"@1 show env {name}").strip().partition("=")[2])
+            if loading.draining():
+                times["EDGE_DRAIN_TIMEOUT"] = 0.0  # whoever told it to drain has waited
             loading.drain(True)
         except (Unreachable, ValueError) as error:
             say(f"stopping at once: {error}")

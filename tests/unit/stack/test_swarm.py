@@ -9,7 +9,7 @@ import pytest
 
 from stack import ship
 from stack.console import Failure
-from stack.swarm import history, jobs
+from stack.swarm import history, jobs, spread
 from stack.swarm.engine import Engine, counts
 from stack.swarm.lock import Holder
 
@@ -74,3 +74,48 @@ def test_an_engine_that_does_not_answer_is_no_service_that_has_gone():
     engine = Engine(lambda line, given: (1, "", "Cannot connect to the Docker daemon"), "stack", print)
     with pytest.raises(Failure, match="Cannot connect"):
         engine.tasks(["4yhdvm0eqx3sd5tgbojw3k6zp"])
+
+
+@pytest.mark.parametrize(
+    ("places", "nodes", "number"),
+    [
+        ("aab", "abc", 1),
+        ("aaa", "abc", 2),
+        ("ab", "abc", 0),
+        ("aa", "abc", 1),
+        ("aabb", "abc", 1),
+        ("aabc", "abc", 0),
+        ("aaaa", "ab", 2),
+        ("aaa", "a", 0),
+        ("aab", "", 0),
+        ("", "abc", 0),
+    ],
+)
+def test_how_many_tasks_have_to_move(places, nodes, number):
+    assert spread.moves(list(places), list(nodes)) == number
+
+
+def service_with(*constraints):
+    return {"Spec": {"TaskTemplate": {"Placement": {"Constraints": list(constraints)}}}}
+
+
+@pytest.mark.parametrize(
+    ("constraints", "availability", "state", "fits"),
+    [
+        ([], "active", "ready", True),
+        (["node.labels.app == true"], "active", "ready", True),
+        (["node.labels.app == true"], "drain", "ready", False),
+        (["node.labels.app == true"], "active", "down", False),
+        (["node.labels.edge == true"], "active", "ready", False),
+        (["node.labels.edge != true", "node.hostname==one"], "active", "ready", True),
+        (["node.hostname == two"], "active", "ready", False),
+        (["node.platform.os == linux"], "active", "ready", False),
+    ],
+)
+def test_where_tasks_may_be_put(constraints, availability, state, fits):
+    node = {
+        "Spec": {"Availability": availability, "Labels": {"app": "true"}},
+        "Status": {"State": state},
+        "Description": {"Hostname": "one"},
+    }
+    assert spread.fits(service_with(*constraints), node) is fits

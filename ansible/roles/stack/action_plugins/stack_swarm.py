@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 from stack import registry
 from stack.console import Failure
 from stack.paths import Deployment
-from stack.swarm import history, jobs, lock, objects, overview, rollout, stores
+from stack.swarm import history, jobs, lock, objects, overview, rollout, spread, stores, summary
 from stack.swarm.engine import Engine
 
 NOTHING = b"\n"
@@ -103,11 +103,11 @@ def roll(engine: Engine, check: bool, path: str, seconds: float, prune: bool = T
     return {"changed": True, "rolled": rollout.roll(engine, path, float(seconds), prune=prune)}
 
 
-def job(engine: Engine, check: bool, service: str, path: str, current: str, seconds: float) -> dict:
-    """A job of the release, unless the CURRENT release has done the very same."""
+def job(engine: Engine, check: bool, service: str, path: str, seconds: float, current: str = "") -> dict:
+    """A job of the release, unless the CURRENT release, where one is named, has done the very same."""
     if check:  # the definition is only on the controller then, so there is nothing to compare
         return {"changed": True}
-    if jobs.same(engine, path, current):
+    if current and jobs.same(engine, path, current):
         return {"changed": False, "msg": "done by the current release"}
     jobs.release(engine, service, path, float(seconds))
     return {"changed": True}
@@ -163,10 +163,28 @@ def scale(engine: Engine, check: bool, wanted: dict[str, int | str], seconds: fl
     return {"changed": bool(changed), "scaled": changed}
 
 
-def status(engine: Engine, check: bool) -> dict:
-    """Nodes and services, as lines."""
+def uneven(engine: Engine, check: bool) -> dict:
+    """How many tasks of each service have to move until every node has its share."""
+    return {"changed": False, "moves": spread.uneven(engine)}
+
+
+def even(engine: Engine, check: bool, seconds: float) -> dict:
+    """Move them."""
+    if check:
+        return {"changed": bool(spread.uneven(engine))}
+    moved = spread.even(engine, float(seconds))
+    return {"changed": bool(moved), "moved": moved}
+
+
+def status(engine: Engine, check: bool, facts: dict) -> dict:
+    """Nodes, services, and what FACTS (see stack_facts) tell of processes, edges and backups, as lines."""
     tables = [overview.nodes(engine), overview.services(engine)]
     lines = [line for rows in tables for line in [*overview.aligned(rows), ""]]
+    lines += summary.lines(facts, list(engine.services()))
+    lines += [
+        f"{name}: {number} of its tasks should stand elsewhere; deploy.yml and undrain.yml -e node=NAME spread them"
+        for name, number in spread.uneven(engine).items()
+    ]
     held = lock.holder(engine)
     lines += [f"locked by {held.who} since {held.since}"] if held else []
     return {"changed": False, "lines": lines}
@@ -211,6 +229,8 @@ ACTS = {
     "left": left,
     "differs": differs,
     "outdated": outdated,
+    "uneven": uneven,
+    "even": even,
     "scale": scale,
     "status": status,
     "forget": forget,

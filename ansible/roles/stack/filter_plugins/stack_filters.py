@@ -7,18 +7,26 @@ import re
 from typing import Any
 
 
-def stack_edge_line(host: dict[str, Any]) -> str:
-    """HOST: its variables after the question; "" where it has no edge."""
-    answer = host.get("__stack_edge_status", {}).get("stdout", "")
-    if not answer.startswith("{"):
-        return ""
-    found = json.loads(answer)
-    certificate = found["certificate"]
-    state = "draining" if found["draining"] else "serving"
-    return (
-        f"edge {host['inventory_hostname']}: {state}, {found['connections']} connections, certificate for "
-        f"{' '.join(certificate['names'])} good for {certificate['days']} days"
-    )
+def stack_facts(hosts: list[dict[str, Any]]) -> dict[str, Any]:
+    """What HOSTS (their variables after the questions of status.yml) said, for `stack.swarm.summary.lines`."""
+    facts: dict[str, Any] = {"processes": None, "edges": {}, "backup": None}
+    for host in hosts:
+        processes, edge, backup = (
+            answer(host, name) for name in ("__stack_processes", "__stack_edge_status", "__stack_backups")
+        )
+        facts["processes"] = facts["processes"] or processes
+        facts["backup"] = facts["backup"] or backup
+        if edge:
+            facts["edges"][host["inventory_hostname"]] = edge
+    return facts
+
+
+def answer(host: dict[str, Any], name: str) -> Any:
+    """The JSON that the command registered as NAME printed on HOST; None where it printed none."""
+    try:
+        return json.loads(host.get(name, {}).get("stdout", ""))
+    except ValueError:
+        return None
 
 
 def stack_address(host: dict[str, Any]) -> str:
@@ -74,6 +82,6 @@ class FilterModule:
         """Name -> function."""
         return {
             "stack_address": stack_address,
-            "stack_edge_line": stack_edge_line,
+            "stack_facts": stack_facts,
             "stack_problems": stack_problems,
         }

@@ -1,0 +1,78 @@
+"""What `status.yml` says of processes, edges and backups."""
+
+import time
+
+import pytest
+
+from stack.swarm import summary
+
+
+def process(service, **more):
+    plain = {
+        "service": service,
+        "host": "a1b2",
+        "server": "uvicorn",
+        "started": time.time() - 300,
+        "draining": False,
+        "sockets": 0,
+        "layer_latency_ms": 1.2,
+        "failed": 0,
+        "rss_bytes": 50 * 1024 * 1024,
+        "backlog": {},
+    }
+    return {**plain, **more}
+
+
+def edge(days, **more):
+    return {
+        "draining": False,
+        "connections": 3,
+        "certificate": {"days": days, "names": ["a.test"]},
+        **more,
+    }
+
+
+WHOLE = {
+    "processes": [
+        process("ws", sockets=2),
+        process("ws", sockets=3),
+        process("worker", backlog={"reports": 4}),
+        process("worker", backlog={"reports": 4, "mail": 0}),
+    ],
+    "edges": {"one": edge(80), "two": edge(12, draining=True)},
+    "backup": {"newest": "x", "age_seconds": 7300, "problems": []},
+}
+
+
+def said(facts, services=("http", "backup")):
+    return "\n".join(summary.lines(facts, list(services)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sockets      5",
+        "backlog      mail:0 reports:4",
+        "last backup  2 h ago",
+        "certificate  12 days",
+        "two   draining  3            12                a.test",
+    ],
+)
+def test_a_whole_stack(line):
+    assert line in said(WHOLE).splitlines()
+
+
+def test_what_nobody_answers_is_said():
+    text = said({"processes": None, "edges": {}, "backup": None})
+    assert "sockets      unknown: no process of the application answers" in text
+    assert "certificate  unknown: no edge answers" in text
+    assert "last backup  unknown: the service backup does not answer" in text
+
+
+def test_no_backups_are_wanted():
+    assert "none is made: BACKUP_REPOSITORY is not set" in said({**WHOLE, "backup": None}, ["http"])
+
+
+def test_what_is_wrong_with_backups_stands_beside_their_age():
+    facts = {"newest": None, "age_seconds": None, "problems": ["there is no backup yet"]}
+    assert "last backup  none yet; PROBLEM there is no backup yet" in said({**WHOLE, "backup": facts})
