@@ -13,7 +13,8 @@ import shlex
 
 from .console import Failure
 
-SERVICES = {"edge", "http", "ws", "worker", "release", "redis", "db"}
+SERVICES = {"edge", "http", "ws", "worker", "release", "db"}
+SERVICES |= {f"{name}{number}" for name in ("redis", "sentinel") for number in ("", "-2", "-3")}
 APPLICATION = ("http", "ws", "worker", "release")
 """Services that run the application's image."""
 
@@ -111,7 +112,7 @@ def definitions(settings: dict[str, str], *, swarm: bool = False) -> dict:
     mounts = [f"{name}:{path}" for name, path in found.items()]
     services = {name: service(command, mounts) for name, command in commands(settings).items()}
     if not swarm:
-        healthy = {"condition": "service_healthy"}
+        healthy = {"condition": "service_healthy", "required": False}
         for each in services.values():
             each |= {"depends_on": {"db": healthy, "redis": healthy}, "restart": "unless-stopped"}
     if mounts:

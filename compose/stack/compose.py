@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import backup
+from . import backup, stores
 from .console import Failure, detail
 from .paths import COMPOSE, Deployment
 
@@ -126,6 +126,7 @@ def write_environment(
     files = [
         COMPOSE / "compose.yml",
         COMPOSE / "compose.single.yml",
+        *stores.files(settings),
         *([COMPOSE / "compose.acme.yml"] if settings["CERTIFICATE"] == "acme" else []),
         *([deployment.commands] if deployment.commands.exists() else []),
         *(COMPOSE / f"compose.{name}.yml" for name in deployment.overlays),
@@ -167,7 +168,7 @@ def write_services(deployment: Deployment) -> None:
 
 
 NOT_THEIRS = re.compile(
-    r"(EDGE_\w+|\w+_CPUS|\w+_MEMORY|\w+_SLOTS|\w+_REPLICAS|CERTIFICATE|ACME_\w+|BACKUP_\w+|REDIS_MAXMEMORY)="
+    r"(EDGE_\w+|\w+_CPUS|\w+_MEMORY|\w+_SLOTS|\w+_REPLICAS|\w+_NODES|CERTIFICATE|ACME_\w+|BACKUP_\w+|REDIS_MAXMEMORY)="
 )
 """Settings of the edge and of the engine, which no process of the application reads."""
 

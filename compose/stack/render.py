@@ -16,11 +16,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import backup, commands, compose
+from . import backup, commands, compose, stores
 from .console import Failure
 from .paths import COMPOSE, Deployment
 
-DATA = ("db", "redis")
+DATA = re.compile(r"db|redis(-\d)?|sentinel(-\d)?")
+"""Names of the data stores' services."""
 JOBS = ("release", "static", "migrations")
 SIGNING_NOTHING = ("edge", "backup")
 """Services that neither sign nor read what others have signed."""
@@ -30,7 +31,7 @@ TRIED = ("http", "ws")
 
 HOUSEKEEPING = re.compile(
     r".*_(CPUS|MEMORY|REPLICAS|IMAGE|SLOTS|PACKAGES)|EDGE_.*|STATIC_PREFIX|BIND_ADDRESS|DEV_PORT|REDIS_MAXMEMORY"
-    r"|APP_(DIR|REQUIREMENTS|CONSTRAINTS|DEBIAN|VOLUMES|COMMANDS)|DEBIAN_MIRROR|BUILD_NETWORK|BACKUP_.*"
+    r"|(REDIS|DB)_NODES|APP_(DIR|REQUIREMENTS|CONSTRAINTS|DEBIAN|VOLUMES|COMMANDS)|DEBIAN_MIRROR|BUILD_NETWORK|BACKUP_.*"
 )
 """Settings of stack.env that no process of the application reads: a change of one must not restart it."""
 
@@ -50,6 +51,8 @@ class Options:
     db_node: str = ""
     redis_node: str = ""
     """Host names of the nodes that hold the two volumes."""
+    redis_nodes: tuple[str, ...] = ()
+    """With REDIS_NODES=3: the host names of the second and third Redis."""
     update_monitor: str = "30s"
     edge_folder: str = "/srv/channels-stack/edge"
     """On every edge node: settings and certificate, which an edge takes up without a restart."""
@@ -105,8 +108,12 @@ def render(
     running = {key: each for key, each in services.items() if key not in JOBS}
     parts = {
         "stack": running,
-        "data": {key: running[key] for key in DATA},
-        "signing": {key: each for key, each in running.items() if key not in (*DATA, *SIGNING_NOTHING, "ws")},
+        "data": {key: each for key, each in running.items() if DATA.fullmatch(key)},
+        "signing": {
+            key: each
+            for key, each in running.items()
+            if not DATA.fullmatch(key) and key not in (*SIGNING_NOTHING, "ws")
+        },
         "sockets": {"ws": running["ws"]},
         "trial": {f"trial-{key}": trial(running[key]) for key in TRIED},
         **{job: {job: services[job]} for job in JOBS},
@@ -130,13 +137,16 @@ def joined(
     more = {
         "DB_NODE": options.db_node,
         "REDIS_NODE": options.redis_node,
+        **{f"REDIS_NODE_{number}": node for number, node in enumerate(options.redis_nodes, 2)},
         "UPDATE_MONITOR": options.update_monitor,
         "EDGE_FOLDER": options.edge_folder,
         "REDIS_FOLDER": options.redis_folder,
         "BACKUP_FOLDER": backup.folder(settings),
         "STOP_GRACE": compose.stop_grace(settings),
     }
-    files = [COMPOSE / "compose.yml", COMPOSE / "compose.swarm.yml"]
+    files = [COMPOSE / "compose.yml", COMPOSE / "compose.swarm.yml", *stores.files(settings)]
+    if settings["REDIS_NODES"] == "3":
+        files.append(COMPOSE / "compose.swarm.sentinel.yml")
     if settings["BACKUP_REPOSITORY"]:
         files.append(COMPOSE / "compose.backup.yml")
     compose.write_services(deployment)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from . import settings, stores
 from .console import detail
 from .paths import EXAMPLE, Deployment
 
@@ -62,6 +63,7 @@ def make(deployment: Deployment) -> dict[str, int]:
         detail(f"made {deployment.settings.name}: every setting with its default, to be edited")
     if not deployment.application.exists():
         deployment.application.write_text("# Variables for the application alone, NAME=value; see README\n")
+    chosen = settings.load(deployment.settings)
     database, redis, first = (secrets.token_urlsafe(32) for _ in range(3))
     texts = {
         "secret_key": (secrets.token_urlsafe(64), APPLICATION),
@@ -72,10 +74,15 @@ def make(deployment: Deployment) -> dict[str, int]:
         "backup_cipher": (secrets.token_urlsafe(32), DATA),
         "backup_credentials": ("", DATA),
         "redis_acl": (REDIS_ACL.read_text().replace("{password}", redis), DATA),
-        "redis_url": (f"redis://app:{redis}@redis:6379/0", APPLICATION),
+        "redis_url": (stores.redis_url(chosen, redis), APPLICATION),
+        "redis_nodes": (secrets.token_urlsafe(32), DATA),
     }
-    pairs = (("db_password", "database_url"), ("redis_acl", "redis_url"))
-    for server, client in pairs:
+    pairs = {"DB_NODES": ("db_password", "database_url"), "REDIS_NODES": ("redis_acl", "redis_url")}
+    for name, (server, client) in pairs.items():
+        if chosen[name] == "0":
+            # Somebody else's: only the operator knows its address.
+            texts = {key: value for key, value in texts.items() if key not in (server, client)}
+            continue
         # Both hold one password: a lone survivor would lock the application out, so it says so instead.
         if (deployment.secrets / server).exists() != (deployment.secrets / client).exists():
             lost = client if (deployment.secrets / server).exists() else server

@@ -100,5 +100,7 @@ CHOICES = {
     "LOG_FORMAT": ("json", "text"),
     "CERTIFICATE": ("local", "files", "acme"),
     "APP_CHECKS": ("tell", "enforce"),
+    "REDIS_NODES": ("1", "3", "0"),
+    "DB_NODES": ("1", "0"),
 }
 """Settings that take one of a few words, the default first. The runtime checks the same; here it is seen before a build."""

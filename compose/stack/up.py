@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from . import backup, certificates, commands, edge, images, preflight, secrets
+from . import backup, certificates, commands, edge, images, preflight, secrets, stores
 from . import settings as stack_settings
 from .compose import Project, replace, write_environment
 from .console import Failure, detail, say, step
@@ -33,6 +33,7 @@ def up(deployment: Deployment, project_name: str) -> None:
         settings = stack_settings.load(deployment.settings) | (
             DEVELOPMENT if "dev" in deployment.overlays else {}
         )
+        stores.check(deployment, settings)
         certificate = certificates.make(deployment, settings)
     if not settings["APP_WORKER_CHANNELS"]:
         settings["WORKER_REPLICAS"] = "0"
@@ -46,7 +47,7 @@ def up(deployment: Deployment, project_name: str) -> None:
     else:
         deployment.commands.unlink(missing_ok=True)
     write_environment(deployment, settings, names, project_name)
-    release(deployment, project, names)
+    release(deployment, project, names, stores.services(settings))
     with step("services"):
         before = project.identities()
         project.start()
@@ -73,14 +74,18 @@ def published(project: Project) -> set[int]:
     return {port["PublishedPort"] for each in project.containers() for port in each.get("Publishers") or []}
 
 
-def release(deployment: Deployment, project: Project, names: dict[str, str]) -> None:
-    """Run the checks, migrations and static files of a release, once for each combination of image and settings."""
+def release(deployment: Deployment, project: Project, names: dict[str, str], data: list[str]) -> None:
+    """Run the checks, migrations and static files of a release, once for each combination of image and settings.
+
+    DATA are the data stores' services, which must be healthy by then.
+    """
     parts = [names["WORKER_IMAGE"], deployment.settings.read_text(), deployment.application.read_text()]
     wanted = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     if deployment.released.exists() and deployment.released.read_text() == wanted and project.identities():
         return
-    with step("data stores"):
-        project.start("db", "redis")
+    if data:
+        with step("data stores"):
+            project.start(*data)
     with step("release: checks, migrations, static files"):
         done = project.run("run", "--rm", "--no-deps", "--env", "LOG_FORMAT=text", "release", check=False)
         if done.returncode:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import processes
 import redis as redis_py
+from redis_set import RedisSet
 
 FILLER = b"x" * 10_000
 
@@ -34,6 +35,11 @@ class Redis(processes.Redis):
 
     def client(self) -> redis_py.Redis:
         return redis_py.Redis(port=self.port)
+
+    @property
+    def host(self) -> dict:
+        """As the manual of channels_redis writes it."""
+        return {"address": self.url}
 
     def _answers(self) -> bool:
         try:
@@ -91,6 +97,28 @@ async def grow_old(redis: Redis) -> None:
     await asyncio.sleep(GROUP_EXPIRY + 5)
 
 
+async def lose_master(redis: RedisSet) -> None:
+    """Its machine is gone."""
+    redis.signal(redis.master(), signal.SIGKILL)
+
+
+async def master_hangs(redis: RedisSet) -> None:
+    """Connections to it stay, nobody answers: what a cut network looks like. It wakes up as another is master."""
+    name = redis.master()
+    redis.signal(name, signal.SIGSTOP)
+    asyncio.get_running_loop().call_later(WAKE_SECONDS, redis.signal, name, signal.SIGCONT)
+
+
+async def master_comes_back(redis: RedisSet) -> None:
+    """Its machine is gone and comes back as the master that it was, after another has taken its place."""
+    name = redis.master()
+    redis.signal(name, signal.SIGKILL)
+    other = "there is a new master"
+    await asyncio.to_thread(processes.until, lambda: redis.master() not in ("", name), 30, other)
+    redis.begin(name)
+
+
+WAKE_SECONDS = 15
 GROUP_EXPIRY = 10
 ALL_LAYERS, ONLY_CORE = ("core", "pubsub", "stack"), ("core",)
 
@@ -98,15 +126,18 @@ ALL_LAYERS, ONLY_CORE = ("core", "pubsub", "stack"), ("core",)
 @dataclass(frozen=True)
 class Fault:
     name: str
-    inject: Callable[[Redis], Awaitable[None]]
+    inject: Callable[..., Awaitable[None]]
     layers: tuple[str, ...] = ALL_LAYERS
     keeps_data: bool = False
     group_expiry: int = 86_400  # seconds; what channels_redis has by default
     long: bool = False
+    sentinel: bool = False  # three servers with Sentinel instead of a single one
+    failover: bool = False  # its end is another master
     deafens: bool = False  # stock sockets on the queueing layer, or some of them
     cuts: bool = False  # stock sockets on the queueing layer, and fails handshakes
 
 
+MASTER_HANGS = Fault("master hangs", master_hangs, sentinel=True, failover=True, long=True)
 FAULTS = (
     Fault("pause of 60 s", pause(60), long=True),
     Fault("restart at once, data lost", restart(0), deafens=True),
@@ -118,4 +149,7 @@ FAULTS = (
     Fault("pause of 3 s", pause(3)),
     Fault("groups evicted", evict, ONLY_CORE, deafens=True),
     Fault("groups expired", grow_old, ONLY_CORE, group_expiry=GROUP_EXPIRY, deafens=True),
+    Fault("master lost", lose_master, sentinel=True, failover=True),
+    MASTER_HANGS,
+    Fault("master lost and back", master_comes_back, sentinel=True, long=True),
 )

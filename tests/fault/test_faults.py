@@ -6,7 +6,7 @@ The same faults, at the same moment, for the same project on stock uvicorn: the 
 from __future__ import annotations
 
 import pytest
-from faults import FAULTS
+from faults import FAULTS, MASTER_HANGS
 
 CASES = [
     pytest.param(
@@ -36,6 +36,25 @@ def test_who_comes_meanwhile_is_let_in_or_told_to_come_back(outcome, fault, laye
 @pytest.mark.parametrize(("fault", "layer"), CASES)
 def test_no_socket_is_cut_without_a_word(outcome, fault, layer):
     assert outcome[fault.name, "ours", layer].closed.keys() <= {"1012"}
+
+
+FAILOVERS = [(fault, layer) for fault in FAULTS if fault.failover for layer in fault.layers]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("fault", "layer"), FAILOVERS, ids=lambda value: getattr(value, "name", value))
+def test_everybody_hears_through_the_new_master(outcome, fault, layer):
+    """8 to 11 s on a quiet machine, of which 4 are Sentinel's patience; the table at the end has the figures."""
+    ours = outcome[fault.name, "ours", layer]
+    assert ours.healed is not None, ours.log[-3000:]
+    assert ours.healed <= 25, ours.log[-3000:]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", [MASTER_HANGS], ids=lambda fault: fault.name)
+def test_stock_sockets_wait_longer_for_a_master_that_hangs(outcome, fault):
+    stock, ours = (outcome[fault.name, side, "pubsub"].healed for side in ("stock", "ours"))
+    assert stock is None or stock > ours
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.deafens], ids=lambda fault: fault.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pathlib
 import sys
@@ -18,6 +19,9 @@ from crowd import Newcomer, Person
 from faults import Fault, Redis
 from processes import Process, answers, free_port
 from redis.exceptions import RedisError
+from redis_set import RedisSet
+
+from channels_stack.layers import redis_host
 
 HERE = pathlib.Path(__file__).parent
 RUNTIME = HERE.parents[1] / "images/app/runtime"
@@ -56,7 +60,9 @@ class Result:
 class Server:
     """A serving process, on one side and one layer, with its people."""
 
-    def __init__(self, fault: Fault, redis: Redis, side: str, layer: str, folder: pathlib.Path) -> None:
+    def __init__(
+        self, fault: Fault, redis: Redis | RedisSet, side: str, layer: str, folder: pathlib.Path
+    ) -> None:
         self.side, self.layer, self.redis = side, layer, redis
         self.prefix = f"{redis.prefix}-{side}-{layer}"
         self.port = free_port()
@@ -73,6 +79,7 @@ class Server:
             "REDIS_URL": redis.url,
             "REDIS_PREFIX": self.prefix,
             "FAULT_LAYER": layer,
+            "FAULT_HOST": json.dumps(redis.host),
             "FAULT_GROUP_EXPIRY": str(fault.group_expiry),
             "STATIC_ROOT": str(folder),
         }
@@ -81,7 +88,8 @@ class Server:
         url = f"ws://127.0.0.1:{self.port}/group-{{}}/"
         kind = RedisChannelLayer if layer == "core" else RedisPubSubChannelLayer
         prefix = f"{self.prefix}." if layer == "stack" else self.prefix
-        self.publisher = kind(hosts=[{"address": redis.url, "socket_timeout": LAST_SECONDS}], prefix=prefix)
+        host = {**redis_host(redis.url), "socket_timeout": LAST_SECONDS}
+        self.publisher = kind(hosts=[host], prefix=prefix)
         self.people = [Person(url.format(number % GROUPS)) for number in range(GROUPS * IN_EACH)]
         self.newcomer = Newcomer(url.format("new"))
         self.result = Result()
@@ -115,7 +123,7 @@ class Server:
 async def run(fault: Fault) -> dict[tuple[str, str], Result]:
     """Do it; the results by side and layer."""
     with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as folder:
-        redis = Redis(data if fault.keeps_data else "")
+        redis = RedisSet() if fault.sentinel else Redis(data if fault.keeps_data else "")
         await asyncio.to_thread(redis.start)
         servers = [
             Server(fault, redis, side, layer, pathlib.Path(folder))

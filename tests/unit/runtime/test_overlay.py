@@ -335,3 +335,44 @@ def test_the_module_that_django_sees(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [{"a": 1}, False, False, True]
+
+
+SENTINELS = "redis+sentinel://app:hunter2@sentinel,sentinel-2/redis/0"
+"""What REDIS_URL is where three servers with Sentinel take the place of one."""
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        [SENTINELS],  # as a project writes it that reads REDIS_URL itself; redis-py cannot read it
+        [{"address": SENTINELS}],
+        ["redis://app:hunter2@redis:6379/0"],  # the first of the servers, which is not always the master
+        [("127.0.0.1", 6379)],
+    ],
+)
+def test_layers_that_would_miss_the_master_are_taken_to_the_sentinels(hosts):
+    own = {"default": {"BACKEND": CORE, "CONFIG": {"hosts": hosts}}}
+    found = changed({"CHANNEL_LAYERS": own}, REDIS_URL=SENTINELS)["CHANNEL_LAYERS"]
+    assert found["default"]["CONFIG"]["hosts"][0]["sentinels"].url == SENTINELS
+
+
+def test_layers_that_know_the_sentinels_stay():
+    own = channel_layers(SENTINELS, "own")
+    assert "CHANNEL_LAYERS" not in changed({"CHANNEL_LAYERS": own}, REDIS_URL=SENTINELS)
+    own = {"default": {"BACKEND": CORE, "CONFIG": {"hosts": [{"sentinels": [("elsewhere", 26379)]}]}}}
+    assert "CHANNEL_LAYERS" not in changed({"CHANNEL_LAYERS": own}, REDIS_URL=SENTINELS)
+
+
+@pytest.mark.usefixtures("celery")
+@pytest.mark.parametrize("own", [{}, {"CELERY_BROKER_URL": SENTINELS, "CELERY_RESULT_BACKEND": SENTINELS}])
+def test_celery_is_told_of_the_sentinels_in_its_own_words(own):
+    found = changed(own, REDIS_URL=SENTINELS)
+    servers = {f"sentinel://app:hunter2@{host}:26379/0" for host in ("sentinel", "sentinel-2")}
+    assert set(found["CELERY_BROKER_URL"].split(";")) == servers
+    options = found["CELERY_BROKER_TRANSPORT_OPTIONS"]
+    assert options["master_name"] == "redis"
+    assert options["sentinel_kwargs"] == {"username": "app", "password": "hunter2"}
+    assert options["global_keyprefix"] == "channels-stack.celery."
+    if own:
+        assert set(found["CELERY_RESULT_BACKEND"].split(";")) == servers
+        assert found["CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS"]["master_name"] == "redis"

@@ -68,7 +68,7 @@ def test_secrets_are_not_shown():
         ("ALLOWED_ORIGINS", "https://a.org:99999", "'https://a.org:99999'"),
         ("ALLOWED_ORIGINS", "*", "'*'"),
         ("DATABASE_URL", "db", "is not a URL"),
-        ("REDIS_URL", "http://redis", "must have one of: redis, rediss, unix"),
+        ("REDIS_URL", "http://redis", "must have one of: redis, rediss, unix, redis+sentinel"),
         ("REDIS_PREFIX", "a:b c", "letters, digits"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set"),
         ("STOP_SECONDS", "9", "must be at least 10"),

@@ -17,6 +17,7 @@ from redis import backoff as redis_backoff
 from redis.asyncio.retry import Retry
 from redis.exceptions import ConnectionError, TimeoutError
 
+from . import sentinels
 from .connections import Connections
 from .jobs import Jobs
 from .settings import Settings
@@ -34,8 +35,8 @@ MAX_CONNECTIONS = 1000
 HEALTH_CHECK_SECONDS = 30
 # channels_redis makes its own connection pool, to which redis-py's default of three retries does not apply:
 # without one of ours a Redis restart ends every consumer. 5 retries last 1.3 s on average, 2.5 s at most,
-# per step of a command (connect, send, read), which together covers a restart. Sentinel wants few: it
-# repeats on the dead address.
+# per step of a command (connect, send, read), which together covers a restart. Behind Sentinel each attempt
+# asks anew where to go.
 RETRIES, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 5, 0.05, 1
 
 # How many jobs of one channel may wait, run or stand before another attempt before send() raises ChannelFull.
@@ -51,13 +52,14 @@ class LayerError(Exception):
 def channel_layers(redis_url: str, prefix: str) -> dict[str, Any]:
     """The value of CHANNEL_LAYERS: ``default`` for groups and ``tasks`` for worker channels.
 
-    ``redis_url`` is anything redis-py reads (redis://, rediss://, unix://). ``prefix`` starts every key and
+    ``redis_url`` is anything redis-py reads (redis://, rediss://, unix://), or an address of Sentinels
+    (``sentinels``). ``prefix`` starts every key and
     channel: publish and subscribe ignores the number of the Redis database, only the prefix keeps two stacks
     apart.
     """
     # One host, never more: with several, RedisChannelLayer sends and receives by different hashes and loses
     # half.
-    hosts = [_host(redis_url)]
+    hosts = [redis_host(redis_url)]
     return {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -70,13 +72,13 @@ def channel_layers(redis_url: str, prefix: str) -> dict[str, Any]:
     }
 
 
-def _host(redis_url: str) -> dict[str, Any]:
+def redis_host(redis_url: str) -> dict[str, Any]:
     """What channels_redis hands to redis-py's connection pool, in keys that redis-py 4.6 to 8.1 know.
 
     channels_redis 4.0 takes the address and ignores the rest: with it a Redis restart ends consumers.
     """
     host: dict[str, Any] = {
-        "address": redis_url,
+        **address(redis_url),
         "socket_timeout": SOCKET_TIMEOUT_SECONDS,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "max_connections": MAX_CONNECTIONS,
@@ -88,6 +90,13 @@ def _host(redis_url: str) -> dict[str, Any]:
     if not redis_url.startswith("unix://"):  # redis-py's unix connection does not know this key
         host["socket_keepalive"] = True
     return host
+
+
+def address(redis_url: str) -> dict[str, Any]:
+    """The part of a host that says where: channels_redis and ``Connections`` take either kind."""
+    if sentinels.is_behind(redis_url):
+        return sentinels.Sentinels(redis_url).options(sentinels.AsyncConnection)
+    return {"address": redis_url}
 
 
 def _backoff() -> Any:
@@ -181,4 +190,4 @@ def jobs(settings: Settings, layer: Any) -> Jobs:
     known = getattr(layer, "jobs", None)
     if isinstance(known, Jobs):
         return known
-    return Jobs(Connections(_host(settings.redis_url)), f"{settings.redis_prefix}:tasks:")
+    return Jobs(Connections(redis_host(settings.redis_url)), f"{settings.redis_prefix}:tasks:")

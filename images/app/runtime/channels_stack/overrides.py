@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Callable
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from . import layers
+from . import layers, sentinels
 from .environment import ConfigurationError, Environment, Problem
 from .settings import Settings
 
@@ -237,14 +237,30 @@ def _reachable(layer: Mapping[str, Any], redis_url: str) -> bool:
     if "redis" not in backend.lower():
         return True
     hosts = (layer.get("CONFIG") or {}).get("hosts") or [("localhost", 6379)]
-    addresses = [_address(host) for host in ([hosts] if isinstance(hosts, (str, dict)) else hosts)]
-    ours = urlsplit(redis_url).hostname
-    return all(address == redis_url or _host(address) not in (*LOCAL, ours) for address in addresses)
+    given = [hosts] if isinstance(hosts, (str, dict)) else hosts
+    if sentinels.is_behind(redis_url):
+        # An address of Sentinels is nothing that redis-py reads, and none of the servers is always the master.
+        behind = sentinels.Sentinels(redis_url)
+        ours = (behind.master, *(host for host, _ in behind.places))
+        return all(
+            _is_ours(host, redis_url) or _host(_address(host)) not in (*LOCAL, *ours) for host in given
+        )
+    addresses = [_address(host) for host in given]
+    single = urlsplit(redis_url).hostname
+    return all(address == redis_url or _host(address) not in (*LOCAL, single) for address in addresses)
+
+
+def _is_ours(host: Any, redis_url: str) -> bool:
+    """Whether ``host`` is what ``layers.channel_layers`` makes of ``redis_url``, which names Sentinels."""
+    known = host.get("sentinels") if isinstance(host, dict) else None
+    return isinstance(known, sentinels.Sentinels) and known.url == redis_url
 
 
 def _address(host: Any) -> str:
     """A host of channels_redis as text: an URL, a pair, or a dictionary with one of them or with sentinels."""
     if isinstance(host, dict):
+        if isinstance(host.get("sentinels"), sentinels.Sentinels):
+            return _address(host["sentinels"].places[0])
         if host.get("sentinels"):
             return _address(host["sentinels"][0])
         return _address(host.get("address") or host.get("host") or host.get("path") or "")
@@ -252,6 +268,8 @@ def _address(host: Any) -> str:
 
 
 def _host(address: str) -> str:
+    if sentinels.is_behind(address):
+        return sentinels.Sentinels(address).places[0][0]
     return (urlsplit(address).hostname or "") if "://" in address else address
 
 
@@ -275,23 +293,42 @@ def _celery(project: Project, settings: Settings) -> Found:
     lost = [name for name, url in own.items() if url and _here(url)]
     if not any(own.values()):
         lost = ["CELERY_BROKER_URL"]
+    server, needed = _for_celery(settings.redis_url)
     for name in lost:
         before = f"{_host(own[name])}, the container itself" if own[name] else "Celery's own default"
-        yield Override(name, settings.redis_url, f"REDIS_URL, instead of {before}")
+        before = "the same, which Celery cannot read" if own[name] == settings.redis_url else before
+        yield Override(name, server, f"REDIS_URL, instead of {before}")
     if lost:
         name = lost[0].replace("BROKER_URL", "BROKER_TRANSPORT_OPTIONS")
         options = project.get(name) or {}
         if "global_keyprefix" not in options:
-            prefix = f"{settings.redis_prefix}.celery."
-            yield Override(name, {**options, "global_keyprefix": prefix}, "REDIS_PREFIX")
+            needed["global_keyprefix"] = f"{settings.redis_prefix}.celery."
+        if needed:
+            yield Override(name, {**options, **needed}, "REDIS_PREFIX, REDIS_URL")
     for name in ("CELERY_RESULT_BACKEND", "RESULT_BACKEND"):
         if _here(str(project.get(name) or "")):
-            yield Override(name, settings.redis_url, "REDIS_URL, instead of the container itself")
+            server, needed = _for_celery(settings.redis_url)
+            yield Override(name, server, "REDIS_URL, instead of the container itself")
+            if needed:
+                name += "_TRANSPORT_OPTIONS"
+                yield Override(name, {**(project.get(name) or {}), **needed}, "REDIS_URL")
+
+
+def _for_celery(redis_url: str) -> tuple[str, dict[str, Any]]:
+    """The address that Celery reads, and the transport options that belong to it."""
+    if not sentinels.is_behind(redis_url):
+        return redis_url, {}
+    known = sentinels.Sentinels(redis_url)
+    login = {"username": known.username, "password": known.password}
+    user, password = (quote(text or "", safe="") for text in login.values())
+    servers = [f"sentinel://{user}:{password}@{host}:{port}/{known.database}" for host, port in known.places]
+    return ";".join(servers), {"master_name": known.master, "sentinel_kwargs": login}
 
 
 def _here(url: str) -> bool:
-    """Whether ``url`` of a server means this container; files and memory have no server."""
-    return "://" in url and url.split(":")[0] in BROKERS and _host(url) in LOCAL
+    """Whether ``url`` of a server means this container, or Sentinels; files and memory have no server."""
+    local = "://" in url and url.split(":")[0] in BROKERS and _host(url) in LOCAL
+    return local or sentinels.is_behind(url)
 
 
 def _static(project: Project, settings: Settings) -> Found:

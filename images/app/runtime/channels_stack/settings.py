@@ -35,7 +35,7 @@ OVERLAY_PARTS = (
 )
 
 PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
-REDIS_SCHEMES = ("redis", "rediss", "unix")
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 SHORTEST_SECRET_KEY = 50  # characters; the same bound as Django's deployment check security.W009
 STOP_MARGIN = 2  # seconds between the last socket closed and STOP_SECONDS, for requests in flight to finish
 
@@ -346,6 +346,13 @@ def _redis_url(env: Environment) -> str:
     if separator and scheme not in REDIS_SCHEMES:
         wrong = f"has the scheme {scheme!r}, but must have one of: {', '.join(REDIS_SCHEMES)}"
         env.refuse("REDIS_URL", wrong, purpose, example)
+    if scheme == "redis+sentinel":
+        from . import sentinels  # the settings themselves need no Redis
+
+        try:
+            sentinels.Sentinels(url)
+        except ValueError as error:
+            env.refuse("REDIS_URL", str(error), purpose, sentinels.EXAMPLE)
     return url
 
 

@@ -24,9 +24,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import redis
-import redis.asyncio
 
-from . import layers, metrics
+from . import layers, metrics, sentinels
 from .environment import Environment
 from .settings import Settings
 
@@ -64,7 +63,7 @@ class Publisher:
 
     async def start(self) -> None:
         """Begin measuring and publishing."""
-        self.client = redis.asyncio.from_url(self.redis_url, **REDIS_OPTIONS)
+        self.client = sentinels.async_client(self.redis_url, **REDIS_OPTIONS)
         self.tasks = [
             asyncio.ensure_future(_measure_lag()),
             asyncio.ensure_future(self._repeat("channel layer", self._measure_latency, LATENCY_SECONDS)),
@@ -166,7 +165,7 @@ def processes() -> list[dict[str, Any]]:
 async def aprocesses() -> list[dict[str, Any]]:
     """``processes`` for async code."""
     url, prefix = _source()
-    client = redis.asyncio.from_url(url, **REDIS_OPTIONS)
+    client = sentinels.async_client(url, **REDIS_OPTIONS)
     try:
         keys = [key async for key in client.scan_iter(match=f"{prefix}:status:*", count=1000)]
         return _decode(await client.mget(keys) if keys else [])
@@ -184,7 +183,7 @@ def _source() -> tuple[str, str]:
 @functools.lru_cache(maxsize=4)
 def _client(url: str) -> redis.Redis:
     """One client, and so one connection pool, per address: a status page is read every few seconds."""
-    return redis.Redis.from_url(url, **REDIS_OPTIONS)
+    return sentinels.client(url, **REDIS_OPTIONS)
 
 
 def _decode(values: Any) -> list[dict[str, Any]]:

@@ -72,8 +72,10 @@ def redis_problems(settings: Settings, service: str) -> Iterator[Problem]:
     """What is wrong with the Redis of REDIS_URL."""
     import redis
 
+    from . import sentinels
+
     purpose = "the Redis of the channel layers"
-    client = redis.Redis.from_url(
+    client = sentinels.client(
         settings.redis_url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
     )
     try:
@@ -178,4 +180,6 @@ def _in_time(look: Callable[[], Iterable[Problem]]) -> list[Problem]:
 def _place(settings: Settings) -> str:
     """Where that Redis is, without its password."""
     parts = urlsplit(settings.redis_url)
+    if parts.scheme == "redis+sentinel":
+        return f"behind the Sentinels {parts.netloc.rpartition('@')[2]}"
     return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"

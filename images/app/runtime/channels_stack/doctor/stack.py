@@ -73,15 +73,15 @@ class Stack:
             return None
         try:
             import redis
+
+            from ..sentinels import client as client_of
         except ImportError:
             self.notes.append("the package redis is not installed: Redis was not looked at")
             return None
         facts = Redis(masked(url))
         try:
             # Not decoded: a cache keeps keys of any bytes.
-            client = redis.Redis.from_url(
-                url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
-            )
+            client = client_of(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
             with client:
                 facts.info = dict(client.info())
                 started = time.time()

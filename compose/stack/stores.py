@@ -1,0 +1,86 @@
+"""The data stores: one of each, three Redis with Sentinel, or services of somebody else's (REDIS_NODES, DB_NODES)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .console import Failure
+from .paths import COMPOSE, Deployment
+
+SENTINELS = "sentinel,sentinel-2,sentinel-3/redis/0"
+"""Where clients of three Redis ask: the services of compose.sentinel.yml, the master's name, the database."""
+
+PLAIN, BEHIND = "redis://app:", "redis+sentinel://app:"
+
+
+def files(settings: dict[str, str]) -> list[Path]:
+    """The overlays for what differs from one of each."""
+    names = []
+    if settings["REDIS_NODES"] != "1":
+        names.append("sentinel" if settings["REDIS_NODES"] == "3" else "outside-redis")
+    if settings["DB_NODES"] == "0":
+        names.append("outside-db")
+    return [COMPOSE / f"compose.{name}.yml" for name in names]
+
+
+def services(settings: dict[str, str]) -> list[str]:
+    """The services that must be healthy before a release."""
+    found = ["db"] if settings["DB_NODES"] != "0" else []
+    if settings["REDIS_NODES"] == "3":
+        number = ("", "-2", "-3")
+        found += [f"{kind}{each}" for kind in ("redis", "sentinel") for each in number]
+    elif settings["REDIS_NODES"] == "1":
+        found.append("redis")
+    return found
+
+
+def redis_url(settings: dict[str, str], password: str) -> str:
+    """The address of a Redis that is made here."""
+    if settings["REDIS_NODES"] == "3":
+        return f"{BEHIND}{password}@{SENTINELS}"
+    return f"{PLAIN}{password}@redis:6379/0"
+
+
+def check(deployment: Deployment, settings: dict[str, str]) -> None:
+    """Hold the two URLs against the settings. Failure with every contradiction; no password is shown."""
+    problems = []
+    redis = _read(deployment.secrets / "redis_url")
+    database = _read(deployment.secrets / "database_url")
+    if redis is None or database is None:
+        return  # another user made them, and they were looked at then
+    ours = f"@{SENTINELS.partition('/')[0]}" in redis or "@redis:" in redis
+    if settings["REDIS_NODES"] == "0" and (not redis or ours):
+        problems.append(
+            "REDIS_NODES=0, but secrets/redis_url names no Redis outside the stack: write its address there"
+        )
+    if settings["REDIS_NODES"] == "3" and redis and not redis.startswith(BEHIND):
+        problems.append(
+            f"REDIS_NODES=3, but secrets/redis_url names one Redis: write {BEHIND}PASSWORD@{SENTINELS} there, with the "
+            "password that it has now"
+        )
+    if settings["REDIS_NODES"] == "1" and redis.startswith(BEHIND) and ours:
+        problems.append(
+            f"REDIS_NODES=1, but secrets/redis_url names Sentinels: write {PLAIN}PASSWORD@redis:6379/0 there, with the "
+            "password that it has now"
+        )
+    if settings["DB_NODES"] == "0" and (not database or "@db:" in database):
+        problems.append(
+            "DB_NODES=0, but secrets/database_url names no database outside the stack: write its address there"
+        )
+    if settings["DB_NODES"] == "0" and settings["BACKUP_REPOSITORY"]:
+        problems.append(
+            "BACKUP_REPOSITORY is set, but the database is somebody else's (DB_NODES=0): have it backed up there, and "
+            "leave BACKUP_REPOSITORY empty"
+        )
+    if problems:
+        raise Failure("\n".join(problems))
+
+
+def _read(path: Path) -> str | None:
+    """The text of a secret; "" where there is none, None where this user may not read it."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return ""
+    except PermissionError:
+        return None
