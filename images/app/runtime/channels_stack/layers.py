@@ -57,7 +57,7 @@ def channel_layers(redis_url: str, prefix: str) -> dict[str, Any]:
     """
     # One host, never more: with several, RedisChannelLayer sends and receives by different hashes and loses
     # half.
-    hosts = [_host(redis_url)]
+    hosts = [host(redis_url)]
     return {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -70,12 +70,12 @@ def channel_layers(redis_url: str, prefix: str) -> dict[str, Any]:
     }
 
 
-def _host(redis_url: str) -> dict[str, Any]:
+def host(redis_url: str) -> dict[str, Any]:
     """What channels_redis hands to redis-py's connection pool, in keys that redis-py 4.6 to 8.1 know.
 
     channels_redis 4.0 takes the address and ignores the rest: with it a Redis restart ends consumers.
     """
-    host: dict[str, Any] = {
+    options: dict[str, Any] = {
         "address": redis_url,
         "socket_timeout": SOCKET_TIMEOUT_SECONDS,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -86,8 +86,8 @@ def _host(redis_url: str) -> dict[str, Any]:
         "retry_on_error": [ConnectionError, TimeoutError],
     }
     if not redis_url.startswith("unix://"):  # redis-py's unix connection does not know this key
-        host["socket_keepalive"] = True
-    return host
+        options["socket_keepalive"] = True
+    return options
 
 
 def _backoff() -> Any:
@@ -181,4 +181,4 @@ def jobs(settings: Settings, layer: Any) -> Jobs:
     known = getattr(layer, "jobs", None)
     if isinstance(known, Jobs):
         return known
-    return Jobs(Connections(_host(settings.redis_url)), f"{settings.redis_prefix}:tasks:")
+    return Jobs(Connections(host(settings.redis_url)), f"{settings.redis_prefix}:tasks:")
