@@ -241,7 +241,8 @@ class Process:
     def terminate(self) -> None:
         self.popen.send_signal(signal.SIGTERM)
 
-    def wait(self, seconds: float = 15) -> int:
+    def wait(self, seconds: float = 60) -> int:
+        """Its exit code, as soon as it has ended. SECONDS only end a wait for ever: machines differ."""
         try:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:

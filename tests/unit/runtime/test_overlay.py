@@ -184,13 +184,40 @@ def channel_layers_of_the_stack(found: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "kept",
     [
-        layer("redis://cache.example:6379"),
+        layer({"address": "redis://cache.example:6379", "socket_timeout": 3600}),
         layer({"address": REQUIRED["REDIS_URL"], "socket_timeout": 15}),
         {"BACKEND": "channels_postgres.core.PostgresChannelLayer"},
     ],
 )
 def test_a_layer_of_the_projects_own_stays(kept):
     assert "CHANNEL_LAYERS" not in changed({"CHANNEL_LAYERS": {"default": kept}})
+
+
+@pytest.mark.parametrize(
+    ("host", "wanted"),
+    [
+        ("redis://cache.example:6379", {"address": "redis://cache.example:6379", "socket_timeout": 15}),
+        (("cache.example", 6379), {"host": "cache.example", "port": 6379, "socket_timeout": 15}),
+        (
+            {"address": "redis://cache.example", "max_connections": 9},
+            {"address": "redis://cache.example", "max_connections": 9, "socket_timeout": 15},
+        ),
+    ],
+)
+def test_a_core_layer_that_stays_gets_the_time_limit_that_keeps_silent_sockets(host, wanted):
+    """tests/unit/runtime/test_stock.py shows what happens to it otherwise."""
+    own = {**layer(host), "CONFIG": {"hosts": [host], "capacity": 7}}
+    found = changed({"CHANNEL_LAYERS": {"default": own}})["CHANNEL_LAYERS"]["default"]
+    assert found == {"BACKEND": CORE, "CONFIG": {"hosts": [wanted], "capacity": 7}}
+
+
+def test_a_layer_on_the_stacks_redis_gets_its_whole_connection():
+    found = changed({"CHANNEL_LAYERS": {"default": layer(REQUIRED["REDIS_URL"])}})["CHANNEL_LAYERS"][
+        "default"
+    ]
+    (host,) = found["CONFIG"]["hosts"]
+    assert found["BACKEND"] == CORE
+    assert host["address"] == REQUIRED["REDIS_URL"] and host.keys() >= {"socket_timeout", "retry"}
 
 
 def test_a_project_that_knows_one_layer_sends_its_jobs_to_the_worker():
@@ -376,3 +403,37 @@ def test_celery_is_told_of_the_sentinels_in_its_own_words(own):
     if own:
         assert set(found["CELERY_RESULT_BACKEND"].split(";")) == servers
         assert found["CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS"]["master_name"] == "redis"
+
+
+def test_settings_that_read_their_secrets_from_variables(tmp_path):
+    """As django-environ and dj-database-url do. The variables are gone when the settings are read: files stay the way."""
+    (tmp_path / "secret").write_text(KEY + "\n")
+    (tmp_path / "url").write_text("postgresql://app:hunter2@db:5432/app\n")
+    (tmp_path / "plain.py").write_text(
+        "import os\n"
+        "from channels_stack.environment import Environment\n"
+        "SECRET_KEY = os.environ['SECRET_KEY']\n"
+        "MINE = os.environ['DATABASE_URL']\n"
+        "ALSO = Environment().secret('DATABASE_URL')\n"
+    )
+    program = (
+        "import os, django; django.setup()\n"
+        "from channels_stack.overlay import overrides\n"
+        "from django.conf import settings\n"
+        "print(settings.MINE, settings.ALSO, [each.name for each in overrides if each.name == 'SECRET_KEY'])\n"
+        "print([name for name in ('SECRET_KEY', 'DATABASE_URL') if name in os.environ])"
+    )
+    environ = {
+        "SECRET_KEY_FILE": str(tmp_path / "secret"),
+        "DATABASE_URL_FILE": str(tmp_path / "url"),
+        "REDIS_URL": REQUIRED["REDIS_URL"],
+        "APP_SETTINGS": "plain",
+        "DJANGO_SETTINGS_MODULE": "channels_stack.overlay",
+        "PYTHONPATH": ":".join([str(tmp_path), *filter(None, sys.path)]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    url = "postgresql://app:hunter2@db:5432/app"
+    assert done.stdout.splitlines() == [f"{url} {url} []", "[]"]

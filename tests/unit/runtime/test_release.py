@@ -44,7 +44,7 @@ def test_every_step_is_told_with_its_duration(project):
     release = project.command(
         "release", APP_RELEASE_COMMANDS="make_demo --name 'two words'; make_demo --name b"
     )
-    assert release.wait(30) == 0, release.output()
+    assert release.wait() == 0, release.output()
     told = messages(release)
     steps = [
         "checks",
@@ -63,7 +63,7 @@ def test_every_step_is_told_with_its_duration(project):
 
 def test_warnings_are_told_once_and_do_not_end_the_release(project):
     release = project.command("release")
-    assert release.wait(30) == 0
+    assert release.wait() == 0
     assert len([line for line in messages(release) if "security.W004" in line]) == 1
 
 
@@ -71,7 +71,7 @@ def test_static_files_of_the_old_release_stay(project):
     old = pathlib.Path(project.environment["STATIC_ROOT"]) / "old.0123456789ab.css"
     old.parent.mkdir()
     old.touch()
-    assert project.command("release").wait(30) == 0
+    assert project.command("release").wait() == 0
     assert old.exists()
 
 
@@ -90,7 +90,7 @@ def test_static_files_of_the_old_release_stay(project):
 )
 def test_a_failing_step_ends_the_release_with_one_line(project, environment, wrong):
     release = project.command("release", **environment)
-    assert release.wait(30) == 1
+    assert release.wait() == 1
     assert wrong in messages(release)[-1]
     assert "Traceback" not in release.output()
 
@@ -99,7 +99,7 @@ def test_a_failing_step_ends_the_release_with_one_line(project, environment, wro
 def test_a_volume_of_the_wrong_owner_names_both(project, tmp_path):
     (tmp_path / "volume").mkdir(mode=0o555)
     release = project.command("release", STATIC_ROOT=str(tmp_path / "volume"))
-    assert release.wait(30) == 1
+    assert release.wait() == 1
     said = messages(release)[-1]
     assert "collectstatic: [Errno 13] Permission denied" in said
     assert (
@@ -109,13 +109,13 @@ def test_a_volume_of_the_wrong_owner_names_both(project, tmp_path):
 
 def test_an_application_that_is_not_there_ends_it_before_anything_is_done(project):
     release = project.command("release", APP_ASGI="jobs.nosuch:application")
-    assert release.wait(30) == 78
+    assert release.wait() == 78
     assert "channels-stack: APP_ASGI" in release.output() and "migrat" not in release.output()
 
 
 def test_migrations_on_postgresql(project, postgres):
     release = project.command("release", JOBS_DATABASE_PORT=str(postgres.port))
-    assert release.wait(30) == 0, release.output()
+    assert release.wait() == 0, release.output()
     assert f"127.0.0.1:{postgres.port} answers" in release.output()
     assert project.journal() == ["migration begins", "migration ends"]
 
@@ -128,7 +128,7 @@ def test_releases_that_start_together_migrate_one_after_the_other(project, postg
     }
     postgres.create("together")
     first, second = (project.command("release", **environment) for _ in range(2))
-    assert [first.wait(30), second.wait(30)] == [0, 0], first.output() + second.output()
+    assert [first.wait(), second.wait(30)] == [0, 0], first.output() + second.output()
     assert project.journal() == ["migration begins", "migration ends"]
     assert "another release is migrating, waiting for it" in first.output() + second.output()
 
@@ -142,7 +142,7 @@ def test_it_waits_for_a_database_that_is_starting(project, redis):
     release = project.command("release", JOBS_DATABASE_PORT=str(server.port))
     until(lambda: "attempt 2" in release.output(), what="the release waits")
     with server:
-        assert release.wait(30) == 0, release.output()
+        assert release.wait() == 0, release.output()
 
 
 @pytest.mark.parametrize("peer", ["nobody", "silence"])
@@ -153,7 +153,7 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(project, 
             silent.bind(("127.0.0.1", port))
             silent.listen(1)
         release = project.python("-m", "jobs.run_release", "2", JOBS_DATABASE_PORT=str(port))
-        assert release.wait(20) == 1
+        assert release.wait() == 1
     last = messages(release)[-1]
     assert last.startswith(f"release failed: database 127.0.0.1:{port}: not reached within 2 s: ")
     assert "s3cret" not in release.output()

@@ -492,4 +492,5 @@ def test_a_refused_configuration_stops_all_processes_with_its_own_code(project):
         "worker", "nosuch", "--processes=2", "--port=0", f"--heartbeat={project.folder}/beat"
     )
     assert refused.wait() == 78
-    assert "no consumer for channel 'nosuch'" in refused.output()
+    # Told once, by whichever of the two came first.
+    assert refused.output().count("no consumer for channel 'nosuch'") == 1

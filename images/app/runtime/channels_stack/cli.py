@@ -40,8 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return reload.main(_again(options))
         return _run(options)
     except ConfigurationError as error:
-        for problem in error.problems:
-            print(f"channels-stack: {problem}", file=sys.stderr)
+        from . import supervised
+
+        # A sibling that ends has the supervisor stop the others: not while this one speaks for all.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if supervised.first_to_tell():
+            for problem in error.problems:
+                print(f"channels-stack: {problem}", file=sys.stderr)
         return REFUSED
 
 

@@ -15,9 +15,10 @@ This module is part of the public interface: an application's settings.py may us
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 TRUE_WORDS = ("1", "true", "yes", "on")
@@ -47,6 +48,31 @@ class ConfigurationError(Exception):
     def __init__(self, problems: Sequence[Problem | str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in problems))
+
+
+LENT = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+_lent: set[str] = set()
+
+
+@contextlib.contextmanager
+def secrets_as_variables() -> Iterator[None]:
+    """Within the block the content of NAME_FILE is the variable NAME as well, for each of LENT.
+
+    For settings modules: most of those that read the environment know only variables (django-environ,
+    dj-database-url, os.environ). No longer than while they are imported, so that neither a program which the
+    application starts nor a report of a crash holds a secret.
+    """
+    env = Environment()
+    files = {name for name in LENT if f"{name}_FILE" in os.environ and name not in os.environ}
+    given = {name: value for name in files if (value := env.secret(name, ""))}
+    os.environ.update(given)
+    _lent.update(given)
+    try:
+        yield
+    finally:
+        for name in given:
+            os.environ.pop(name, None)
+        _lent.difference_update(given)
 
 
 class Environment:
@@ -208,7 +234,7 @@ class Environment:
     ) -> str | None:
         """The text of NAME or of the file NAME_FILE; None when neither is set or neither can be read."""
         file_name = f"{name}_FILE"
-        if name in self.environ and file_name in self.environ:
+        if name in self.environ and file_name in self.environ and name not in _lent:
             self.refuse(name, f"is set, and so is {file_name}: remove one of them", purpose)
             return None
         if file_name in self.environ:

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Iterator
 from types import ModuleType
 
-from .environment import ConfigurationError, Problem
+from .environment import ConfigurationError, Problem, secrets_as_variables
 
 FOREIGN = (os.path.dirname(os.__file__), *site.getsitepackages(), os.path.dirname(__file__))
 """Folders of code that is not the project's: Python's own, installed packages, ours."""
@@ -25,7 +25,7 @@ FOREIGN = (os.path.dirname(os.__file__), *site.getsitepackages(), os.path.dirnam
 
 def settings_module(name: str, purpose: str, path: str) -> None:
     """Import the settings module ``path``: whatever it raises, it is about settings. Raises ConfigurationError."""
-    with told(name, purpose, path, Exception):
+    with secrets_as_variables(), told(name, purpose, path, Exception):
         importlib.import_module(path)
 
 

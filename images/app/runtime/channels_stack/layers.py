@@ -77,7 +77,7 @@ def redis_host(redis_url: str) -> dict[str, Any]:
 
     channels_redis 4.0 takes the address and ignores the rest: with it a Redis restart ends consumers.
     """
-    host: dict[str, Any] = {
+    options: dict[str, Any] = {
         **address(redis_url),
         "socket_timeout": SOCKET_TIMEOUT_SECONDS,
         "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -88,8 +88,8 @@ def redis_host(redis_url: str) -> dict[str, Any]:
         "retry_on_error": [ConnectionError, TimeoutError],
     }
     if not redis_url.startswith("unix://"):  # redis-py's unix connection does not know this key
-        host["socket_keepalive"] = True
-    return host
+        options["socket_keepalive"] = True
+    return options
 
 
 def address(redis_url: str) -> dict[str, Any]:

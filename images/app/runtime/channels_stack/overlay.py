@@ -12,12 +12,13 @@ from __future__ import annotations
 import importlib
 import os
 
-from .environment import Environment
+from .environment import Environment, secrets_as_variables
 from .overrides import Override, find
 from .settings import Settings, overlay_parts
 
 _env = Environment()
-_project = importlib.import_module(_env.text("APP_SETTINGS", "config.settings"))
+with secrets_as_variables():
+    _project = importlib.import_module(_env.text("APP_SETTINGS", "config.settings"))
 _parts = overlay_parts(_env)
 _env.check()
 

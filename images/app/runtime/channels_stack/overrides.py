@@ -198,9 +198,14 @@ def _layers(project: Project, settings: Settings) -> Found:
     own = project.get("CHANNEL_LAYERS") or {}
     lost = [alias for alias, layer in own.items() if not _reachable(layer, settings.redis_url)]
     if own and not lost:
+        patient = {alias: _patient(layer, settings.redis_url) for alias, layer in own.items()}
+        yield from _set(
+            project, "CHANNEL_LAYERS", patient, "the project's own, with time limits that keep silent sockets"
+        )
         return
     ours = layers.channel_layers(settings.redis_url, settings.redis_prefix)
-    value = {**own, **{alias: _another(ours["default"], alias) for alias in lost}}
+    kept = {alias: _patient(layer, settings.redis_url) for alias, layer in own.items() if alias not in lost}
+    value = {**kept, **{alias: _another(ours["default"], alias) for alias in lost}}
     if "default" in lost or "default" not in own:
         value["default"] = default = _another(ours["default"], "default")
         if "tasks" not in own and settings.app_worker_channels:
@@ -254,6 +259,34 @@ def _is_ours(host: Any, redis_url: str) -> bool:
     """Whether ``host`` is what ``layers.channel_layers`` makes of ``redis_url``, which names Sentinels."""
     known = host.get("sentinels") if isinstance(host, dict) else None
     return isinstance(known, sentinels.Sentinels) and known.url == redis_url
+
+
+def _patient(layer: dict[str, Any], redis_url: str) -> dict[str, Any]:
+    """``layer`` with hosts that keep a silent socket and outlive a broken connection, where it says nothing of it.
+
+    redis-py 8 gives up after 5 s, which is how long the core layer of channels_redis waits for a message.
+    """
+    config = layer.get("CONFIG") or {}
+    hosts = config.get("hosts") or []
+    backend = str(layer.get("BACKEND", ""))
+    if not backend.startswith("channels_redis.") or isinstance(hosts, (str, dict)):
+        return layer
+    changed = [_patient_host(host, redis_url, backend.startswith("channels_redis.core")) for host in hosts]
+    return {**layer, "CONFIG": {**config, "hosts": changed}} if changed != list(hosts) else layer
+
+
+def _patient_host(host: Any, redis_url: str, blocks: bool) -> Any:
+    if host == redis_url:
+        return layers.redis_host(redis_url)
+    if not blocks or not _redis_gives_up():
+        return host
+    if isinstance(host, dict):
+        options = host
+    elif isinstance(host, (tuple, list)):
+        options = {"host": host[0], "port": host[1]}
+    else:
+        options = {"address": host}
+    return {"socket_timeout": layers.SOCKET_TIMEOUT_SECONDS, **options}
 
 
 def _address(host: Any) -> str:

@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from . import endpoint, metrics
+from . import endpoint, metrics, supervised
 
 # Older than this, a worker is deaf: it beats every second.
 FRESH_SECONDS = 10
@@ -21,8 +21,6 @@ BEAT_SECONDS = 1
 # Between the end of a worker and the next try, doubled while they end within STABLE_SECONDS.
 BACKOFF_BASE_SECONDS, BACKOFF_CAP_SECONDS, STABLE_SECONDS = 0.5, 30, 60
 REFUSED = 78  # as in cli.py: what is refused once is refused again
-# In the environment of a worker that has a supervisor.
-SUPERVISED = "CHANNELS_STACK_SUPERVISED"
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +40,7 @@ class Supervisor:
         self, command: Sequence[str], processes: int, port: int, heartbeat: str, stop_seconds: float
     ) -> None:
         self.command, self.port, self.heartbeat, self.stop_seconds = command, port, heartbeat, stop_seconds
+        self.told = f"{heartbeat}-told"
         self.heartbeats = [f"{heartbeat}-{number}" for number in range(1, processes + 1)]
         self.workers: dict[str, asyncio.subprocess.Process] = {}
 
@@ -49,6 +48,7 @@ class Supervisor:
         """Supervise until stopped; the exit code."""
         self.stopping = asyncio.Event()
         self.refused = False
+        _remove(self.told)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
@@ -59,6 +59,7 @@ class Supervisor:
         if server:
             server.close()
         _remove(self.heartbeat)
+        _remove(self.told)
         return REFUSED if self.refused else int(any(codes))
 
     def healthy(self) -> bool:
@@ -97,7 +98,7 @@ class Supervisor:
     async def _one(self, heartbeat: str) -> int:
         # A session of its own: Ctrl-C in a terminal would reach it twice otherwise, which means "at once".
         worker = await asyncio.create_subprocess_exec(
-            *self.command, heartbeat, env={**os.environ, SUPERVISED: "1"}, start_new_session=True
+            *self.command, heartbeat, env={**os.environ, supervised.TOLD: self.told}, start_new_session=True
         )
         self.workers[heartbeat] = worker
         if self.stopping.is_set():  # a signal came while it started

@@ -18,7 +18,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from . import application, databases, endpoint, layers, metrics, status, surroundings
+from . import application, databases, endpoint, layers, metrics, status, supervised, surroundings
 from .asgi import App
 from .canary import Canaries
 from .environment import ConfigurationError, Problem
@@ -26,7 +26,6 @@ from .leases import Leases
 from .listening import OUTAGE, Bridge, Listener
 from .receiving import receiver
 from .settings import SERVICE_PORT, WORKER_HEARTBEAT, Settings
-from .supervisor import SUPERVISED
 
 HEARTBEAT_SECONDS = 1
 # Kept of STOP_SECONDS for handing back and for closing connections.
@@ -247,7 +246,7 @@ class Worker:
             if deaf != (not self.healthy()):
                 deaf = not deaf
                 log.warning("worker: %s", "deaf, the heartbeat stops" if deaf else "listening again")
-            if SUPERVISED in os.environ and os.getppid() != parent and not self.stopping.is_set():
+            if supervised.TOLD in os.environ and os.getppid() != parent and not self.stopping.is_set():
                 self._stop("the supervisor is gone")
             for listener in self.listeners:
                 with contextlib.suppress(*OUTAGE):
