@@ -53,6 +53,10 @@ class Deployment:
         self.variables |= variables
         self.hosts.inventory(**self.groups, stack_settings=self.settings, **self.variables)
 
+    def name_of(self, host: str) -> str:
+        """The name of a host in the inventory."""
+        return host
+
     @property
     def folder(self) -> Path:
         """Secrets and generated files on the controller."""

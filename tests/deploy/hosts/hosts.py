@@ -309,17 +309,20 @@ class Hosts:
             "app": self.names if app is None else app,
             "data": self.names[:1] if data is None else data,
         }
-        arguments = f"-o UserKnownHostsFile={self.folder / 'known_hosts'} -o IdentitiesOnly=yes"
-        everything = {
-            "ansible_user": USER,
-            "ansible_ssh_private_key_file": str(self.folder / "key"),
-            "ansible_ssh_common_args": arguments,
-        }
         hosts = {name: {"ansible_host": address} for name, address in self.addresses.items()}
         groups = {
             group: {"hosts": {name: hosts.get(name, {}) for name in names}} for group, names in chosen.items()
         }
-        return self.write_inventory({"all": {"vars": everything}, **groups}, variables)
+        return self.write_inventory({"all": {"vars": self.access}, **groups}, variables)
+
+    @property
+    def access(self) -> dict[str, str]:
+        """Variables with which Ansible gets into every host."""
+        return {
+            "ansible_user": USER,
+            "ansible_ssh_private_key_file": str(self.folder / "key"),
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={self.folder / 'known_hosts'} -o IdentitiesOnly=yes",
+        }
 
     def write_inventory(self, groups: dict, variables: dict) -> Path:
         """Write hosts.yml from GROUPS and group_vars/all.yml from VARIABLES as they are; returns their folder."""

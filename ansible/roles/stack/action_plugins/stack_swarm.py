@@ -177,7 +177,7 @@ def even(engine: Engine, check: bool, seconds: float) -> dict:
 
 
 def status(engine: Engine, check: bool, facts: dict) -> dict:
-    """Nodes, services, and what FACTS (see stack_facts) tell of processes, edges and backups, as lines."""
+    """Show nodes, services, and what FACTS (see stack_facts) tell of processes, edges and backups."""
     tables = [overview.nodes(engine), overview.services(engine)]
     lines = [line for rows in tables for line in [*overview.aligned(rows), ""]]
     lines += summary.lines(facts, list(engine.services()))
@@ -187,7 +187,9 @@ def status(engine: Engine, check: bool, facts: dict) -> dict:
     ]
     held = lock.holder(engine)
     lines += [f"locked by {held.who} since {held.since}"] if held else []
-    return {"changed": False, "lines": lines}
+    for line in lines:
+        engine.tell(line)
+    return {"changed": False}
 
 
 def logins(engine: Engine, check: bool, folder: str, final: bool) -> dict:

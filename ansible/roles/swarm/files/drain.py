@@ -2,6 +2,9 @@
 
 python3 - drain|active HOSTNAME SECONDS [--check]
 
+Before a node is drained, each of its tasks gets a companion elsewhere: by itself Swarm stops them all first, and with
+them perhaps the only ones of a service.
+
 Prints one JSON object {"changed": bool, "problem": "" or why it did not get there}. What moves is told on standard error.
 A node that is the only one of its group is refused before anything is changed: its services would have no place.
 """
@@ -16,6 +19,9 @@ from collections.abc import Callable
 
 LABELS = ("edge", "app", "data")
 """Each group of the inventory is a label of its nodes."""
+
+BEFORE = "channels-stack.before-drain"
+"""Label of a service that has more tasks than it wants while a node is emptied: how many it wants."""
 
 
 class Refused(Exception):
@@ -64,6 +70,59 @@ def unfinished() -> list[str]:
     return [f"{name} {count}" for name, count in counts if count.partition("/")[0] != count.partition("/")[2]]
 
 
+def companions(node: dict) -> dict[str, tuple[int, int]]:
+    """Service that may run elsewhere -> how many tasks it wants, and how many of them run on the node."""
+    found = {}
+    form = "{{.Name}} {{.CurrentState}}"
+    lines = docker(
+        "node", "ps", node["ID"], "--filter", "desired-state=running", "--format", form
+    ).splitlines()
+    running = [line.split()[0] for line in lines if line.split()[1] == "Running"]
+    names = docker("service", "ls", "--quiet", "--filter", "mode=replicated").split()
+    for service in json.loads(docker("service", "inspect", *names)) if names else []:
+        spec = service["Spec"]
+        here = sum(name.rpartition(".")[0] == spec["Name"] for name in running)
+        pinned = any(
+            "node.hostname" in text
+            for text in spec["TaskTemplate"].get("Placement", {}).get("Constraints") or []
+        )
+        wanted = int(spec["Labels"].get(BEFORE, spec["Mode"]["Replicated"]["Replicas"]))
+        if (here and not pinned) or BEFORE in spec["Labels"]:
+            found[spec["Name"]] = (wanted, here)
+    return found
+
+
+def scale(counts: dict[str, int], *options: str) -> None:
+    """So many tasks of each service."""
+    for name, count in counts.items():
+        docker("service", "update", "--detach", "--quiet", "--replicas", str(count), *options, name)
+
+
+def empty(node: dict, seconds: float) -> None:
+    """Drain the node, once as many tasks as run on it run elsewhere, too.
+
+    Refused, and all is as before, where they do not within SECONDS.
+    """
+    docker("node", "update", "--availability", "pause", node["ID"])
+    services = companions(node)
+    try:
+        for name, (wanted, here) in services.items():
+            # A run that is killed leaves the number behind for the next one.
+            scale({name: wanted + here}, "--label-add", f"{BEFORE}={wanted}")
+        wait(
+            "services that get tasks elsewhere",
+            lambda: [each for each in unfinished() if each.split()[0] in services],
+            seconds,
+        )
+        docker("node", "update", "--availability", "drain", node["ID"])
+    except BaseException:
+        docker("node", "update", "--availability", "active", node["ID"])
+        raise
+    finally:
+        # Those that run are kept: the ones that the drain has stopped are the surplus.
+        scale({name: wanted for name, (wanted, _) in services.items()}, "--label-rm", BEFORE)
+
+
 def wait(what: str, pending: Callable[[], list[str]], seconds: float) -> None:
     """Until PENDING() is empty, with every change of it told; Refused with the rest of it after SECONDS."""
     deadline, told = time.monotonic() + seconds, None
@@ -96,7 +155,9 @@ def move(availability: str, hostname: str, seconds: float, check: bool) -> bool:
     changed = node["Spec"]["Availability"] != availability
     if check:
         return changed
-    if changed:
+    if changed and availability == "drain":
+        empty(node, seconds)
+    elif changed:
         docker("node", "update", "--availability", availability, node["ID"])
     if availability == "drain":
         wait(f"tasks on {hostname}", lambda: tasks_on(node), seconds)
