@@ -386,7 +386,8 @@ def test_layers_that_would_miss_the_master_are_taken_to_the_sentinels(hosts):
 def test_layers_that_know_the_sentinels_stay():
     own = channel_layers(SENTINELS, "own")
     assert "CHANNEL_LAYERS" not in changed({"CHANNEL_LAYERS": own}, REDIS_URL=SENTINELS)
-    own = {"default": {"BACKEND": CORE, "CONFIG": {"hosts": [{"sentinels": [("elsewhere", 26379)]}]}}}
+    host = {"sentinels": [("elsewhere", 26379)], "socket_timeout": 30}
+    own = {"default": {"BACKEND": CORE, "CONFIG": {"hosts": [host]}}}
     assert "CHANNEL_LAYERS" not in changed({"CHANNEL_LAYERS": own}, REDIS_URL=SENTINELS)
 
 
