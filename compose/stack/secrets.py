@@ -78,10 +78,10 @@ def make(deployment: Deployment) -> dict[str, int]:
         "redis_nodes": (secrets.token_urlsafe(32), DATA),
     }
     pairs = {"DB_NODES": ("db_password", "database_url"), "REDIS_NODES": ("redis_acl", "redis_url")}
+    given: list[str] = []
     for name, (server, client) in pairs.items():
         if chosen[name] == "0":
-            # Somebody else's: only the operator knows its address.
-            texts = {key: value for key, value in texts.items() if key not in (server, client)}
+            given += [server, client]  # somebody else's: only the operator knows its address
             continue
         # Both hold one password: a lone survivor would lock the application out, so it says so instead.
         if (deployment.secrets / server).exists() != (deployment.secrets / client).exists():
@@ -90,7 +90,8 @@ def make(deployment: Deployment) -> dict[str, int]:
                 f"secrets/{lost} is gone, but its other half is there: restore it from your backup"
             )
     for name, (text, owner) in texts.items():
-        write(deployment.secrets / name, text, owner)
+        if name not in given:
+            write(deployment.secrets / name, text, owner)
     return {name: owner for name, (_, owner) in texts.items()}
 
 
