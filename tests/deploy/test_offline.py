@@ -12,7 +12,7 @@ from hosts import Hosts
 
 CASES = {
     "trixie, offline": ("trixie", True),
-    "bookworm": ("bookworm", False),
+    "bookworm, mirror": ("bookworm", False),
     "bookworm, offline": ("bookworm", True),
 }
 
