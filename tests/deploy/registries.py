@@ -54,6 +54,10 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         docker("rm", "--force", "--volumes", self.name)
         self._trust("rm", "-r", f"/certs/{self.address}")
+        names = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+        pushed = [name for name in names if name.startswith(f"{self.address}/")]
+        if pushed:
+            docker("image", "rm", *pushed)
 
     def _certificate(self) -> None:
         """A certificate that is its own authority."""
