@@ -7,8 +7,9 @@
 FILE is a requirements file, a uv.lock, or a pyproject.toml; [group] is one of its dependency groups or extras.
 What the application pins stays: it knows why. Of the stack's locks only that is added which is missing, with its
 hashes; where that does not fit beside the application's versions, it is resolved anew within them, and one line
-says so. So does one line for each version that is unsafe or known to break; these lines stay in the environment as
-notices.txt, and each release tells them again. `pip check` has the last word.
+says so. So does one line for each version that is unsafe or known to break. A build that finds its layers in the cache
+says nothing: so these lines stay in the environment as notices.txt, and each release tells them again. `pip check` has
+the last word.
 """
 
 from __future__ import annotations
@@ -57,9 +58,14 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+TOLD: list[str] = []
+"""What this run has told."""
+
+
 def tell(text: str) -> None:
     """One line for the operator; the tool behind `make up` looks for this beginning and shows the rest."""
     print(f"install.py: {text}", flush=True)
+    TOLD.append(text.removeprefix("warning: "))
 
 
 def fail(text: str, output: str = "") -> SystemExit:
@@ -331,10 +337,9 @@ def main() -> int:
         return 0
     present = install_application(options.venv, options.application, options.constraints)
     complete(options.venv, present, options.stack)
-    found = notices(present, options.application)
-    for line in found:
+    for line in notices(present, options.application):
         tell(f"warning: {line}")
-    Path(options.venv.path, "notices.txt").write_text("".join(f"{line}\n" for line in found))
+    Path(options.venv.path, "notices.txt").write_text("".join(f"{line}\n" for line in TOLD))
     for source in Path(options.venv.path).rglob("locale/*/LC_MESSAGES/*.po"):
         source.unlink()  # sources of the compiled translations beside them, 12 MB of Django's
     return 0

@@ -132,8 +132,14 @@ SAMPLES = (
         page="/shop/",
         shows="Shop",
         socket="/shop/stock/",
-        overridden=("SECRET_KEY", "DATABASES", "CHANNEL_LAYERS", "STATIC_ROOT"),
-        told=("django 5.2.3 has no security fixes", "daphne 4.1.2 ", "uvicorn 0.30.6 "),
+        # It reads SECRET_KEY and REDIS_URL itself, as variables.
+        overridden=("DATABASES", "CHANNEL_LAYERS", "STATIC_ROOT"),
+        told=(
+            "CHANNEL_LAYERS: the project's own",
+            "django 5.2.3 has no security fixes",
+            "daphne 4.1.2 ",
+            "uvicorn 0.30.6 ",
+        ),
         checks=(checks.pins_of_the_project_are_what_runs,),
     ),
     Sample(

@@ -40,7 +40,7 @@ def free_port() -> int:
 _given: set[int] = set()
 
 
-def until(condition: Callable[[], Any], seconds: float = 10, what: str = "") -> Any:
+def until(condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
     """Poll until ``condition`` is true and return its value; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
