@@ -4,8 +4,8 @@
 const FIRST_DELAY = 250; // milliseconds before the first attempt to reconnect; doubled with each one
 const LONGEST_DELAY = 15_000;
 const HEALTHY = 10_000; // a socket open for so long was good: the next delay starts from the first one again
-const QUIET = 15_000; // after so long without a frame the server is asked whether it is there
-const ANSWER = 10_000; // and has so long to answer
+const QUIET = 12_000; // after so long without a frame the server is asked whether it is there
+const ANSWER = 8_000; // and has so long to answer
 const SIGNED_OUT = 4401; // close code
 const RESEND = 10_000; // an unanswered message is sent again
 const TYPING_EVERY = 3_000;
