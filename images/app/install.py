@@ -228,9 +228,12 @@ def why(output: str) -> str:
     if not names and "metadata-generation-failed" in output:
         names = re.findall(r"^\s*Collecting (\S+)", output, re.M)[-1:]
     if names:
+        needed = "gcc python3-dev ..."
+        if "pg_config" in output:
+            needed = "gcc python3-dev libpq-dev, and libpq5 in APP_PACKAGES"
         return (
             f"there is no wheel of {', '.join(names)} for {python}, and compiling failed, see above: name a compiler and "
-            f"what it needs in APP_BUILD_PACKAGES (gcc python3-dev ...), or take newer versions or {older}"
+            f"what it needs in APP_BUILD_PACKAGES ({needed}), or take newer versions or {older}"
         )
     missing = re.findall(r"No matching distribution found for (.+)", output)
     if missing:

@@ -80,6 +80,10 @@ def test_the_numbers_of_a_version(install, text, numbers):
     [
         ("ERROR: Failed building wheel for cffi\nFailed to build cffi", "no wheel of cffi for Python 3"),
         ("Collecting psycopg2==2.9\nerror: metadata-generation-failed", "no wheel of psycopg2==2.9 for"),
+        (
+            "Collecting psycopg-c==3.2.4\ncouldn't run 'pg_config'\nerror: metadata-generation-failed",
+            "(gcc python3-dev libpq-dev, and libpq5 in APP_PACKAGES)",
+        ),
         ("ERROR: No matching distribution found for djangoo==5", "there is no djangoo==5 for Python 3"),
         ("ERROR: ResolutionImpossible: for help", "contradict each other"),
         ("ERROR: Invalid requirement: 'a==': Expected", "APP_REQUIREMENTS: Invalid requirement: 'a=='"),
@@ -104,7 +108,9 @@ def test_packages_for_windows_only_are_left_out(install, tmp_path, encoding, cap
     assert made.read_text().splitlines() == kept
     told = "left out, being for Windows only: twisted_iocpsupport==1.0.2"
     assert told in capsys.readouterr().out
-    assert told in install.TOLD, "a build from the cache prints nothing: the release tells it from notices.txt"
+    assert told in install.TOLD, (
+        "a build from the cache prints nothing: the release tells it from notices.txt"
+    )
 
 
 def test_other_files_are_taken_as_they_are(install, tmp_path):
