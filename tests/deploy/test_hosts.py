@@ -93,7 +93,7 @@ def everybody_hears(crowd: Crowd) -> None:
 def served(crowd: Crowd, since: float, what: str, seconds: float = SERVICE_SECONDS) -> None:
     """Everybody was served again in time, and nothing was lost."""
     seen = crowd.report()
-    print(f"figure: three hosts: {what}: {seen}", flush=True)
+    print(f"figure: three hosts: {what}: {seen} {seen.failures[:5] or ''}", flush=True)
     late = [moment - since for moment in crowd.failed if moment - since > seconds]
     assert not late, f"requests failed that were begun {late} s after {what}: {seen.failures}"
     assert seen.outage <= seconds, f"no page came for {seen.outage:.1f} s: {seen}"
@@ -212,6 +212,21 @@ def test_the_status_tells_of_every_host(deployment):
     ):
         assert said in play.text, f"{said!r} is not in what status.yml says:\n{play.text}"
     assert play.changed == 0
+
+
+def test_encrypted_networks_are_not_promised_where_they_cannot_be(deployment):
+    """Here the kernel has no IPsec or, where it has, the networks are there and cannot be changed."""
+    before = deployment.running()
+    deployment.configure(stack_encrypted_networks=True)
+    try:
+        play = deployment.deploy(check=False)
+    finally:
+        deployment.configure(stack_encrypted_networks=False)
+    assert play.code != 0
+    assert "has no IPsec with AES-GCM" in play.text or "a network cannot be changed" in play.text, play.tail(
+        20
+    )
+    assert deployment.running() == before and not deployment.locked()
 
 
 def test_a_node_is_drained_and_given_back(deployment):
