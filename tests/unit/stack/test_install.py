@@ -104,7 +104,9 @@ def test_packages_for_windows_only_are_left_out(install, tmp_path, encoding, cap
     assert made.read_text().splitlines() == kept
     told = "left out, being for Windows only: twisted_iocpsupport==1.0.2"
     assert told in capsys.readouterr().out
-    assert told in install.TOLD, "a build from the cache prints nothing: the release tells it from notices.txt"
+    assert told in install.TOLD, (
+        "a build from the cache prints nothing: the release tells it from notices.txt"
+    )
 
 
 def test_other_files_are_taken_as_they_are(install, tmp_path):
