@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,10 +114,10 @@ class Stack:
 
 
 @contextmanager
-def own(variant: str, **others: str) -> Iterator[Stack]:
+def own(variant: str, secrets: Mapping[str, str] | None = None, **others: str) -> Iterator[Stack]:
     """Start a stack on free ports, and remove all of it at the end, come what may.
 
-    Its settings are those of the VARIANT, if it is one of VARIANTS, and OTHERS.
+    Its settings are those of the VARIANT, if it is one of VARIANTS, and OTHERS; SECRETS are there before it starts.
     """
     name = f"{variant}-{os.getpid()}"
     folder, project = FOLDER / name, f"stack-test-{name}"
@@ -133,6 +133,9 @@ def own(variant: str, **others: str) -> Iterator[Stack]:
     # As an operator makes it: a copy of the example with lines of one's own.
     lines = "".join(f"{key}={value}\n" for key, value in settings.items())
     (folder / "stack.env").write_text((ROOT / "compose/stack.env.example").read_text() + lines)
+    (folder / "secrets").mkdir(mode=0o711)
+    for file, text in (secrets or {}).items():
+        (folder / "secrets" / file).write_text(text)
     try:
         told = tool(folder, project, "up")
         yield Stack(

@@ -75,6 +75,8 @@ def make(deployment: Deployment) -> dict[str, int]:
         "backup_credentials": ("", DATA),
         "redis_acl": (REDIS_ACL.read_text().replace("{password}", redis), DATA),
         "redis_url": (stores.redis_url(chosen, redis), APPLICATION),
+        # Authorities of data stores that are somebody else's, named in their URLs as /run/secrets/data_ca.
+        "data_ca": ("\n", APPLICATION),
         "redis_nodes": (secrets.token_urlsafe(32), DATA),
     }
     pairs = {"DB_NODES": ("db_password", "database_url"), "REDIS_NODES": ("redis_acl", "redis_url")}

@@ -13,7 +13,7 @@ SERVICES = ("edge", "http", "ws", "worker", "redis", "db")
 USERS = {"edge": 10001, "http": 10001, "ws": 10001, "worker": 10001, "redis": 999, "db": 999}
 """User and group id of every process of a service."""
 
-APPLICATION_SECRETS = {"secret_key", "secret_key_fallbacks", "database_url", "redis_url"}
+APPLICATION_SECRETS = {"secret_key", "secret_key_fallbacks", "database_url", "redis_url", "data_ca"}
 SECRETS = {
     "edge": set(),
     "http": APPLICATION_SECRETS,

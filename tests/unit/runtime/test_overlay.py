@@ -438,3 +438,19 @@ def test_settings_that_read_their_secrets_from_variables(tmp_path):
     assert done.returncode == 0, done.stderr
     url = "postgresql://app:hunter2@db:5432/app"
     assert done.stdout.splitlines() == [f"{url} {url} []", "[]"]
+
+
+@pytest.mark.usefixtures("celery")
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("rediss://u:p@redis.example/0", "rediss://u:p@redis.example/0?ssl_cert_reqs=required"),
+        ("rediss://u:p@redis.example/0?a=b", "rediss://u:p@redis.example/0?a=b&ssl_cert_reqs=required"),
+        (
+            "rediss://u:p@redis.example/0?ssl_cert_reqs=none",
+            "rediss://u:p@redis.example/0?ssl_cert_reqs=none",
+        ),
+    ],
+)
+def test_celery_is_told_to_check_the_certificate_of_a_redis_with_tls(url, wanted):
+    assert changed({}, REDIS_URL=url)["CELERY_BROKER_URL"] == wanted

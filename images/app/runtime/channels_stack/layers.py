@@ -96,7 +96,7 @@ def address(redis_url: str) -> dict[str, Any]:
     """The part of a host that says where: channels_redis and ``Connections`` take either kind."""
     if sentinels.is_behind(redis_url):
         return sentinels.Sentinels(redis_url).options(sentinels.AsyncConnection)
-    return {"address": redis_url}
+    return {"address": redis_url, **sentinels.checked(redis_url)}
 
 
 def _backoff() -> Any:

@@ -349,6 +349,9 @@ def _celery(project: Project, settings: Settings) -> Found:
 
 def _for_celery(redis_url: str) -> tuple[str, dict[str, Any]]:
     """The address that Celery reads, and the transport options that belong to it."""
+    if redis_url.startswith("rediss://") and "ssl_cert_reqs=" not in redis_url:
+        # Celery refuses a TLS address that does not say so.
+        return f"{redis_url}{'&' if '?' in redis_url else '?'}ssl_cert_reqs=required", {}
     if not sentinels.is_behind(redis_url):
         return redis_url, {}
     known = sentinels.Sentinels(redis_url)

@@ -133,10 +133,15 @@ def is_behind(url: str) -> bool:
     return url.startswith(f"{SCHEME}://")
 
 
+def checked(url: str) -> dict[str, bool]:
+    """For a TLS address: the certificate must be of that host, which redis-py asks only since version 6."""
+    return {"ssl_check_hostname": True} if url.startswith("rediss://") else {}
+
+
 def client(url: str, **options: Any) -> redis.Redis:
     """A client for ``url`` of any kind, with more ``options`` of redis-py."""
     if not is_behind(url):
-        return redis.Redis.from_url(url, **options)
+        return redis.Redis.from_url(url, **checked(url), **options)
     pool = redis.ConnectionPool(**Sentinels(url).options(Connection), **options)
     return redis.Redis(connection_pool=pool)
 
@@ -144,7 +149,7 @@ def client(url: str, **options: Any) -> redis.Redis:
 def async_client(url: str, **options: Any) -> redis.asyncio.Redis:
     """``client`` for async code."""
     if not is_behind(url):
-        return redis.asyncio.from_url(url, **options)
+        return redis.asyncio.from_url(url, **checked(url), **options)
     pool = redis.asyncio.ConnectionPool(**Sentinels(url).options(AsyncConnection), **options)
     return redis.asyncio.Redis(connection_pool=pool)
 
