@@ -85,3 +85,34 @@ def make(deployment: Deployment) -> dict[str, int]:
     for name, (text, owner) in texts.items():
         write(deployment.secrets / name, text, owner)
     return {name: owner for name, (_, owner) in texts.items()}
+
+
+OLD = {
+    "tls_pem": "the certificate is made from CERTIFICATE and tls/ now (docs/certificates.md)",
+}
+"""Secrets of earlier versions, and what is in their place."""
+
+SERVERS = ("redis_keeper",)
+"""Secrets that only servers have."""
+
+
+def notes(deployment: Deployment, owners: dict[str, int], *, acl: bool = True) -> list[str]:
+    """What of the secrets is not read as the operator may think, a line each, nothing secret in it.
+
+    OWNERS: as `make` returns them. ACL: whether Redis reads the secret redis_acl, as it does not on servers.
+    """
+    known = {*owners, *SERVERS}
+    found = [
+        f"secrets/{path.name} is read by nothing: {OLD.get(path.name, 'a typing error, or of another version')}; remove it"
+        for path in sorted(deployment.secrets.iterdir())
+        if path.name not in known
+    ]
+    path = deployment.secrets / "redis_acl"
+    if acl and os.access(path, os.R_OK):
+        lacking = sorted(set(REDIS_ACL.read_text().split()) - set(path.read_text().split()) - {">{password}"})
+        if lacking:
+            found.append(
+                f"secrets/redis_acl was made by an earlier version and lacks {' '.join(lacking)}: add them to the user app's "
+                "line, or remove redis_acl and redis_url, which makes both anew"
+            )
+    return found

@@ -30,6 +30,8 @@ def up(deployment: Deployment, project_name: str) -> None:
         preflight.look(deployment, settings, published(project))
     with step("settings, secrets, certificate"):
         owners = secrets.make(deployment)
+        for line in secrets.notes(deployment, owners):
+            detail(line)
         settings = stack_settings.load(deployment.settings) | (
             DEVELOPMENT if "dev" in deployment.overlays else {}
         )

@@ -47,6 +47,12 @@ def same(engine: Engine, path: str, current: str) -> bool:
     return not code and unlabelled(before) == unlabelled(engine.read(path))
 
 
+def due(engine: Engine, text: str, current: str) -> bool:
+    """Whether the job of the TEXT does something else than that of the file CURRENT, whose secrets alone may be others."""
+    code, before, _ = engine.run(shlex.join(["cat", current]), "")
+    return bool(code) or unlabelled(before)["services"] != unlabelled(text)["services"]
+
+
 def unlabelled(text: str) -> dict[str, Any]:
     """The definitions of a rendered file without the name of their release."""
     whole = json.loads(text)

@@ -54,3 +54,27 @@ def test_settings_of_the_operator_are_never_overwritten(made):
     made.settings.write_text("HTTPS_PORT=1\n")
     secrets.make(made)
     assert made.settings.read_text() == "HTTPS_PORT=1\n"
+
+
+def test_what_is_made_needs_no_note(deployment):
+    assert secrets.notes(deployment, secrets.make(deployment)) == []
+
+
+def test_secrets_that_nothing_reads_are_told(deployment):
+    owners = secrets.make(deployment)
+    for name in ("tls_pem", "secret_kee", "redis_keeper"):
+        (deployment.secrets / name).write_text("hidden-value")
+    told = secrets.notes(deployment, owners)
+    assert [line.split()[0] for line in told] == ["secrets/secret_kee", "secrets/tls_pem"]
+    assert "docs/certificates.md" in told[1] and "hidden-value" not in "".join(told)
+
+
+def test_rules_of_an_earlier_version_are_told(deployment):
+    owners = secrets.make(deployment)
+    path = deployment.secrets / "redis_acl"
+    text = path.read_text()
+    path.chmod(0o600)
+    path.write_text(text.replace(" +lpush", "").replace(" +brpop", ""))
+    (told,) = secrets.notes(deployment, owners)
+    assert "lacks +brpop +lpush" in told and text.split(">")[1].split()[0] not in told
+    assert secrets.notes(deployment, owners, acl=False) == []

@@ -23,7 +23,7 @@ from ansible.utils.display import Display
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
 from stack import certificates, compose, images, registry, render, secrets, settings, ship
-from stack.console import Failure
+from stack.console import Failure, detail
 from stack.paths import Deployment
 
 SECRET = re.compile(r"(?i)(password|passwd|secret|token|(api|private)_?key|credential)")
@@ -64,10 +64,10 @@ class ActionModule(ActionBase):
                 f"stack_app_env.{name} looks like a secret and is in plain text in the inventory: encrypt it with ansible-vault"
             )
         chosen = settings.load(deployment.settings, "stack_settings")
-        secrets.make(deployment)
-        certificates.make(
-            deployment, chosen
-        )  # what is wrong with given files is told before anything is built
+        for line in secrets.notes(deployment, secrets.make(deployment), acl=False):
+            detail(line)
+        # What is wrong with given files is told before anything is built.
+        certificates.make(deployment, chosen)
         if not chosen["APP_WORKER_CHANNELS"]:
             chosen["WORKER_REPLICAS"] = "0"
         names = images.make(chosen, build_missing=not self._task.check_mode)

@@ -113,6 +113,12 @@ def job(engine: Engine, check: bool, service: str, path: str, seconds: float, cu
     return {"changed": True}
 
 
+def due(engine: Engine, check: bool, current: str, rendered: str) -> dict:
+    """Whether the job of the file RENDERED, on the controller, differs from that of the CURRENT release beside its secrets."""
+    path = Path(rendered)
+    return {"changed": False, "due": path.exists() and jobs.due(engine, path.read_text(), current)}
+
+
 def trial(
     engine: Engine,
     check: bool,
@@ -242,5 +248,6 @@ ACTS = {
     "standing": standing,
     "roll": roll,
     "job": job,
+    "due": due,
     "trial": trial,
 }
