@@ -44,6 +44,8 @@ def pebble(
         "privateKey": "/etc/pebble/key.pem",
         "httpPort": 80,
         "tlsPort": 443,
+        # The second one is for Pebble before 2.6.
+        "profiles": {"default": {"description": "for tests", "validityPeriod": valid_seconds}},
         "certificateValidityPeriod": valid_seconds,
     }
     (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))

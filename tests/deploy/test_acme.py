@@ -19,7 +19,7 @@ from stacks import ROOT, eventually
 
 NAME = "rooms.test"
 UNIT = "channels-stack-certificates.service"
-VALID_SECONDS = 7 * 86400
+VALID_SECONDS = 90 * 86400
 
 
 @pytest.fixture(scope="module")
