@@ -40,6 +40,8 @@ def chosen(deployment: Deployment, words: str) -> list[str]:
         raise Failure(f"what={','.join(unknown)} is no secret to rotate; there are: {', '.join(KINDS)}")
     outside = {kind: host for kind in HOSTS if (host := outside_host(deployment, kind))}
     for kind in wanted:
+        if outside.get(kind, "").startswith("sentinel"):
+            raise Failure("the password of a Redis with Sentinel is not rotated: choose what=secret_key,db")
         if kind in outside:
             raise Failure(
                 f"{HOSTS[kind]} leads to {outside[kind]}, which is not the stack's: change the password there and in "

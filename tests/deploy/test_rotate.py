@@ -79,6 +79,7 @@ def signed_in(crowd: Crowd):
 
     with crowd.client(crowd.site.addresses[0]) as client:
         assert sign_in(client, crowd.site.user, crowd.site.password).status_code == 302
+        session = client.cookies["sessionid"]
         thread = threading.Thread(target=read, args=[client])
         thread.start()
         try:
@@ -86,6 +87,10 @@ def signed_in(crowd: Crowd):
         finally:
             ending.set()
             thread.join()
+        if client.cookies["sessionid"] != session:
+            wrong.append(
+                "the session got another name: requests on their way with the former one are a stranger's"
+            )
 
 
 def test_a_check_run_changes_nothing(deployment):

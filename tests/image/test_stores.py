@@ -320,5 +320,11 @@ def test_what_is_not_the_stacks_is_not_rotated(tmp_path):
     assert rotation.chosen(deployment, "") == ["secret_key", "redis"]
     with pytest.raises(Failure, match=r"database_url leads to db\.example\.org"):
         rotation.chosen(deployment, "db")
+    rotation.put(
+        deployment, "redis_url", "redis+sentinel://app:secret@sentinel,sentinel-2,sentinel-3/redis/0"
+    )
+    assert rotation.chosen(deployment, "") == ["secret_key"]
+    with pytest.raises(Failure, match="Redis with Sentinel is not rotated"):
+        rotation.chosen(deployment, "redis")
     with pytest.raises(Failure, match="what=tls is no secret to rotate; there are: secret_key, db, redis"):
         rotation.chosen(deployment, "secret_key,tls")

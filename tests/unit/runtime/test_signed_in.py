@@ -187,6 +187,32 @@ class TestRotatedKey:
             assert is_open(client, ann.name)
         assert ann.get("/who/") == ann.name
 
+    @pytest.mark.parametrize("page", ["/who/", "/async-who/"])
+    def test_the_session_keeps_its_name(self, start, page):
+        """Of two requests that are on their way at once, the second comes with the cookies from before the first."""
+        before = start("uvicorn", SECRET_KEY=OLD)
+        ann = Browser(before, "ann")
+        ann.serving = start("uvicorn", SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=OLD)
+        cookies = ann.headers()
+        with ann.socket() as client:
+            assert client.recv(5) == ann.name
+            assert ann.get(page) == ann.name
+            assert ann.serving.get(page, cookies).body.decode() == ann.name
+            with pytest.raises(TimeoutError):
+                client.recv(3 * CHECK_SECONDS)
+            assert is_open(client, ann.name)
+        # It is signed anew all the same: the old key may go.
+        ann.serving = start("uvicorn", SECRET_KEY=NEW)
+        assert ann.get(page) == ann.name
+
+    def test_stock_answers_the_second_as_a_stranger(self, start):
+        before = start("uvicorn", SECRET_KEY=OLD)
+        ann = Browser(before, "ann")
+        ann.serving = start("uvicorn", stock=True, SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=OLD)
+        cookies = ann.headers()
+        assert ann.get("/who/") == ann.name
+        assert ann.serving.get("/who/", cookies).body.decode() == ""
+
     def test_without_the_old_key_nobody_is(self, start):
         before = start("uvicorn", SECRET_KEY=OLD)
         ann = Browser(before, "ann")

@@ -1,12 +1,18 @@
-"""Channels' look at a session, mended: a rotated SECRET_KEY signs nobody out.
+"""Channels' and Django's looks at a session, mended: a rotated SECRET_KEY signs nobody out.
 
 ``channels.auth.get_user`` compares the session with the current key alone and deletes it when they differ. After a
 rotation Django itself still accepts what SECRET_KEY_FALLBACKS have signed, but the first websocket of a user would
 sign that user out everywhere. The function that takes its place asks as Django does, and only ever reads.
+
+``django.contrib.auth.get_user`` signs such a session anew and gives it another name. Requests that are on their way
+with the former name find no session, are answered as to a stranger, and take the new cookie away from the browser;
+open sockets of the former name are signed out. Here the session is signed anew and keeps its name.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from types import CodeType
 from typing import Any
@@ -25,11 +31,55 @@ def mend() -> None:
     from channels.db import database_sync_to_async
     from django.contrib.auth.base_user import AbstractBaseUser
 
+    if hasattr(AbstractBaseUser, "get_session_auth_fallback_hash"):
+        _keep_names()
+
     stock = getattr(channels.auth.get_user, "func", channels.auth.get_user)
     stock = getattr(stock, "__wrapped__", stock)
     knows = "get_session_auth_fallback_hash" in set(_names(stock.__code__))
     if not knows and hasattr(AbstractBaseUser, "get_session_auth_fallback_hash"):
         channels.auth.get_user = database_sync_to_async(get_user)
+
+
+def _keep_names() -> None:
+    """Let Django's two functions leave a session its name. What they do else is theirs."""
+    import django.contrib.auth as django_auth
+
+    stock, astock = django_auth.get_user, getattr(django_auth, "aget_user", None)
+    if hasattr(stock, "__wrapped__"):
+        return
+
+    @functools.wraps(stock)
+    def get_user(request: Any) -> Any:
+        with _named(request.session):
+            return stock(request)
+
+    django_auth.get_user = get_user
+    if astock is None:  # Django before 5.0
+        return
+
+    @functools.wraps(astock)
+    async def aget_user(request: Any) -> Any:
+        with _named(request.session):
+            return await astock(request)
+
+    django_auth.aget_user = aget_user
+
+
+@contextlib.contextmanager
+def _named(session: Any) -> Iterator[None]:
+    """``session`` gets no other name meanwhile: this object's methods that give one do nothing."""
+
+    async def nothing() -> None:
+        pass
+
+    own: dict[str, Any] = {"cycle_key": lambda: None, "acycle_key": nothing}
+    vars(session).update(own)
+    try:
+        yield
+    finally:
+        for name in own:
+            del vars(session)[name]
 
 
 def get_user(scope: Mapping[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """Signing in and out, and what an administrator may do to a user."""
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model, login, logout
 from django.db import connection
 from django.http import HttpResponse
@@ -18,6 +19,11 @@ def sign_out(request):
 
 def who(request):
     return HttpResponse(request.user.username)
+
+
+async def async_who(request):
+    user = await request.auser() if hasattr(request, "auser") else await sync_to_async(lambda: request.user)()
+    return HttpResponse(await sync_to_async(lambda: user.username)())
 
 
 def disable(request, name):
@@ -42,6 +48,7 @@ urlpatterns = [
     path("sign-in/<name>/", sign_in),
     path("sign-out/", sign_out),
     path("who/", who),
+    path("async-who/", async_who),
     path("disable/<name>/", disable),
     path("new-password/<name>/", new_password),
     path("rename/<old>/<new>/", rename_sessions),
