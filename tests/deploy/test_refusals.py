@@ -168,13 +168,17 @@ def test_one_host_alone(pair, refused):
                 "stack_name is 'My Rooms'; it takes small letters, digits and hyphens: channels-stack",
             ],
         ),
-        ({"stack_settings": "DOMAINS=rooms.example.org"}, ["stack_settings", "dict"]),
+        ({"stack_settings": "rooms.example.org"}, ["stack_settings", "dict"]),
+        (
+            {"stack_settings": "DOMAINS=rooms.example.org"},
+            ["stack_settings is no mapping; it takes a name and a value"],
+        ),
         (
             {"stack_db_host": "host2"},
             ["stack_db_host is 'host2'; it takes a host of the group `data`: host1"],
         ),
     ],
-    ids=["typing error", "range", "type", "place"],
+    ids=["typing error", "range", "type", "text", "place"],
 )
 def test_variables_of_a_release(pair, refused, variables, words):
     pair.inventory(**variables)

@@ -154,6 +154,7 @@ def test_all_problems_of_a_host_are_told_at_once():
 
 
 VALUES = {
+    "stack_app_env": {},
     "stack_check_path": "/",
     "stack_db_host": "host1",
     "stack_healthy_seconds": 150,
@@ -162,6 +163,7 @@ VALUES = {
     "stack_name": "channels-stack",
     "stack_redis_host": "",
     "stack_release": "",
+    "stack_settings": {"DOMAINS": "rooms.example.org"},
     "stack_trial_seconds": 0,
     "stack_update_monitor": "30s",
     "stack_update_seconds": 900,
@@ -181,6 +183,8 @@ def test_variables_of_a_release_that_are_well(name):
         *({"stack_update_monitor": text} for text in ("30", "0s", "half a minute", "")),
         *({"stack_name": text} for text in ("", "Rooms", "1rooms", "ro oms")),
         *({"stack_check_path": text} for text in ("health", "/a b")),
+        {"stack_app_env": "TOKEN=canary"},
+        {"stack_settings": "DOMAINS=rooms.example.org"},
         {"stack_keep_releases": 0},
         {"stack_trial_seconds": -1},
         {"stack_redis_host": "host2"},
@@ -190,6 +194,7 @@ def test_variables_of_a_release_that_are_well(name):
 def test_each_variable_of_a_release_that_is_not_well_is_one_line(values):
     [problem] = stack_filters.stack_problems({**VALUES, **values})
     assert problem.startswith(f"{next(iter(values))} is ") and "; it takes " in problem
+    assert "canary" not in problem
 
 
 @pytest.mark.parametrize(

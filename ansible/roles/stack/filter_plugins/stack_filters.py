@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -57,7 +58,13 @@ LEAST = {
 
 def stack_problems(values: dict[str, Any]) -> list[str]:
     """What is wrong with the VALUES of variables of the role, as sentences; `data`: the hosts of that group."""
+    # Ansible itself takes the text DOMAINS=rooms.example.org for a mapping when it compares types, and leaves it a text.
     problems = [
+        f"{name} is no mapping; it takes a name and a value on each line below it, DOMAINS: rooms.example.org"
+        for name in ("stack_settings", "stack_app_env")
+        if not isinstance(values[name], Mapping)
+    ]
+    problems += [
         f"{name} is {str(values[name])!r}; it takes {said}"
         for name, (form, said) in FORMS.items()
         if not re.fullmatch(form, str(values[name]))
