@@ -52,7 +52,7 @@ class Options:
     redis_node: str = ""
     """Host names of the nodes that hold the two volumes."""
     redis_nodes: tuple[str, ...] = ()
-    """With REDIS_NODES=3: the host names of the second and third Redis."""
+    """Host names of the other data nodes: with REDIS_NODES=3 the first two of them have the second and third Redis."""
     update_monitor: str = "30s"
     edge_folder: str = "/srv/channels-stack/edge"
     """On every edge node: settings and certificate, which an edge takes up without a restart."""
@@ -135,9 +135,10 @@ def joined(
 ) -> dict:
     """All definitions with all values, as Compose understands them."""
     more = {
-        "DB_NODE": options.db_node,
-        "REDIS_NODE": options.redis_node,
-        **{f"REDIS_NODE_{number}": node for number, node in enumerate(options.redis_nodes, 2)},
+        # Swarm never sees the placement of a data store that is somebody else's.
+        "DB_NODE": options.db_node if settings["DB_NODES"] != "0" else "elsewhere",
+        "REDIS_NODE": options.redis_node if settings["REDIS_NODES"] != "0" else "elsewhere",
+        **{f"REDIS_NODE_{number}": node for number, node in enumerate(options.redis_nodes[:2], 2)},
         "UPDATE_MONITOR": options.update_monitor,
         "EDGE_FOLDER": options.edge_folder,
         "REDIS_FOLDER": options.redis_folder,
@@ -146,6 +147,10 @@ def joined(
     }
     files = [COMPOSE / "compose.yml", COMPOSE / "compose.swarm.yml", *stores.files(settings)]
     if settings["REDIS_NODES"] == "3":
+        if len({options.redis_node, *options.redis_nodes[:2]} - {""}) < 3:
+            raise Failure(
+                "REDIS_NODES=3 needs three hosts in the group `data`: each Redis and its Sentinel stand on their own"
+            )
         files.append(COMPOSE / "compose.swarm.sentinel.yml")
     if settings["BACKUP_REPOSITORY"]:
         files.append(COMPOSE / "compose.backup.yml")

@@ -87,6 +87,25 @@ def test_the_example_inventories_pass_their_own_check(environment):
     assert preflight.inventory_problems(groups, variables, str(ROLES)) == []
 
 
+def stores(hosts: list[str], **settings: object) -> list[str]:
+    """What preflight tells of the group `data` with HOSTS."""
+    groups = {"all": ["a", "b", "c"], "edge": ["a"], "app": ["a", "b", "c"], "data": hosts}
+    variables = {host: {"ansible_host": host, "stack_settings": settings} for host in groups["all"]}
+    return preflight.inventory_problems(groups, variables, str(ROLES))
+
+
+def test_three_redis_need_three_hosts():
+    assert stores(["a", "b", "c"], REDIS_NODES=3) == []
+    [problem] = stores(["a", "b"], REDIS_NODES=3)
+    assert "REDIS_NODES is 3 and the group `data` has 2 hosts" in problem and "add hosts" in problem
+
+
+def test_no_host_keeps_data_where_both_stores_are_somebody_elses():
+    assert stores([], REDIS_NODES=0, DB_NODES=0) == []
+    [problem] = stores([], REDIS_NODES=0)
+    assert "group `data` has no host" in problem
+
+
 # What preflight tells, host by host
 
 LIMITS = {

@@ -11,9 +11,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "compose"
+# What differs in the data stores; each alone goes with all others.
+STORES = {"compose.sentinel.yml", "compose.outside-redis.yml", "compose.outside-db.yml"}
 # compose.swarm.yml goes with none of them: test_render.py is about it.
 OVERLAYS = sorted(
-    {path.name for path in COMPOSE.glob("compose.*.yml")} - {"compose.single.yml", "compose.swarm.yml"}
+    {path.name for path in COMPOSE.glob("compose.*.yml")}
+    - STORES
+    - {"compose.single.yml", "compose.swarm.yml", "compose.swarm.sentinel.yml"}
 )
 SERVICES = {"edge", "http", "ws", "worker", "redis", "db"}
 
@@ -74,6 +78,33 @@ COMBINATIONS = [
 )
 def test_every_combination_is_valid(environment, files):
     assert config(environment, *files)["services"].keys() >= SERVICES
+
+
+@pytest.mark.parametrize(
+    ("store", "more", "fewer"),
+    [
+        ("compose.sentinel.yml", {f"{name}-{n}" for name in ("redis", "sentinel") for n in (2, 3)}, set()),
+        ("compose.outside-redis.yml", set(), {"redis"}),
+        ("compose.outside-db.yml", set(), {"db"}),
+    ],
+)
+def test_other_data_stores_go_with_every_overlay(environment, store, more, fewer):
+    first = ("compose.yml", "compose.single.yml", store)
+    plain = set(config(environment, *first)["services"])
+    assert plain - {"sentinel"} == SERVICES - fewer | more
+    # Backups belong to a database that runs here.
+    others = [name for name in OVERLAYS if not (fewer and name == "compose.backup.yml")]
+    assert set(config(environment, *first, *others)["services"]) >= plain
+
+
+def test_the_three_redis_are_held_to_the_rules_of_one(environment):
+    services = config(environment, "compose.yml", "compose.single.yml", "compose.sentinel.yml")["services"]
+    for name in ("redis-2", "redis-3", "sentinel", "sentinel-2", "sentinel-3"):
+        each = services[name]
+        assert {secret["source"] for secret in each["secrets"]} == {"redis_acl", "redis_nodes"}
+        for rule in ("user", "read_only", "cap_drop", "security_opt", "networks", "logging", "restart"):
+            assert each[rule] == services["redis"][rule], (name, rule)
+        assert [mount["source"] for mount in each["volumes"]] == [name]
 
 
 def test_swarm_takes_the_base_file(environment):

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "compose"))
 
 from stack import render, secrets, settings  # noqa: E402
+from stack.console import Failure  # noqa: E402
 from stack.paths import Deployment  # noqa: E402
 
 IMAGES = {
@@ -153,3 +154,46 @@ def test_redis_reads_its_users_from_its_host(made):
     assert "secrets" not in redis and "/etc/redis/users/users.acl" in redis["command"]
     assert {"/data", "/etc/redis/users"} <= {mount["target"] for mount in redis["volumes"]}
     assert not any("redis_acl" in each["name"] for each in made().objects)
+
+
+THREE = render.Options(db_node="one", redis_node="one", redis_nodes=("two", "three"))
+
+
+def test_three_redis_stand_on_a_node_each_beside_their_sentinels(made):
+    release = made(options=THREE, REDIS_NODES="3")
+    data = services(release, "data")
+    for number, node in (("", "one"), ("-2", "two"), ("-3", "three")):
+        for name in (f"redis{number}", f"sentinel{number}"):
+            assert f"node.hostname == {node}" in data[name]["deploy"]["placement"]["constraints"]
+            assert [mount["source"] for mount in data[name]["volumes"] if mount["target"] == "/data"] == [
+                name
+            ]
+            assert {secret["source"] for secret in data[name]["secrets"]} == {"redis_acl", "redis_nodes"}
+    assert not set(data) & set(services(release, "signing"))
+
+
+def test_three_redis_need_three_nodes(made):
+    with pytest.raises(Failure, match="needs three hosts in the group `data`"):
+        made(options=render.Options(db_node="one", redis_node="one", redis_nodes=("two",)), REDIS_NODES="3")
+
+
+def test_data_stores_of_somebody_elses_are_not_rendered(made):
+    nowhere = render.Options()
+    assert services(made(options=nowhere, REDIS_NODES="0", DB_NODES="0"), "data") == {}
+    assert set(services(made(options=nowhere, REDIS_NODES="0", DB_NODES="0"))) == {
+        "edge",
+        "http",
+        "ws",
+        "worker",
+    }
+
+
+@pytest.mark.parametrize("part", ["stack", "data"])
+def test_swarm_takes_other_data_stores(made, part, tmp_path):
+    for number, release in enumerate((made(options=THREE, REDIS_NODES="3"), made(REDIS_NODES="0"))):
+        file = tmp_path / f"part-{number}.json"
+        file.write_text(release.files[f"{part}.json"])
+        done = subprocess.run(
+            ["docker", "stack", "config", "-c", str(file)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr

@@ -4,7 +4,8 @@ import stat
 
 import pytest
 
-from stack import secrets
+from stack import secrets, settings, stores
+from stack.console import Failure
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_two_deployments_share_no_secret(made, tmp_path):
     other = Deployment(tmp_path / "other")
     secrets.make(other)
     for path in made.secrets.iterdir():
-        if path.name in ("backup_credentials", "secret_key_fallbacks"):
+        if path.name in ("backup_credentials", "secret_key_fallbacks", "data_ca"):
             continue  # empty: the operator fills it in
         assert path.read_text() != (other.secrets / path.name).read_text()
 
@@ -78,3 +79,57 @@ def test_rules_of_an_earlier_version_are_told(deployment):
     (told,) = secrets.notes(deployment, owners)
     assert "lacks +brpop +lpush" in told and text.split(">")[1].split()[0] not in told
     assert secrets.notes(deployment, owners, acl=False) == []
+
+
+def test_three_redis_are_reached_through_their_sentinels(deployment):
+    deployment.folder.mkdir(exist_ok=True)
+    deployment.settings.write_text("REDIS_NODES=3\n")
+    secrets.make(deployment)
+    url = (deployment.secrets / "redis_url").read_text()
+    assert url.startswith("redis+sentinel://app:") and url.endswith("@sentinel,sentinel-2,sentinel-3/redis/0")
+    stores.check(deployment, settings.load(deployment.settings))
+
+
+def test_addresses_of_stores_that_are_somebody_elses_are_not_made_up(deployment):
+    deployment.folder.mkdir(exist_ok=True)
+    deployment.settings.write_text("REDIS_NODES=0\nDB_NODES=0\n")
+    secrets.make(deployment)
+    assert not (deployment.secrets / "redis_url").exists()
+    with pytest.raises(Failure) as told:
+        stores.check(deployment, settings.load(deployment.settings))
+    assert "REDIS_NODES=0, but secrets/redis_url names no Redis outside" in str(told.value)
+    assert "DB_NODES=0, but secrets/database_url names no database outside" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "words"),
+    [
+        (
+            "1",
+            "3",
+            ["REDIS_NODES=3", "write redis+sentinel://app:PASSWORD@sentinel,sentinel-2,sentinel-3/redis/0"],
+        ),
+        ("3", "1", ["REDIS_NODES=1", "write redis://app:PASSWORD@redis:6379/0"]),
+    ],
+)
+def test_another_number_of_redis_says_what_their_address_is_then(deployment, first, then, words):
+    deployment.folder.mkdir(exist_ok=True)
+    deployment.settings.write_text(f"REDIS_NODES={first}\n")
+    secrets.make(deployment)
+    deployment.settings.write_text(f"REDIS_NODES={then}\n")
+    with pytest.raises(Failure) as told:
+        stores.check(deployment, settings.load(deployment.settings))
+    password = (deployment.secrets / "redis_url").read_text().partition("app:")[2].partition("@")[0]
+    assert all(word in str(told.value) for word in words) and password not in str(told.value)
+
+
+def test_a_database_of_somebody_elses_is_not_backed_up_here(deployment):
+    deployment.folder.mkdir(exist_ok=True)
+    deployment.settings.write_text("DB_NODES=0\nBACKUP_REPOSITORY=volume\n")
+    deployment.secrets.mkdir()
+    (deployment.secrets / "database_url").write_text(
+        "postgresql://app@db.example.org/app?sslmode=verify-full"
+    )
+    secrets.make(deployment)
+    with pytest.raises(Failure, match="BACKUP_REPOSITORY is set, but the database is somebody else's"):
+        stores.check(deployment, settings.load(deployment.settings))

@@ -26,8 +26,9 @@ def inventory_problems(groups: dict, variables: dict, roles: str) -> list[str]:
     problems = [
         f"inventory: group `{name}` has no host; it takes {what}. The same host may stand in several groups"
         for name, what in GROUPS.items()
-        if not groups.get(name)
+        if not groups.get(name) and (name != "data" or keeps_data(groups, variables))
     ]
+    problems += store_problems(groups, variables)
     cluster = sorted({host for name in GROUPS for host in groups.get(name, [])})
     problems += [
         f"{host}: stands in none of the groups {', '.join(GROUPS)}: add it to one, or take it out of the inventory"
@@ -45,6 +46,29 @@ def inventory_problems(groups: dict, variables: dict, roles: str) -> list[str]:
         seen.setdefault(place, host)
     problems += manager_problems(groups.get("managers", []), cluster)
     return problems + unknown_variables({host: list(variables[host]) for host in cluster}, Path(roles))
+
+
+def store_settings(groups: dict, variables: dict) -> dict[str, str]:
+    """What `stack_settings` says of the data stores."""
+    hosts = groups.get("all", [])
+    given = (variables[hosts[0]].get("stack_settings") if hosts else None) or {}
+    return {name: str(given.get(name, 1)) for name in ("REDIS_NODES", "DB_NODES")}
+
+
+def keeps_data(groups: dict, variables: dict) -> bool:
+    """Whether PostgreSQL or Redis runs on these hosts, and not somewhere else."""
+    return set(store_settings(groups, variables).values()) != {"0"}
+
+
+def store_problems(groups: dict, variables: dict) -> list[str]:
+    """Too few hosts for what `stack_settings` wants."""
+    data = groups.get("data", [])
+    if store_settings(groups, variables)["REDIS_NODES"] != "3" or len(data) >= 3:
+        return []
+    return [
+        f"inventory: REDIS_NODES is 3 and the group `data` has {len(data)} host{'s' * (len(data) != 1)}; each of the three "
+        "Redis stands on its own: add hosts, or take REDIS_NODES: 1"
+    ]
 
 
 def manager_problems(managers: list[str], cluster: list[str]) -> list[str]:

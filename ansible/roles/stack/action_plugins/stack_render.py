@@ -22,7 +22,7 @@ from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
-from stack import certificates, compose, images, registry, render, secrets, settings, ship
+from stack import certificates, compose, images, registry, render, secrets, settings, ship, stores
 from stack.console import Failure, detail
 from stack.paths import Deployment
 
@@ -66,6 +66,7 @@ class ActionModule(ActionBase):
         chosen = settings.load(deployment.settings, "stack_settings")
         for line in secrets.notes(deployment, secrets.make(deployment), acl=False):
             detail(line)
+        stores.check(deployment, chosen)
         # What is wrong with given files is told before anything is built.
         certificates.make(deployment, chosen)
         if not chosen["APP_WORKER_CHANNELS"]:
