@@ -148,6 +148,15 @@ def test_postgresql_heals_after_a_restore(engine, deployment, db):
     assert sql(db, "postgresql://app:of%20the%20backup@db/app", "SELECT 1") == "refused"
 
 
+@pytest.mark.parametrize("password", ["plain", "gr\u00fc\u00df' \"dich", "\u212b u\u0308 \ufb01"])
+def test_the_verifier_is_postgresqls_own(engine, db, password):
+    """Whatever characters an operator has chosen."""
+    quoted = password.replace("'", "''")
+    statement = f"CREATE ROLE somebody PASSWORD '{quoted}'; SELECT rolpassword FROM pg_authid WHERE rolname = 'somebody'"
+    verifier = stores.sql(engine, db.name, f"{statement}; DROP ROLE somebody").strip()
+    assert stores.verifies(verifier, password) and not stores.verifies(verifier, password + "x")
+
+
 def test_no_verifier_stands_in_the_log(engine, deployment, db):
     with pytest.raises(Failure):
         stores.sql(engine, db.name, "ALTER ROLE nobody PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a:b'")

@@ -18,6 +18,7 @@ import os
 import re
 import secrets
 import shlex
+import unicodedata
 from urllib.parse import unquote, urlsplit
 
 from ..console import Failure
@@ -114,9 +115,11 @@ def sql(engine: Engine, container: str, *statements: str) -> str:
 
 
 def scram(password: str, salt: bytes | None = None, iterations: int = ITERATIONS) -> str:
-    """PASSWORD as PostgreSQL keeps it (RFC 5803). Passwords made here are ASCII, which SASLprep leaves as it is."""
+    """PASSWORD as PostgreSQL keeps it (RFC 5803)."""
     salt = salt or secrets.token_bytes(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    # SASLprep, as far as it concerns what people type: passwords made here are ASCII, which stays as it is.
+    prepared = unicodedata.normalize("NFKC", password).encode()
+    salted = hashlib.pbkdf2_hmac("sha256", prepared, salt, iterations)
     client = hmac.digest(salted, b"Client Key", "sha256")
     server = hmac.digest(salted, b"Server Key", "sha256")
     parts = [base64.b64encode(each).decode() for each in (salt, hashlib.sha256(client).digest(), server)]
