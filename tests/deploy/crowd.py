@@ -41,7 +41,7 @@ RESEND = 10.0
 ANSWER = 20.0
 """Seconds that one answer may take."""
 
-QUIET, QUIET_ANSWER, HANDSHAKE = 12.0, 8.0, 13.0
+QUIET, QUIET_ANSWER, HANDSHAKE = 12.0, 10.0, 15.0
 """Seconds, as in room.js: after so long without a frame the server is asked if it is there; for its answer; for a welcome."""
 
 
