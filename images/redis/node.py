@@ -24,6 +24,8 @@ import time
 # Sentinel, client and this file call the master by this name.
 MASTER = "redis"
 SERVER_PORT, SENTINEL_PORT = 6379, 26379
+# The services of compose.sentinel.yml.
+SERVERS, SENTINELS = "redis,redis-2,redis-3", "sentinel,sentinel-2,sentinel-3"
 ASK_SECONDS = 1
 # How long a master may be silent before it counts as gone. Above the pause of a busy disk; the whole failover takes
 # two or three seconds more.
@@ -219,8 +221,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="redis-node", allow_abbrev=False)
     parser.add_argument("role", choices=("server", "sentinel"))
     parser.add_argument("--name", required=True, help="our own host[:port], as the others reach us")
-    parser.add_argument("--servers", required=True, help="host[:port] of each Redis, with commas between")
-    parser.add_argument("--sentinels", required=True, help="host[:port] of each Sentinel")
+    parser.add_argument("--servers", default=SERVERS, help="host[:port] of each Redis, with commas between")
+    parser.add_argument("--sentinels", default=SENTINELS, help="host[:port] of each Sentinel")
     parser.add_argument("--acl", default="/run/secrets/redis_acl")
     parser.add_argument("--password-file", default="/run/secrets/redis_nodes")
     parser.add_argument("--base", default=BASE, help="the configuration that a single Redis has too")
