@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -38,3 +39,46 @@ def test_pools_of_connections_are_closed():
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["True", "['MainThread']"]
+
+
+LOGGING_AT_THE_ROOT = """
+SECRET_KEY = "x"
+LOGGING = {
+    "version": 1,
+    "formatters": {"own": {"format": "OWN FORM %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "own"}},
+    "root": {"level": "INFO", "handlers": ["console"]},
+}
+"""
+LOADS = """
+import logging
+from channels_stack import application
+from channels_stack.settings import Settings
+settings = Settings.from_environment()
+application.setup_django(settings, "http")
+application.load(settings)
+logging.getLogger("any").warning("said")
+"""
+
+
+def test_loading_the_application_does_not_take_the_form_of_the_logs_back(tmp_path):
+    """`get_asgi_application()` sets Django up once more, and with it the project's LOGGING."""
+    (tmp_path / "plain.py").write_text(LOGGING_AT_THE_ROOT)
+    (tmp_path / "gate.py").write_text(
+        "from django.core.asgi import get_asgi_application\napplication = get_asgi_application()\n"
+    )
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{RUNTIME}:{tmp_path}",
+        "APP_OVERLAY": "off",
+        "APP_SETTINGS": "plain",
+        "APP_ASGI": "gate:application",
+        "SECRET_KEY": "k7f3-only-for-tests-" * 4,
+        "DATABASE_URL": "sqlite://:memory:",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+    }
+    command = [sys.executable, "-B", "-c", LOADS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    lines = (done.stdout + done.stderr).splitlines()
+    assert [json.loads(line)["message"] for line in lines] == ["said"]

@@ -91,12 +91,15 @@ def setup_django(settings: Settings, service: str) -> None:
     purpose = "the Django settings module"
     importing.settings_module("APP_SETTINGS", purpose, settings.app_settings)
     import django
+    from django.conf import settings as project
     from django.core.exceptions import ImproperlyConfigured
 
     kinds = (ImportError, SyntaxError, ImproperlyConfigured)
     with importing.told("APP_SETTINGS", purpose, settings.app_settings, *kinds):
         django.setup()  # imports INSTALLED_APPS and their models
     logs.configure(settings, service)  # django.setup() has applied the project's LOGGING
+    # get_asgi_application(), which every asgi.py calls, is one more django.setup(): it would take the form back.
+    project.LOGGING_CONFIG = None
 
 
 def load(settings: Settings) -> App:
