@@ -40,7 +40,7 @@ class ActionModule(ActionBase):
         """Do the act and return what Ansible shows of it."""
         result = super().run(tmp, task_vars)
         # With -vvv a connection shows what commands print, and a service's definition holds the application's variables.
-        self._play_context.no_log = True
+        self._connection._play_context.no_log = True
         arguments = dict(self._task.args)
         act = arguments.pop("act")
         address, login = arguments.pop("registry", ""), arguments.pop("login", "")
