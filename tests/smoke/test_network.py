@@ -124,3 +124,8 @@ def test_published_address_is_the_one_that_was_set(stack, container):
         pytest.skip("where a running stack should listen is not known")
     ports = container("edge").inspected["NetworkSettings"]["Ports"]
     assert {each["HostIp"] for bindings in ports.values() for each in bindings or ()} == {"127.0.0.1"}
+
+
+def test_the_edge_gives_up_what_a_vanished_host_never_acknowledges(containers):
+    """After 25 s; stock Linux tries for 15 min (tcp_retries2 is 15)."""
+    assert containers("edge")[0].run("cat /proc/sys/net/ipv4/tcp_retries2").strip() == "6"
