@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import queue
+import threading
 import time
 from collections.abc import Awaitable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Callable
 
 from . import layers, metrics
@@ -115,18 +117,35 @@ async def _check_layer(limit: float) -> None:
 class DatabaseCheck:
     """``SELECT 1`` on the default database, in one thread of its own.
 
-    A database that hangs holds this one thread and no more: the next check says so without another query.
+    A database that hangs holds this one thread and no more: the next check says so without another query. Nor does it
+    hold up the end of the process, as a thread of a ThreadPoolExecutor would.
     """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "database-check")
+        self._thread: threading.Thread | None = None
+        self._queries: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
         self._query: Future[None] | None = None
 
     async def __call__(self, limit: float) -> None:
         if self._query is not None and not self._query.done():
             raise TimeoutError(f"no answer within {limit:g} s")
-        self._query = self._thread.submit(_select_one)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._answer, name="database-check", daemon=True)
+            self._thread.start()
+        self._query = Future()
+        self._query.set_running_or_notify_cancel()  # whoever has waited long enough does not end it
+        self._queries.put(self._query)
         await asyncio.wrap_future(self._query)
+
+    def _answer(self) -> None:
+        while True:
+            query = self._queries.get()
+            try:
+                _select_one()
+            except BaseException as error:
+                query.set_exception(error)
+            else:
+                query.set_result(None)
 
 
 def _select_one() -> None:
