@@ -51,7 +51,9 @@ def inventory_problems(groups: dict, variables: dict, roles: str) -> list[str]:
 def store_settings(groups: dict, variables: dict) -> dict[str, str]:
     """What `stack_settings` says of the data stores."""
     hosts = groups.get("all", [])
-    given = (variables[hosts[0]].get("stack_settings") if hosts else None) or {}
+    given = variables[hosts[0]].get("stack_settings") if hosts else None
+    if not isinstance(given, dict):  # nothing, or what the role `stack` refuses
+        given = {}
     return {name: str(given.get(name, 1)) for name in ("REDIS_NODES", "DB_NODES")}
 
 
