@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hosts import Hosts
+from selfsigned import self_signed
 from stacks import docker
 
 
@@ -23,20 +23,7 @@ def pebble(
     )
     address = hosts.addresses["host1"].rpartition(".")[0] + ".200"
     folder.mkdir(parents=True, exist_ok=True)
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=pebble",
-    ]
-    command += ["-addext", f"subjectAltName=IP:{address}", "-keyout", str(folder / "key.pem")]
-    subprocess.run([*command, "-out", str(folder / "ca.pem")], check=True, capture_output=True)
+    self_signed("pebble", address, folder / "ca.pem", folder / "key.pem")
     settings = {
         "listenAddress": "0.0.0.0:14000",
         "managementListenAddress": "0.0.0.0:15000",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-import subprocess
 from pathlib import Path
 
 from hosts import Hosts, image
+from selfsigned import self_signed
 from stacks import docker, eventually
 
 USER, PASSWORD = "deployer", "canary-of-the-registry"
@@ -60,22 +60,7 @@ class Registry:
             docker("image", "rm", *pushed)
 
     def _certificate(self) -> None:
-        """A certificate that is its own authority."""
-        command = [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=registry",
-        ]
-        command += ["-addext", f"subjectAltName=IP:{self.ip}"]
-        command += ["-keyout", str(self.folder / "tls.key"), "-out", str(self.ca)]
-        subprocess.run(command, capture_output=True, check=True)
+        self_signed("registry", self.ip, self.ca, self.folder / "tls.key")
         (self.folder / "tls.key").chmod(0o644)
 
     def _trust(self, *command: str) -> None:
