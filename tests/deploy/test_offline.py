@@ -10,6 +10,8 @@ from crowd import Crowd
 from deployments import Deployment, timed
 from hosts import Hosts
 
+pytestmark = pytest.mark.more
+
 CASES = {
     "trixie, offline": ("trixie", True),
     "bookworm, mirror": ("bookworm", False),
