@@ -48,6 +48,19 @@ def test_an_unknown_distribution_is_left_alone(monkeypatch):
         engine.install()
 
 
+def test_docker_as_a_snap_is_told_and_gets_no_package_beside_it(monkeypatch, tmp_path):
+    """As on an Ubuntu whose installer was told to add it: it answers, with Compose and buildx, and serves nothing."""
+    snap = tmp_path / "docker"
+    snap.touch()
+    monkeypatch.setattr(engine, "SNAP", snap)
+    monkeypatch.setattr(engine, "answers", lambda: True)
+    monkeypatch.setattr(engine, "version_of", lambda *command: (2, 40))
+    monkeypatch.setattr(engine, "apt_get", lambda *arguments: pytest.fail(f"apt-get {arguments}"))
+    assert engine.state()["problems"] == engine.state()["refused"] == engine.refused()
+    with pytest.raises(engine.EngineError, match="snap remove docker"):
+        engine.install()
+
+
 def test_an_engine_that_only_stands_still_gets_no_packages(monkeypatch):
     monkeypatch.setattr(engine, "state", lambda: {"problems": [engine.NOT_ANSWERING]})
     monkeypatch.setattr(engine, "apt_get", lambda *arguments: pytest.fail(f"apt-get {arguments}"))
