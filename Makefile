@@ -134,9 +134,9 @@ test-faults: images
 test-versions: prepare
 	@$(PYTEST) tests/versions $(if $(T),-k $(T))
 
-## Servers made for it: bootstrap, deploy, faults, over real SSH (T=path for one)
+## Servers made for it: bootstrap, deploy, faults, over real SSH (T=path for one; T='tests/deploy -m more': options)
 test-deploy: prepare
-	@$(PYTEST) -s $(or $(T),tests/deploy)
+	@$(PYTEST) -s $(or $(T),tests/deploy -m "not more")
 
 ## Every linter
 lint: images prepare

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from deployments import Deployment, timed
+from deployments import Deployment, Documented, timed
 from hosts import Hosts
 from hosts.hosts import interruptible
 
@@ -15,19 +15,38 @@ ROLES = Path(__file__).resolve().parents[2] / "ansible/roles"
 # The filters of the roles are plain functions: the tests call them as such.
 sys.path += [str(path) for path in sorted(ROLES.glob("*/filter_plugins"))]
 
-SHARING = ("test_deploy", "test_broken", "test_lock", "test_rollback")
-"""Test files that work on one server, in this order: each goes on with what those before it have left."""
+SHARING = {
+    "server": (
+        "test_deploy",
+        "test_broken",
+        "test_lock",
+        "test_rollback",
+        "test_load",
+        "test_rotate",
+        "test_backup",
+    ),
+    "servers": ("test_cluster", "test_hosts"),
+}
+"""Fixture -> test files that work on its hosts, in this order: each goes on with what those before it have left."""
+
+ORDER = [name for names in SHARING.values() for name in names]
+
+MARKERS = {
+    "ci": "what CI runs of the tests on servers (.ci/run)",
+    "more": "options that not every deployment has, and further cases: `make test-deploy` leaves them out",
+}
 
 
 def pytest_configure(config):
     interruptible()
-    config.addinivalue_line("markers", "ci: what CI runs of the tests on servers (.ci/run)")
+    for name, text in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {text}")
 
 
 def _place(item) -> int:
-    """Files that share a server come first, because it goes when another file begins."""
+    """Files that share hosts come first and side by side, because the hosts go when another file begins."""
     name = item.module.__name__
-    return SHARING.index(name) if name in SHARING else len(SHARING)
+    return ORDER.index(name) if name in ORDER else len(ORDER)
 
 
 @pytest.hookimpl(trylast=True)
@@ -36,7 +55,7 @@ def pytest_collection_modifyitems(items):
 
 
 class Server:
-    """The server of the files of SHARING: made when the first of them asks for it."""
+    """The one server that files share: made when the first of them asks for it."""
 
     def __init__(self) -> None:
         self._hosts = ExitStack()
@@ -52,13 +71,34 @@ class Server:
             self._first = dict(found.settings), dict(found.variables)
         return self._deployment
 
-    def deployed(self, **variables: object) -> Deployment:
-        """With the reference application on it as it comes, and these VARIABLES of the roles."""
+    def deployed(self, settings: dict[str, object] | None = None, **variables: object) -> Deployment:
+        """With the reference application on it as it comes but for SETTINGS, and these VARIABLES of the roles."""
         found = self.bootstrapped()
         found.settings, found.variables = dict(self._first[0]), dict(self._first[1])
-        found.configure(**variables)
+        found.configure(settings, **variables)
         found.deploy()
         return found
+
+    def remove(self) -> None:
+        self._deployment = None
+        self._hosts.close()
+
+
+class Servers:
+    """The three servers of docs/deploy.md, bare at first, that files share: made when the first of them asks for them."""
+
+    def __init__(self) -> None:
+        self._hosts = ExitStack()
+        self._deployment: Documented | None = None
+
+    def bootstrapped(self) -> Documented:
+        """With an engine and in one swarm."""
+        if self._deployment is None:
+            found = Documented(self._hosts.enter_context(Hosts(3, flavour="bare")))
+            found.configure(stack_trial_seconds=5, stack_update_monitor="5s")
+            timed("three empty hosts: bootstrap", found.play("bootstrap.yml"))
+            self._deployment = found
+        return self._deployment
 
     def remove(self) -> None:
         self._deployment = None
@@ -73,11 +113,20 @@ def server():
     found.remove()
 
 
+@pytest.fixture(scope="session")
+def servers():
+    """The three servers that several files share."""
+    found = Servers()
+    yield found
+    found.remove()
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _only_its_own_hosts(request, server):
-    """A file that does not share the server does not have it beside its own hosts."""
-    if request.module.__name__ not in SHARING:
-        server.remove()
+def _only_its_own_hosts(request, server, servers):
+    """A file does not have shared hosts of others beside its own."""
+    for name, shared in {"server": server, "servers": servers}.items():
+        if request.module.__name__ not in SHARING[name]:
+            shared.remove()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+import yaml
 from crowd import Site
 from hosts import Hosts, Play
 from stacks import ROOT, machine_settings
@@ -121,6 +123,29 @@ class Deployment:
         return any(
             name.endswith("_lock") for name in self.docker("config", "ls", "--format", "{{.Name}}").split()
         )
+
+
+GROUPS = {"edge": ["host1", "host2"], "app": ["host1", "host2", "host3"], "data": ["host1"]}
+"""The groups of three servers, as docs/deploy.md has them."""
+
+
+class Documented(Deployment):
+    """The three servers of docs/deploy.md: its inventory and settings, word for word, and what stands in for DNS."""
+
+    def configure(self, settings: dict[str, object] | None = None, **variables: object) -> None:
+        """Change SETTINGS and VARIABLES of the inventory."""
+        blocks = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs/deploy.md").read_text(), re.M | re.S)
+        groups, everything = (yaml.safe_load(block) for block in blocks[:2])
+        self.groups, self.domain = GROUPS, everything["stack_settings"]["DOMAINS"]
+        self.settings |= everything["stack_settings"] | (settings or {})
+        self.variables |= everything | variables | {"stack_settings": self.settings}
+        addresses = {self.name_of(name): {"ansible_host": at} for name, at in self.hosts.addresses.items()}
+        access = {"all": {"vars": self.hosts.access, "hosts": addresses}}
+        self.hosts.write_inventory({**access, **groups}, self.variables)
+
+    def name_of(self, host: str) -> str:
+        """The name of a host in the inventory."""
+        return f"{host}.example.org"
 
 
 def timed(what: str, play: Play) -> None:

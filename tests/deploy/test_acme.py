@@ -17,6 +17,8 @@ from hosts import Hosts
 from pebble import pebble
 from stacks import ROOT, eventually
 
+pytestmark = pytest.mark.more
+
 NAME = "rooms.test"
 UNIT = "channels-stack-certificates.service"
 VALID_SECONDS = 90 * 86400

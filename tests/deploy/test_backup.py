@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import pytest
 from crowd import Crowd
 from deployments import Deployment, timed
-from hosts import Hosts
 from stacks import eventually
 
 STACK = "channels-stack"
@@ -16,16 +15,11 @@ SMALL = {"HTTP_REPLICAS": 1, "WS_REPLICAS": 1, "BACKUP_REPOSITORY": "/srv/backup
 
 
 @pytest.fixture(scope="module")
-def deployment():
+def deployment(server):
     """One host with a running stack that makes backups into a folder of it."""
-    with Hosts(1) as hosts:
-        found = Deployment(hosts, **SMALL)
-        timed("bootstrap", found.play("bootstrap.yml"))
-        found.hosts.run(
-            hosts.names[0], "install", "-d", "-o", "999", "-g", "999", "-m", "0700", "/srv/backups"
-        )
-        timed("first deploy", found.deploy())
-        yield found
+    folder = ("install", "-d", "-o", "999", "-g", "999", "-m", "0700", "/srv/backups")
+    server.bootstrapped().hosts.run("host1", *folder)
+    return server.deployed(SMALL, stack_trial_seconds=0, stack_update_monitor="5s")
 
 
 def container(deployment: Deployment, service: str) -> str:

@@ -74,6 +74,6 @@ def test_the_old_release_keeps_all_traffic(deployment, broken):
 
 def test_the_next_good_release_goes_through(deployment):
     before = deployment.release()
-    deployment.configure({"LOG_LEVEL": "warning"})
+    deployment.configure({"LOG_LEVEL": "warning"}, stack_trial_seconds=5, stack_update_monitor="5s")
     deployment.deploy()
     assert deployment.release() != before

@@ -17,6 +17,8 @@ from hosts import Hosts
 from pebble import pebble
 from stacks import ROOT, docker, eventually
 
+pytestmark = pytest.mark.more
+
 NAME = "rooms.test"
 VALID_SECONDS = 60
 PLAY = """

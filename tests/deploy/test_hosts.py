@@ -5,23 +5,18 @@ Whoever stands before the edges (`crowd.Front`) sends new visitors to those that
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 
 import pytest
-import yaml
 from crowd import Crowd, Front
-from deployments import Deployment, timed
+from deployments import GROUPS, timed
 from hosts import Hosts
 from playwright.sync_api import expect, sync_playwright
 from stacks import ROOT, eventually
 
 sys.path.insert(0, str(ROOT / "tests/browser"))
 from people import Person, launch
-
-GROUPS = {"edge": ["host1", "host2"], "app": ["host1", "host2", "host3"], "data": ["host1"]}
-"""As docs/deploy.md has them."""
 
 SERVICE_SECONDS = 30
 """Service through the remaining address must be back within this time."""
@@ -30,33 +25,11 @@ RECOVERY_SECONDS = 180
 """Until all tasks run again, after a host came back: db and redis first, on a machine that others use too."""
 
 
-class Documented(Deployment):
-    """The three servers of docs/deploy.md: its inventory and settings, word for word, and what stands in for DNS."""
-
-    def configure(self, settings: dict[str, object] | None = None, **variables: object) -> None:
-        """Change SETTINGS and VARIABLES of the inventory."""
-        blocks = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs/deploy.md").read_text(), re.M | re.S)
-        groups, everything = (yaml.safe_load(block) for block in blocks[:2])
-        self.groups, self.domain = GROUPS, everything["stack_settings"]["DOMAINS"]
-        self.settings |= everything["stack_settings"] | (settings or {})
-        self.variables |= everything | variables | {"stack_settings": self.settings}
-        addresses = {self.name_of(name): {"ansible_host": at} for name, at in self.hosts.addresses.items()}
-        access = {"all": {"vars": self.hosts.access, "hosts": addresses}}
-        self.hosts.write_inventory({**access, **groups}, self.variables)
-
-    def name_of(self, host: str) -> str:
-        """The name of a host in the inventory."""
-        return f"{host}.example.org"
-
-
 @pytest.fixture(scope="module")
-def deployment():
-    with Hosts(3, flavour="bare") as hosts:
-        found = Documented(hosts)
-        found.configure(stack_trial_seconds=5, stack_update_monitor="5s")
-        timed("three empty hosts: bootstrap", found.play("bootstrap.yml"))
-        timed("three hosts: first deploy", found.deploy())
-        yield found
+def deployment(servers):
+    found = servers.bootstrapped()
+    timed("three hosts: first deploy", found.deploy())
+    return found
 
 
 def whole(deployment) -> bool:
@@ -243,6 +216,8 @@ def test_a_node_is_drained_and_given_back(deployment):
                 "edge"
             )
             everybody_hears(crowd)
+            again = deployment.play("drain.yml", "-e", f"node={deployment.name_of('host2')}")
+            assert again.changed == 0, again.changes
             timed(
                 "three hosts: undrain",
                 deployment.play("undrain.yml", "-e", f"node={deployment.name_of('host2')}"),

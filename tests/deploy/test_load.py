@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from crowd import Crowd
-from deployments import Deployment, timed
-from hosts import Hosts
+from deployments import timed
 
 SOCKETS, ROOMS = 300, 10
 STEPS = {
@@ -16,27 +15,23 @@ STEPS = {
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "daphne"])
-def deployment(request):
-    with Hosts(1) as hosts:
-        # Pages stay on gunicorn: two servers' images are rolled together then, as on most sites.
-        found = Deployment(hosts, SERVER_WS=request.param)
-        found.play("bootstrap.yml")
-        found.deploy()
-        found.server = request.param
-        yield found
+def deployment(server, request):
+    # Pages stay on gunicorn: two servers' images are rolled together then, as on most sites.
+    return server.deployed({"SERVER_WS": request.param}, stack_trial_seconds=5, stack_update_monitor="5s")
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_nobody_notices(deployment, step):
     playbook, settings = STEPS[step]
+    server = deployment.settings["SERVER_WS"]
     deployment.configure(settings)
     before = deployment.release()
     crowd = Crowd(deployment.site, SOCKETS, ROOMS)
     with crowd.gathered():
         play = deployment.play(playbook)
-    timed(f"{deployment.server}: {step}", play)
+    timed(f"{server}: {step}", play)
     seen = crowd.report()
-    print(f"figure: {deployment.server}: {step}: {seen}", flush=True)
+    print(f"figure: {server}: {step}: {seen}", flush=True)
     assert deployment.release() != before
     assert seen.failures == [], f"{len(seen.failures)} of {seen.pages} requests failed: {seen.failures[:10]}"
     assert set(seen.codes) == {1012}, f"sockets were closed with {dict(seen.codes)}"

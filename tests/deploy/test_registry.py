@@ -9,6 +9,8 @@ from deployments import Deployment, timed
 from hosts import Hosts
 from registries import PASSWORD, USER, Registry
 
+pytestmark = pytest.mark.more
+
 
 @pytest.fixture(scope="module")
 def registry():

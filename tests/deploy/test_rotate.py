@@ -11,7 +11,6 @@ import httpx
 import pytest
 from crowd import Crowd
 from deployments import Deployment, timed
-from hosts import Hosts
 from stacks import eventually
 from visitors import sign_in
 
@@ -21,13 +20,8 @@ FILES = ("secret_key", "database_url", "redis_url")
 
 
 @pytest.fixture(scope="module")
-def deployment():
-    with Hosts(1) as hosts:
-        found = Deployment(hosts)
-        found.configure(stack_trial_seconds=0, stack_update_monitor="5s")
-        timed("bootstrap", found.play("bootstrap.yml", "--tags", "engine,swarm"))
-        found.deploy()
-        yield found
+def deployment(server):
+    return server.deployed(stack_trial_seconds=0, stack_update_monitor="5s")
 
 
 def said(deployment: Deployment) -> dict[str, str]:
@@ -170,6 +164,7 @@ def test_redis_knows_the_new_password_after_a_restart(deployment):
     eventually(lambda: logs_in(deployment, said(deployment)) == (True, True), 60, "Redis lets us in")
 
 
+@pytest.mark.more
 @pytest.mark.parametrize(
     "task", ["Part | roll signing", "Part | roll sockets", "Rollout | services", "Retire | what was told"]
 )
@@ -196,6 +191,7 @@ def test_a_run_that_is_killed_is_healed_by_the_next(deployment, task):
     assert deployment.deploy().changed == 0
 
 
+@pytest.mark.more
 def test_one_of_them_alone(deployment):
     old = said(deployment)
     timed("rotation of Redis's password", deployment.play("rotate-secrets.yml", "-e", "what=redis"))

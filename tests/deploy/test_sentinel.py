@@ -10,6 +10,8 @@ from deployments import Deployment, timed
 from hosts import Hosts
 from stacks import eventually
 
+pytestmark = pytest.mark.more
+
 ALL = ["host1", "host2", "host3"]
 FAILOVER_SECONDS = 60  # usually 8 to 12; three servers share this machine with others
 RECOVERY_SECONDS = 240

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -278,6 +279,14 @@ class Hosts:
         eventually(
             lambda: self.run(name, *command, check=False).returncode == 0, START_SECONDS, f"{name} runs"
         )
+
+    def reachable(self, name: str, port: int) -> bool:
+        """Whether this machine can connect to PORT of the host NAME."""
+        try:
+            socket.create_connection((self.addresses[name], port), timeout=2).close()
+        except OSError:
+            return False
+        return True
 
     # The inside of a host
 
