@@ -129,7 +129,7 @@ def test_the_status_tells_of_both(deployment):
 
 
 def test_a_new_release_and_the_way_back(deployment):
-    """Of its image only the last layers are new: an engine that keeps images in containerd takes no archive of those alone."""
+    """Of its image only the last layers are new, and only those are sent: also to the engine that has the others in containerd."""
     before = deployment.release()
     app = sources.copy(deployment.hosts.folder, "app-newer", config__asgi="\n# newer\n")
     deployment.configure({"APP_DIR": str(app)})
