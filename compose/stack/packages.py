@@ -27,7 +27,7 @@ def engine() -> ModuleType:
 
 
 def refused(distribution: str) -> str:
-    """Why a host of this DISTRIBUTION, as "<id> <version>" of its /etc/os-release, can have no packages from here; "" if it can."""
+    """Why a host of this DISTRIBUTION ("<id> <version>" of its /etc/os-release) gets no packages from here; "" if it does."""
     if distribution in SUITES:
         return ""
     return (
@@ -97,7 +97,7 @@ def fetch(
         found = host.build_secrets(secrets, release, settings["DEBIAN_MIRROR"])
         if release == "bookworm" and "apt_sources" in found:
             with found["apt_sources"].open("a") as file:
-                file.write("\n" + engine().source(host.debian_mirrors(settings["DEBIAN_MIRROR"])[0]))
+                file.write("\n" + engine().source(*host.debian_mirrors(settings["DEBIAN_MIRROR"])))
         for name, path in found.items():
             command += ["--secret", f"id={name},src={path}"]
         done = subprocess.run([*command, str(context)], capture_output=True, text=True, check=False)

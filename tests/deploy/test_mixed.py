@@ -44,7 +44,7 @@ def from_debian_13(deployment, names: list[str]) -> set[str]:
         # The places of the installed version, of which the last one is this host itself.
         found[block.partition(":")[0]] = block.partition(" *** ")[2].partition("/var/lib/dpkg/status")[0]
     assert set(found) == set(names), text
-    return {name for name, places in found.items() if " trixie/" in places and " bookworm" not in places}
+    return {name for name, places in found.items() if " trixie" in places and " bookworm" not in places}
 
 
 def test_a_check_run_on_bare_hosts_changes_nothing(deployment):
@@ -129,7 +129,7 @@ def test_the_status_tells_of_both(deployment):
 
 
 def test_a_new_release_and_the_way_back(deployment):
-    """Of its image only the last layers are new, and only those are sent: also to the engine that has the others in containerd."""
+    """Of its image only the last layers are sent, also to the engine that has the others in containerd."""
     before = deployment.release()
     app = sources.copy(deployment.hosts.folder, "app-newer", config__asgi="\n# newer\n")
     deployment.configure({"APP_DIR": str(app)})

@@ -1,6 +1,7 @@
 """From a bare machine that reaches only the controller to rooms that talk, on Debian 12 and 13.
 
-With a mirror: test_bootstrap.py and test_mixed.py. Ubuntu hosts cannot be made here: their base comes from Ubuntu's archive, which no test asks.
+With a mirror: test_bootstrap.py and test_mixed.py. Ubuntu hosts cannot be made here: their base comes from Ubuntu's archive,
+which no test asks.
 """
 
 from __future__ import annotations

@@ -17,14 +17,17 @@ Status: deinstall ok config-files
 
 
 @pytest.mark.parametrize(
-    ("release", "suite"), [('ID=debian\nVERSION_ID="12"\n', "bookworm"), ("VERSION_ID=13\nID=debian", "trixie")]
+    ("release", "suite"),
+    [('ID=debian\nVERSION_ID="12"\n', "bookworm"), ("VERSION_ID=13\nID=debian", "trixie")],
 )
 def test_the_release_of_a_host(release, suite):
     assert packages.suite(release) == suite
 
 
 def test_a_host_that_is_not_debian_is_told_the_way_out():
-    with pytest.raises(Failure, match=r"knows debian 12 and debian 13, and this is ubuntu 24\.04: set it to false"):
+    with pytest.raises(
+        Failure, match=r"knows debian 12 and debian 13, and this is ubuntu 24\.04: set it to false"
+    ):
         packages.suite('PRETTY_NAME="Ubuntu 24.04.3 LTS"\nID=ubuntu\nVERSION_ID="24.04"\n')
 
 

@@ -157,26 +157,33 @@ def apt_uri(codename: str) -> str:
     )
 
 
-def source(uri: str) -> str:
-    """The apt source by which bookworm sees trixie, from the archive URI."""
-    return (
-        "# Made by channels-stack: Docker with Compose 2 for bookworm; see the pin in /etc/apt/preferences.d\n"
-        f"Types: deb\nURIs: {uri}\nSuites: trixie\nComponents: main\n"
+def source(archive: str, security: str) -> str:
+    """The apt sources by which bookworm sees trixie, from the addresses of ARCHIVE and SECURITY archive ("": there is none)."""
+    text = "# Made by channels-stack: Docker with Compose 2 for bookworm; see the pin in /etc/apt/preferences.d\n"
+    stanzas = [
+        f"Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-    )
+        for uri, suite in ((archive, "trixie"), (security, "trixie-security"))
+        if uri
+    ]
+    return text + "\n".join(stanzas)
 
 
 def preferences() -> str:
-    """The pin by which bookworm takes the PINNED packages from trixie, and nothing else."""
-    return (
-        "Package: *\nPin: release n=trixie\nPin-Priority: -1\n\n"
-        f"Package: {' '.join(PINNED)}\nPin: release n=trixie\nPin-Priority: 990\n"
+    """The pins by which bookworm takes the PINNED packages from trixie, with their security updates, and nothing else."""
+    return "\n".join(
+        f"Package: {names}\nPin: release n={suite}\nPin-Priority: {priority}\n"
+        for suite in ("trixie", "trixie-security")
+        for names, priority in (("*", -1), (" ".join(PINNED), 990))
     )
 
 
 def pin_trixie(codename: str) -> None:
     """Let bookworm's apt see trixie for the PINNED packages and for nothing else."""
-    SOURCES.write_text(source(apt_uri(codename)))
+    security = ""
+    with contextlib.suppress(EngineError):
+        security = apt_uri(f"{codename}-security")
+    SOURCES.write_text(source(apt_uri(codename), security))
     PREFERENCES.write_text(preferences())
 
 
