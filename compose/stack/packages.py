@@ -14,7 +14,7 @@ from .console import Failure
 from .paths import ENGINE, ROOT
 
 DOCKERFILE = ROOT / "ansible/roles/packages/files/Dockerfile"
-SUITES = {"12": "bookworm", "13": "trixie"}
+SUITES = {"debian 12": "bookworm", "debian 13": "trixie"}
 
 
 def engine() -> ModuleType:
@@ -26,17 +26,25 @@ def engine() -> ModuleType:
     return module
 
 
+def refused(distribution: str) -> str:
+    """Why a host of this DISTRIBUTION ("<id> <version>" of its /etc/os-release) gets no packages from here; "" if it does."""
+    if distribution in SUITES:
+        return ""
+    return (
+        f"packages_from_controller knows {' and '.join(SUITES)}, and this is {distribution}: set it to false and give the host a "
+        "mirror, or install its packages by hand"
+    )
+
+
 def suite(release: str) -> str:
     """The Debian release of a host, from its /etc/os-release (RELEASE); Failure for another system."""
     fields = {
         key: value.strip('"') for key, _, value in (line.partition("=") for line in release.splitlines())
     }
-    if fields.get("ID") != "debian" or fields.get("VERSION_ID") not in SUITES:
-        raise Failure(
-            f"packages_from_controller knows Debian 12 and 13, and this is {fields.get('PRETTY_NAME', 'another system')}: "
-            "give it a mirror, or install its packages by hand"
-        )
-    return SUITES[fields["VERSION_ID"]]
+    distribution = f"{fields.get('ID')} {fields.get('VERSION_ID')}"
+    if refused(distribution):
+        raise Failure(refused(distribution))
+    return SUITES[distribution]
 
 
 def installed(status: str) -> set[str]:
@@ -89,7 +97,7 @@ def fetch(
         found = host.build_secrets(secrets, release, settings["DEBIAN_MIRROR"])
         if release == "bookworm" and "apt_sources" in found:
             with found["apt_sources"].open("a") as file:
-                file.write("\n" + engine().source(host.debian_mirrors(settings["DEBIAN_MIRROR"])[0]))
+                file.write("\n" + engine().source(*host.debian_mirrors(settings["DEBIAN_MIRROR"])))
         for name, path in found.items():
             command += ["--secret", f"id={name},src={path}"]
         done = subprocess.run([*command, str(context)], capture_output=True, text=True, check=False)

@@ -25,7 +25,7 @@ class Registry:
         self.ip = str(network[200])
         self.address = f"{self.ip}:5000"
         self.folder = hosts.folder / "registry"
-        self.project = hosts.project
+        self.project, self.labels = hosts.project, hosts.labels("registry")
         self.name = f"{hosts.project}-registry"
 
     @property
@@ -38,15 +38,8 @@ class Registry:
         self._certificate()
         line = docker("run", "--rm", name, "htpasswd", "-Bbn", USER, PASSWORD)
         (self.folder / "htpasswd").write_text(line)
-        # With these labels it goes with the hosts, should this run be killed.
-        labels = {
-            "com.docker.compose.project": self.project,
-            "com.docker.compose.service": "registry",
-            "com.docker.compose.oneoff": "False",
-        }
-        words = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
         place = ["--name", self.name, "--network", f"{self.project}_lan", "--ip", self.ip]
-        docker("run", "--detach", *words, *place, "--volume", f"{self.folder}:/given:ro", name)
+        docker("run", "--detach", *self.labels, *place, "--volume", f"{self.folder}:/given:ro", name)
         self._trust("install", "-D", "/given/tls.pem", f"/certs/{self.address}/ca.crt")
         eventually(self._answers, 30, "the registry answers")
         return self

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import host as host_filters
+import packages_filters
 import preflight
 import pytest
 import stack_filters
@@ -235,6 +236,24 @@ def test_a_network_with_bits_of_a_host_is_a_typing_error():
         "192.0.2.1/24",
         "all",
     ]
+
+
+def test_ubuntu_gets_the_updates_that_its_own_file_lets_in():
+    """Ours clears that one. Source: data/50unattended-upgrades.Ubuntu of the package, where it says "origin:archive"."""
+    text = (ROLES / "host/templates/upgrades.conf.j2").read_text()
+    patterns = re.findall(r'"origin=(Ubuntu\w*),archive=([^"]+)"', text)
+    assert {f"{origin}:{archive.replace('${distro_codename}', 'noble')}" for origin, archive in patterns} == {
+        "Ubuntu:noble",
+        "Ubuntu:noble-security",
+        "UbuntuESMApps:noble-apps-security",
+        "UbuntuESM:noble-infra-security",
+    }
+
+
+@pytest.mark.parametrize("distribution", ["debian 12", "debian 13", "ubuntu 24.04"])
+def test_packages_from_the_controller_are_debians(distribution):
+    refused = packages_filters.FilterModule().filters()["packages_refused"]
+    assert bool(refused(distribution)) is distribution.startswith("ubuntu")
 
 
 def test_no_role_uses_the_filter_union():

@@ -46,7 +46,7 @@ class Options:
     """How the hosts are made."""
 
     flavour: str
-    suite: str
+    suites: dict[str, str]
     internal: bool
 
 
@@ -56,7 +56,8 @@ class Hosts:
     `prefix` begins the name of every container, network and volume (default: HOSTS_PREFIX, else "test-");
     `subnet` is a /24 (default: HOSTS_SUBNET, else the first free one of POOL);
     `flavour` "engine" has the packages that the roles would install first, "bare" has what a fresh machine has;
-    `suite` is the Debian release; `internal` hosts reach each other and this machine, and nothing else.
+    `suite` is the Debian release of all, or a list of one for each; `internal` hosts reach each other and this machine, and
+    nothing else.
     """
 
     def __init__(
@@ -65,12 +66,13 @@ class Hosts:
         prefix: str | None = None,
         subnet: str | None = None,
         flavour: str = "engine",
-        suite: str = "trixie",
+        suite: str | list[str] = "trixie",
         internal: bool = False,
     ) -> None:
         self.names = [f"host{number}" for number in range(1, count + 1)]
         self.project = f"{prefix or os.environ.get('HOSTS_PREFIX', 'test-')}{os.getpid()}"
-        self.options = Options(flavour, suite, internal)
+        suites = [suite] * count if isinstance(suite, str) else suite
+        self.options = Options(flavour, dict(zip(self.names, suites, strict=True)), internal)
         self.wanted_subnet = subnet or os.environ.get("HOSTS_SUBNET")
         self.folder = FOLDER / self.project
         self.addresses: dict[str, str] = {}
@@ -89,26 +91,35 @@ class Hosts:
 
     def start(self) -> None:
         """Make and start them, and wait until systemd says "running" on each (3-5 s)."""
-        name = image.make(self.options.flavour, self.options.suite)
+        images = {
+            suite: image.make(self.options.flavour, suite) for suite in set(self.options.suites.values())
+        }
         started = time.monotonic()
-        given = self.folder / "given"
-        given.mkdir(parents=True)
-        self._write_keys(given)
-        for file, text in image.network_files(self.options.suite).items():
-            (given / file).write_text(text)
+        self._write_keys()
+        for suite in images:
+            given = self._given(suite)
+            given.mkdir(parents=True)
+            shutil.copy(self.folder / "key.pub", given / "authorized_key")
+            for file, text in image.network_files(suite).items():
+                (given / file).write_text(text)
         try:
-            self._up(name)
+            self._up(images)
         except BaseException:
             self.remove()
             raise
         self._write_ssh()
-        print(f"hosts: {len(self.names)} x {name} in {time.monotonic() - started:.1f} s", flush=True)
+        what = " and ".join(sorted(images.values()))
+        print(f"hosts: {len(self.names)} x {what} in {time.monotonic() - started:.1f} s", flush=True)
 
-    def _up(self, name: str) -> None:
+    def _given(self, suite: str) -> Path:
+        """What hosts of the Debian release SUITE find in /host."""
+        return self.folder / "given" / suite
+
+    def _up(self, images: dict[str, str]) -> None:
         for subnet in self._subnets():
             network = ipaddress.ip_network(subnet)
             self.addresses = {host: str(network[10 + number]) for number, host in enumerate(self.names, 1)}
-            (self.folder / "compose.json").write_text(json.dumps(self._definition(name, subnet)))
+            (self.folder / "compose.json").write_text(json.dumps(self._definition(images, subnet)))
             try:
                 self.compose("up", "--detach", "--wait", "--wait-timeout", str(START_SECONDS))
                 return
@@ -135,10 +146,9 @@ class Hosts:
             if not any(subnet.overlaps(other) for other in taken)
         ]
 
-    def _definition(self, name: str, subnet: str) -> dict:
+    def _definition(self, images: dict[str, str], subnet: str) -> dict:
         """The Compose project. The capabilities are all that systemd and a nested engine need, and no more."""
         host = {
-            "image": name,
             "cgroup": "private",
             "cap_add": ["ALL"],
             "cap_drop": ["SYS_MODULE", "SYS_RAWIO", "SYS_TIME"],
@@ -149,9 +159,15 @@ class Hosts:
         services = {
             host_name: {
                 **host,
+                "image": images[self.options.suites[host_name]],
                 "hostname": host_name,
                 "container_name": self.container(host_name),
-                "volumes": [f"{self.folder / 'given'}:/host:ro", f"{host_name}:/var/lib/docker"],
+                "volumes": [
+                    f"{self._given(self.options.suites[host_name])}:/host:ro",
+                    f"{host_name}:/var/lib/docker",
+                    # Images are there where the engine keeps them in containerd.
+                    f"{host_name}-containerd:/var/lib/containerd",
+                ],
                 "networks": {"lan": {"ipv4_address": address}},
             }
             for host_name, address in self.addresses.items()
@@ -161,7 +177,7 @@ class Hosts:
             "name": self.project,
             "services": services,
             "networks": {"lan": network},
-            "volumes": {name: {} for name in self.names},
+            "volumes": {f"{name}{ending}": {} for name in self.names for ending in ("", "-containerd")},
         }
 
     def _complaints(self) -> str:
@@ -174,10 +190,10 @@ class Hosts:
                 texts.append(self.run(name, "systemctl", "--failed", "--no-legend", check=False).stdout)
         return "\n".join(texts)
 
-    def _write_keys(self, given: Path) -> None:
+    def _write_keys(self) -> None:
+        self.folder.mkdir(parents=True)
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.project, "-f"]
         subprocess.run([*command, str(self.folder / "key")], check=True)
-        shutil.copy(self.folder / "key.pub", given / "authorized_key")
 
     def _write_ssh(self) -> None:
         """known_hosts from the hosts themselves, and a configuration for `ssh -F`."""
@@ -216,6 +232,15 @@ class Hosts:
     def container(self, name: str) -> str:
         """The container that is the host NAME."""
         return f"{self.project}-{name}"
+
+    def labels(self, service: str) -> list[str]:
+        """Flags for `docker run` by which a container beside the hosts goes with them, should this run be killed."""
+        labels = {
+            "com.docker.compose.project": self.project,
+            "com.docker.compose.service": service,
+            "com.docker.compose.oneoff": "False",
+        }
+        return [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose` on the project of these hosts."""

@@ -48,6 +48,19 @@ def test_an_unknown_distribution_is_left_alone(monkeypatch):
         engine.install()
 
 
+def test_docker_as_a_snap_is_told_and_gets_no_package_beside_it(monkeypatch, tmp_path):
+    """As on an Ubuntu whose installer was told to add it: it answers, with Compose and buildx, and serves nothing."""
+    snap = tmp_path / "docker"
+    snap.touch()
+    monkeypatch.setattr(engine, "SNAP", snap)
+    monkeypatch.setattr(engine, "answers", lambda: True)
+    monkeypatch.setattr(engine, "version_of", lambda *command: (2, 40))
+    monkeypatch.setattr(engine, "apt_get", lambda *arguments: pytest.fail(f"apt-get {arguments}"))
+    assert engine.state()["problems"] == engine.state()["refused"] == engine.refused()
+    with pytest.raises(engine.EngineError, match="snap remove docker"):
+        engine.install()
+
+
 def test_an_engine_that_only_stands_still_gets_no_packages(monkeypatch):
     monkeypatch.setattr(engine, "state", lambda: {"problems": [engine.NOT_ANSWERING]})
     monkeypatch.setattr(engine, "apt_get", lambda *arguments: pytest.fail(f"apt-get {arguments}"))
@@ -68,3 +81,33 @@ def test_a_configuration_younger_than_the_engine_is_not_in_force(
     answer = subprocess.CompletedProcess([], 0, f"@{since}\n", "")
     monkeypatch.setattr(engine, "run", lambda *command, **options: answer)
     assert engine.stale() is stale
+
+
+@pytest.mark.parametrize("security", ["http://mirror.example/debian-security", ""])
+def test_bookworm_takes_docker_and_its_security_updates_from_trixie_and_nothing_else(
+    monkeypatch, tmp_path, security
+):
+    known = {"bookworm": "http://mirror.example/debian", "bookworm-security": security}
+
+    def apt_uri(codename: str) -> str:
+        if not known[codename]:
+            raise engine.EngineError("no apt source")
+        return known[codename]
+
+    monkeypatch.setattr(engine, "apt_uri", apt_uri)
+    monkeypatch.setattr(engine, "SOURCES", tmp_path / "sources")
+    monkeypatch.setattr(engine, "PREFERENCES", tmp_path / "preferences")
+    engine.pin_trixie("bookworm")
+    stanzas = (tmp_path / "sources").read_text().split("\n\n")
+    suites = ["trixie", *(["trixie-security"] if security else [])]
+    assert [line for each in stanzas for line in each.splitlines() if line.startswith("Suites")] == [
+        f"Suites: {suite}" for suite in suites
+    ]
+    assert (f"URIs: {security}\nSuites: trixie-security" in stanzas[-1]) is bool(security)
+    pins = [
+        dict(line.split(": ", 1) for line in pin.splitlines())
+        for pin in (tmp_path / "preferences").read_text().split("\n\n")
+    ]
+    for suite in ("trixie", "trixie-security"):
+        of_suite = {pin["Package"]: pin["Pin-Priority"] for pin in pins if pin["Pin"] == f"release n={suite}"}
+        assert of_suite == {"*": "-1", " ".join(engine.PINNED): "990"}

@@ -10,8 +10,8 @@ machine, and the Ansible role `engine` runs the same file on every server.
     engine.py apply            restart the engine if its configuration is newer than its start (through systemd)
     engine.py start | stop     start it (through systemd where that is PID 1) | stop what `start` started
 
-Every command prints one JSON object on standard output: {"changed": bool, "engine": ..., "problems": [...]}.
-What it is doing goes to standard error.
+Every command prints one JSON object on standard output: {"changed": bool, "engine": ..., "problems": [...]}; of the
+problems, engine["refused"] are those that no installation cures. What it is doing goes to standard error.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ PINNED = ["docker.io", "docker-cli", "docker-compose", "docker-buildx", "contain
 
 SOURCES = Path("/etc/apt/sources.list.d/channels-stack-engine.sources")
 PREFERENCES = Path("/etc/apt/preferences.d/channels-stack-engine")
+SNAP = Path("/snap/bin/docker")
 LOG = Path("/var/log/channels-stack-dockerd.log")
 CONFIGURATION = Path("/etc/docker/daemon.json")
 PID_FILE = Path("/run/channels-stack-dockerd.pid")
@@ -92,7 +93,7 @@ def state() -> dict:
     engine = shutil.which("dockerd") or shutil.which("/usr/sbin/dockerd")
     running = answers()
     compose, buildx = version_of("docker", "compose", "version"), version_of("docker", "buildx", "version")
-    problems = []
+    problems = refused()
     if not running and not engine:
         problems.append("no Docker Engine on this host")
     elif not running:
@@ -108,7 +109,18 @@ def state() -> dict:
         "compose": dotted(compose),
         "buildx": dotted(buildx),
         "problems": problems,
+        "refused": refused(),
     }
+
+
+def refused() -> list[str]:
+    """What has to be taken away before anything is installed."""
+    if not SNAP.exists():
+        return []
+    return [
+        "Docker is a snap here, which reads no /etc/docker and no /tmp of the host, and does not run beside docker.io: "
+        "snap remove docker (its containers and volumes go with it), then try again"
+    ]
 
 
 def stale() -> bool:
@@ -145,26 +157,33 @@ def apt_uri(codename: str) -> str:
     )
 
 
-def source(uri: str) -> str:
-    """The apt source by which bookworm sees trixie, from the archive URI."""
-    return (
-        "# Made by channels-stack: Docker with Compose 2 for bookworm; see the pin in /etc/apt/preferences.d\n"
-        f"Types: deb\nURIs: {uri}\nSuites: trixie\nComponents: main\n"
+def source(archive: str, security: str) -> str:
+    """The apt sources by which bookworm sees trixie, from the addresses of ARCHIVE and SECURITY archive ("": there is none)."""
+    text = "# Made by channels-stack: Docker with Compose 2 for bookworm; see the pin in /etc/apt/preferences.d\n"
+    stanzas = [
+        f"Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-    )
+        for uri, suite in ((archive, "trixie"), (security, "trixie-security"))
+        if uri
+    ]
+    return text + "\n".join(stanzas)
 
 
 def preferences() -> str:
-    """The pin by which bookworm takes the PINNED packages from trixie, and nothing else."""
-    return (
-        "Package: *\nPin: release n=trixie\nPin-Priority: -1\n\n"
-        f"Package: {' '.join(PINNED)}\nPin: release n=trixie\nPin-Priority: 990\n"
+    """The pins by which bookworm takes the PINNED packages from trixie, with their security updates, and nothing else."""
+    return "\n".join(
+        f"Package: {names}\nPin: release n={suite}\nPin-Priority: {priority}\n"
+        for suite in ("trixie", "trixie-security")
+        for names, priority in (("*", -1), (" ".join(PINNED), 990))
     )
 
 
 def pin_trixie(codename: str) -> None:
     """Let bookworm's apt see trixie for the PINNED packages and for nothing else."""
-    SOURCES.write_text(source(apt_uri(codename)))
+    security = ""
+    with contextlib.suppress(EngineError):
+        security = apt_uri(f"{codename}-security")
+    SOURCES.write_text(source(apt_uri(codename), security))
     PREFERENCES.write_text(preferences())
 
 
@@ -191,6 +210,8 @@ def packages() -> bool:
     """Install what `state` misses. Returns whether anything was installed."""
     if not set(state()["problems"]) - {NOT_ANSWERING}:
         return False
+    if refused():
+        raise EngineError("\n".join(refused()))
     name, number, codename = distribution()
     if name not in PACKAGES:
         raise EngineError(
