@@ -8,7 +8,7 @@ import re
 
 import pytest
 import redis as redis_py
-from processes import Project, Redis, until
+from processes import Redis, until
 from test_worker import report, send
 
 from channels_stack import cli, status
@@ -20,13 +20,6 @@ def redis(monkeypatch):
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
         yield server
-
-
-@pytest.fixture
-def project(tmp_path, redis):
-    project = Project(tmp_path, redis)
-    yield project
-    project.end()
 
 
 def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
