@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from selfsigned import self_signed
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 
@@ -31,8 +33,7 @@ def container(image: str, *command: str, options: tuple[str, ...] = ()) -> list[
 def certificate(folder: Path) -> Path:
     """A throw-away certificate with its key in one file: HAProxy reads it while it checks its configuration."""
     key, pem = folder / "key", folder / "pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=lint"]
-    subprocess.run([*command, "-keyout", key, "-out", pem], capture_output=True, check=True)
+    self_signed("lint", "localhost", pem, key)
     pem.write_text(pem.read_text() + key.read_text())
     folder.chmod(0o755)
     return pem

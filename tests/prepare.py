@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "compose"))
+
+from stack import apt  # noqa: E402
+from stack.console import Failure  # noqa: E402
+
 VENV = ROOT / ".venv"
 LOCKS = [ROOT / "tests/requirements.txt", ROOT / "ansible/requirements.txt"]
 """The second one is what an operator's controller has; the two agree with each other (stack.lock)."""
@@ -34,28 +38,12 @@ def packages() -> list[str]:
     return missing
 
 
-def install(names: list[str]) -> None:
-    """Install NAMES with apt, as root or through sudo."""
-    prefix = ["sudo"] if os.geteuid() != 0 else []
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], ["install", "-y", "--no-install-recommends", *names]):
-        print(f"==> apt-get {' '.join(arguments)}", flush=True)
-        done = subprocess.run(
-            [*prefix, "apt-get", "-q", *arguments],
-            capture_output=True,
-            text=True,
-            env=environment,
-            check=False,
-        )
-        if done.returncode:
-            sys.exit("\n".join((done.stdout + done.stderr).splitlines()[-8:]))
-
-
 def main() -> None:
     """Prepare, and say what was done."""
     missing = packages()
     if missing:
-        install(missing)
+        print(f"==> apt-get install {' '.join(missing)}", flush=True)
+        apt.install(missing)
     content = b"".join(lock.read_bytes() for lock in LOCKS)
     wanted = hashlib.sha256(content + sys.version.encode()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted:
@@ -70,4 +58,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(f"prepare: {failure}")

@@ -27,6 +27,7 @@ LOCKS = (
         TRIXIE,
         ("app/requirements.txt", "images/app/requirements/uvicorn.txt", "images/app/requirements/daphne.txt"),
     ),
+    ("tests/image/s3/requirements", TRIXIE, ()),
     ("ansible/requirements", OLDEST_HOST, ()),
     ("tests/requirements", OLDEST_HOST, ("ansible/requirements.txt",)),
 )

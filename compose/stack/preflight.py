@@ -12,7 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from . import certificates, host
+from . import apt, certificates, host
 from .console import Failure, agreed, detail, table
 from .paths import ENGINE, Deployment
 
@@ -78,18 +78,7 @@ def prepare(settings: dict[str, str]) -> None:
             refuse([("engine", problem, "see the lines above") for problem in found["problems"]])
     if packages:
         detail(f"installing {' '.join(packages)} ...")
-        prefix = ["sudo"] if os.geteuid() != 0 else []
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-            done = subprocess.run(
-                [*prefix, "apt-get", "-q", *arguments],
-                capture_output=True,
-                text=True,
-                env=environment,
-                check=False,
-            )
-            if done.returncode:
-                raise Failure(f"apt-get {arguments[0]} failed:\n" + "\n".join(done.stderr.splitlines()[-8:]))
+        apt.install(packages)
 
 
 def refuse(rows: list[Problem]) -> None:

@@ -170,6 +170,7 @@ def joined(
     place = deployment.folder / "swarm.env"
     compose.replace(place, "".join(f"{name}={compose.quoted(value)}\n" for name, value in lines.items()))
     command = ["docker", "compose", "--project-directory", str(COMPOSE), "--env-file", str(place)]
+    command += ["--profile", "release"]  # the jobs are the one of compose.single.yml
     # What the environment says would win over the file.
     environment = {name: value for name, value in os.environ.items() if name not in lines}
     done = subprocess.run(

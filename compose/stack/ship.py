@@ -74,6 +74,17 @@ def tag(names: dict[str, str]) -> dict[str, str]:
     return wanted
 
 
+def forget(names: list[str]) -> list[str]:
+    """Take those NAMES off this machine that `tag` gave, and return them; the images keep the names that they had before.
+
+    What another environment still deploys is named again by its next deploy. A registry's names stay: they lead to the digests.
+    """
+    given = [name for name in names if name.startswith(f"{NOWHERE}/") and look(name)]
+    if given:
+        subprocess.run(["docker", "image", "rm", *given], capture_output=True, check=True)
+    return given
+
+
 def layers(names: list[str]) -> dict[str, list[str]]:
     """The layers (digests of their content, the lowest first) of each image NAMES."""
     done = subprocess.run(["docker", "image", "inspect", *names], capture_output=True, text=True, check=True)

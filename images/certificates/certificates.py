@@ -35,12 +35,18 @@ ACCOUNT = Path("/srv/acme")
 OUTPUT = Path("/srv/certificate")
 """What the edges need: tls.pem (certificate, chain, key) and thumbprint."""
 
+LIVE = ACCOUNT / "live/edge"
+"""The newest certificate that certbot has."""
+
 STATUS = ACCOUNT / "status.json"
 AUTHORITY = Path("/etc/acme/ca.pem")
 """Of a private ACME server's own certificate."""
 
+SHORT_SECONDS = 10 * 86400
+"""A certificate that lives shorter is renewed when half of its lifetime is left, any other at a third: certbot's own rule."""
+
 LITTLE = 1 / 6
-"""Part of the lifetime below which it is unhealthy. certbot renews at 1/3 (1/2 of short ones): some attempts failed by then."""
+"""Part of the lifetime below which it is unhealthy: some attempts to renew it failed by then."""
 
 LOOK_SECONDS = (10, 12 * 3600)
 """Between two looks: a tenth of what is left, within these. Twice a day is what Let's Encrypt asks for."""
@@ -208,13 +214,13 @@ def renew() -> str:
     place = Path("/tmp/certbot/challenges")
     place.mkdir(parents=True, exist_ok=True)
     flags = ["--keep-until-expiring", "--renew-with-new-domains", "--agree-tos", "--key-type", "ecdsa"]
+    tell_when_due()
     try:
         certbot("certonly", "--cert-name", "edge", "--webroot", "--webroot-path", str(place), *flags, *names)
     except Failure as failure:
         record("failed", str(failure))
         raise
-    live = ACCOUNT / "live/edge"
-    text = (live / "fullchain.pem").read_text() + (live / "privkey.pem").read_text()
+    text = (LIVE / "fullchain.pem").read_text() + (LIVE / "privkey.pem").read_text()
     if text != before:
         write(OUTPUT / "tls.pem", text)
     left, _ = lifetime()
@@ -223,18 +229,35 @@ def renew() -> str:
     return f"{'nothing is due' if text == before else 'renewed' if before else 'obtained'}: {how}"
 
 
+def tell_when_due() -> None:
+    """Tell certbot how long before its end the certificate that it has is to be renewed.
+
+    certbot 4.0 (trixie's) takes 30 days where its file has no `renew_before_expiry`, which 4.1 mended: a certificate of 6 days
+    would be renewed at every look, and Let's Encrypt gives five of the same names in a week.
+    """
+    path = ACCOUNT / "renewal/edge.conf"
+    if not path.exists():
+        return
+    _, whole = lifetime(LIVE / "cert.pem")
+    before = whole / 2 if whole < SHORT_SECONDS else whole / 3
+    name = "renew_before_expiry"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith(name)]
+    # certbot gives its next file the mode of this one, and has to write that.
+    write(path, "\n".join([f"{name} = {before:.0f} seconds", *lines]) + "\n", 0o600)
+
+
 def current() -> str:
     """The certificate that the edges have now; "" where there is none."""
     path = OUTPUT / "tls.pem"
     return path.read_text() if path.exists() else ""
 
 
-def lifetime() -> tuple[float, float]:
-    """(seconds left, seconds in all) of the certificate that the edges have."""
-    command = ["openssl", "x509", "-in", str(OUTPUT / "tls.pem"), "-noout", "-startdate", "-enddate"]
+def lifetime(path: Path = OUTPUT / "tls.pem") -> tuple[float, float]:
+    """(seconds left, seconds in all) of the certificate in PATH, that of the edges by default."""
+    command = ["openssl", "x509", "-in", str(path), "-noout", "-startdate", "-enddate"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Failure(f"{OUTPUT}/tls.pem cannot be read: {done.stderr.strip()}")
+        raise Failure(f"{path} cannot be read: {done.stderr.strip()}")
     start, end = (
         datetime.strptime(line.partition("=")[2], "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
         for line in done.stdout.splitlines()
@@ -260,13 +283,13 @@ def record(outcome: str, text: str) -> None:
     write(STATUS, json.dumps({"at": at, "outcome": outcome, "text": text}))
 
 
-def write(path: Path, text: str) -> None:
-    """Write PATH in one step, for this user alone, and only where it would change."""
+def write(path: Path, text: str, mode: int = 0o400) -> None:
+    """Write PATH in one step, for this user alone by default, and only where it would change."""
     if path.exists() and path.read_text() == text:
         return
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
         file.write(text)
     new.replace(path)
 

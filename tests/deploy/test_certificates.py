@@ -15,6 +15,7 @@ import pytest
 import yaml
 from hosts import Hosts
 from pebble import pebble
+from selfsigned import self_signed
 from stacks import ROOT, docker, eventually
 
 pytestmark = pytest.mark.more
@@ -169,10 +170,7 @@ def test_given_files_are_checked_and_brought_to_every_edge(site):
     play = site.deploy(check=False, CERTIFICATE="files")
     assert play.code != 0 and "fullchain.pem is missing" in play.text
     key, chain = site.folder / "tls/privkey.pem", site.folder / "tls/fullchain.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=given"]
-    command += ["-addext", f"subjectAltName=DNS:{NAME}", "-keyout", str(key), "-out", str(chain)]
-    subprocess.run(command, check=True, capture_output=True)
-    key.chmod(0o600)
+    self_signed("given", NAME, chain, key)
     play = site.deploy("-vvv", "--diff", CERTIFICATE="files")
     assert all("CN = given" in site.issuer(host) for host in site.hosts.names)
     secret = key.read_text().splitlines()[2]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Container, Yard, docker, wait_for
+from .edges import make_certificate
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = "/var/lib/postgresql/data"
@@ -590,15 +591,32 @@ def test_another_cluster_is_not_mixed_in(place, images, secrets):
 # --- Stores ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def sftp(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> tuple[Container, str, str]:
-    """(a server, its host key's fingerprint, the private key of its user)."""
+@dataclass
+class Store:
+    """A store on another machine that runs, and how a stack names it."""
+
+    repository: str
+    """BACKUP_REPOSITORY."""
+    credentials: str
+    """The secret backup_credentials."""
+    listing: Callable[[], str]
+    """The names in the repository's folder, as the store itself sees them."""
+
+
+def made(name: str) -> str:
+    """The image of the server in the folder NAME."""
     sys.path.insert(0, str(ROOT / "compose"))
     from stack import images, settings
 
-    image = images.make(
-        settings.defaults(), {"SFTP": images.Image("channels-stack/test-sftp", ROOT / "tests/image/sftp")}
-    )
+    return images.make(
+        settings.defaults(),
+        {"STORE": images.Image(f"channels-stack/test-{name}", ROOT / "tests/image" / name)},
+    )["STORE"]
+
+
+@pytest.fixture(scope="module")
+def sftp(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """OpenSSH."""
     keys = tmp_path_factory.mktemp("keys")
     for name in ("host", "user"):
         subprocess.run(
@@ -608,23 +626,68 @@ def sftp(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> tuple[Containe
     (keys / "authorized_keys").chmod(0o444)
     keys.chmod(0o755)
     server = yard.start(
-        image["SFTP"], flags=["--network-alias=nas", f"--volume={keys}:/keys:ro"], hardened=False
+        made("sftp"), flags=["--network-alias=nas", f"--volume={keys}:/keys:ro"], hardened=False
     )
     told = subprocess.run(
         ["ssh-keygen", "-lf", keys / "host.pub"], capture_output=True, text=True, check=True
     ).stdout
-    return server, told.split()[1], (keys / "user").read_text()
+    return Store(
+        f"sftp://keeper@nas/srv/rooms?host-key={told.split()[1]}",
+        (keys / "user").read_text(),
+        lambda: server.run("ls", "/srv/rooms").stdout,
+    )
 
 
-def test_a_repository_on_another_machine_by_sftp(origin, yard, images, tmp_path, sftp):
-    server, fingerprint, key = sftp
+@pytest.fixture(scope="module")
+def s3(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """SeaweedFS, with a certificate of its own authority and a key that may use one bucket and nothing else."""
+    keys = tmp_path_factory.mktemp("keys")
+    keys.chmod(0o755)
+    make_certificate(keys, "s3.test")
+    keeper = {
+        "name": "keeper",
+        "credentials": [{"accessKey": "KEEPER", "secretKey": "the-secret-of-keeper"}],
+        "actions": [f"{action}:backups" for action in ("Read", "Write", "List")],
+    }
+    (keys / "identities.json").write_text(json.dumps({"identities": [keeper]}))
+    server = yard.start(
+        made("s3"),
+        flags=[
+            "--network-alias=s3.test",
+            f"--volume={keys}:/keys:ro",
+            "--tmpfs=/tmp",
+            "--tmpfs=/data:uid=10001",
+        ],
+    )
+
+    def shell(command: str) -> str:
+        return server.run("sh", "-c", f"echo {command} | weed shell").stdout
+
+    wait_for(lambda: "https port 8443" in server.logs(), "the store listens", 60)
+    wait_for(lambda: "created bucket" in shell("s3.bucket.create -name backups"), "there is a bucket", 30)
+    certificate = (keys / "tls.pem").read_text().partition("-----BEGIN CERTIFICATE-----")
+    return Store(
+        "s3://backups/rooms?endpoint=s3.test:8443&region=eu-1",
+        "KEEPER:the-secret-of-keeper\n" + "".join(certificate[1:]).partition("-----BEGIN PRIVATE")[0],
+        lambda: shell("fs.ls /buckets/backups/rooms"),
+    )
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> Store:
+    """The store that the test's parameter names."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("store", ["sftp", "s3"], indirect=True)
+def test_a_repository_on_another_machine(origin, yard, images, tmp_path, store):
     origin.stop(*list(origin.services))  # one network, one of each name
-    place = Place(yard, images, write_secrets(tmp_path, credentials=key))
-    place.settings = {"BACKUP_REPOSITORY": f"sftp://keeper@nas/srv/rooms?host-key={fingerprint}"}
+    place = Place(yard, images, write_secrets(tmp_path, credentials=store.credentials))
+    place.settings = {"BACKUP_REPOSITORY": store.repository}
     place.start("redis", "db", "backup")
     place.sql("CREATE TABLE rows AS SELECT generate_series(1, 1000) AS id")
     wait_for(lambda: place.backup("status", check=False).returncode == 0, "the first backup is made", 90)
-    assert server.run("ls", "/srv/rooms").stdout.split() == ["archive", "backup", "redis"]
+    assert store.listing().split() == ["archive", "backup", "redis"]
     assert "all equal" in place.backup("drill").stderr
     place.stop("db", "redis")
     place.inside(f"find {DATA} /srv/redis -mindepth 1 -delete")
@@ -633,15 +696,30 @@ def test_a_repository_on_another_machine_by_sftp(origin, yard, images, tmp_path,
     place.stop("redis", "db", "backup")
 
 
-def test_another_server_in_its_place_is_refused(yard, images, tmp_path, sftp):
-    other = "SHA256:" + "A" * 43
-    place = Place(yard, images, write_secrets(tmp_path, credentials=sftp[2]))
-    place.settings = {"BACKUP_REPOSITORY": f"sftp://keeper@nas/srv/rooms?host-key={other}"}
+@pytest.mark.parametrize(
+    ("store", "part", "other", "words"),
+    [
+        ("sftp", r"SHA256:\S+", "SHA256:" + "A" * 43, "the store cannot be reached"),
+        (
+            "s3",
+            r":the-\S+",
+            ":of-somebody-else",
+            "the store refuses: check bucket, region and backup_credentials",
+        ),
+        ("s3", r"KEEPER", "STRANGER", "the store refuses: check bucket, region and backup_credentials"),
+        ("s3", r"//backups", "//elsewhere", "the store refuses: check bucket, region and backup_credentials"),
+    ],
+    ids=["another host key", "another secret", "another key", "another bucket"],
+    indirect=["store"],
+)
+def test_what_does_not_fit_the_store_is_told_in_one_line(yard, images, tmp_path, store, part, other, words):
+    place = Place(yard, images, write_secrets(tmp_path, credentials=re.sub(part, other, store.credentials)))
+    place.settings = {"BACKUP_REPOSITORY": re.sub(part, other, store.repository)}
     place.start("backup")
     done = place.backup("list", check=False)
-    assert done.returncode == 1
-    assert "the store cannot be reached" in done.stderr
     place.stop("backup")
+    assert done.returncode == 1
+    assert words in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
 
 
 # --- Wrong settings -------------------------------------------------------------------------------

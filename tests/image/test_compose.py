@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from .conftest import docker, given
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "compose"
@@ -20,6 +23,8 @@ OVERLAYS = sorted(
     - {"compose.single.yml", "compose.swarm.yml", "compose.swarm.sentinel.yml"}
 )
 SERVICES = {"edge", "http", "ws", "worker", "redis", "db"}
+OWN = {"edge", "backup", "certificates"}
+"""No official image can take their place: what asks them how they are stands in their Dockerfiles and nowhere else."""
 
 
 @pytest.fixture(scope="module")
@@ -170,9 +175,39 @@ def test_every_service_is_hardened_and_bounded(services, name):
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_every_service_that_stays_has_a_health_check_a_log_limit_and_a_stop_time(services, name):
     service = services[name]
-    assert service["healthcheck"]["test"][0] == "CMD", "exec form: a shell would hide a hanging probe"
+    if name not in OWN:
+        assert service["healthcheck"]["test"][0] == "CMD", "exec form: a shell would hide a hanging probe"
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
     assert service["stop_grace_period"]
+
+
+def brought(variable: str) -> dict:
+    """The configuration of the image that VARIABLE names, as `docker inspect` has it: durations in nanoseconds."""
+    found = docker("image", "inspect", "--format", "{{json .Config}}", given(variable)).stdout
+    return json.loads(found)
+
+
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_an_image_of_ours_alone_brings_its_health_check(environment, name):
+    found = config(environment, "compose.yml", "compose.single.yml", "compose.backup.yml", "compose.acme.yml")
+    assert "healthcheck" not in found["services"][name]
+    assert brought(f"{name.upper()}_IMAGE")["Healthcheck"]["Test"][0] == "CMD", (
+        "exec form: a shell would hide a hanging probe"
+    )
+
+
+@pytest.mark.parametrize("name", ["redis", "db"])
+def test_where_an_official_image_may_stand_compose_asks_what_ours_asks(services, name):
+    image = brought(f"{name.upper()}_IMAGE")
+    if (image["Labels"] or {}).get("org.opencontainers.image.title") != f"channels-stack {name}":
+        pytest.skip("an official image brings no health check")
+    ours, theirs = image["Healthcheck"], services[name]["healthcheck"]
+    assert theirs["test"][: len(ours["Test"])] == ours["Test"]  # what follows are names of this stack
+    assert theirs["retries"] == ours["Retries"]
+    for key in ("Interval", "Timeout", "StartPeriod", "StartInterval"):
+        text = theirs[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()]
+        minutes, seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", text).groups(default="0")
+        assert 60 * int(minutes) + int(seconds) == ours[key] / 1e9, key
 
 
 def test_the_engine_waits_longer_than_a_process_of_the_application_may_take(environment, tmp_path):

@@ -43,9 +43,9 @@ def processes(facts: list[dict[str, Any]]) -> list[list[str]]:
             each["host"],
             each["server"],
             duration(time.time() - each["started"]),
-            "draining" if each["draining"] else "running",
+            f"silent {each['silent_seconds']:.0f} s" if each["state"] == "silent" else each["state"],
             "-" if each["service"] == "worker" else str(each["sockets"]),
-            "no answer" if each["layer_latency_ms"] is None else f"{each['layer_latency_ms']:.0f} ms",
+            layer(each),
             str(each["failed"]) if each["service"] == "worker" else "-",
             f"{each['rss_bytes'] / MEBIBYTE:.0f} MiB",
         ]
@@ -54,11 +54,19 @@ def processes(facts: list[dict[str, Any]]) -> list[list[str]]:
     return [["process", "in", "server", "up", "state", "sockets", "layer", "failed", "memory"], *rows]
 
 
+def layer(process: dict[str, Any]) -> str:
+    """The last round trip through its channel layer; `-` before the first one, and where there is no layer."""
+    if not process["layer_asked"]:
+        return "-"
+    return "no answer" if process["layer_latency_ms"] is None else f"{process['layer_latency_ms']:.0f} ms"
+
+
 def summary(facts: dict[str, Any], services: list[str]) -> list[tuple[str, str]]:
     """What the operator wants to know first: name and text of each."""
     rows = []
     if facts["processes"]:
-        rows.append(("sockets", str(sum(each["sockets"] for each in facts["processes"]))))
+        heard = [each for each in facts["processes"] if each["state"] != "silent"]
+        rows.append(("sockets", str(sum(each["sockets"] for each in heard))))
         waiting: dict[str, int] = {}
         for each in facts["processes"]:  # every worker counts the same jobs
             waiting |= {name: max(count, waiting.get(name, 0)) for name, count in each["backlog"].items()}

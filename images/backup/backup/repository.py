@@ -12,6 +12,11 @@ from .places import CONFIGURATION, STANZA
 
 MEANINGS = (
     (
+        r"unable to verify certificate|hostname .* in certificate",
+        "the certificate of the store is not trusted, or not for its name: certificates to trust follow KEY:SECRET in "
+        "backup_credentials",
+    ),
+    (
         r"unable to load info file.*?(?:CryptoError|FormatError|ChecksumError|JsonFormatError)",
         "the key in the secret backup_cipher does not open the repository, or its index is damaged: bring the key that made it",
     ),

@@ -139,13 +139,22 @@ def test_status_is_for_staff(sign_in, ann, make_user, environment):
 
 
 def test_status_data_are_what_the_processes_say(sign_in, make_user, environment):
-    said = {"service": "ws", "server": "uvicorn", "host": "a1", "pid": 7, "started": 1.0, "sockets": 3}
+    said = {
+        "service": "ws",
+        "server": "uvicorn",
+        "host": "a1",
+        "pid": 7,
+        "started": 1.0,
+        "draining": False,
+        "sockets": 3,
+    }
     key = "unit:status:ws:a1:7"
     with redis.from_url(ENVIRONMENT["REDIS_URL"]) as client:
         client.set(key, json.dumps(said), ex=10)
         reply = sign_in(make_user("staff", is_staff=True)).get("/status/data/").json()
         client.delete(key)
-    assert [process["sockets"] for process in reply["processes"] if process["host"] == "a1"] == [3]
+    [process] = [process for process in reply["processes"] if process["host"] == "a1"]
+    assert (process["sockets"], process["state"]) == (3, "running")
     assert abs(reply["at"] - time.time()) < 60
 
 

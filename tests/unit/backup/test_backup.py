@@ -68,6 +68,15 @@ def test_a_moment_without_an_offset_is_utc():
         ),
         ("ERROR: [029]: invalid zst \x01 data", "the repository is damaged"),
         ("ERROR: [049]: unable to get address for 'nas'", "the store cannot be reached"),
+        (
+            "ERROR: [095]: unable to verify certificate presented by 's3.test:8443 (192.0.2.2)': [18] self-signed certificate",
+            "the certificate of the store is not trusted",
+        ),
+        (
+            "ERROR: [095]: unable to load info file\n CryptoError: unable to verify certificate presented by 's3.test:8443'",
+            "the certificate of the store is not trusted",
+        ),
+        ("ERROR: [039]: HTTP request failed with 403 (Forbidden):", "the store refuses"),
         ("nothing that anybody knows", "pgBackRest: nothing that anybody knows"),
     ],
 )

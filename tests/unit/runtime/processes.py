@@ -151,6 +151,23 @@ def postgres_program(name: str) -> str:
     )
 
 
+def environment_of(project: str, folder: pathlib.Path, redis: Redis) -> dict[str, str]:
+    """What every process for a PROJECT of these tests has; what it collects goes below FOLDER."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{RUNTIME}:{HERE}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SECRET_KEY": "k7f3-only-for-tests-" * 4,
+        "DATABASE_URL": "sqlite://:memory:",
+        "APP_OVERLAY": "off",  # the projects of these tests say themselves what they need
+        "DJANGO_SETTINGS_MODULE": f"{project}.settings",
+        "APP_SETTINGS": f"{project}.settings",
+        "APP_ASGI": f"{project}.asgi:application",
+        "STATIC_ROOT": str(folder / "static"),
+        **redis.environment(),
+    }
+
+
 class Project:
     """Runs commands for the project in the folder `jobs`; ``journal`` is what its consumers wrote down."""
 
@@ -160,22 +177,12 @@ class Project:
         self.folder = folder
         self.running: list[Process] = []
         self.environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{RUNTIME}:{HERE}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "SECRET_KEY": "k7f3-only-for-tests-" * 4,
-            "DATABASE_URL": "sqlite://:memory:",
-            "APP_OVERLAY": "off",  # the projects of these tests say themselves what they need
-            "DJANGO_SETTINGS_MODULE": "jobs.settings",
-            "APP_SETTINGS": "jobs.settings",
-            "APP_ASGI": "jobs.asgi:application",
+            **environment_of("jobs", folder, redis),
             "TEST_JOURNAL": str(self.journal_file),
-            "STATIC_ROOT": str(folder / "static"),
             "DRAIN_NOTICE_SECONDS": "0",
             "DRAIN_SECONDS": "1",
             "STOP_SECONDS": "7",
             "WORKER_RETRY_SECONDS": "0.2",
-            **redis.environment(),
         }
 
     def journal(self) -> list[str]:

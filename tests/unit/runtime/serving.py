@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from processes import HERE, RUNTIME, Process, Redis, free_port, until
+from processes import Process, Redis, environment_of, free_port, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -30,21 +30,11 @@ class Serving:
         self.journal_file = folder / "journal"
         self.journal_file.touch()
         self.environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{RUNTIME}:{HERE}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "SECRET_KEY": "k7f3-only-for-tests-" * 4,
-            "DATABASE_URL": "sqlite://:memory:",
-            "APP_OVERLAY": "off",  # the projects of these tests say themselves what they need
-            "DJANGO_SETTINGS_MODULE": "conformance.settings",
-            "APP_SETTINGS": "conformance.settings",
-            "APP_ASGI": "conformance.asgi:application",
+            **environment_of("conformance", folder, redis),
             "TEST_JOURNAL": str(self.journal_file),
-            "STATIC_ROOT": str(folder / "static"),
             "DRAIN_NOTICE_SECONDS": "0.5",
             "DRAIN_SECONDS": "0.5",
             "STOP_SECONDS": "8",
-            **redis.environment(),
             **environment,
         }
         words = [word.format(port=self.port) for word in command]

@@ -30,12 +30,6 @@ async def first_flight(canary):
     await asyncio.wait_for(heard(), PATIENCE)
 
 
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
-
-
 @pytest.fixture
 def own_redis():
     with Redis() as server:

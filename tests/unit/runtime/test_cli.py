@@ -18,12 +18,6 @@ from serving import SERVERS, Serving, free_port, serve
 from channels_stack import probe
 
 
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
-
-
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`channels-stack` with ``arguments`` and these variables only."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{RUNTIME}:{HERE}", **environment}

@@ -21,12 +21,6 @@ from channels_stack.streams import RedisStreamsChannelLayer
 REDIS_PY_8 = int(redis_py.__version__.split(".")[0]) >= 8
 
 
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
-
-
 def ours(redis: Redis, alias: str):
     layer = channel_layers(redis.url, "ours")[alias]
     kind = {"default": RedisPubSubChannelLayer, "tasks": RedisStreamsChannelLayer}[alias]

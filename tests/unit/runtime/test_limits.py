@@ -7,7 +7,7 @@ import socket
 import time
 
 import pytest
-from processes import Redis, until
+from processes import until
 from serving import SERVERS, Serving, close_code, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -21,12 +21,6 @@ STOCK = {
     "uvicorn": ("-m", "uvicorn", "--port", "{port}", "--ws-ping-interval", "1", "--ws-ping-timeout", "1"),
     "daphne": ("-m", "daphne", "-p", "{port}", "--ping-interval", "1", "--ping-timeout", "1"),
 }
-
-
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
 
 
 @pytest.fixture(scope="module", params=SERVERS)

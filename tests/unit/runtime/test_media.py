@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from processes import RUNTIME, Redis
+from processes import RUNTIME
 from serving import serve
 
 SETTINGS = """
@@ -30,12 +30,6 @@ from django.core.asgi import get_asgi_application
 application = get_asgi_application()
 """
 PAGE = b"<script>alert(document.cookie)</script>"
-
-
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
 
 
 @pytest.fixture

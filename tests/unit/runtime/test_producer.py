@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 import redis as redis_py
-from processes import Project, Redis
+from processes import Project
 from test_worker import census
 
 SENDS = 100
-
-
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
-
-
-@pytest.fixture
-def project(tmp_path, redis):
-    project = Project(tmp_path, redis)
-    yield project
-    project.end()
-    redis_py.Redis(port=redis.port).flushall()
 
 
 def produce(project: Project, code: str, **environment: str) -> str:

@@ -8,20 +8,7 @@ import pathlib
 import socket
 
 import pytest
-from processes import Postgres, Process, Project, Redis, free_port, postgres_program, until
-
-
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
-
-
-@pytest.fixture
-def project(tmp_path, redis):
-    project = Project(tmp_path, redis)
-    yield project
-    project.end()
+from processes import Postgres, Process, free_port, postgres_program, until
 
 
 @pytest.fixture(scope="module")

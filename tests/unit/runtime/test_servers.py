@@ -10,19 +10,13 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from processes import Redis, until
+from processes import until
 from serving import SERVERS, Serving, close_code, serve
 from websockets.sync.client import ClientConnection
 
 TRUSTED, STRANGER = "127.0.0.2", "127.0.0.1"  # both are this machine; only the first is in TRUSTED_PROXIES
 MAX_SOCKETS, THREADS = 6, 2
 FORWARDED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
-
-
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
 
 
 @pytest.fixture(scope="module", params=SERVERS)

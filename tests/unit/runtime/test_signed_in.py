@@ -7,7 +7,7 @@ import uuid
 from http.cookies import SimpleCookie
 
 import pytest
-from processes import Redis, until
+from processes import until
 from serving import SERVERS, Serving, close_code, serve
 
 CHECK_SECONDS = 0.2
@@ -17,12 +17,6 @@ STOCK = {
     "uvicorn": ("-m", "uvicorn", "--port", "{port}", "people.asgi:application"),
     "daphne": ("-m", "daphne", "-p", "{port}", "people.asgi:application"),
 }
-
-
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +146,8 @@ def test_a_look_that_fails_closes_nothing_and_is_told_once(start):
         assert close_code(client) == SIGNED_OUT
 
 
-def test_it_can_be_switched_off(start):
-    serving = start("uvicorn", WS_SESSION_CHECK_SECONDS="0")
+def outlives_its_session(serving):
+    """A socket goes on after its user has signed out."""
     ann = Browser(serving, "ann")
     with ann.socket() as client:
         client.recv(5)
@@ -161,18 +155,17 @@ def test_it_can_be_switched_off(start):
         with pytest.raises(TimeoutError):
             client.recv(1)
         assert is_open(client, ann.name)
+
+
+def test_it_can_be_switched_off(start):
+    serving = start("uvicorn", WS_SESSION_CHECK_SECONDS="0")
+    outlives_its_session(serving)
 
 
 @pytest.mark.parametrize("server", ["uvicorn", "daphne"])
 def test_stock_sockets_outlive_their_session(start, server):
     serving = start(server, stock=True)
-    ann = Browser(serving, "ann")
-    with ann.socket() as client:
-        client.recv(5)
-        ann.get("/sign-out/")
-        with pytest.raises(TimeoutError):
-            client.recv(1)
-        assert is_open(client, ann.name)
+    outlives_its_session(serving)
 
 
 class TestRotatedKey:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 import redis as redis_py
-from processes import Project, Redis, until
+from processes import Redis, until
 from test_worker import report, send
 
 from channels_stack import cli, status
@@ -19,13 +20,6 @@ def redis(monkeypatch):
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
         yield server
-
-
-@pytest.fixture
-def project(tmp_path, redis):
-    project = Project(tmp_path, redis)
-    yield project
-    project.end()
 
 
 def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
@@ -56,12 +50,41 @@ def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
     assert status.processes() == []
 
 
-def test_a_process_that_was_killed_is_forgotten_within_10_seconds(project, redis):
+def test_a_process_that_was_killed_is_silent_beside_its_successor_and_forgotten_within_10_seconds(
+    project, redis, capsys
+):
     worker = project.worker("reports")
     until(status.processes, what="the worker is there")
     worker.kill()
     key = f"{redis.prefix}:status:worker:{status.processes()[0]['host']}:{worker.popen.pid}"
     assert 0 < redis_py.Redis(port=redis.port).ttl(key) <= 10
+    successor = project.worker("reports")
+
+    def states():
+        return {each["pid"]: each["state"] for each in status.processes()}
+
+    told = {worker.popen.pid: "silent", successor.popen.pid: "running"}
+    until(lambda: states() == told, what="the dead one is told from the living one")
+    assert cli.main(["status"]) == 0
+    assert f" {worker.popen.pid} " in next(
+        line for line in capsys.readouterr().out.splitlines() if " silent " in line
+    )
+    until(lambda: states() == {successor.popen.pid: "running"}, what="it is forgotten")
+
+
+def test_a_layer_that_was_not_asked_yet_is_no_failure(project, redis, capsys):
+    """A process publishes at once, and its first round trip takes its time."""
+    project.worker("reports")
+    until(status.processes, what="the worker is there")
+    report = status.processes()[0]
+    for asked, latency, text in ((False, None, "-"), (True, None, "no answer"), (True, 1.4, "1 ms")):
+        told = {**report, "layer_asked": asked, "layer_latency_ms": latency}
+        redis_py.Redis(port=redis.port).set(
+            f"{redis.prefix}:status:x:y:1", json.dumps(told | {"service": "x"}), ex=10
+        )
+        assert cli.main(["status"]) == 0
+        [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("x ")]
+        assert text in re.split(r"  +", line)
 
 
 def test_several_processes_are_sorted(project, redis):

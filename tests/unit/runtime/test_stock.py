@@ -9,17 +9,11 @@ import contextlib
 import http.client
 
 import pytest
-from processes import Redis, until
+from processes import until
 from serving import Serving, close_code
 
 DAPHNE = ("-m", "daphne", "-p", "{port}", "conformance.asgi:application")
 UVICORN = ("-m", "uvicorn", "--port", "{port}", "conformance.asgi:application")
-
-
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
 
 
 @pytest.fixture

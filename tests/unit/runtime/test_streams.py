@@ -20,12 +20,6 @@ from channels_stack.streams import RedisStreamsChannelLayer, Unsupported
 LEASE = 0.2  # seconds: what a crash costs in these tests
 
 
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
 def _empty(redis):
     redis_py.Redis(port=redis.port).flushall()

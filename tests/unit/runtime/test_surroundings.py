@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import Project, Redis, until
+from processes import Redis, until
 from serving import Serving, serve
 
 REFUSED = 78
@@ -31,13 +31,6 @@ def refused(redis, tmp_path):
         return serving.log()
 
     return ends
-
-
-@pytest.fixture
-def project(redis, tmp_path):
-    project = Project(tmp_path, redis)
-    yield project
-    project.end()
 
 
 def cli(redis: Redis, *words: str) -> str:

@@ -23,21 +23,6 @@ from channels_stack.streams import RedisStreamsChannelLayer
 REDIS_PY_8 = int(redis_py.__version__.split(".")[0]) >= 8
 
 
-@pytest.fixture(scope="module")
-def redis():
-    with Redis() as server:
-        yield server
-
-
-@pytest.fixture
-def project(tmp_path, redis):
-    project = Project(tmp_path, redis)
-    yield project
-    project.end()
-    # Leaves nothing for the next test.
-    redis_py.Redis(port=redis.port).flushall()
-
-
 def tasks(redis: Redis) -> RedisStreamsChannelLayer:
     return RedisStreamsChannelLayer(**channel_layers(redis.url, redis.prefix)["tasks"]["CONFIG"])
 

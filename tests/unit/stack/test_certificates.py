@@ -4,6 +4,7 @@ import stat
 import subprocess
 
 import pytest
+from selfsigned import self_signed
 
 from stack import certificates
 from stack.console import Failure
@@ -39,21 +40,8 @@ def files(deployment):
     deployment.authority.mkdir(parents=True)
     chain, key = certificates.given(deployment)
 
-    def make(name="rooms.example", days="90"):
-        command = [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            days,
-            "-subj",
-            f"/CN={name}",
-        ]
-        command += ["-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", chain]
-        subprocess.run(command, check=True, capture_output=True)
+    def make(name="rooms.example", days=90):
+        self_signed(name, name, chain, key, days)
         key.chmod(0o600)
         return chain, key
 
@@ -119,7 +107,7 @@ def test_missing_files_are_named(deployment, files):
 def test_every_fault_of_given_files_is_named_at_once(deployment, files):
     _, key = files()
     other = key.read_text()
-    files("other.example", days="1")
+    files("other.example", days=1)
     key.write_text(other)
     key.chmod(0o644)
     text = found(deployment, source="files")

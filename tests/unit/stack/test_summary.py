@@ -12,9 +12,12 @@ def process(service, **more):
         "service": service,
         "host": "a1b2",
         "server": "uvicorn",
-        "started": time.time() - 300,
+        "started": time.time() - 3 * 3600,
         "draining": False,
+        "state": "running",
+        "silent_seconds": 0.4,
         "sockets": 0,
+        "layer_asked": True,
         "layer_latency_ms": 1.2,
         "failed": 0,
         "rss_bytes": 50 * 1024 * 1024,
@@ -35,7 +38,8 @@ def edge(days, **more):
 WHOLE = {
     "processes": [
         process("ws", sockets=2),
-        process("ws", sockets=3),
+        process("ws", sockets=3, draining=True, state="draining", layer_asked=False, layer_latency_ms=None),
+        process("ws", sockets=9, state="silent", silent_seconds=6.2, layer_latency_ms=None),
         process("worker", backlog={"reports": 4}),
         process("worker", backlog={"reports": 4, "mail": 0}),
     ],
@@ -51,6 +55,9 @@ def said(facts, services=("http", "backup")):
 @pytest.mark.parametrize(
     "line",
     [
+        "ws       a1b2  uvicorn  3 h  running     2        1 ms       -       50 MiB",
+        "ws       a1b2  uvicorn  3 h  draining    3        -          -       50 MiB",
+        "ws       a1b2  uvicorn  3 h  silent 6 s  9        no answer  -       50 MiB",
         "sockets      5",
         "backlog      mail:0 reports:4",
         "last backup  2 h ago",

@@ -17,7 +17,7 @@ from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
-from stack import registry
+from stack import registry, ship
 from stack.console import Failure
 from stack.paths import Deployment
 from stack.swarm import history, jobs, lock, objects, overview, rollout, spread, stores, summary
@@ -155,8 +155,10 @@ def unknown(engine: Engine, check: bool, path: str, current: str, seconds: float
 
 
 def forget(engine: Engine, check: bool, folder: str, keep: int) -> dict:
-    """What of old releases is not needed any more."""
+    """What of old releases is not needed any more; the controller forgets what it called their images."""
     found = history.forget(engine, folder, int(keep), check=check)
+    if not check:
+        ship.forget(found["images"])
     return {"changed": bool(found["objects"]), **found}
 
 

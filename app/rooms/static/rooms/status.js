@@ -14,7 +14,7 @@ const fine = { format: (number) => (number < 100 ? tenths : whole).format(number
 const when = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 
 const plots = [
-  { title: "Open sockets", unit: "", format: whole, read: ({ processes }) => sum(processes.map((p) => p.sockets ?? 0)) },
+  { title: "Open sockets", unit: "", format: whole, read: ({ processes }) => sum(processes.filter(heard).map((p) => p.sockets ?? 0)) },
   { title: "Messages per second", unit: "", format: fine, read: messageRate },
   { title: "Layer latency", unit: " ms", format: fine, read: ({ processes }) => largest(processes.map((p) => p.layer_latency_ms)) },
   { title: "Worker backlog", unit: "", format: whole, read: ({ processes }) => backlog(processes) },
@@ -31,6 +31,7 @@ function messageRate(reading) {
   return sum(grown) / (reading.at - before.at);
 }
 
+const heard = (process) => process.state !== "silent"; // its sockets are gone, or soon counted elsewhere
 const identity = (process) => `${process.service} ${process.host} ${process.pid} ${process.started}`;
 const total = (process) => (process.messages_in ?? 0) + (process.messages_out ?? 0);
 
@@ -105,8 +106,8 @@ function niceCeiling(value) {
 }
 
 function row(process) {
-  const state = element("span", { class: "state", "data-draining": String(Boolean(process.draining)) },
-    process.draining ? "draining" : "serving");
+  const state = element("span", { class: "state", "data-state": process.state },
+    process.state === "silent" ? `silent ${whole.format(process.silent_seconds)} s` : process.state);
   const number = (text) => element("td", { class: "number" }, text);
   return element("tr", {},
     element("th", { scope: "row" }, process.service),

@@ -133,6 +133,7 @@ class Totals:
     done: int = 0
     failed: int = 0
     loop_lag_ms: float = 0.0
+    layer_asked: bool = False
     layer_latency_ms: float | None = None
 
 
@@ -172,6 +173,7 @@ def layer_latency(layer: str, seconds: float | None) -> None:
     else:
         LAYER_LATENCY.labels(layer).set(seconds)
     if layer == "default":
+        totals.layer_asked = True
         totals.layer_latency_ms = None if seconds is None else round(seconds * 1000, 2)
 
 

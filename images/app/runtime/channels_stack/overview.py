@@ -56,10 +56,10 @@ def _row(report: dict[str, Any]) -> tuple[str, ...]:
         str(report["pid"]),
         report["server"],
         _duration(time.time() - report["started"]),
-        "draining" if report["draining"] else "running",
+        f"silent {report['silent_seconds']:.0f} s" if report["state"] == "silent" else report["state"],
         str(report["sockets"]) if serves else "-",
-        _milliseconds(report["loop_lag_ms"]),
-        _milliseconds(report["layer_latency_ms"]),
+        f"{report['loop_lag_ms']:.0f} ms",
+        _layer(report),
         " ".join(f"{channel}:{waiting}" for channel, waiting in sorted(report["backlog"].items())) or "-",
         "-" if serves else str(report["failed"]),
         f"{report['rss_bytes'] / MEBIBYTE:.0f} MiB",
@@ -72,8 +72,10 @@ def _table(rows: list[tuple[str, ...]]) -> str:
     return "\n".join(lines)
 
 
-def _milliseconds(value: float | None) -> str:
-    return "no answer" if value is None else f"{value:.0f} ms"
+def _layer(report: dict[str, Any]) -> str:
+    if not report["layer_asked"]:  # a process that has just begun, or an application without layers
+        return "-"
+    return "no answer" if report["layer_latency_ms"] is None else f"{report['layer_latency_ms']:.0f} ms"
 
 
 def _duration(seconds: float) -> str:

@@ -3,10 +3,12 @@
 Each process publishes a small JSON text to Redis every 2 s, under ``PREFIX:status:SERVICE:HOST:PID`` with an
 expiry of 10 s, so that a process that is gone is soon forgotten. ``processes`` reads them all: the status
 page of an application needs nothing else. Keys: service, server, host, pid, started (Unix seconds),
-draining, sockets, accepted, messages_in, messages_out, requests, loop_lag_ms, layer_latency_ms (null: no
-answer), backlog (worker: waiting jobs by channel), done, failed, rss_bytes.
+draining, sockets, accepted, messages_in, messages_out, requests, loop_lag_ms, layer_asked (whether a round trip
+through the layer ``default`` has ended), layer_latency_ms (null: it gave no answer, or was not asked), backlog
+(worker: waiting jobs by channel), done, failed, rss_bytes. The reader adds silent_seconds and state: running,
+draining, or silent (it missed a report: killed, stuck, or cut off from Redis).
 
-Redis commands used: SET, SCAN, MGET, and what a worker's backlog needs.
+Redis commands used: SET, SCAN, GET, PTTL, and what a worker's backlog needs.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from .settings import Settings
 
 PUBLISH_SECONDS = 2
 EXPIRY_SECONDS = 10  # four reports may get lost before a process counts as gone
+SILENT_SECONDS = 2 * PUBLISH_SECONDS  # a report is missing
 LATENCY_SECONDS = 5
 LATENCY_TIMEOUT_SECONDS = 2
 LAG_SECONDS = 0.1
@@ -159,7 +162,7 @@ def processes() -> list[dict[str, Any]]:
     url, prefix = _source()
     client = _client(url)
     keys = list(client.scan_iter(match=f"{prefix}:status:*", count=1000))
-    return _decode(client.mget(keys) if keys else [])
+    return _decode(_asked(client.pipeline(transaction=False), keys).execute())
 
 
 async def aprocesses() -> list[dict[str, Any]]:
@@ -168,7 +171,7 @@ async def aprocesses() -> list[dict[str, Any]]:
     client = sentinels.async_client(url, **REDIS_OPTIONS)
     try:
         keys = [key async for key in client.scan_iter(match=f"{prefix}:status:*", count=1000)]
-        return _decode(await client.mget(keys) if keys else [])
+        return _decode(await _asked(client.pipeline(transaction=False), keys).execute())
     finally:
         await _close(client)
 
@@ -186,7 +189,22 @@ def _client(url: str) -> redis.Redis:
     return sentinels.client(url, **REDIS_OPTIONS)
 
 
-def _decode(values: Any) -> list[dict[str, Any]]:
-    # A key may expire between SCAN and MGET.
-    reports = [json.loads(value) for value in values if value is not None]
+def _asked(pipeline: Any, keys: list[Any]) -> Any:
+    """``pipeline`` with the questions whose answers ``_decode`` takes."""
+    for key in keys:
+        pipeline.get(key)
+        pipeline.pttl(key)
+    return pipeline
+
+
+def _decode(answers: list[Any]) -> list[dict[str, Any]]:
+    reports = []
+    for text, left_ms in zip(answers[::2], answers[1::2]):
+        if text is None or left_ms < 0:  # expired since it was found
+            continue
+        report = json.loads(text)
+        # By Redis's clock: those of two hosts may differ.
+        silent = max(EXPIRY_SECONDS - left_ms / 1000, 0.0)
+        state = "silent" if silent > SILENT_SECONDS else "draining" if report["draining"] else "running"
+        reports.append({**report, "silent_seconds": round(silent, 1), "state": state})
     return sorted(reports, key=lambda report: (report["service"], report["host"], report["pid"]))

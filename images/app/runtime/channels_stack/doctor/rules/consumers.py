@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ..files import Function, Module
 from ..findings import Found, rule
 from ..project import Project
-from .routing import is_layer
+from .routing import called, is_layer
 
 BLOCKING = {
     "time.sleep": "await asyncio.sleep(…)",
@@ -192,13 +192,7 @@ def bad_group_name(project: Project) -> Found:
 def _group_names(module: Module, node: ast.AST) -> Iterator[ast.expr]:
     """Expressions that name a group: in group_add and its like, and in the attribute ``groups`` of a class."""
     if isinstance(node, ast.Call) and node.args:
-        function: ast.expr = node.func
-        if (
-            isinstance(function, ast.Call)
-            and function.args
-            and module.dotted(function.func).endswith("async_to_sync")
-        ):
-            function = function.args[0]
+        function = called(module, node)
         if isinstance(function, ast.Attribute) and function.attr in (
             "group_add",
             "group_discard",
@@ -276,13 +270,7 @@ def message_without_type(project: Project) -> Found:
                 or not isinstance(node.args[1], ast.Dict)
             ):
                 continue
-            function: ast.expr = node.func
-            if (
-                isinstance(function, ast.Call)
-                and function.args
-                and module.dotted(function.func).endswith("async_to_sync")
-            ):
-                function = function.args[0]
+            function = called(module, node)
             if not isinstance(function, ast.Attribute) or not is_layer(function.value):
                 continue
             literal = node.args[1]

@@ -354,14 +354,7 @@ def sends(project: Project) -> Iterator[tuple[Module, str, ast.Call]]:
         for node in module.nodes:
             if not isinstance(node, ast.Call) or len(node.args) != 2:
                 continue
-            function: ast.expr = node.func
-            if (
-                isinstance(function, ast.Call)
-                and module.dotted(function.func).endswith("async_to_sync")
-                and function.args
-            ):
-                function = function.args[0]
-            name = node.args[0]
+            function, name = called(module, node), node.args[0]
             if (
                 (
                     isinstance(function, ast.Attribute)
@@ -372,6 +365,14 @@ def sends(project: Project) -> Iterator[tuple[Module, str, ast.Call]]:
                 and is_layer(function.value)
             ):
                 yield module, name.value, node
+
+
+def called(module: Module, node: ast.Call) -> ast.expr:
+    """What a call calls; of async_to_sync(function)(…) the function."""
+    outer = node.func
+    if isinstance(outer, ast.Call) and outer.args and module.dotted(outer.func).endswith("async_to_sync"):
+        return outer.args[0]
+    return outer
 
 
 def is_layer(node: ast.expr) -> bool:

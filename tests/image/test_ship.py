@@ -1,0 +1,28 @@
+"""The names that images have on the controller, with the engine that is here."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "compose"))
+
+from stack import ship
+
+from .conftest import docker
+
+
+def test_a_name_for_the_hosts_is_forgotten_and_the_image_stays(redis_image):
+    # A name of this test alone: the image's real one may be another run's, which ships it at this moment.
+    own = f"channels-stack/test-{uuid.uuid4().hex[:8]}:1"
+    docker("tag", redis_image, own)
+    try:
+        name = ship.tag({"REDIS_IMAGE": own})["REDIS_IMAGE"]
+        assert ship.look(name) == ship.look(own) != ""
+        assert ship.forget([name, own, f"{ship.NOWHERE}/channels-stack/never:1"]) == [name]
+        assert ship.look(name) == ""
+        assert ship.look(own), "what was built is not touched"
+        assert ship.forget([name]) == []
+    finally:
+        docker("image", "rm", own)
