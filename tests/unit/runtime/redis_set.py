@@ -53,12 +53,16 @@ class RedisSet:
         folder = root / name.replace(":", "-")
         folder.mkdir(exist_ok=True)
         role = "server" if name in self.servers else "sentinel"
-        command = [sys.executable, str(IMAGE / "node.py"), role, "--name", name]
-        command += ["--servers", ",".join(self.servers), "--sentinels", ",".join(self.sentinels)]
-        command += ["--acl", str(root / "acl"), "--password-file", str(root / "password")]
-        command += ["--base", str(root / "base"), "--folder", str(folder)]
+        command = [sys.executable, str(IMAGE / "node.py"), role, "--name", name, *self.options]
+        command += ["--acl", str(root / "acl"), "--base", str(root / "base"), "--folder", str(folder)]
         with (folder / "log").open("ab") as log:
             self.processes[name] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    @property
+    def options(self) -> list[str]:
+        """Where all are, and how they log in to each other."""
+        places = ["--servers", ",".join(self.servers), "--sentinels", ",".join(self.sentinels)]
+        return [*places, "--password-file", str(pathlib.Path(self.folder.name) / "password")]
 
     def stop(self) -> None:
         for process in self.processes.values():
