@@ -78,7 +78,9 @@ class Writers:
     def lost(self) -> list[int]:
         """What was accepted and is not there."""
         client = sentinels.client(self.url)
-        kept = [{int(each) for each in client.lrange(f"written-{number}", 0, -1)} for number in range(WRITERS)]
+        kept = [
+            {int(each) for each in client.lrange(f"written-{number}", 0, -1)} for number in range(WRITERS)
+        ]
         return [value for there, said in zip(kept, self.accepted, strict=True) for value in set(said) - there]
 
 
