@@ -39,6 +39,8 @@ DOWN_MILLISECONDS = 4000
 FAILOVER_MILLISECONDS = 4000
 # A master that no replica has followed for this long takes no more writes: it may be cut off, and another be master.
 LAG_SECONDS = 10
+# The lowest is preferred; 100 is Redis's default.
+FIRST_PRIORITY = 50
 BASE = "/etc/redis/redis.conf"
 
 # Between the nodes: what Sentinel and replication do (redis.io, "Redis Access Control List authentication").
@@ -130,6 +132,8 @@ def server(options: argparse.Namespace, nodes: Nodes) -> list[str]:
         f"masterauth {nodes.passwords[0]}",
         f"replica-announce-ip {me[0]}",
         f"replica-announce-port {me[1]}",
+        # Where there is a choice the first one: beside it backups are made, and given back.
+        f"replica-priority {FIRST_PRIORITY if me == nodes.servers[0] else 100}",
         "repl-diskless-sync-delay 0",  # a new master's replicas follow at once
         "min-replicas-to-write 1",
         f"min-replicas-max-lag {LAG_SECONDS}",
@@ -216,7 +220,9 @@ def nodes_of(options: argparse.Namespace) -> Nodes:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="redis-node", allow_abbrev=False)
     parser.add_argument("role", choices=("server", "sentinel", "settled", "hand-over"))
-    parser.add_argument("--name", help="our own host[:port], as the others reach us; of a Redis for hand-over")
+    parser.add_argument(
+        "--name", help="our own host[:port], as the others reach us; of a Redis for hand-over"
+    )
     parser.add_argument("--servers", default=SERVERS, help="host[:port] of each Redis, with commas between")
     parser.add_argument("--sentinels", default=SENTINELS, help="host[:port] of each Sentinel")
     parser.add_argument("--acl", default="/run/secrets/redis_acl")
