@@ -47,6 +47,13 @@ class RedisSet:
             self.begin(name)
         until(self.settled, SETTLE_SECONDS, "three Redis servers and three Sentinels know each other")
 
+    def __enter__(self) -> RedisSet:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def begin(self, name: str) -> None:
         """Start the server or the Sentinel ``name``, for the first time or again."""
         root = pathlib.Path(self.folder.name)

@@ -20,10 +20,8 @@ WRITERS = 4
 
 @pytest.fixture(scope="module")
 def redis():
-    servers = RedisSet()
-    servers.start()
-    yield servers
-    servers.stop()
+    with RedisSet() as servers:
+        yield servers
 
 
 def node(redis: RedisSet, *words: str) -> subprocess.CompletedProcess[str]:
