@@ -123,9 +123,12 @@ def settled(engine: Engine, check: bool, seconds: float, needed: bool = True) ->
     try:
         return {"changed": False, "master": nodes.settled(engine, float(seconds))}
     except Failure as failure:
+        said = f"three Redis are {failure}"
         if needed:
-            raise
-        engine.tell(f"    three Redis are {failure}")
+            raise Failure(
+                f"{said}\nThey are not replaced like that; all that are left, at once: -e force=true"
+            ) from None
+        engine.tell(f"    {said}")
         return {"changed": False, "master": ""}
 
 
