@@ -17,10 +17,15 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from .console import Failure
 from .paths import Deployment
+from .stores import PLACES
 
 KINDS = ("secret_key", "db", "redis")
 HOSTS = {"db": "database_url", "redis": "redis_url"}
 """Services of the stack, and the secret whose host name tells whether the application uses them."""
+
+NODES = "redis_nodes"
+"""The secret that three Redis and their Sentinels log in to each other with. It goes with the kind `redis`; while a new one comes
+it is two words, the new one first."""
 
 OWNER = "app"
 """PostgreSQL's role that owns everything: the one that made the cluster."""
@@ -40,8 +45,6 @@ def chosen(deployment: Deployment, words: str) -> list[str]:
         raise Failure(f"what={','.join(unknown)} is no secret to rotate; there are: {', '.join(KINDS)}")
     outside = {kind: host for kind in HOSTS if (host := outside_host(deployment, kind))}
     for kind in wanted:
-        if outside.get(kind, "").startswith("sentinel"):
-            raise Failure("the password of a Redis with Sentinel is not rotated: choose what=secret_key,db")
         if kind in outside:
             raise Failure(
                 f"{HOSTS[kind]} leads to {outside[kind]}, which is not the stack's: change the password there and in "
@@ -53,7 +56,12 @@ def chosen(deployment: Deployment, words: str) -> list[str]:
 def outside_host(deployment: Deployment, kind: str) -> str:
     """The host of a data store that is not a service of the stack; "" where it is one."""
     host = urlsplit(read(deployment, HOSTS[kind])).hostname or ""
-    return "" if host == kind else host or "nowhere"
+    return "" if host == kind or (kind == "redis" and three(deployment)) else host or "nowhere"
+
+
+def three(deployment: Deployment) -> bool:
+    """Whether the application reaches the stack's three Redis, by their Sentinels."""
+    return urlsplit(read(deployment, "redis_url")).hostname == PLACES
 
 
 def begin(deployment: Deployment, wanted: list[str]) -> dict[str, str]:
@@ -66,6 +74,8 @@ def begin(deployment: Deployment, wanted: list[str]) -> dict[str, str]:
             "redis": lambda: secrets.token_urlsafe(32),
         }
         new = {kind: makers[kind]() for kind in wanted}
+        if "redis" in wanted and three(deployment):
+            new[NODES] = secrets.token_urlsafe(32)
         replace(deployment.folder / "rotation.json", json.dumps(new))
     if "secret_key" in new and read(deployment, "secret_key") != new["secret_key"]:
         known = read(deployment, "secret_key_fallbacks").split()
@@ -82,6 +92,8 @@ def switch(deployment: Deployment) -> None:
             "database_url",
             with_login(read(deployment, "database_url"), role(new["db"]), new["db"]),
         )
+    if NODES in new:
+        put(deployment, NODES, " ".join(dict.fromkeys([new[NODES], *read(deployment, NODES).split()])))
     if "redis" in new:
         old = read(deployment, "redis_url")
         put(deployment, "redis_url", with_login(old, urlsplit(old).username or OWNER, new["redis"]))
@@ -99,9 +111,9 @@ def switch(deployment: Deployment) -> None:
 def switched(deployment: Deployment) -> bool:
     """Whether a rotation has begun and the files say all of its secrets."""
     new = begun(deployment)
-    files = {"secret_key": "secret_key", **HOSTS}
+    files = {"secret_key": "secret_key", NODES: NODES, **HOSTS}
     said = {
-        kind: unquote(urlsplit(text).password or "") if kind in HOSTS else text
+        kind: unquote(urlsplit(text).password or "") if kind in HOSTS else text.split()[0]
         for kind in new
         if (text := read(deployment, files[kind]))
     }
@@ -112,6 +124,8 @@ def end(deployment: Deployment) -> bool:
     """Forget a rotation whose secrets the files say: to be called once they are in force. Returns whether there was one."""
     if not switched(deployment):
         return False
+    if NODES in begun(deployment):
+        put(deployment, NODES, read(deployment, NODES).split()[0])
     (deployment.folder / "rotation.json").unlink()
     return True
 

@@ -7,8 +7,11 @@ from pathlib import Path
 from .console import Failure
 from .paths import COMPOSE, Deployment
 
-SENTINELS = "sentinel,sentinel-2,sentinel-3/redis/0"
-"""Where clients of three Redis ask: the services of compose.sentinel.yml, the master's name, the database."""
+PLACES = "sentinel,sentinel-2,sentinel-3"
+"""Where clients of three Redis ask: the services of compose.sentinel.yml."""
+
+SENTINELS = f"{PLACES}/redis/0"
+"""The same with the master's name and the database."""
 
 PLAIN, BEHIND = "redis://app:", "redis+sentinel://app:"
 
@@ -48,7 +51,7 @@ def check(deployment: Deployment, settings: dict[str, str]) -> None:
     database = _read(deployment.secrets / "database_url")
     if redis is None or database is None:
         return  # another user made them, and they were looked at then
-    ours = f"@{SENTINELS.partition('/')[0]}" in redis or "@redis:" in redis
+    ours = f"@{PLACES}" in redis or "@redis:" in redis
     if settings["REDIS_NODES"] == "0" and (not redis or ours):
         problems.append(
             "REDIS_NODES=0, but secrets/redis_url names no Redis outside the stack: write its address there"

@@ -1,13 +1,18 @@
 #!/usr/bin/python3
 """One of three Redis servers with a Sentinel each: writes its configuration, then becomes it.
 
-    redis-node server   --name redis-2 …      a Redis; extra arguments go to redis-server
-    redis-node sentinel --name sentinel-2 …   a Sentinel
+    redis-node server    --name redis-2 …      a Redis; extra arguments go to redis-server
+    redis-node sentinel  --name sentinel-2 …   a Sentinel
+    redis-node settled   --seconds 60          wait until all is in order (order.py), and print the master's name
+    redis-node hand-over --name redis-2        let another one be the master, where redis-2 is it
 
 A server asks the Sentinels who is the master before it starts: after an outage it must not begin as the master that
 it was, while another one is. Where no Sentinel answers, its last role counts, and on the very first start the first
 of --servers is the master. A Sentinel keeps what it knows (epochs, replicas, other Sentinels) over a start;
 everything else is written anew, so that a new release or password is taken up.
+
+Nodes log in to each other as the user `node`. The file of its passwords holds one, or two while a new one comes: both are
+accepted, and the first one is used.
 """
 
 from __future__ import annotations
@@ -21,12 +26,12 @@ import socket
 import sys
 import time
 
-# Sentinel, client and this file call the master by this name.
-MASTER = "redis"
+from order import MASTER, Failure, Nodes, address, hand_over, known, settled
+from talk import Place, Refused, Talk
+
 SERVER_PORT, SENTINEL_PORT = 6379, 26379
 # The services of compose.sentinel.yml.
 SERVERS, SENTINELS = "redis,redis-2,redis-3", "sentinel,sentinel-2,sentinel-3"
-ASK_SECONDS = 1
 # How long a master may be silent before it counts as gone. Above the pause of a busy disk; the whole failover takes
 # two or three seconds more.
 DOWN_MILLISECONDS = 4000
@@ -34,12 +39,14 @@ DOWN_MILLISECONDS = 4000
 FAILOVER_MILLISECONDS = 4000
 # A master that no replica has followed for this long takes no more writes: it may be cut off, and another be master.
 LAG_SECONDS = 10
+# The lowest is preferred; 100 is Redis's default.
+FIRST_PRIORITY = 50
 BASE = "/etc/redis/redis.conf"
 
 # Between the nodes: what Sentinel and replication do (redis.io, "Redis Access Control List authentication").
 NODE_RULES = (
     "~* &* -@all +multi +exec +ping +info +role +slaveof +replicaof +config|rewrite +client|setname +client|kill "
-    "+client|setinfo +script|kill +publish +subscribe +psync +replconf"
+    "+client|setinfo +client|pause +client|unpause +script|kill +publish +subscribe +psync +replconf"
 )
 # What a client asks a Sentinel.
 CLIENT_RULES = (
@@ -53,12 +60,6 @@ LEARNED = re.compile(
 
 # A name is found in DNS once its container runs and, on Swarm, is healthy.
 NAME_SECONDS = 120
-
-Place = tuple[str, int]
-
-
-class Failure(Exception):
-    """What is wrong, and where."""
 
 
 def place(text: str, port: int) -> Place:
@@ -91,32 +92,18 @@ def write(path: str, lines: list[str]) -> None:
     os.replace(new, path)
 
 
-def ask(sentinel: Place, password: str) -> dict[str, str]:
-    """What one Sentinel knows of the master. Raises OSError or ValueError."""
-    with socket.create_connection(sentinel, ASK_SECONDS) as connection:
-        connection.sendall(f"AUTH node {password}\r\nSENTINEL MASTER {MASTER}\r\n".encode())
-        answer = connection.makefile(encoding="utf-8", newline="\r\n")
-        if not answer.readline().startswith("+OK"):
-            raise ValueError("it refuses the password")
-        count = answer.readline()
-        if not count.startswith("*"):
-            raise ValueError(count.strip())
-        words = [answer.read(int(answer.readline()[1:]) + 2)[:-2] for _ in range(int(count[1:]))]
-    return dict(zip(words[::2], words[1::2], strict=True))
-
-
-def asked(sentinels: list[Place], password: str) -> Place | None:
+def asked(sentinels: list[Place], passwords: list[str]) -> Place | None:
     """The master, as the Sentinel says that knows the latest election; None when none answers."""
-    known = []
+    states = []
     for each in sentinels:
         try:
-            known.append(ask(each, password))
-        except (OSError, ValueError) as error:
+            with Talk(each, passwords) as sentinel:
+                states.append(known(sentinel))
+        except (OSError, Refused) as error:
             print(f"node: sentinel {each[0]}:{each[1]}: {error}", flush=True)
-    if not known:
+    if not states:
         return None
-    latest = max(known, key=lambda state: int(state["config-epoch"]))
-    return latest["ip"], int(latest["port"])
+    return address(max(states, key=lambda state: int(state["config-epoch"])))
 
 
 def last_role(path: str) -> list[str]:
@@ -124,28 +111,29 @@ def last_role(path: str) -> list[str]:
     return [line for line in lines_of(path) if re.match(r"(replicaof|slaveof) ", line)][-1:]
 
 
-def server(options: argparse.Namespace, password: str) -> list[str]:
+def server(options: argparse.Namespace, nodes: Nodes) -> list[str]:
     """Write the files of a Redis; its command line."""
     me = place(options.name, SERVER_PORT)
     path, acl = os.path.join(options.folder, "node.conf"), os.path.join(options.folder, "users.acl")
-    servers = [place(each, SERVER_PORT) for each in options.servers.split(",")]
-    master = asked([place(each, SENTINEL_PORT) for each in options.sentinels.split(",")], password)
+    master = asked(nodes.sentinels, nodes.passwords)
     if master is None and os.path.exists(path):
         role = last_role(path)
     else:
-        master = master or servers[0]
+        master = master or nodes.servers[0]
         role = [] if master == me else [f"replicaof {master[0]} {master[1]}"]
     print(f"node: {options.name} starts as {role[0] if role else 'master'}", flush=True)
-    write(acl, [read(options.acl).strip(), f"user node on #{digest(password)} {NODE_RULES}"])
+    write(acl, [read(options.acl).strip(), f"user node on {digests(nodes.passwords)} {NODE_RULES}"])
     settings = [
         f"include {options.base}",
         f"port {me[1]}",
         f"dir {options.folder}",
         f"aclfile {acl}",
         "masteruser node",
-        f"masterauth {password}",
+        f"masterauth {nodes.passwords[0]}",
         f"replica-announce-ip {me[0]}",
         f"replica-announce-port {me[1]}",
+        # Where there is a choice the first one: beside it backups are made, and given back.
+        f"replica-priority {FIRST_PRIORITY if me == nodes.servers[0] else 100}",
         "repl-diskless-sync-delay 0",  # a new master's replicas follow at once
         "min-replicas-to-write 1",
         f"min-replicas-max-lag {LAG_SECONDS}",
@@ -154,23 +142,23 @@ def server(options: argparse.Namespace, password: str) -> list[str]:
     return ["redis-server", path, *options.more]
 
 
-def sentinel(options: argparse.Namespace, password: str) -> list[str]:
+def sentinel(options: argparse.Namespace, nodes: Nodes) -> list[str]:
     """Write the file of a Sentinel; its command line."""
     me = place(options.name, SENTINEL_PORT)
-    first = place(options.servers.split(",")[0], SERVER_PORT)
+    first, password = nodes.servers[0], nodes.passwords[0]
     path = os.path.join(options.folder, "sentinel.conf")
     learned = [line for line in lines_of(path) if LEARNED.match(line)]
     monitors = [line for line in learned if line.startswith("sentinel monitor ")]
     if not monitors:
         wait_for_name(first[0])
-    quorum = len(options.sentinels.split(",")) // 2 + 1
+    quorum = len(nodes.sentinels) // 2 + 1
     settings = [
         f"port {me[1]}",
         "bind * -::*",
         "protected-mode no",  # nobody is let in without a password
         f"dir {options.folder}",
         "user default off",
-        f"user node on #{digest(password)} ~* &* +@all",
+        f"user node on {digests(nodes.passwords)} ~* &* +@all",
         "user health on nopass resetkeys resetchannels -@all +ping",
         f"user app on {' '.join(passwords(read(options.acl)))} {CLIENT_RULES}",
         "sentinel resolve-hostnames yes",
@@ -203,9 +191,9 @@ def wait_for_name(host: str) -> None:
         time.sleep(0.2)
 
 
-def digest(password: str) -> str:
-    """A password as an ACL keeps it."""
-    return hashlib.sha256(password.encode()).hexdigest()
+def digests(given: list[str]) -> str:
+    """Passwords as an ACL keeps them."""
+    return " ".join(f"#{hashlib.sha256(each.encode()).hexdigest()}" for each in given)
 
 
 def passwords(acl: str) -> list[str]:
@@ -217,21 +205,46 @@ def passwords(acl: str) -> list[str]:
     return found
 
 
+def nodes_of(options: argparse.Namespace) -> Nodes:
+    """All of them. Raises Failure."""
+    given = read(options.password_file).split()
+    if not given:
+        raise Failure(f"{options.password_file} holds no password")
+    return Nodes(
+        [place(each, SERVER_PORT) for each in options.servers.split(",")],
+        [place(each, SENTINEL_PORT) for each in options.sentinels.split(",")],
+        given,
+    )
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="redis-node", allow_abbrev=False)
-    parser.add_argument("role", choices=("server", "sentinel"))
-    parser.add_argument("--name", required=True, help="our own host[:port], as the others reach us")
+    parser.add_argument("role", choices=("server", "sentinel", "settled", "hand-over"))
+    parser.add_argument(
+        "--name", help="our own host[:port], as the others reach us; of a Redis for hand-over"
+    )
     parser.add_argument("--servers", default=SERVERS, help="host[:port] of each Redis, with commas between")
     parser.add_argument("--sentinels", default=SENTINELS, help="host[:port] of each Sentinel")
     parser.add_argument("--acl", default="/run/secrets/redis_acl")
     parser.add_argument("--password-file", default="/run/secrets/redis_nodes")
     parser.add_argument("--base", default=BASE, help="the configuration that a single Redis has too")
     parser.add_argument("--folder", default="/data")
+    parser.add_argument("--seconds", type=float, default=60, help="how long settled waits")
     options, options.more = parser.parse_known_args(arguments)
+    if options.more and options.role != "server":
+        parser.error(f"unknown: {' '.join(options.more)}")
+    if not options.name and options.role != "settled":
+        parser.error("--name is missing")
     try:
-        password = read(options.password_file).strip()
-        command = {"server": server, "sentinel": sentinel}[options.role](options, password)
-    except (Failure, OSError) as error:
+        nodes = nodes_of(options)
+        if options.role == "settled":
+            print(settled(nodes, options.seconds))
+            return 0
+        if options.role == "hand-over":
+            print(hand_over(nodes, place(options.name, SERVER_PORT)))
+            return 0
+        command = {"server": server, "sentinel": sentinel}[options.role](options, nodes)
+    except (Failure, Refused, OSError) as error:
         print(f"node: {error}", file=sys.stderr)
         return 1
     os.execvp(command[0], command)

@@ -147,6 +147,10 @@ class Member:
     """Seconds from each close to the next welcome."""
     heard: float = 0.0
     """When the last frame came."""
+    told: float = 0.0
+    """When the last message came."""
+    quiet: float = 0.0
+    """Longest time, in seconds, between two messages, whether the socket was open meanwhile or not."""
     silent: list[float] = field(default_factory=list)
     """Seconds from the last frame before each close to the next welcome: longer than `away` where a line died unnoticed."""
     refused: Counter = field(default_factory=Counter)
@@ -166,6 +170,8 @@ class Report:
     most_closes: int
     away: list[float]
     silent: list[float]
+    quiet: float
+    """Longest time, in seconds, in which somebody got no message."""
     outage: float
     """Longest time, in seconds, in which nobody got a page."""
     refused: Counter
@@ -183,7 +189,7 @@ class Report:
             f"{self.pages} requests, {len(self.failures)} failed, no page for at most {self.outage:.1f} s; "
             f"{self.sockets} sockets, closed by {codes}, one person at most {self.most_closes} times; "
             f"back in 10 s: {within:.1%}, slowest {away[-1]:.1f} s, median {away[len(away) // 2]:.1f} s, "
-            f"longest without a frame {max(self.silent, default=0.0):.1f} s; "
+            f"longest without a frame {max(self.silent, default=0.0):.1f} s, without a message {self.quiet:.1f} s; "
             f"refused meanwhile: {dict(self.refused) or 'none'}; "
             f"{self.sent} messages, {self.lost} lost, {self.doubled} doubled; {self.jobs} jobs, {self.jobs_lost} lost"
         )
@@ -269,6 +275,7 @@ class Crowd:
             most_closes=max(len(each.codes) for each in self.members),
             away=[seconds for each in self.members for seconds in each.away],
             silent=[seconds for each in self.members for seconds in each.silent],
+            quiet=max(each.quiet for each in self.members),
             outage=max((later - earlier for earlier, later in pairwise(self.answered)), default=0.0),
             refused=sum((each.refused for each in self.members), Counter()),
             sent=sum(self.sent.values()),
@@ -383,6 +390,8 @@ class Crowd:
         if member.last and frame["sequence"] != member.last + 1:
             member.gaps += 1
         member.last = frame["sequence"]
+        member.quiet = max(member.quiet, time.monotonic() - member.told) if member.told else 0.0
+        member.told = time.monotonic()
         if frame["text"].isdigit():
             number = int(frame["text"])
             member.first = member.first or number

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,10 +21,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+IMAGES = Path(__file__).resolve().parents[2] / "images"
+sys.path.insert(0, str(IMAGES.parent / "compose"))
+
+from stack.swarm.engine import Engine  # noqa: E402
+
 if TYPE_CHECKING:
     from .edges import Site
 
-IMAGES = Path(__file__).resolve().parents[2] / "images"
 RUN = f"channels-stack-test-{uuid.uuid4().hex[:8]}"
 
 # How compose runs every container.
@@ -154,6 +159,17 @@ def yard(request: pytest.FixtureRequest) -> Iterator[Yard]:
         for container in yard.containers:
             print(f"--- {container.name}\n{container.logs()[-4000:]}")
     yard.remove()
+
+
+@pytest.fixture(scope="module")
+def engine(yard: Yard) -> Engine:
+    """This machine's, as a playbook reaches it."""
+
+    def run(line: str, given: str) -> tuple[int, str, str]:
+        done = subprocess.run(["sh", "-c", line], input=given, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    return Engine(run, yard.name, print)
 
 
 def given(name: str) -> str:

@@ -119,6 +119,28 @@ def test_a_master_that_is_lost_is_replaced_and_comes_back_as_a_replica(nodes):
     assert nodes.cli("redis", "role").startswith("slave")
 
 
+def test_the_file_of_a_follower_holds_what_the_master_wrote(nodes, yard, redis_image):
+    """Backups copy that of the first one, whichever is the master."""
+    assert nodes.cli("redis", "role").startswith("slave")
+    nodes.cli(nodes.master(), "rpush", "jobs", "one", "two")
+    wait_for(lambda: nodes.cli("redis", "llen", "jobs") == "2", "the follower has it", SECONDS)
+    volume = yard.volume()
+    mounts = [
+        f"--volumes-from={RUN}-nodes-redis-1:ro",
+        f"--volume={volume}:/copy",
+        "--user=0",
+        "--entrypoint=cp",
+    ]
+    docker("run", "--rm", *mounts, redis_image, "-a", "/data/appendonlydir", "/copy/")
+    command = ["redis-server", "--appendonly", "yes", "--dir", "/copy"]
+    alone = yard.start(redis_image, *command, flags=[f"--volume={volume}:/copy"], hardened=False)
+    wait_for(
+        lambda: alone.run("redis-cli", "llen", "jobs", check=False).stdout.strip() == "2",
+        "the copy has it",
+        30,
+    )
+
+
 def test_a_node_that_is_made_anew_is_found_under_its_new_address(nodes):
     """As Swarm does it: another container, another address, the same name and volume."""
     name = next(each for each in SERVERS if nodes.cli(each, "role").startswith("slave"))

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from .conftest import IMAGES, Container, Yard, wait_for
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "compose"))
+from .conftest import IMAGES, Container, Yard, wait_for  # isort: split
 
 from stack import rotation, secrets
 from stack.console import Failure
@@ -29,17 +25,6 @@ def deployment(tmp_path_factory) -> Deployment:
     deployment = Deployment(tmp_path_factory.mktemp("environment"))
     secrets.make(deployment)
     return deployment
-
-
-@pytest.fixture(scope="module")
-def engine(yard: Yard) -> Engine:
-    """This machine's."""
-
-    def run(line: str, given: str) -> tuple[int, str, str]:
-        done = subprocess.run(["sh", "-c", line], input=given, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
-
-    return Engine(run, yard.name, print)
 
 
 def label(yard: Yard, service: str) -> str:
@@ -320,6 +305,23 @@ def test_a_rotation_that_was_begun_is_gone_on_with(tmp_path):
     assert (tmp_path / "secrets/redis_acl").read_text().count(first["redis"]) == 1
 
 
+def test_three_redis_get_a_new_password_among_themselves_as_well(tmp_path):
+    """Until it is in force the old one is kept beside it: who is told of the new one is logged in to with the old one."""
+    deployment = Deployment(tmp_path)
+    deployment.settings.write_text("REDIS_NODES=3\n")
+    secrets.make(deployment)
+    old, url = rotation.read(deployment, "redis_nodes"), rotation.read(deployment, "redis_url")
+    assert rotation.chosen(deployment, "") == ["secret_key", "db", "redis"]
+    new = rotation.begin(deployment, ["redis"])
+    assert rotation.read(deployment, "redis_nodes") == old and not rotation.switched(deployment)
+    rotation.switch(deployment)
+    rotation.switch(deployment)
+    assert rotation.read(deployment, "redis_nodes") == f"{new['redis_nodes']} {old}"
+    assert rotation.read(deployment, "redis_url") == url.replace(urlsplit(url).password, new["redis"])
+    assert rotation.switched(deployment) and rotation.end(deployment)
+    assert rotation.read(deployment, "redis_nodes") == new["redis_nodes"]
+
+
 def test_what_is_not_the_stacks_is_not_rotated(tmp_path):
     deployment = Deployment(tmp_path)
     secrets.make(deployment)
@@ -330,10 +332,10 @@ def test_what_is_not_the_stacks_is_not_rotated(tmp_path):
     with pytest.raises(Failure, match=r"database_url leads to db\.example\.org"):
         rotation.chosen(deployment, "db")
     rotation.put(
-        deployment, "redis_url", "redis+sentinel://app:secret@sentinel,sentinel-2,sentinel-3/redis/0"
+        deployment, "redis_url", "redis+sentinel://app:secret@one.example.org,two.example.org/redis/0"
     )
     assert rotation.chosen(deployment, "") == ["secret_key"]
-    with pytest.raises(Failure, match="Redis with Sentinel is not rotated"):
+    with pytest.raises(Failure, match=r"redis_url leads to one\.example\.org"):
         rotation.chosen(deployment, "redis")
     with pytest.raises(Failure, match="what=tls is no secret to rotate; there are: secret_key, db, redis"):
         rotation.chosen(deployment, "secret_key,tls")

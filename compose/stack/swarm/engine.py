@@ -89,13 +89,13 @@ class Engine:
         ids = self.rest("service", "ps", "--quiet", "--no-trunc", *services).split()
         return json.loads(self.rest("inspect", "--type", "task", *ids) or "[]") if ids else []
 
-    def stack_deploy(self, path: str, *, prune: bool = False) -> None:
-        """Hand the file PATH of the manager to Swarm; it returns before anything has happened."""
+    def stack_deploy(self, path: str, *, prune: bool = False, text: str = "") -> None:
+        """Hand the file PATH of the manager, or TEXT in its place, to Swarm; it returns before anything has happened."""
         before = ["--config", self.login] if self.login else []
         options = ["--with-registry-auth"] if self.login else []
         options += ["--prune"] if prune else []
-        options += ["--resolve-image", "never", "--compose-file", path]
-        self.docker(*before, "stack", "deploy", *options, self.stack)
+        options += ["--resolve-image", "never", "--compose-file", "-" if text else path]
+        self.docker(*before, "stack", "deploy", *options, self.stack, given=text)
 
     def remove(self, *services: str) -> None:
         """Remove SERVICES (short names) that exist, and wait until Swarm has forgotten them."""

@@ -102,9 +102,12 @@ def definition(spec: dict[str, Any]) -> str:
     )
 
 
-def roll(engine: Engine, path: str, seconds: float, *, prune: bool = True) -> list[str]:
+def roll(
+    engine: Engine, path: str, seconds: float, *, prune: bool = True, only: list[str] | None = None
+) -> list[str]:
     """Bring the services of the file PATH up, task by task, and wait until all stand; returns those that were rolled.
 
+    ONLY: these of its services, and no others.
     Failure where Swarm took one back, with the last lines of the task that failed, or after SECONDS.
     """
     before = engine.services()
@@ -113,8 +116,13 @@ def roll(engine: Engine, path: str, seconds: float, *, prune: bool = True) -> li
         for task in engine.tasks([each["ID"] for each in before.values()])
         if task["Status"]["State"] in ENDED_BADLY
     }
-    engine.stack_deploy(path, prune=prune)
-    file = json.loads(engine.read(path))["services"]
+    definitions = json.loads(engine.read(path))
+    file = definitions["services"]
+    if only:
+        file = definitions["services"] = {name: file[name] for name in only}
+    for line in resized(before, file):
+        engine.tell(line)
+    engine.stack_deploy(path, prune=prune, text=json.dumps(definitions) if only else "")
     release = next(iter(file.values()))["deploy"]["labels"][LABEL]
     deadline = time.monotonic() + seconds
     told = ""
@@ -135,6 +143,16 @@ def roll(engine: Engine, path: str, seconds: float, *, prune: bool = True) -> li
             reasons = [why(engine, each) for each in open_ones if each.failed]
             raise Failure(f"not done within {seconds:.0f} s: {'; '.join(texts)}\n" + "\n".join(reasons))
         pause()
+
+
+def resized(before: dict, file: dict) -> list[str]:
+    """A line for each service that runs in another number of tasks than the FILE says: scale.yml may have been BEFORE it."""
+    numbers = {name: each["deploy"].get("replicas", 0) for name, each in file.items()}
+    return [
+        f"    {name}: {before[name]['wanted']} tasks run, {name.upper()}_REPLICAS says {number}: {number} from now on"
+        for name, number in numbers.items()
+        if number and name in before and before[name]["wanted"] != number
+    ]
 
 
 def look(engine: Engine, before: dict, wanted: set[str], known: set[str], release: str) -> list[Watched]:

@@ -5,7 +5,7 @@ else, once nothing uses it. Both look first and change only what differs, while 
 
 PostgreSQL knows one password for each role. So each password has a login role of its own, `app_<hash>`, which becomes `app` as it
 comes in (ALTER ROLE … SET role): whatever it makes belongs to `app`. The role `app` itself then has no password. Redis takes
-several passwords for a user; they lie in a file of its host, as hashes, for its next start.
+several passwords for a user; they lie in a file of its host, as hashes, for its next start. Three of them: nodes.py.
 No password leaves the controller: PostgreSQL gets a SCRAM verifier (RFC 5803), Redis a SHA-256.
 """
 
@@ -33,9 +33,12 @@ ITERATIONS = 4096
 LOGIN = re.compile(rf"{OWNER}_[0-9a-f]{{8}}")
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
 KEEPER = "redis_keeper"
-"""The secret of Redis's user `keeper`, which may change users and nothing else. It stays on the controller."""
+"""The secret of Redis's user `keeper`, which may change who logs in and nothing else. It stays on the controller."""
 
-REDIS_USER = 999
+KEEPER_RULES = "resetkeys resetchannels -@all +acl|setuser +acl|getuser +config|set"
+"""The last is for what three Redis log in to each other with; who may set users may do anything anyway."""
+
+REDIS_USER, REDIS_PORT = 999, 6379
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------------
@@ -137,33 +140,33 @@ def verifies(verifier: str, password: str) -> bool:
 # --- Redis ----------------------------------------------------------------------------------------
 
 
-def users(engine: Engine, deployment: Deployment, path: str, *, final: bool, check: bool) -> list[str]:
-    """Let Redis on this host accept the deployment's redis_url, and with FINAL nothing else; what was changed.
+def users(
+    engine: Engine, deployment: Deployment, path: str, *, final: bool, check: bool, node: str = "redis"
+) -> list[str]:
+    """Let the Redis on this host accept the deployment's redis_url, and with FINAL nothing else; what was changed.
 
-    PATH is the file, on this host, that Redis reads at its start.
+    PATH is the file, on this host, that Redis reads at its start; NODE its service.
     """
-    password = unquote(urlsplit(read(deployment, "redis_url")).password or "")
+    password = redis_password(deployment)
     if not password or outside_host(deployment, "redis"):
         return []
     if not check:
         write(deployment.secrets / KEEPER, secrets.token_urlsafe(32))
     keeper = read(deployment, KEEPER)
-    container = running(engine, "redis")
-    said = keep(engine, container, keeper, "ACL GETUSER app") if container else ""
-    alive = set(HASH.findall(said))
-    digest = hashlib.sha256(password.encode()).hexdigest()
-    wanted = {digest} if final else {digest} | alive
+    container = running(engine, node)
+    alive = hashes(ask(engine, container, ("keeper", keeper), "ACL GETUSER app")) if container else set()
+    wanted = {digest(password)} if final else {digest(password)} | alive
     text = rules(wanted, keeper)
     code, before, _ = engine.run(shlex.join(["cat", path]), "")
     changed = []
     if container and final and not alive:
         raise Failure(
             f"the running Redis does not know secrets/{KEEPER}, so its passwords cannot be changed. It reads them at its start: "
-            f"docker service update --force {engine.stack}_redis"
+            f"docker service update --force {engine.stack}_{node}"
         )
     if alive and (alive != wanted or before != text):
         if not check:
-            keep(engine, container, keeper, *map(change, text.splitlines()))
+            ask(engine, container, ("keeper", keeper), *map(change, text.splitlines()))
         changed.append(f"{len(wanted - alive)} passwords accepted, {len(alive - wanted)} removed")
     if code or before != text:
         if not check:
@@ -172,12 +175,30 @@ def users(engine: Engine, deployment: Deployment, path: str, *, final: bool, che
     return changed
 
 
-def rules(hashes: set[str], keeper: str) -> str:
-    """The users of Redis, with the HASHES of passwords for the application."""
-    passwords = " ".join(f"#{each}" for each in sorted(hashes))
-    text = REDIS_ACL.read_text().replace(">{password}", passwords)
-    digest = hashlib.sha256(keeper.encode()).hexdigest()
-    return text + f"user keeper on #{digest} resetkeys resetchannels -@all +acl|setuser +acl|getuser\n"
+def redis_password(deployment: Deployment) -> str:
+    """The application's, "" where there is none."""
+    return unquote(urlsplit(read(deployment, "redis_url")).password or "")
+
+
+def digest(password: str) -> str:
+    """PASSWORD as Redis keeps it."""
+    return hashlib.sha256(password.encode()).hexdigest()
+
+
+def hashes(said: str) -> set[str]:
+    """The passwords of a user in what ACL GETUSER has SAID."""
+    return set(HASH.findall(said))
+
+
+def words(passwords: set[str]) -> str:
+    """The hashes PASSWORDS as a user's rules hold them."""
+    return " ".join(f"#{each}" for each in sorted(passwords))
+
+
+def rules(passwords: set[str], keeper: str) -> str:
+    """The users of Redis, with the hashes PASSWORDS for the application."""
+    text = REDIS_ACL.read_text().replace(">{password}", words(passwords))
+    return text + f"user keeper on #{digest(keeper)} {KEEPER_RULES}\n"
 
 
 def change(line: str) -> str:
@@ -186,15 +207,18 @@ def change(line: str) -> str:
     return f"ACL SETUSER {name} reset {rest}"
 
 
-def keep(engine: Engine, container: str, keeper: str, *commands: str) -> str:
-    """What Redis answers to COMMANDS of its user `keeper`; "" where it does not know that one. Failure where one is refused."""
-    given = "".join(f"{line}\n" for line in (f"AUTH keeper {keeper}", *commands))
-    answer = engine.docker("exec", "-i", container, "redis-cli", "--no-auth-warning", given=given)
+def ask(
+    engine: Engine, container: str, login: tuple[str, str], *commands: str, port: int = REDIS_PORT
+) -> str:
+    """What Redis answers to COMMANDS of LOGIN, user and password; "" where it refuses that, Failure where one of them."""
+    given = "".join(f"{line}\n" for line in (f"AUTH {' '.join(login)}", *commands))
+    command = ["redis-cli", "-p", str(port), "--no-auth-warning"]
+    answer = engine.docker("exec", "-i", container, *command, given=given)
     first, _, rest = answer.partition("\n")
     if first != "OK":
         return ""
-    if re.search(r"^(ERR|NOPERM|NOAUTH)", rest, re.MULTILINE):
-        raise Failure(f"Redis refuses a change of its users: {rest.strip().splitlines()[-1]}")
+    if refused := re.search(r"^(ERR|NOPERM|NOAUTH)\b.*", rest, re.MULTILINE):
+        raise Failure(f"Redis refuses a change of who logs in: {refused[0]}")
     return rest
 
 

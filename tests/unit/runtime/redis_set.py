@@ -47,18 +47,29 @@ class RedisSet:
             self.begin(name)
         until(self.settled, SETTLE_SECONDS, "three Redis servers and three Sentinels know each other")
 
+    def __enter__(self) -> RedisSet:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def begin(self, name: str) -> None:
         """Start the server or the Sentinel ``name``, for the first time or again."""
         root = pathlib.Path(self.folder.name)
         folder = root / name.replace(":", "-")
         folder.mkdir(exist_ok=True)
         role = "server" if name in self.servers else "sentinel"
-        command = [sys.executable, str(IMAGE / "node.py"), role, "--name", name]
-        command += ["--servers", ",".join(self.servers), "--sentinels", ",".join(self.sentinels)]
-        command += ["--acl", str(root / "acl"), "--password-file", str(root / "password")]
-        command += ["--base", str(root / "base"), "--folder", str(folder)]
+        command = [sys.executable, str(IMAGE / "node.py"), role, "--name", name, *self.options]
+        command += ["--acl", str(root / "acl"), "--base", str(root / "base"), "--folder", str(folder)]
         with (folder / "log").open("ab") as log:
             self.processes[name] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    @property
+    def options(self) -> list[str]:
+        """Where all are, and how they log in to each other."""
+        places = ["--servers", ",".join(self.servers), "--sentinels", ",".join(self.sentinels)]
+        return [*places, "--password-file", str(pathlib.Path(self.folder.name) / "password")]
 
     def stop(self) -> None:
         for process in self.processes.values():

@@ -24,10 +24,8 @@ FAILOVER_SECONDS = 60  # usually 7 to 10; this machine may be busy
 
 @pytest.fixture(scope="module")
 def redis():
-    servers = RedisSet()
-    servers.start()
-    yield servers
-    servers.stop()
+    with RedisSet() as servers:
+        yield servers
 
 
 def test_an_address_says_where_the_sentinels_are_and_what_the_master_is_called():

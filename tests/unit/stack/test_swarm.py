@@ -9,7 +9,7 @@ import pytest
 
 from stack import ship
 from stack.console import Failure
-from stack.swarm import history, jobs, spread
+from stack.swarm import history, jobs, rollout, spread
 from stack.swarm.engine import Engine, counts
 from stack.swarm.lock import Holder
 
@@ -51,6 +51,17 @@ def test_a_lock_whose_pid_is_used_again():
 
 def test_a_lock_of_another_machine_is_never_taken_for_dead():
     assert not replace(Holder.process(os.getpid()), machine="another", began="1").gone
+
+
+def test_another_number_of_tasks_is_told_before_it_is_set():
+    before = {name: {"wanted": 6} for name in ("ws", "http", "edge")}
+    file = {
+        "ws": {"deploy": {"replicas": 3}},
+        "http": {"deploy": {"replicas": 6}},
+        "edge": {"deploy": {"mode": "global"}},
+    }
+    file["worker"] = {"deploy": {"replicas": 2}}  # it never ran
+    assert rollout.resized(before, file) == ["    ws: 6 tasks run, WS_REPLICAS says 3: 3 from now on"]
 
 
 def test_only_the_name_of_the_release_differs():

@@ -31,7 +31,9 @@ class ActionModule(ActionBase):
         step, check = arguments["step"], self._task.check_mode
         before = rotation.begun(deployment)
         try:
-            kinds = list(before) or rotation.chosen(deployment, arguments.get("what", ""))
+            kinds = [kind for kind in before if kind in rotation.KINDS] or rotation.chosen(
+                deployment, arguments.get("what", "")
+            )
             state = {"kinds": kinds, "begun": bool(before), "switched": rotation.switched(deployment)}
             changed = step in ("begin", "switch") and not state["switched"]
             if step == "begin" and changed and not check:

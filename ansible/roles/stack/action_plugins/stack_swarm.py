@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 from stack import registry, ship
 from stack.console import Failure
 from stack.paths import Deployment
-from stack.swarm import history, jobs, lock, objects, overview, rollout, spread, stores, summary
+from stack.swarm import history, jobs, lock, nodes, objects, overview, rollout, spread, stores, summary
 from stack.swarm.engine import Engine
 
 NOTHING = b"\n"
@@ -98,11 +98,44 @@ def standing(engine: Engine, check: bool) -> dict:
     return {"changed": False, "release": name, "missing": missing, "services": sorted(engine.services())}
 
 
-def roll(engine: Engine, check: bool, path: str, seconds: float, prune: bool = True) -> dict:
-    """A rolling update."""
+def roll(
+    engine: Engine,
+    check: bool,
+    path: str,
+    seconds: float,
+    prune: bool = True,
+    services: list[str] | None = None,
+) -> dict:
+    """A rolling update of the file PATH, or of these SERVICES of it."""
     if check:
         return {"changed": True}
-    return {"changed": True, "rolled": rollout.roll(engine, path, float(seconds), prune=prune)}
+    rolled = rollout.roll(engine, path, float(seconds), prune=prune, only=services)
+    return {"changed": True, "rolled": rolled}
+
+
+def differing(engine: Engine, check: bool, path: str, current: str) -> dict:
+    """Which of three running Redis the file PATH will replace; they run by the file CURRENT."""
+    return {"changed": False, "nodes": [] if check else nodes.differing(engine, path, current)}
+
+
+def settled(engine: Engine, check: bool, seconds: float, needed: bool = True) -> dict:
+    """Wait until three Redis are in order; which one is the master, "" where they are not and it is not NEEDED."""
+    try:
+        return {"changed": False, "master": nodes.settled(engine, float(seconds))}
+    except Failure as failure:
+        said = f"three Redis are {failure}"
+        if needed:
+            raise Failure(
+                f"{said}\nThey are not replaced like that; all that are left, at once: -e force=true"
+            ) from None
+        engine.tell(f"    {said}")
+        return {"changed": False, "master": ""}
+
+
+def hand_over(engine: Engine, check: bool, node: str) -> dict:
+    """Let another Redis than NODE be the master."""
+    engine.tell(f"    {nodes.hand_over(engine, node)}")
+    return {"changed": False}
 
 
 def job(engine: Engine, check: bool, service: str, path: str, seconds: float, current: str = "") -> dict:
@@ -208,10 +241,21 @@ def logins(engine: Engine, check: bool, folder: str, final: bool) -> dict:
     return {"changed": bool(found), "what": found}
 
 
-def users(engine: Engine, check: bool, folder: str, path: str, final: bool) -> dict:
-    """The same for the Redis of this host, which reads the file PATH at its start."""
-    found = stores.users(engine, Deployment(Path(folder)), path, final=final, check=check)
+def users(engine: Engine, check: bool, folder: str, place: str, node: str, final: bool, three: bool) -> dict:
+    """The same for the Redis NODE of this host, which reads the folder PLACE at its start; each of THREE has a Sentinel."""
+    deployment = Deployment(Path(folder))
+    path = str(Path(place) / "users.acl")
+    found = stores.users(engine, deployment, path, final=final, check=check, node=node)
+    if three:
+        found += nodes.accept(engine, deployment, place, node, final=final, check=check)
     return {"changed": bool(found), "what": found}
+
+
+def use(engine: Engine, check: bool, folder: str, place: str, node: str) -> dict:
+    """Let one of three Redis, and its Sentinel, log in to the others with the newest password."""
+    if not check:
+        nodes.use(engine, Deployment(Path(folder)), place, node)
+    return {"changed": False}
 
 
 def left(engine: Engine, check: bool, seconds: float) -> dict:
@@ -238,6 +282,10 @@ def outdated(engine: Engine, check: bool, folder: str, release: str) -> dict:
 ACTS = {
     "logins": logins,
     "users": users,
+    "use": use,
+    "differing": differing,
+    "settled": settled,
+    "hand_over": hand_over,
     "left": left,
     "differs": differs,
     "outdated": outdated,

@@ -1,0 +1,191 @@
+"""Three Redis as one: whether all is in order, and the master's part given to another one without a lost write.
+
+Sentinel's own `SENTINEL FAILOVER` leaves the old master as it is for 8 s, and what that one still accepts is lost. So its
+writes are held back first (CLIENT PAUSE), until the followers have everything and another one is the master; then it is
+told to follow, and its clients to go: they ask the Sentinels, and repeat what they waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from talk import SECONDS, Place, Refused, Talk, pairs
+
+MASTER = "redis"
+"""Sentinel, client and these files call the master by this name."""
+
+PAUSE_SECONDS = 10
+"""How long writes are held back at most. It ends by itself when whoever holds them back is killed."""
+
+LOOK_SECONDS = 0.1
+
+
+class Failure(Exception):
+    """What is wrong, and where."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The places of all SERVERS and SENTINELS, and what their user `node` logs in with."""
+
+    servers: list[Place]
+    sentinels: list[Place]
+    passwords: list[str]
+
+    def at(self, place: Place, seconds: float = SECONDS) -> Talk:
+        return Talk(place, self.passwords, seconds)
+
+
+def known(sentinel: Talk) -> dict[str, str]:
+    """What a Sentinel knows of the master."""
+    return pairs(sentinel.call("SENTINEL", "MASTER", MASTER))
+
+
+def address(state: dict[str, str]) -> Place:
+    return state["ip"], int(state["port"])
+
+
+def replication(server: Talk) -> dict[str, str]:
+    """What a server says of its role and of whom it follows."""
+    lines = server.call("INFO", "replication").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def wrong(nodes: Nodes) -> tuple[Place | None, list[str]]:
+    """The master that the Sentinels name, and everything that is not in order, a line each."""
+    named: dict[Place, Place] = {}
+    problems = []
+    for place in nodes.sentinels:
+        try:
+            with nodes.at(place) as sentinel:
+                state = known(sentinel)
+                named[place] = address(state)
+                problems += [f"{name(place)}: {text}" for text in seen(nodes, sentinel, state)]
+        except (OSError, Refused) as error:
+            problems.append(f"{name(place)}: {error}")
+    masters = set(named.values())
+    if len(masters) != 1:
+        told = ", ".join(f"{name(place)} says {name(master)}" for place, master in named.items())
+        return None, [*problems, f"the Sentinels do not agree on the master: {told or 'none answers'}"]
+    master = masters.pop()
+    return master, problems + following(nodes, master)
+
+
+def seen(nodes: Nodes, sentinel: Talk, state: dict[str, str]) -> list[str]:
+    """What is not in order in the eyes of one Sentinel, whose STATE of the master this is."""
+    problems = []
+    quorum = sentinel.call("SENTINEL", "CKQUORUM", MASTER)
+    if not quorum.startswith(f"OK {len(nodes.sentinels)} usable"):
+        problems.append(quorum)
+    if state["flags"] != "master":
+        problems.append(f"the master is {state['flags']}")
+    replicas = {address(each): each for each in map(pairs, sentinel.call("SENTINEL", "REPLICAS", MASTER))}
+    for place in (each for each in nodes.servers if each != address(state)):
+        each = replicas.get(place, {"flags": "unknown", "master-link-status": "err"})
+        if (each["flags"], each["master-link-status"]) != ("slave", "ok"):
+            problems.append(f"{name(place)} is {each['flags']}, its link {each['master-link-status']}")
+    return problems
+
+
+def following(nodes: Nodes, master: Place) -> list[str]:
+    """What is not in order with the servers themselves, each of which follows MASTER and has all that it had."""
+    problems = []
+    offset = 0
+    for place in [master, *(each for each in nodes.servers if each != master)]:
+        try:
+            with nodes.at(place) as server:
+                state = replication(server)
+        except (OSError, Refused) as error:
+            problems.append(f"{name(place)}: {error}")
+            continue
+        if place == master:
+            offset = int(state["master_repl_offset"])
+            if state["role"] != "master":
+                problems.append(f"{name(place)}: it is no master, but {state['role']}")
+        elif state["role"] != "slave" or (state["master_host"], int(state["master_port"])) != master:
+            problems.append(f"{name(place)}: it does not follow {name(master)}")
+        elif state["master_link_status"] != "up" or int(state["slave_repl_offset"]) < offset:
+            problems.append(f"{name(place)}: it follows, and has not everything yet")
+    return problems
+
+
+def settled(nodes: Nodes, seconds: float) -> str:
+    """Wait until all is in order; the master's name. Raises Failure, after SECONDS, with what is not."""
+    deadline = time.monotonic() + seconds
+    while True:
+        master, problems = wrong(nodes)
+        if master and not problems:
+            return name(master)
+        if time.monotonic() > deadline:
+            raise Failure(f"not in order after {seconds:.0f} s:\n" + "\n".join(problems))
+        time.sleep(LOOK_SECONDS)
+
+
+def hand_over(nodes: Nodes, old: Place) -> str:
+    """Let another one be the master where OLD is it; what was done. Raises Failure, with OLD the master as before."""
+    master, problems = wrong(nodes)
+    if master and master != old:
+        return f"{name(master)} is the master"
+    if problems:
+        raise Failure("nothing was changed, because not all is in order:\n" + "\n".join(problems))
+    begun = time.monotonic()
+    followers = [place for place in nodes.servers if place != old]
+    # Its file is written and flushed while it is told to follow: that may take longer than an answer.
+    with nodes.at(old, PAUSE_SECONDS) as server:
+        server.call("CLIENT", "PAUSE", PAUSE_SECONDS * 1000, "WRITE")
+        try:
+            offset = int(replication(server)["master_repl_offset"])
+            wait(lambda: all(has(nodes, each, offset) for each in followers), begun, "the followers have all")
+            wait(lambda: started(nodes), begun, "a Sentinel begins")
+            new = wait(lambda: promoted(nodes, old), begun, "another one is the master")
+            # As Sentinel does it some seconds later.
+            server.call("MULTI")
+            server.call("REPLICAOF", *new)
+            server.call("CONFIG", "REWRITE")
+            server.call("CLIENT", "KILL", "TYPE", "normal")
+            server.call("CLIENT", "KILL", "TYPE", "pubsub")
+            server.call("EXEC")
+        finally:
+            server.call("CLIENT", "UNPAUSE")
+    return f"{name(new)} is the master, writes were held back for {time.monotonic() - begun:.1f} s"
+
+
+def has(nodes: Nodes, place: Place, offset: int) -> bool:
+    """Whether the follower at PLACE has what its master had written at OFFSET."""
+    with nodes.at(place) as server:
+        return int(replication(server)["slave_repl_offset"]) >= offset
+
+
+def started(nodes: Nodes) -> bool:
+    """Let the first Sentinel choose another master; False where it cannot yet."""
+    with nodes.at(nodes.sentinels[0]) as sentinel:
+        try:
+            sentinel.call("SENTINEL", "FAILOVER", MASTER)
+        except Refused:  # one is going on, or it has not heard of the followers for a moment
+            return False
+    return True
+
+
+def promoted(nodes: Nodes, old: Place) -> Place | None:
+    """The new master, once that Sentinel names it."""
+    with nodes.at(nodes.sentinels[0]) as sentinel:
+        new = address(known(sentinel))
+    return new if new != old else None
+
+
+def wait(condition: Callable[[], Any], begun: float, what: str) -> Any:
+    """What CONDITION finds, as long as writes are held back. Raises Failure."""
+    while not (found := condition()):
+        if time.monotonic() - begun > PAUSE_SECONDS - 1:
+            raise Failure(f"not within {PAUSE_SECONDS - 1} s: {what}")
+        time.sleep(LOOK_SECONDS / 2)
+    return found
+
+
+def name(place: Place) -> str:
+    """How people call a node: its host, and the port where the host has several."""
+    host, port = place
+    return host if port in (6379, 26379) else f"{host}:{port}"
