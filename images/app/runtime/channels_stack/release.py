@@ -39,7 +39,7 @@ class ReleaseError(Exception):
 
 
 def main(settings: Settings, database_wait_seconds: float = DATABASE_WAIT_SECONDS) -> int:
-    """Do all steps; the exit code. Raises ConfigurationError when the project cannot be imported or a channel has no consumer."""
+    """Do all steps; the exit code. Raises ConfigurationError when the project cannot be imported or lacks a consumer."""
     application.setup_django(settings, "release")
     start = time.perf_counter()
     tell_overrides(settings)
