@@ -10,12 +10,13 @@ import pytest
 from deployments import Deployment, timed
 from hosts import Hosts
 from hosts.hosts import interruptible
+from stacks import eventually
 
 ROLES = Path(__file__).resolve().parents[2] / "ansible/roles"
 # The filters of the roles are plain functions: the tests call them as such.
 sys.path += [str(path) for path in sorted(ROLES.glob("*/filter_plugins"))]
 
-SHARING = ("test_deploy", "test_broken", "test_lock", "test_rollback")
+SHARING = ("test_deploy", "test_broken", "test_lock", "test_rollback", "test_own_application")
 """Test files that work on one server, in this order: each goes on with what those before it have left."""
 
 
@@ -54,10 +55,28 @@ class Server:
 
     def deployed(self, **variables: object) -> Deployment:
         """With the reference application on it as it comes, and these VARIABLES of the roles."""
-        found = self.bootstrapped()
-        found.settings, found.variables = dict(self._first[0]), dict(self._first[1])
+        found = self._as_it_comes()
         found.configure(**variables)
         found.deploy()
+        return found
+
+    def emptied(self) -> Deployment:
+        """Without what was deployed before and without its data; images stay, so that the next deploy sends little."""
+        found = self._as_it_comes()
+        if found.services():
+            found.docker("stack", "rm", "channels-stack")
+            eventually(
+                lambda: not found.docker("ps", "--all", "--quiet"), 120, "the end of what was deployed before"
+            )
+            volumes = found.docker("volume", "ls", "--quiet", "--filter", "name=channels-stack_").split()
+            found.docker("volume", "rm", *volumes)
+            found.hosts.run(found.hosts.names[0], "rm", "-r", "/srv/channels-stack")
+        return found
+
+    def _as_it_comes(self) -> Deployment:
+        """With the inventory that the first bootstrap had."""
+        found = self.bootstrapped()
+        found.settings, found.variables = dict(self._first[0]), dict(self._first[1])
         return found
 
     def remove(self) -> None:
