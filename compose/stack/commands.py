@@ -18,6 +18,9 @@ SERVICES |= {f"{name}{number}" for name in ("redis", "sentinel") for number in (
 APPLICATION = ("http", "ws", "worker", "release")
 """Services that run the application's image."""
 
+JOBS_ON_SERVERS = ("static", "migrations")
+"""And those that only compose.swarm.yml has."""
+
 SECRETS = ("secret_key", "secret_key_fallbacks", "database_url", "redis_url")
 """Files that each of them gets, as NAME_FILE."""
 
@@ -111,12 +114,15 @@ def definitions(settings: dict[str, str], *, swarm: bool = False) -> dict:
     found = volumes(settings)
     mounts = [f"{name}:{path}" for name, path in found.items()]
     services = {name: service(command, mounts) for name, command in commands(settings).items()}
-    if not swarm:
+    if swarm:
+        for each in services.values():
+            each["deploy"]["placement"] = {"constraints": ["node.labels.app == true"]}
+    else:
         healthy = {"condition": "service_healthy", "required": False}
         for each in services.values():
             each |= {"depends_on": {"db": healthy, "redis": healthy}, "restart": "unless-stopped"}
     if mounts:
-        names = [name for name in APPLICATION if name != "release" or not swarm]
+        names = (*APPLICATION, *JOBS_ON_SERVERS) if swarm else APPLICATION
         services |= {name: {"volumes": mounts} for name in names}
     return {"services": services, "volumes": {name: {} for name in found}} if services else {}
 

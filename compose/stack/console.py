@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 
 class Failure(Exception):
     """The run cannot go on. The text says what, where and the way out; it is printed without a traceback."""
+
+
+class Lines(io.TextIOBase):
+    """A standard output for a program that has its own: TELL gets each line when it is complete."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self.tell, self.begun = tell, ""
+
+    def write(self, text: str) -> int:
+        *complete, self.begun = (self.begun + text).split("\n")
+        for line in complete:
+            self.tell(line)
+        return len(text)
 
 
 def say(text: str = "") -> None:

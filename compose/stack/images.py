@@ -208,13 +208,15 @@ def application(settings: dict[str, str], target: str) -> Image:
         "APP_PATH": roots(settings),
     }
     missing = [
-        f"{project / path} does not exist: check {name} in stack.env"
+        f"{project / path} does not exist: check {name} in stack.env, on servers in stack_settings"
         for name, paths in named.items()
         for path in paths
         if not (project / path).exists()
     ]
     if not project.is_dir():
-        raise Failure(f"{project} is no folder: check APP_DIR in stack.env")
+        raise Failure(
+            f"{project} is no folder: check APP_DIR in stack.env, on servers in stack_settings; it is seen from compose/"
+        )
     if missing:
         raise Failure("\n".join(missing))
     paths = [Path("/srv/app", root).as_posix() for root in roots(settings)]

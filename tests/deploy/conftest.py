@@ -10,6 +10,7 @@ import pytest
 from deployments import Deployment, Documented, timed
 from hosts import Hosts
 from hosts.hosts import interruptible
+from stacks import eventually
 
 ROLES = Path(__file__).resolve().parents[2] / "ansible/roles"
 # The filters of the roles are plain functions: the tests call them as such.
@@ -24,6 +25,7 @@ SHARING = {
         "test_load",
         "test_rotate",
         "test_backup",
+        "test_own_application",
     ),
     "servers": ("test_cluster", "test_hosts"),
 }
@@ -73,10 +75,28 @@ class Server:
 
     def deployed(self, settings: dict[str, object] | None = None, **variables: object) -> Deployment:
         """With the reference application on it as it comes but for SETTINGS, and these VARIABLES of the roles."""
-        found = self.bootstrapped()
-        found.settings, found.variables = dict(self._first[0]), dict(self._first[1])
+        found = self._as_it_comes()
         found.configure(settings, **variables)
         found.deploy()
+        return found
+
+    def emptied(self) -> Deployment:
+        """Without what was deployed before and without its data; images stay, so that the next deploy sends little."""
+        found = self._as_it_comes()
+        if found.services():
+            found.docker("stack", "rm", "channels-stack")
+            eventually(
+                lambda: not found.docker("ps", "--all", "--quiet"), 120, "the end of what was deployed before"
+            )
+            volumes = found.docker("volume", "ls", "--quiet", "--filter", "name=channels-stack_").split()
+            found.docker("volume", "rm", *volumes)
+            found.hosts.run(found.hosts.names[0], "rm", "-r", "/srv/channels-stack")
+        return found
+
+    def _as_it_comes(self) -> Deployment:
+        """With the inventory that the first bootstrap had."""
+        found = self.bootstrapped()
+        found.settings, found.variables = dict(self._first[0]), dict(self._first[1])
         return found
 
     def remove(self) -> None:

@@ -31,6 +31,7 @@ def test_the_first_deploy(deployment):
     timed("first deploy", play)
     assert set(deployment.services()) == {"db", "redis", "http", "ws", "worker", "edge"}
     assert deployment.release() and not deployment.locked()
+    assert "errantly" not in play.text, "something was printed past Ansible's display"
 
 
 def test_no_secret_is_shown_and_one_in_plain_text_is_told(deployment):

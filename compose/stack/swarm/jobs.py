@@ -64,7 +64,7 @@ def unlabelled(text: str) -> dict[str, Any]:
 def release(engine: Engine, service: str, path: str, seconds: float) -> None:
     """Run a job of a release, and show its steps."""
     for line in run(engine, service, path, seconds):
-        if " release: " in line and " overlay: " not in line:
+        if " release: " in line:
             engine.tell("    " + line.partition(" release: ")[2])
 
 

@@ -736,6 +736,11 @@ CASES = [
         {**required("django-dotenv==1.4.2\nuvicorn[standard]==0.54.0")},
         required("django-dotenv==1.4.2"),
     ),
+    (
+        "W706",
+        add("locale/de/LC_MESSAGES/django.po", 'msgid "Rooms"\nmsgstr "Räume"\n'),
+        add("locale/de/LC_MESSAGES/django.mo", ""),
+    ),
 ]
 # Where something else is wrong as well, because the one brings the other.
 COMPANY = {

@@ -100,6 +100,14 @@ def test_an_application_that_is_not_there_ends_it_before_anything_is_done(projec
     assert "channels-stack: APP_ASGI" in release.output() and "migrat" not in release.output()
 
 
+def test_a_worker_channel_that_nothing_consumes_ends_it_before_anything_is_done(project):
+    """Not the rolling update: by the time that a worker refuses it, sockets have been told to go."""
+    release = project.command("release", APP_WORKER_CHANNELS="reports thumbnials")
+    assert release.wait() == 78
+    assert "no consumer for channel 'thumbnials'; it consumes: reports, thumbnails" in release.output()
+    assert "Traceback" not in release.output() and "migrat" not in release.output()
+
+
 def test_migrations_on_postgresql(project, postgres):
     release = project.command("release", JOBS_DATABASE_PORT=str(postgres.port))
     assert release.wait() == 0, release.output()

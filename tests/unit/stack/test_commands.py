@@ -22,6 +22,13 @@ def test_each_volume_is_in_every_service_of_the_application():
     assert found["services"].keys() == set(commands.APPLICATION)
 
 
+def test_on_servers_the_jobs_of_a_release_have_them_too():
+    """Where SQLite lies in one, the migrations would not find the database."""
+    found = commands.definitions(settings(volumes="data"), swarm=True)["services"]
+    for job in ("release", "static", "migrations"):
+        assert found[job]["volumes"] == ["app-app-data:/srv/app/data"]
+
+
 def test_without_them_there_is_no_file():
     assert commands.text(settings()) == ""
 
@@ -29,6 +36,12 @@ def test_without_them_there_is_no_file():
 def test_swarm_gets_nothing_that_only_compose_knows():
     found = commands.definitions(settings("celery: x"), swarm=True)["services"]["celery"]
     assert not {"depends_on", "restart"} & found.keys()
+
+
+def test_on_servers_a_command_runs_where_the_application_does():
+    """Not on a host that has the public ports alone, or the data."""
+    found = commands.definitions(settings("celery: x"), swarm=True)["services"]["celery"]
+    assert found["deploy"]["placement"] == {"constraints": ["node.labels.app == true"]}
 
 
 @pytest.mark.parametrize("lines", ["celery", "Celery: x", "ws: x", "a: x; a: y", "a:", "a: 'x"])

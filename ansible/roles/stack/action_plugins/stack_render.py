@@ -8,7 +8,6 @@ that the hosts get them by; with a registry they are pushed. In check mode nothi
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from ansible.utils.display import Display
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
 from stack import certificates, compose, images, registry, render, secrets, settings, ship, stores
-from stack.console import Failure, detail
+from stack.console import Failure, Lines, detail
 from stack.paths import Deployment
 
 SECRET = re.compile(r"(?i)(password|passwd|secret|token|(api|private)_?key|credential)")
@@ -42,7 +41,7 @@ class ActionModule(ActionBase):
         folder = Path(arguments["folder"])
         try:
             with (
-                contextlib.redirect_stdout(Lines()),
+                contextlib.redirect_stdout(Lines(Display().display)),
                 place(folder, check=self._task.check_mode) as deployment,
             ):
                 release = self._make(deployment, arguments)
@@ -143,17 +142,3 @@ def write(folder: Path, texts: dict[str, str]) -> None:
         if not path.exists() or path.read_text() != text:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 file.write(text)
-
-
-class Lines(io.TextIOBase):
-    """What the tool prints, as lines of Ansible's own output."""
-
-    def __init__(self) -> None:
-        self.begun = ""
-
-    def write(self, text: str) -> int:
-        """Show each line when it is complete."""
-        *complete, self.begun = (self.begun + text).split("\n")
-        for line in complete:
-            Display().display(line)
-        return len(text)

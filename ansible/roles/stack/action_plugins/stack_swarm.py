@@ -7,6 +7,7 @@ manager (delegate_to), shows its progress line by line, and knows check mode. Ac
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -18,7 +19,7 @@ from ansible.utils.display import Display
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
 from stack import registry, ship
-from stack.console import Failure
+from stack.console import Failure, Lines
 from stack.paths import Deployment
 from stack.swarm import history, jobs, lock, nodes, objects, overview, rollout, spread, stores, summary
 from stack.swarm.engine import Engine
@@ -47,7 +48,9 @@ class ActionModule(ActionBase):
         try:
             text = registry.configuration(address, Path(login)) if address and act in STARTING else ""
             engine = Engine(self._command, arguments.pop("stack"), Display().display, self._given(text))
-            return {**result, **ACTS[act](engine, self._task.check_mode, **arguments)}
+            # Ansible warns of what is printed past its own display.
+            with contextlib.redirect_stdout(Lines(Display().display)):
+                return {**result, **ACTS[act](engine, self._task.check_mode, **arguments)}
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
         finally:

@@ -65,7 +65,7 @@ def _wrong(error: Exception, path: str) -> str:
         return text
     if os.strerror(errno.EROFS) in text:
         return f"{text}; no process may change the source: name the folders that it writes to in APP_VOLUMES"
-    return f"{text}; variables that the project reads belong in app.env"
+    return f"{text}; variables that the project reads belong in app.env, on servers in stack_app_env"
 
 
 def _place(error: Exception) -> str:

@@ -19,7 +19,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from . import application
+from . import application, worker
+from .environment import ConfigurationError
 from .settings import Settings
 
 DATABASE_WAIT_SECONDS = 30
@@ -38,11 +39,16 @@ class ReleaseError(Exception):
 
 
 def main(settings: Settings, database_wait_seconds: float = DATABASE_WAIT_SECONDS) -> int:
-    """Do all steps; the exit code. Raises ConfigurationError when the project cannot be imported."""
+    """Do all steps; the exit code. Raises ConfigurationError when the project cannot be imported or lacks a consumer."""
     application.setup_django(settings, "release")
     start = time.perf_counter()
     tell_overrides(settings)
-    application.load(settings)
+    app = application.load(settings)
+    if settings.app_worker_channels:
+        # Told here, because by the time that the worker refuses its channels a rolling update has begun.
+        problems = worker.channel_problems(app, settings.app_worker_channels)
+        if problems:
+            raise ConfigurationError(problems)
     try:
         _step("checks", lambda: check(settings))
         _step("database", lambda: wait_for_database(database_wait_seconds))

@@ -77,7 +77,8 @@ def channel_problems(app: Any, channels: Sequence[str]) -> list[str]:
         problems.append(f"worker: APP_WORKER_CHANNELS is empty; the application consumes: {names}")
     if known is not None:
         problems += [
-            f"worker: the application has no consumer for channel {channel!r}; it consumes: {names}"
+            f"worker: the application has no consumer for channel {channel!r}; it consumes: {names}; "
+            "APP_WORKER_CHANNELS names those to work on, empty: there is no worker"
             for channel in channels
             if channel not in known
         ]

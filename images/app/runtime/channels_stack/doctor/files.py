@@ -208,6 +208,7 @@ class Files:
         self.modules: dict[str, Module] = {}
         self.plans: list[Plan] = []
         self.texts: dict[str, str] = {}  # requirement and lock files
+        self.translations: set[str] = set()  # paths of .po and .mo files
         self.problems: list[Problem] = []
         self._seen: dict[str, str] = {}
         for count, path in enumerate(self._walk()):
@@ -267,6 +268,8 @@ class Files:
 
     def _read(self, path: str) -> None:
         name = os.path.basename(path)
+        if name.endswith((".po", ".mo")):
+            self.translations.add(path)
         is_python, is_plan, is_list = name.endswith(".py"), PLANS.fullmatch(name), is_requirements(path)
         if not (is_python or is_plan or is_list):
             return

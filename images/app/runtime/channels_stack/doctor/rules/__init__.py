@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import importlib
 
-SUBJECTS = ("reading", "leftovers", "routing", "layers", "database", "security", "consumers", "packages")
+SUBJECTS = (
+    "reading",
+    "leftovers",
+    "routing",
+    "layers",
+    "database",
+    "security",
+    "consumers",
+    "packages",
+    "translations",
+)
 LATER = ("running", "stack")  # what only --run and --stack look at
 
 
