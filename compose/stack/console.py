@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -43,3 +44,17 @@ def agreed(question: str) -> bool:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     return input(f"{question} [Y/n] ").strip().lower() in ("", "y", "yes")
+
+
+class Lines(io.TextIOBase):
+    """What the tool prints, handed on line by line: to Ansible's own output, say."""
+
+    def __init__(self, show: Callable[[str], object]) -> None:
+        self.show, self.begun = show, ""
+
+    def write(self, text: str) -> int:
+        """Show each line when it is complete."""
+        *complete, self.begun = (self.begun + text).split("\n")
+        for line in complete:
+            self.show(line)
+        return len(text)

@@ -1,11 +1,13 @@
-"""A registry beside the test hosts, with TLS by an authority of its own and a login."""
+"""A registry beside the test hosts, with TLS by an authority of its own and a login; and what holds for every registry."""
 
 from __future__ import annotations
 
 import ipaddress
+import json
 import ssl
 from pathlib import Path
 
+from deployments import Deployment
 from hosts import Hosts, image
 from selfsigned import self_signed
 from stacks import docker, eventually
@@ -74,3 +76,25 @@ class Registry:
         except OSError:
             return False
         return True
+
+
+def loses_an_image(deployment: Deployment, host: str) -> None:
+    """Take the image of `ws` from HOST, and see that tasks come up there all the same.
+
+    The login went to the cluster with the services: no playbook is needed, and no file with it is on a host.
+    """
+    hosts = deployment.hosts
+    name = deployment.services()["ws"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    deployment.docker(
+        "service", "scale", "channels-stack_ws=0", "channels-stack_http=0", "channels-stack_worker=0"
+    )
+    hosts.run(host, "docker", "container", "prune", "--force")
+    hosts.run(host, "docker", "image", "rm", "--force", name)
+    form = ("docker", "image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}")
+    assert name not in hosts.run(host, *form).stdout
+    deployment.docker("service", "scale", "channels-stack_ws=4")
+    assert name in hosts.run(host, *form).stdout
+    for each in hosts.names:
+        places = ("/root/.docker", "/home/admin/.ansible", "/tmp")
+        assert hosts.run(each, "grep", "-rls", '"auths"', *places, check=False).stdout == ""
+    assert "Auths" not in json.dumps(deployment.services())
