@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any
 
 from .console import Failure
 
@@ -91,8 +91,8 @@ def opened(words: list[str], here: str) -> Iterator[None]:
             process.wait()
 
 
-def until(process: subprocess.Popen, here: str, said: Any) -> None:
-    """Wait until a server answers with TLS at HERE; NoWay with the last line that ssh SAID, once it has ended or time is over."""
+def until(process: subprocess.Popen, here: str, said: IO[str]) -> None:
+    """Wait until a server answers with TLS at HERE; NoWay with the last line that ssh SAID where none will."""
     address, _, port = here.partition(":")
     deadline = time.monotonic() + OPEN_SECONDS
     while True:
@@ -100,8 +100,8 @@ def until(process: subprocess.Popen, here: str, said: Any) -> None:
             ssl.get_server_certificate((address, int(port)), timeout=OPEN_SECONDS)
             return
         except OSError as error:
-            complaint = str(error)
-        if process.poll() is not None or time.monotonic() > deadline:
-            said.seek(0)
-            raise NoWay(" ".join(said.read().strip().splitlines()[-1:]) or complaint)
+            waiting = isinstance(error, ConnectionRefusedError)
+            if not waiting or process.poll() is not None or time.monotonic() > deadline:
+                said.seek(0)
+                raise NoWay(" ".join(said.read().strip().splitlines()[-1:]) or str(error)) from None
         time.sleep(POLL_SECONDS)

@@ -38,8 +38,9 @@ class Registry:
         name = image.registry()
         self.folder.mkdir()
         self._certificate()
-        line = docker("run", "--rm", name, "htpasswd", "-Bbn", USER, PASSWORD)
-        (self.folder / "htpasswd").write_text(line)
+        login = self.folder / "registry_login"
+        login.write_text(f"{USER}:{PASSWORD}")
+        login.chmod(0o644)
         # With these labels it goes with the hosts, should this run be killed.
         labels = {
             "com.docker.compose.project": self.project,
@@ -48,7 +49,8 @@ class Registry:
         }
         words = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
         place = ["--name", self.name, "--network", f"{self.project}_lan", "--ip", self.ip]
-        docker("run", "--detach", *words, *place, "--volume", f"{self.folder}:/given:ro", name)
+        secrets = ["--volume", f"{self.folder}:/run/secrets:ro", "--tmpfs", "/tmp"]
+        docker("run", "--detach", *words, *place, *secrets, name)
         self._trust("install", "-D", "/given/tls.pem", f"/certs/{self.address}/ca.crt")
         eventually(self._answers, 30, "the registry answers")
         return self
@@ -56,14 +58,14 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         docker("rm", "--force", "--volumes", self.name)
         self._trust("rm", "-r", f"/certs/{self.address}")
-        names = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-        pushed = [name for name in names if name.startswith(f"{self.address}/")]
-        if pushed:
-            docker("image", "rm", *pushed)
+        unname(self.address)
 
     def _certificate(self) -> None:
-        self_signed("registry", self.ip, self.ca, self.folder / "tls.key")
-        (self.folder / "tls.key").chmod(0o644)
+        key = self.folder / "tls.key"
+        self_signed("registry", self.ip, self.ca, key)
+        both = self.folder / "registry_tls"
+        both.write_text(self.ca.read_text() + key.read_text())
+        both.chmod(0o644)
 
     def _trust(self, *command: str) -> None:
         """COMMAND as root beside this machine's engine, which reads /certs at each connection."""
@@ -76,6 +78,14 @@ class Registry:
         except OSError:
             return False
         return True
+
+
+def unname(place: str) -> None:
+    """Remove the names from this machine's engine that images had to be pushed to PLACE."""
+    names = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+    pushed = [name for name in names if name.startswith(f"{place}/")]
+    if pushed:
+        docker("image", "rm", *pushed)
 
 
 def loses_an_image(deployment: Deployment, host: str) -> None:

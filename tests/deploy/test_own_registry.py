@@ -10,8 +10,10 @@ import pytest
 import sources
 from deployments import Deployment, timed
 from hosts import Hosts, image
-from registries import loses_an_image
+from registries import loses_an_image, unname
 from stacks import eventually
+
+from stack.tunnel import loopback
 
 HOST = "host2"
 """The host of the registry; the other one is the manager and has the data."""
@@ -28,6 +30,7 @@ def deployment():
         found.configure(stack_trial_seconds=0, stack_update_monitor="5s", stack_keep_releases=1)
         timed("bootstrap of two hosts, one of them with the registry", found.play("bootstrap.yml"))
         yield found
+        unname(loopback(str(found.folder)))
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +90,20 @@ def test_the_same_again_changes_nothing(deployment):
         assert play.changed == 0, play.changes
     timed("the same again", play)
     assert deployment.running() == before
+
+
+def test_a_host_that_forwards_nothing_is_told_in_one_line(deployment):
+    file = "/etc/ssh/sshd_config.d/10-forward-nothing.conf"
+    deployment.hosts.run(HOST, "tee", file, stdin="AllowTcpForwarding no\n")
+    deployment.hosts.run(HOST, "systemctl", "reload", "ssh")
+    play = deployment.deploy(check=False)
+    deployment.hosts.run(HOST, "rm", file)
+    deployment.hosts.run(HOST, "systemctl", "reload", "ssh")
+    assert play.code != 0 and play.changed == 0 and not deployment.locked()
+    assert re.search(
+        r"cannot be reached through SSH: .*AllowTcpForwarding of its sshd\). Nothing was changed", play.text
+    )
+    assert "Traceback" not in play.text
 
 
 def test_a_stranger_is_kept_out(deployment, address):

@@ -105,7 +105,10 @@ def named(definitions: dict[str, Any]) -> dict[str, str]:
 
 
 def forget(engine: Engine, folder: str, keep: int, *, check: bool) -> dict[str, Any]:
-    """Releases and images that are not needed any more, and images that are; unused secrets and configs go, not in a CHECK run."""
+    """Which releases and images are not needed any more, and which images are.
+
+    Their secrets and configs are removed (not in a CHECK run).
+    """
     found = releases(engine, folder)
     kept = chain(engine, folder, found, keep)
     removed = sorted(set(found["releases"]) - set(kept))
