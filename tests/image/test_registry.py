@@ -66,18 +66,22 @@ def content(registry: Container, secrets: Path) -> Content:
 
 @pytest.fixture
 def pushed(registry: Container, secrets: Path):
-    """Push an image with the tag that is given; its name in the registry, REPOSITORY@DIGEST. All are removed from this engine."""
-    place, names = f"127.0.0.1:{registry.port(5000)}", []
+    """Push an image NAME with a LAYER, a new one or that of another name; what the registry calls it, REPOSITORY@DIGEST.
 
-    def push(tag: str) -> str:
-        name = f"channels-stack/tiny:{tag}"
-        archive = secrets / f"{tag}.tar"
-        with tarfile.open(archive, "w") as file:
-            member = tarfile.TarInfo("layer")
-            member.size = LAYER
-            file.addfile(member, io.BytesIO(os.urandom(LAYER)))
+    All are removed from this engine.
+    """
+    place, names = f"127.0.0.1:{registry.port(5000)}", set()
+
+    def push(name: str, layer: str) -> str:
+        name = f"channels-stack/{name}"
+        archive = secrets / f"{layer}.tar"
+        if not archive.exists():
+            with tarfile.open(archive, "w") as file:
+                member = tarfile.TarInfo("layer")
+                member.size = LAYER
+                file.addfile(member, io.BytesIO(os.urandom(LAYER)))
         docker("import", str(archive), name)
-        names.extend([name, f"{place}/{name}"])
+        names.update([name, f"{place}/{name}"])
         return registries.push({"IMAGE": name}, place, secrets / "login")["IMAGE"].removeprefix(f"{place}/")
 
     yield push
@@ -112,11 +116,26 @@ def test_without_tls_nothing_is_answered(registry):
     assert registry.run("curl", *words, "http://127.0.0.1:5000/v2/").stdout == "400"
 
 
+def test_a_layer_is_sent_once(registry, pushed):
+    """Not for another image that stands on it, and not when all is pushed again: both happen at each deploy."""
+
+    def received() -> int:
+        return int(registry.run("cat", "/sys/class/net/eth0/statistics/rx_bytes").stdout)
+
+    begin = received()
+    pushed("first:1", "shared")
+    once = received()
+    assert once - begin > LAYER
+    pushed("second:1", "shared")
+    pushed("first:1", "shared")
+    assert received() - once < LAYER * 0.1
+
+
 def test_what_is_forgotten_gives_its_space_back_and_can_be_pushed_again(registry, content, pushed, secrets):
-    kept, old = pushed("kept"), pushed("old")
-    assert content.images() == {kept, old}
+    kept, old = pushed("tiny:kept", "kept"), pushed("tiny:old", "old")
+    assert content.images() >= {kept, old}
     before = size(registry)
-    assert forget(content, needed=[kept], old=[]) == [old]
+    assert old in forget(content, needed=[kept], old=[])
     registry.run("registry", "collect")
     assert content.images() == {kept}
     assert size(registry) < before - LAYER * 0.9
@@ -129,7 +148,7 @@ def test_what_is_forgotten_gives_its_space_back_and_can_be_pushed_again(registry
 
 def test_a_stop_is_quick_and_clean(registry):
     code, seconds = registry.stop()
-    assert code in (0, 2, 143) and seconds < 5
+    assert code == 0 and seconds < 5
 
 
 @pytest.mark.parametrize("text", ["", "me", ":canary", "me:canary\nyou:canary"])
