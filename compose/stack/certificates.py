@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import subprocess
 import tempfile
 from pathlib import Path
@@ -58,13 +59,21 @@ def problems(deployment: Deployment, settings: dict[str, str]) -> list[Problem]:
 
 
 def local(deployment: Deployment, domains: list[str]) -> str:
-    """A certificate of the local authority; kept until it nears its end or the DOMAINS change."""
+    """The edge's certificate of the local authority."""
+    fresh = not (deployment.authority / "ca.pem").exists()
+    text = issued(deployment, "local.pem", domains)
+    if fresh:
+        detail(f"trust {deployment.authority / 'ca.pem'} in your browser to see a green lock")
+    return text
+
+
+def issued(deployment: Deployment, name: str, domains: list[str]) -> str:
+    """A certificate of the local authority in the file NAME; kept until it nears its end or the DOMAINS or addresses change."""
     authority = deployment.authority
     authority.mkdir(mode=0o700, parents=True, exist_ok=True)
-    root, kept = authority / "ca.pem", authority / "local.pem"
+    root, kept = authority / "ca.pem", authority / name
     if not root.exists():
         make_authority(authority / "ca.key", root)
-        detail(f"trust {root} in your browser to see a green lock")
     if not kept.exists() or ends_within(kept, RENEW_DAYS) or missing_names(kept, domains):
         text = sign(authority, domains)
         kept.unlink(missing_ok=True)
@@ -107,8 +116,16 @@ def sign(authority: Path, domains: list[str]) -> str:
 
 def alternative_names(domains: list[str]) -> str:
     """subjectAltName for DOMAINS; this machine's own names are always in it, for the first look."""
-    names = dict.fromkeys([*domains, "localhost"])
-    return ",".join([*(f"DNS:{name}" for name in names), "IP:127.0.0.1", "IP:::1"])
+    names = dict.fromkeys([*domains, "localhost", "127.0.0.1", "::1"])
+    return ",".join(f"{'IP' if address(name) else 'DNS'}:{name}" for name in names)
+
+
+def address(name: str) -> str:
+    """The IP address that NAME is, in its one short form; "" where it is none."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return ""
 
 
 # --- Given files ----------------------------------------------------------------------------------
@@ -169,8 +186,13 @@ def ends_within(certificate: Path, days: int) -> bool:
 def missing_names(certificate: Path, domains: list[str]) -> list[str]:
     """Those of DOMAINS that it is not for; a wildcard stands for one label."""
     text = openssl("x509", "-in", str(certificate), "-noout", "-ext", "subjectAltName")
-    names = {part.strip().removeprefix("DNS:").lower() for part in text.replace("\n", ",").split(",")}
-    return [name for name in domains if not {name.lower(), f"*.{name.lower().partition('.')[2]}"} & names]
+    parts = [part.strip().partition(":")[2].lower() for part in text.replace("\n", ",").split(",")]
+    names = {address(part) or part for part in parts}
+    return [
+        name
+        for name in domains
+        if not {address(name) or name.lower(), f"*.{name.lower().partition('.')[2]}"} & names
+    ]
 
 
 def openssl(*arguments: str) -> str:

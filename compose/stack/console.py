@@ -20,6 +20,7 @@ class Lines(io.TextIOBase):
         self.tell, self.begun = tell, ""
 
     def write(self, text: str) -> int:
+        """Tell each line when it is complete."""
         *complete, self.begun = (self.begun + text).split("\n")
         for line in complete:
             self.tell(line)

@@ -267,7 +267,7 @@ def everything(settings: dict[str, str]) -> dict[str, Image]:
     found = {f"{target.upper()}_IMAGE": application(settings, target) for target in ("uvicorn", "daphne")}
     found |= {
         f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name)
-        for name in ("edge", "redis", "db", "certificates")
+        for name in ("edge", "redis", "db", "certificates", "registry")
     }
     found["PEBBLE_IMAGE"] = Image("channels-stack/pebble", ROOT / "tests/image/pebble")
     found["BACKUP_IMAGE"] = BACKUP

@@ -2,6 +2,8 @@
 
 The login is a file of the controller, USER:PASSWORD. It reaches an engine's command line as the configuration of one call,
 in a folder that is removed after it; nobody has to `docker login`, and nothing of it is printed.
+
+The hosts may know the registry by another name than this machine, which reaches it THROUGH an address of its own (tunnel.py).
 """
 
 from __future__ import annotations
@@ -68,10 +70,14 @@ def logged_in(registry: str, login: Path) -> Iterator[list[str]]:
         yield ["docker", "--config", folder]
 
 
-def named(names: dict[str, str], registry: str, login: Path) -> dict[str, str]:
+def named(names: dict[str, str], registry: str, login: Path, through: str = "") -> dict[str, str]:
     """The images NAMES (by variables) as REGISTRY has them; one that was never pushed from here has no digest yet."""
     configuration(registry, login)
-    return {variable: digest(f"{registry}/{ship.label(name)}") for variable, name in names.items()}
+    place = through or registry
+    return {
+        variable: registry + digest(f"{place}/{ship.label(name)}").removeprefix(place)
+        for variable, name in names.items()
+    }
 
 
 def digest(name: str) -> str:
@@ -81,19 +87,20 @@ def digest(name: str) -> str:
     return next((each for each in found if each.startswith(f"{repository}@")), name)
 
 
-def push(names: dict[str, str], registry: str, login: Path) -> dict[str, str]:
+def push(names: dict[str, str], registry: str, login: Path, through: str = "") -> dict[str, str]:
     """Push the images NAMES to REGISTRY and return their names with digests. What it has already is not sent again."""
     pushed = {}
-    with logged_in(registry, login) as docker:
+    place = through or registry
+    with logged_in(place, login) as docker:
         for name in dict.fromkeys(names.values()):
             ship.bring(name)
-            target = f"{registry}/{ship.label(name)}"
+            target = f"{place}/{ship.label(name)}"
             subprocess.run(["docker", "tag", name, target], capture_output=True, check=True)
             done = subprocess.run([*docker, "push", target], capture_output=True, text=True, check=False)
             said = re.search(r"digest: (sha256:[0-9a-f]+)", done.stdout)
             if done.returncode or not said:
                 raise Failure(refused(registry, login, done.stderr or done.stdout))
-            pushed[name] = f"{target.rpartition(':')[0]}@{said[1]}"
+            pushed[name] = f"{registry}/{ship.label(name).rpartition(':')[0]}@{said[1]}"
     return {variable: pushed[name] for variable, name in names.items()}
 
 
@@ -109,5 +116,5 @@ def refused(registry: str, login: Path, complaint: str) -> str:
             f"/etc/docker/certs.d/{host(registry)}/ca.crt of the controller, and into stack_registry_ca for the hosts"
         )
     else:
-        way = f"the registry {registry} cannot be used: check stack_registry"
+        way = f"the registry {registry} cannot be used: check stack_registry, or the host of the group `registry`"
     return f"{way}. It said: {said}. Nothing was changed"

@@ -167,7 +167,17 @@ def joined(
         "COMPOSE_PROJECT_NAME": options.stack,
         "COMPOSE_FILE": ":".join(map(str, files)),
     }
-    place = deployment.folder / "swarm.env"
+    whole = resolved(deployment.folder / "swarm.env", lines)
+    if "backup" in whole["services"]:
+        # It reads the volumes of the data stores.
+        whole["services"]["backup"]["deploy"]["placement"] = whole["services"]["db"]["deploy"]["placement"]
+    for volume in whole["volumes"].values():
+        volume.pop("name", None)
+    return whole
+
+
+def resolved(place: Path, lines: dict[str, str]) -> dict:
+    """The definitions of COMPOSE_FILE with the values of LINES, which are written to PLACE, as Compose understands them."""
     compose.replace(place, "".join(f"{name}={compose.quoted(value)}\n" for name, value in lines.items()))
     command = ["docker", "compose", "--project-directory", str(COMPOSE), "--env-file", str(place)]
     command += ["--profile", "release"]  # the jobs are the one of compose.single.yml
@@ -178,13 +188,7 @@ def joined(
     )
     if done.returncode:
         raise Failure(f"the definitions cannot be joined: {done.stderr.strip()}")
-    whole = json.loads(done.stdout)
-    if "backup" in whole["services"]:
-        # It reads the volumes of the data stores.
-        whole["services"]["backup"]["deploy"]["placement"] = whole["services"]["db"]["deploy"]["placement"]
-    for volume in whole["volumes"].values():
-        volume.pop("name", None)
-    return whole
+    return json.loads(done.stdout)
 
 
 def contents(whole: dict, stack: str) -> dict[str, dict[str, str]]:

@@ -1,11 +1,13 @@
-"""A registry beside the test hosts, with TLS by an authority of its own and a login."""
+"""A registry beside the test hosts, with TLS by an authority of its own and a login; and what holds for every registry."""
 
 from __future__ import annotations
 
 import ipaddress
+import json
 import ssl
 from pathlib import Path
 
+from deployments import Deployment
 from hosts import Hosts, image
 from selfsigned import self_signed
 from stacks import docker, eventually
@@ -36,10 +38,12 @@ class Registry:
         name = image.registry()
         self.folder.mkdir()
         self._certificate()
-        line = docker("run", "--rm", name, "htpasswd", "-Bbn", USER, PASSWORD)
-        (self.folder / "htpasswd").write_text(line)
+        login = self.folder / "registry_login"
+        login.write_text(f"{USER}:{PASSWORD}")
+        login.chmod(0o644)
         place = ["--name", self.name, "--network", f"{self.project}_lan", "--ip", self.ip]
-        docker("run", "--detach", *self.labels, *place, "--volume", f"{self.folder}:/given:ro", name)
+        secrets = ["--volume", f"{self.folder}:/run/secrets:ro", "--tmpfs", "/tmp"]
+        docker("run", "--detach", *self.labels, *place, *secrets, name)
         self._trust("install", "-D", "/given/tls.pem", f"/certs/{self.address}/ca.crt")
         eventually(self._answers, 30, "the registry answers")
         return self
@@ -47,14 +51,14 @@ class Registry:
     def __exit__(self, *_: object) -> None:
         docker("rm", "--force", "--volumes", self.name)
         self._trust("rm", "-r", f"/certs/{self.address}")
-        names = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-        pushed = [name for name in names if name.startswith(f"{self.address}/")]
-        if pushed:
-            docker("image", "rm", *pushed)
+        unname(self.address)
 
     def _certificate(self) -> None:
-        self_signed("registry", self.ip, self.ca, self.folder / "tls.key")
-        (self.folder / "tls.key").chmod(0o644)
+        key = self.folder / "tls.key"
+        self_signed("registry", self.ip, self.ca, key)
+        both = self.folder / "registry_tls"
+        both.write_text(self.ca.read_text() + key.read_text())
+        both.chmod(0o644)
 
     def _trust(self, *command: str) -> None:
         """COMMAND as root beside this machine's engine, which reads /certs at each connection."""
@@ -67,3 +71,33 @@ class Registry:
         except OSError:
             return False
         return True
+
+
+def unname(place: str) -> None:
+    """Remove the names from this machine's engine that images had to be pushed to PLACE."""
+    names = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+    pushed = [name for name in names if name.startswith(f"{place}/")]
+    if pushed:
+        docker("image", "rm", *pushed)
+
+
+def loses_an_image(deployment: Deployment, host: str) -> None:
+    """Take the image of `ws` from HOST, and see that tasks come up there all the same.
+
+    The login went to the cluster with the services: no playbook is needed, and no file with it is on a host.
+    """
+    hosts = deployment.hosts
+    name = deployment.services()["ws"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    deployment.docker(
+        "service", "scale", "channels-stack_ws=0", "channels-stack_http=0", "channels-stack_worker=0"
+    )
+    hosts.run(host, "docker", "container", "prune", "--force")
+    hosts.run(host, "docker", "image", "rm", "--force", name)
+    form = ("docker", "image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}")
+    assert name not in hosts.run(host, *form).stdout
+    deployment.docker("service", "scale", "channels-stack_ws=4")
+    assert name in hosts.run(host, *form).stdout
+    for each in hosts.names:
+        places = ("/root/.docker", "/home/admin/.ansible", "/tmp")
+        assert hosts.run(each, "grep", "-rls", '"auths"', *places, check=False).stdout == ""
+    assert "Auths" not in json.dumps(deployment.services())

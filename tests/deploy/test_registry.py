@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from deployments import Deployment, timed
 from hosts import Hosts
-from registries import PASSWORD, USER, Registry
+from registries import PASSWORD, USER, Registry, loses_an_image
 
 pytestmark = pytest.mark.more
 
@@ -81,32 +79,8 @@ def test_the_same_again_changes_nothing(deployment):
     assert deployment.running() == before
 
 
-def test_a_node_that_has_lost_an_image_pulls_it_again(deployment, registry):
-    """The login went to the cluster with the services: no playbook is needed, and no file with it is on a host."""
-    hosts = deployment.hosts
-    [name] = {
-        each["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
-        for key, each in deployment.services().items()
-        if key == "ws"
-    }
-    deployment.docker(
-        "service", "scale", "channels-stack_ws=0", "channels-stack_http=0", "channels-stack_worker=0"
-    )
-    hosts.run("host2", "docker", "container", "prune", "--force")
-    hosts.run("host2", "docker", "image", "rm", "--force", name)
-    deployment.docker("service", "scale", "channels-stack_ws=4")
-    assert (
-        name
-        in hosts.run(
-            "host2", "docker", "image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}"
-        ).stdout
-    )
-    for host in hosts.names:
-        found = hosts.run(
-            host, "grep", "-rls", '"auths"', "/root/.docker", "/home/admin/.ansible", "/tmp", check=False
-        )
-        assert found.stdout == "", found.stdout
-    assert "Auths" not in json.dumps(deployment.services())
+def test_a_node_that_has_lost_an_image_pulls_it_again(deployment):
+    loses_an_image(deployment, "host2")
 
 
 def test_the_way_back(deployment):

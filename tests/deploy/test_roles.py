@@ -107,6 +107,41 @@ def test_no_host_keeps_data_where_both_stores_are_somebody_elses():
     assert "group `data` has no host" in problem
 
 
+@pytest.mark.parametrize(
+    ("hosts", "variables", "problems"),
+    [
+        (["b"], {}, []),
+        ([], {"stack_registry": "nas:5000"}, []),
+        (
+            ["a", "b"],
+            {},
+            ["inventory: group `registry` has 2 hosts (a, b); it takes one, which keeps the images for all"],
+        ),
+        (
+            ["d"],
+            {},
+            [
+                "d: stands in none of the groups edge, app, data: add it to one, or take it out of the inventory"
+            ],
+        ),
+        (
+            ["b"],
+            {"stack_registry": "nas:5000"},
+            [
+                "inventory: stack_registry names a registry, and the group `registry` makes the stack's own: "
+                "take one of the two out"
+            ],
+        ),
+    ],
+    ids=["one", "another registry", "two", "in no other group", "both"],
+)
+def test_the_group_of_the_registry(hosts, variables, problems):
+    everybody = sorted({"a", "b", *hosts})
+    groups = {"all": everybody, "edge": ["a", "b"], "app": ["a", "b"], "data": ["a"], "registry": hosts}
+    given = {host: {"ansible_host": host, **variables} for host in everybody}
+    assert preflight.inventory_problems(groups, given, str(ROLES)) == problems
+
+
 # What preflight tells, host by host
 
 LIMITS = {
@@ -115,6 +150,8 @@ LIMITS = {
     "disk_gb": 5,
     "clock_seconds": 30,
     "edge_ports": [80, 443],
+    "registry_gb": 2,
+    "registry_port": 5000,
 }
 GOOD = {
     "distribution": "debian 13",
@@ -126,13 +163,13 @@ GOOD = {
 }
 
 
-def told(**facts) -> list[str]:
+def told(*groups: str, **facts) -> list[str]:
     variables = {
         "__preflight_python": {"stdout": "/usr/bin/python3"},
         "__preflight_look": {"rc": 0},
         "__preflight_facts": {**GOOD, **facts},
         "__preflight_time": 1001.0,
-        "group_names": ["edge"],
+        "group_names": ["edge", *groups],
     }
     return preflight.host_problems("host1", variables, LIMITS)
 
@@ -161,6 +198,15 @@ def test_each_problem_of_a_host_is_one_line(facts, words):
     assert problems[0].startswith("host1: ") and words in problems[0]
 
 
+def test_the_host_of_the_registry_needs_its_port_and_more_space():
+    facts = {"disk_gb": 6.5, "listeners": {"tcp/5000": "gunicorn"}}
+    assert told(**facts) == []
+    assert told("registry", **facts) == [
+        "host1: has 6.5 GB free for /var/lib/docker, 7 are needed (preflight_disk_gb + preflight_registry_gb)",
+        "host1: port tcp/5000 is taken by gunicorn: stop it, or change the port (stack_registry_port)",
+    ]
+
+
 def test_the_table_of_hosts_is_aligned():
     facts = {**GOOD, "swap_mb": 0, "cpus": 2, "synchronised": False, "ipvs": False}
     lines = preflight.table({"host1": facts, "a-longer-name": {**facts, "synchronised": None}})
@@ -187,7 +233,10 @@ VALUES = {
     "stack_trial_seconds": 0,
     "stack_update_monitor": "30s",
     "stack_update_seconds": 900,
+    "stack_registry_port": 5000,
     "data": ["host1"],
+    "registry": "host2",
+    "hosts": ["host1", "host2"],
 }
 
 
@@ -215,6 +264,11 @@ def test_each_variable_of_a_release_that_is_not_well_is_one_line(values):
     [problem] = stack_filters.stack_problems({**VALUES, **values})
     assert problem.startswith(f"{next(iter(values))} is ") and "; it takes " in problem
     assert "canary" not in problem
+
+
+def test_a_run_without_the_host_of_the_registry():
+    [problem] = stack_filters.stack_problems({**VALUES, "hosts": ["host1"]})
+    assert problem.startswith("the registry stands on host2, which this run leaves out: bring it back")
 
 
 @pytest.mark.parametrize(

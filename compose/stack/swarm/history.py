@@ -105,7 +105,10 @@ def named(definitions: dict[str, Any]) -> dict[str, str]:
 
 
 def forget(engine: Engine, folder: str, keep: int, *, check: bool) -> dict[str, Any]:
-    """Which releases and images are not needed any more; their secrets and configs are removed (not in a CHECK run)."""
+    """Which releases and images are not needed any more, and which images are.
+
+    Their secrets and configs are removed (not in a CHECK run).
+    """
     found = releases(engine, folder)
     kept = chain(engine, folder, found, keep)
     removed = sorted(set(found["releases"]) - set(kept))
@@ -114,4 +117,4 @@ def forget(engine: Engine, folder: str, keep: int, *, check: bool) -> dict[str, 
     old = set().union(*(images[name] for name in removed)) - needed
     names = set().union(*(objects.used(engine.read(f"{folder}/{name}/stack.json")) for name in kept))
     gone = [] if check or not names else objects.prune(engine, names)
-    return {"releases": removed, "images": sorted(old), "objects": gone}
+    return {"releases": removed, "images": sorted(old), "needed": sorted(needed), "objects": gone}

@@ -332,16 +332,19 @@ class Hosts:
         edge: list[str] | None = None,
         app: list[str] | None = None,
         data: list[str] | None = None,
+        registry: list[str] | None = None,
         **variables: object,
     ) -> Path:
-        """Write an inventory and return its folder. Groups default to: every host in `edge` and `app`, the first in `data`.
+        """Write an inventory and return its folder.
 
+        Groups default to: every host in `edge` and `app`, the first in `data`, none in `registry`.
         VARIABLES are those of group_vars/all.yml. Written anew by each call.
         """
         chosen = {
             "edge": self.names if edge is None else edge,
             "app": self.names if app is None else app,
             "data": self.names[:1] if data is None else data,
+            **({"registry": registry} if registry else {}),
         }
         hosts = {name: {"ansible_host": address} for name, address in self.addresses.items()}
         groups = {

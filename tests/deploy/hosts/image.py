@@ -8,7 +8,7 @@ from pathlib import Path
 from stacks import ROOT, machine_settings
 
 sys.path.insert(0, str(ROOT / "compose"))
-from stack import host, images, settings
+from stack import host, images, registry_service, settings
 
 CONTEXT = Path(__file__).resolve().parent / "image"
 ENGINE_ROLE = ROOT / "ansible/roles/engine/files"
@@ -25,11 +25,9 @@ def make(flavour: str, suite: str) -> str:
 
 
 def registry() -> str:
-    """The full name of the image of a registry for tests; it is built where it is not there yet (about 10 s)."""
-    wanted = images.Image("channels-stack/test-registry", CONTEXT.parents[1] / "registry")
-    return images.make({**settings.defaults(), **machine_settings()}, {"REGISTRY_IMAGE": wanted})[
-        "REGISTRY_IMAGE"
-    ]
+    """The full name of the stack's image of a registry; it is built where it is not there yet (about 10 s)."""
+    values = {**settings.defaults(), **machine_settings()}
+    return images.make(values, {"REGISTRY_IMAGE": registry_service.IMAGE})["REGISTRY_IMAGE"]
 
 
 def base() -> str:

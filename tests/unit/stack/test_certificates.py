@@ -135,3 +135,12 @@ def test_names_that_no_public_authority_issues_for_are_refused(deployment, name)
 
 def test_until_acme_has_one_there_is_a_local_certificate(deployment, pem):
     assert "DNS:rooms.example.org" in names(pem(source="acme", domains="rooms.example.org"))
+
+
+def test_an_address_is_a_name_as_well(deployment):
+    """The registry of the servers is known by its address; a certificate that has it is kept."""
+    first = certificates.issued(deployment, "registry.pem", ["192.0.2.7", "2001:db8::7"])
+    path = deployment.authority / "registry.pem"
+    assert "IP Address:192.0.2.7" in names(path) and "DNS:192.0.2.7" not in names(path)
+    assert certificates.issued(deployment, "registry.pem", ["192.0.2.7", "2001:db8::7"]) == first
+    assert certificates.issued(deployment, "registry.pem", ["192.0.2.8"]) != first

@@ -45,6 +45,7 @@ def inventory_problems(groups: dict, variables: dict, roles: str) -> list[str]:
             )
         seen.setdefault(place, host)
     problems += manager_problems(groups.get("managers", []), cluster)
+    problems += registry_problems(groups, variables)
     return problems + unknown_variables({host: list(variables[host]) for host in cluster}, Path(roles))
 
 
@@ -84,6 +85,22 @@ def manager_problems(managers: list[str], cluster: list[str]) -> list[str]:
         problems.append(
             f"inventory: group `managers` has {len(managers)} hosts; an even number survives no more losses "
             "than one less: take 1, 3 or 5"
+        )
+    return problems
+
+
+def registry_problems(groups: dict, variables: dict) -> list[str]:
+    """Problems of the group `registry`, where there is one. A host that is in no other group is told with all such hosts."""
+    hosts = groups.get("registry", [])
+    problems = []
+    if len(hosts) > 1:
+        problems.append(
+            f"inventory: group `registry` has {len(hosts)} hosts ({', '.join(hosts)}); it takes one, "
+            "which keeps the images for all"
+        )
+    if hosts and any(variables[host].get("stack_registry") for host in groups.get("all", [])):
+        problems.append(
+            "inventory: stack_registry names a registry, and the group `registry` makes the stack's own: take one of the two out"
         )
     return problems
 
@@ -130,10 +147,11 @@ def host_problems(host: str, variables: dict, limits: dict) -> list[str]:
         problems.append(
             f"has {facts['memory_mb']} MB of memory, {limits['memory_mb']} are needed (preflight_memory_mb)"
         )
-    if facts["disk_gb"] < limits["disk_gb"]:
-        problems.append(
-            f"has {facts['disk_gb']} GB free for /var/lib/docker, {limits['disk_gb']} are needed (preflight_disk_gb)"
-        )
+    needed, names = limits["disk_gb"], "preflight_disk_gb"
+    if "registry" in variables["group_names"]:
+        needed, names = needed + limits["registry_gb"], f"{names} + preflight_registry_gb"
+    if facts["disk_gb"] < needed:
+        problems.append(f"has {facts['disk_gb']} GB free for /var/lib/docker, {needed} are needed ({names})")
     skew = facts["time"] - variables["__preflight_time"]
     if abs(skew) > limits["clock_seconds"]:
         word = "ahead of" if skew > 0 else "behind"
@@ -141,20 +159,26 @@ def host_problems(host: str, variables: dict, limits: dict) -> list[str]:
             f"its clock is {abs(skew):.0f} s {word} this machine's; {limits['clock_seconds']} s are tolerated: "
             "timedatectl set-ntp true (on the host)"
         )
-    problems += port_problems(facts["listeners"], variables["group_names"], limits["edge_ports"])
+    problems += port_problems(
+        facts["listeners"], variables["group_names"], limits["edge_ports"], limits["registry_port"]
+    )
     return [f"{host}: {problem}" for problem in problems]
 
 
-def port_problems(listeners: dict[str, str], groups: list[str], edge_ports: list[int]) -> list[str]:
+def port_problems(
+    listeners: dict[str, str], groups: list[str], edge_ports: list[int], registry_port: int
+) -> list[str]:
     """Ports that another process has already."""
-    wanted = dict(CLUSTER_PORTS)
-    if "edge" in groups:
-        wanted |= {f"tcp/{port}": "docker-proxy" for port in edge_ports}
+    wanted = {port: (owner, "; Swarm needs it") for port, owner in CLUSTER_PORTS.items()}
+    published = {f"tcp/{port}": "stack_settings" for port in edge_ports if "edge" in groups}
+    if "registry" in groups:
+        published[f"tcp/{registry_port}"] = "stack_registry_port"
+    wanted |= {
+        port: ("docker-proxy", f": stop it, or change the port ({name})") for port, name in published.items()
+    }
     return [
-        f"port {port} is taken by {listeners[port]}: stop it, or change the port in stack_settings"
-        if owner == "docker-proxy"
-        else f"port {port} is taken by {listeners[port]}; Swarm needs it"
-        for port, owner in wanted.items()
+        f"port {port} is taken by {listeners[port]}{way_out}"
+        for port, (owner, way_out) in wanted.items()
         if listeners.get(port, owner) != owner
     ]
 

@@ -95,6 +95,12 @@ def make(
     return {"changed": bool(made), "made": made}
 
 
+def prune(engine: Engine, check: bool, keep: list[str]) -> dict:
+    """Secrets and configs of the stack go whose names are not in KEEP."""
+    gone = [] if check else objects.prune(engine, keep)
+    return {"changed": bool(gone), "removed": gone}
+
+
 def standing(engine: Engine, check: bool) -> dict:
     """Which release runs, and what of it does not stand."""
     name, missing = rollout.standing(engine)
@@ -302,6 +308,7 @@ ACTS = {
     "lock": take,
     "unlock": release,
     "objects": make,
+    "prune": prune,
     "standing": standing,
     "roll": roll,
     "job": job,

@@ -48,6 +48,7 @@ FORMS = {
 
 LEAST = {
     "stack_keep_releases": (1, "2 or more leave a way back"),
+    "stack_registry_port": (1, "5000"),
     "stack_trial_seconds": (0, "0 leaves the trial out"),
     "stack_healthy_seconds": (1, "150"),
     "stack_job_seconds": (1, "900"),
@@ -57,7 +58,10 @@ LEAST = {
 
 
 def stack_problems(values: dict[str, Any]) -> list[str]:
-    """What is wrong with the VALUES of variables of the role, as sentences; `data`: the hosts of that group."""
+    """What is wrong with the VALUES of variables of the role, as sentences.
+
+    `data`: the hosts of that group; `registry`: the host of that group, "" where there is none; `hosts`: those of this run.
+    """
     # Ansible itself takes the text DOMAINS=rooms.example.org for a mapping when it compares types, and leaves it a text.
     problems = [
         f"{name} is no mapping; it takes a name and a value on each line below it, DOMAINS: rooms.example.org"
@@ -79,6 +83,11 @@ def stack_problems(values: dict[str, Any]) -> list[str]:
         for name in ("stack_db_host", "stack_redis_host")
         if values[name] and values[name] not in values["data"]
     ]
+    if values["registry"] and values["registry"] not in values["hosts"]:
+        problems.append(
+            f"the registry stands on {values['registry']}, which this run leaves out: bring it back, or name another host in the "
+            "group `registry`. What runs goes on without it"
+        )
     return problems
 
 
