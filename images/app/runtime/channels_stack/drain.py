@@ -10,7 +10,8 @@ SIGTERM or SIGINT begins it:
 3. the server stops listening, finishes the requests in flight, and the process exits with 0. What still runs
    STOP_MARGIN before STOP_SECONDS receives ``http.disconnect``.
 
-``close`` spreads closes for the canary as well, whose sockets are deaf.
+``close`` spreads closes for others as well: an edge that stops has its sockets told (``leaving``), the canary those that
+are deaf.
 
 A process that cannot end so, because a thread of the application goes on, is ended after STOP_SECONDS: with a line
 in the log and exit code 1, since work was cut off. A second signal, or SIGQUIT, skips the waiting.
@@ -55,6 +56,7 @@ class Drain:
         self.closing = False
         self.requests: set[Request] = set()
         self.sockets: set[Socket] = set()
+        self._leaving: set[asyncio.Task[None]] = set()  # an event loop does not keep its tasks alive
         self._deadline = float("inf")
         self._watchdog: threading.Timer | None = None
         self._on_begin = on_begin
@@ -133,6 +135,15 @@ class Drain:
         except Exception:
             logger.exception("the drain failed, the server stops without it")
         self._stop()
+
+    def leave(self, peer: str, seconds: float) -> int:
+        """Have those sockets closed within ``seconds`` that are open now and come from ``peer``; how many they are."""
+        leaving = [socket for socket in self.sockets if socket.peer == peer and not socket.over]
+        if leaving:
+            task = asyncio.ensure_future(self.close(leaving, seconds))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        return len(leaving)
 
     async def close(self, ending: Iterable[Socket | Request], seconds: float) -> None:
         """End all of ``ending``, the sockets with 1012, one after the other within ``seconds``; a second signal hurries."""
