@@ -153,6 +153,37 @@ def test_who_came_through_it_is_told_and_nobody_else(site: Site, ws: Container, 
 
 
 @pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
+def test_a_former_worker_that_is_displaced_has_its_own_told(site: Site, ws: Container, folder: Path):
+    """By the fourth reload after it; those of the three in between and of the current one stay."""
+    edge = start(site, folder)
+    clients = []
+    for _ in range(4):
+        clients.append([through(edge), through(edge)])
+        make_certificate(folder)
+        assert edge.container.run("edge", "reload").stdout == "reloaded\n"
+    first, *others = [*clients, [through(edge)]]
+    assert [code(client) for client in first] == [RESTART] * 2
+    assert all(lives(client) for group in others for client in group)
+    assert [(line["told"], line["silent"]) for line in told(edge)] == [(2, {})]
+    for group in others:
+        for client in group:
+            client.close()
+
+
+@pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
+def test_a_former_worker_whose_time_is_over_has_its_own_told(site: Site, ws: Container, folder: Path):
+    (folder / "settings.env").write_text("DOMAINS=localhost\nEDGE_RELOAD_TIMEOUT=12s\n")
+    edge = start(site, folder)
+    former = [through(edge) for _ in range(4)]
+    make_certificate(folder)
+    assert edge.container.run("edge", "reload").stdout == "reloaded\n"
+    with through(edge) as current:
+        assert [code(client) for client in former] == [RESTART] * 4
+        assert lives(current)
+    assert [(line["told"], line["silent"]) for line in told(edge)] == [(4, {})]
+
+
+@pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
 def test_who_comes_last_on_a_connection_that_was_kept_is_told_too(site: Site, ws: Container):
     edge = start(site)
     with edge.connect() as kept, through(edge) as first:

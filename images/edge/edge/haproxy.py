@@ -67,6 +67,11 @@ def settings_of(alert: str, values: dict[str, str]) -> list[str]:
     return [name for name in dict.fromkeys(re.findall(r"\$\{(\w+)", line)) if name in values]
 
 
+def setting(name: str) -> str:
+    """The value of the setting NAME that the current worker runs with."""
+    return ask(f"@1 show env {name}").strip().partition("=")[2]
+
+
 def ask(text: str, seconds: float = ANSWER_SECONDS) -> str:
     """The answer of the master to the command TEXT, within SECONDS; `@1 ` in front is for its current worker."""
     with socket.socket(socket.AF_UNIX) as link:

@@ -2,6 +2,7 @@
 
 Each replica of `ws` that HAProxy knows is asked by a request of this program's own, which comes from the same address as
 HAProxy's connections: by that the replica finds the sockets that it is to close with 1012 (`channels_stack/leaving.py`).
+After a reload several workers of HAProxy have that address; the name of one narrows it down (`workers`).
 Nothing depends on the answers. A replica of an older release says 405, and its sockets are cut in the end; so are those
 of one that says nothing.
 """
@@ -24,6 +25,9 @@ BACKEND = "ws"
 ANSWER_SECONDS = 1.0
 """How long is waited for answers. A replica gives its own before it closes anything: in milliseconds, unless it is stuck."""
 
+LAST_SECONDS = 1.0
+"""Before what is open is cut, the last websockets are told: a close frame goes to the visitor and back meanwhile."""
+
 LOOK_SECONDS = 0.05
 """How often is looked whether anything is still open."""
 
@@ -31,12 +35,15 @@ Replica = tuple[str, int]
 """Its address and port."""
 
 
-def tell(seconds: float, over: Callable[[], bool]) -> None:
-    """Have every websocket of this edge closed with 1012, spread over SECONDS; the log says how many in one line.
+def tell(seconds: float, over: Callable[[], bool] = lambda: False, worker: str = "") -> int:
+    """Have the websockets of this edge, or of one WORKER, closed with 1012, spread over SECONDS; how many they are.
 
-    Returns after ANSWER_SECONDS at most, and at once where OVER says that nothing is open any more. Raises Unreachable.
+    Says so in one line of the log. Returns after ANSWER_SECONDS at most, and at once where OVER says that nothing is open
+    any more. Raises Unreachable.
     """
-    answers = ask(replicas(), f"/-/leave?seconds={seconds:.1f}", over)
+    answers = ask(
+        replicas(), f"/-/leave?seconds={seconds:.1f}" + (f"&worker={worker}" if worker else ""), over
+    )
     told = {replica: sockets(answer) for replica, answer in answers.items()}
     silent = {
         f"{replica[0]}:{replica[1]}": answers[replica].partition(b"\r\n")[0].decode("latin-1") or "no answer"
@@ -48,6 +55,7 @@ def tell(seconds: float, over: Callable[[], bool]) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         line = {"time": now, "event": "leave", "told": count, "seconds": round(seconds, 1), "silent": silent}
         print(json.dumps(line), flush=True)
+    return count
 
 
 def replicas() -> list[Replica]:

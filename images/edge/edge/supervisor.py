@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
 
-from . import haproxy, leaving, loading, settings, status
+from . import haproxy, leaving, loading, settings, status, workers
 from .haproxy import MASTER, Unreachable
 from .loading import Refused
 
 LOOK_SECONDS = 4
 """How often the folder is looked at. A change is taken up when it was seen twice, so that both files are there."""
-
-LAST_SECONDS = 1.0
-"""Before what is open is cut, the last websockets are told: a close frame goes to the visitor and back meanwhile."""
 
 CLOSING_SECONDS = 0.02
 """Between two looks whether HAProxy has closed its listening sockets: it does a few milliseconds after it was told to."""
@@ -71,7 +69,9 @@ class Supervisor:
         return found.si_signo if found else None
 
     def look(self) -> None:
-        """Reload where the folder changed since it was last tried, and no longer changes."""
+        """Reload where the folder changed since it was last tried, and no longer changes; tell websockets whose worker goes."""
+        with contextlib.suppress(Unreachable), loading.alone():
+            workers.tell_outlived()
         try:
             digest = loading.read().digest
         except Refused:
@@ -94,7 +94,7 @@ class Supervisor:
         times = {"EDGE_DRAIN_TIMEOUT": 0.0, "EDGE_STOP_TIMEOUT": 0.0}
         try:
             for name in times:
-                times[name] = settings.seconds(haproxy.ask(f"@1 show env {name}").strip().partition("=")[2])
+                times[name] = settings.seconds(haproxy.setting(name))
             if loading.draining():
                 times["EDGE_DRAIN_TIMEOUT"] = 0.0  # whoever told it to drain has waited
             loading.drain(True)
@@ -110,11 +110,11 @@ class Supervisor:
     def leave(self, seconds: float) -> None:
         """Take nothing new, let requests end, and have websockets told to come back; for SECONDS at most.
 
-        They are told when no one can come back to this edge any more, and a second time LAST_SECONDS before the end: a
+        They are told when no one can come back to this edge any more, and a second time just before the end: a
         handshake may have come on a connection that a visitor had kept open.
         """
         cut = time.monotonic() + seconds
-        last = max(time.monotonic(), cut - LAST_SECONDS)
+        last = max(time.monotonic(), cut - leaving.LAST_SECONDS)
         self.master.send_signal(signal.SIGUSR1)
         failure = None
         try:

@@ -88,6 +88,19 @@ def test_the_second_time_does_not_wait_for_the_first(serving):
         assert [close_code(client) for client in clients] == [1012] * 5
 
 
+def test_of_one_process_of_the_edge_alone(serving):
+    with contextlib.ExitStack() as stack:
+
+        def opened(worker: str, source: str = STOPPING) -> ClientConnection:
+            headers = {**FORWARDED, "X-Edge-Worker": worker}
+            return stack.enter_context(serving.socket(source=source, additional_headers=headers))
+
+        former, current, another = opened("a1"), opened("b2"), opened("a1", OTHER)
+        assert ask(serving, "?worker=a1").json() == {"sockets": 1}
+        assert close_code(former) == 1012
+        assert lives(current) and lives(another)
+
+
 @pytest.mark.parametrize(
     ("query", "headers", "method", "status"),
     [

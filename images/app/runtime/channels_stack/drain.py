@@ -136,9 +136,13 @@ class Drain:
             logger.exception("the drain failed, the server stops without it")
         self._stop()
 
-    def leave(self, peer: str, seconds: float) -> int:
-        """Have those sockets closed within ``seconds`` that are open now and come from ``peer``; how many they are."""
-        leaving = [socket for socket in self.sockets if socket.peer == peer and not socket.over]
+    def leave(self, peer: str, seconds: float, worker: str = "") -> int:
+        """Have those sockets closed within ``seconds`` that are open now and come from ``peer``; how many they are.
+
+        With ``worker`` only those that came through this one of the peer's processes.
+        """
+        its = [each for each in self.sockets if each.peer == peer and worker in ("", each.worker)]
+        leaving = [each for each in its if not each.over]
         if leaving:
             task = asyncio.ensure_future(self.close(leaving, seconds))
             self._leaving.add(task)
