@@ -365,7 +365,7 @@ def test_a_replica_that_cannot_tell_its_sockets_holds_nothing_up(site: Site, bac
         for replica in replicas:
             site.control(replica, "/control/leave?405", "POST")
     assert code == 0 and 3.4 < seconds < 8, f"exit code {code} after {seconds:.1f} s"
-    lines = [json.loads(line) for line in edge.container.output().splitlines() if '"leave"' in line]
+    lines = [json.loads(line) for line in edge.container.logs().splitlines() if '"leave"' in line]
     assert {line["told"] for line in lines} == {0}
     assert [sorted(line["silent"].values()) for line in lines] == [[said] * 2] * len(lines)
 

@@ -13,6 +13,7 @@ import contextlib
 import json
 import selectors
 import socket
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -54,7 +55,7 @@ def tell(seconds: float, over: Callable[[], bool] = lambda: False, worker: str =
     if count or silent:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         line = {"time": now, "event": "leave", "told": count, "seconds": round(seconds, 1), "silent": silent}
-        print(json.dumps(line), flush=True)
+        print(json.dumps(line), file=sys.stderr, flush=True)  # stdout is for `reloaded`, too
     return count
 
 

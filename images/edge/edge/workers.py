@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from dataclasses import dataclass
 
-from . import leaving
+from . import leaving, settings
 from .haproxy import STATE
 
 FILE = STATE / "workers"
 """A line for each, the oldest first: its name, and the second of time.time() at which HAProxy cuts it (inf: it is the current
 one; -inf: its websockets are told)."""
-
-FORMER = 3
-"""mworker-max-reloads of haproxy.cfg: with one reload more the oldest is cut."""
 
 SPREAD_SECONDS = 2.0
 """What is told before a reload that displaces it is told within this time: whoever wants the reload waits so long."""
@@ -34,6 +32,11 @@ class Worker:
 
     name: str
     cut: float = math.inf
+
+
+def most() -> int:
+    """How many former workers stay beside the current one; the next reload has the oldest cut."""
+    return int(re.findall(r"^\s+mworker-max-reloads (\d+)", settings.RULES.read_text(), re.MULTILINE)[0])
 
 
 def new_name() -> str:
@@ -57,12 +60,12 @@ def write(workers: list[Worker]) -> None:
 def replaced(name: str, seconds: float) -> None:
     """A worker called NAME has taken the place of the current one, which is cut in SECONDS."""
     *former, current = known()
-    write([*former, Worker(current.name, time.time() + seconds), Worker(name)][-FORMER - 1 :])
+    write([*former, Worker(current.name, time.time() + seconds), Worker(name)][-most() - 1 :])
 
 
 def make_room() -> None:
     """Before a reload: tell the websockets of the worker that it displaces, and wait until they are told."""
-    told = sum(leaving.tell(SPREAD_SECONDS, worker=each.name) for each in known()[:-FORMER])
+    told = sum(leaving.tell(SPREAD_SECONDS, worker=each.name) for each in known()[: -most()])
     if told:
         time.sleep(SPREAD_SECONDS + leaving.LAST_SECONDS)
 

@@ -44,7 +44,7 @@ async def answer(drain: Drain, scope: Scope, send: Send) -> None:
         peer = scope["client"][0] if scope.get("client") else ""
         sockets = drain.leave(peer, seconds, query.get("worker", ""))
         logger.info(
-            "the edge %s stops: %d sockets are told to come back, within %g s", peer, sockets, seconds
+            "an edge leaves: %d sockets from %s are told to come back, within %g s", sockets, peer, seconds
         )
         await refuse(scope, send, 200, json.dumps({"sockets": sockets}), kind="application/json")
 
