@@ -5,6 +5,7 @@ http.server. It says what it saw, so a test can tell what reached the applicatio
 
     /-/ready               what POST /control/ready set: 200 at first
     /control/ready?404     POST: the next readiness answers
+    /-/leave               what POST /control/leave set, 405 at first as in older releases; 0: no answer
     /control/seen          JSON: {"METHOD /path": count} of everything but probes and controls
     /echo                  JSON: name, method, target, headers (list of pairs), body (its length)
     /reply?A=b&A=c         the same with these response headers (percent-encoded)
@@ -38,6 +39,7 @@ class State:
     """What all connections share."""
 
     ready = 200
+    leave = 405
     seen: Counter[str] = Counter()
     broke_once = False
     lock = threading.Lock()
@@ -126,8 +128,14 @@ def answer(connection, stream) -> bool:
     if path == "/-/ready":
         respond(connection, State.ready)
         return True
-    if path == "/control/ready":
-        State.ready = int(query)
+    if path == "/-/leave":
+        if State.leave:
+            respond(connection, State.leave)
+        else:
+            stream.read(1)
+        return False
+    if path.startswith("/control/") and query:
+        setattr(State, path.removeprefix("/control/"), int(query))
         respond(connection, 200)
         return True
     if path == "/control/seen":

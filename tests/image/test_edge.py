@@ -342,6 +342,7 @@ def test_a_smuggled_second_request_never_reaches_the_application(edge, seen):
         "/-/ready",
         "/-/live",
         "/-/metrics",
+        "/-/leave",
         "/-",
         "//-/ready",
         "/%2d/ready",

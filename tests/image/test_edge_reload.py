@@ -346,6 +346,44 @@ def test_an_edge_that_was_drained_before_does_not_wait_again(site: Site, backend
     assert time.monotonic() - begin < 20
 
 
+@pytest.mark.parametrize(
+    ("leave", "said"), [(405, "HTTP/1.1 405 Test"), (404, "HTTP/1.1 404 Test"), (0, "no answer")]
+)
+def test_a_replica_that_cannot_tell_its_sockets_holds_nothing_up(site: Site, backends, folder, leave, said):
+    """One of an older release, or one that hangs: what is open is cut when its time is over, neither sooner nor later."""
+    configure(folder, "localhost", EDGE_DRAIN_TIMEOUT="500ms", EDGE_STOP_TIMEOUT="3s")
+    edge = site.edge(folder)
+    replicas = [backend for name, backend in backends.items() if name.startswith("ws")]
+    for replica in replicas:
+        site.control(replica, f"/control/leave?{leave}", "POST")
+    try:
+        with edge.upgrade() as link:
+            assert head(link).status == 101
+            code, seconds = edge.container.stop()
+            assert cut(link)
+    finally:
+        for replica in replicas:
+            site.control(replica, "/control/leave?405", "POST")
+    assert code == 0 and 3.4 < seconds < 8, f"exit code {code} after {seconds:.1f} s"
+    lines = [json.loads(line) for line in edge.container.logs().splitlines() if '"leave"' in line]
+    assert {line["told"] for line in lines} == {0}
+    assert [sorted(line["silent"].values()) for line in lines] == [[said] * 2] * len(lines)
+
+
+def test_where_nobody_is_there_no_answer_is_waited_for(site: Site, backends, folder):
+    configure(folder, "localhost", EDGE_DRAIN_TIMEOUT="0s", EDGE_STOP_TIMEOUT="30s")
+    edge = site.edge(folder)
+    replicas = [backend for name, backend in backends.items() if name.startswith("ws")]
+    for replica in replicas:
+        site.control(replica, "/control/leave?0", "POST")
+    try:
+        code, seconds = edge.container.stop()
+    finally:
+        for replica in replicas:
+            site.control(replica, "/control/leave?405", "POST")
+    assert code == 0 and seconds < 3, f"exit code {code} after {seconds:.1f} s"
+
+
 def test_a_request_in_flight_is_finished_by_a_stop(site: Site, backends, folder):
     edge = site.edge(folder)
     answers = []

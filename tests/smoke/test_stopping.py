@@ -131,8 +131,10 @@ def test_database_stops_and_pages_say_so(container, visitor):
 
 
 @once
-def test_edge_stops_and_comes_back(container, visitor):
+def test_edge_stops_and_comes_back(container, visitor, enter, room):
+    sockets = [enter(room) for _ in range(6)]
     with container("edge").stopped() as stop:
-        pass
+        codes = [socket.ended(5) for socket in sockets]
     assert_orderly(stop, "edge")
+    assert codes == [RESTART] * len(sockets)
     eventually(answers(visitor), BACK_SECONDS, "pages after the return of the edge")

@@ -71,6 +71,18 @@ def test_probes_are_out_of_reach_by_websocket(refusal):
     assert refusal("/-/ready").status_code in (400, 404)
 
 
+@pytest.mark.parametrize(
+    "path", ["/-/leave", "//-/leave", "/%2d/leave", "/-%2fleave", "/./-/leave", "/-/leave?seconds=0"]
+)
+def test_no_visitor_ends_the_sockets_of_others(request_as_is, enter, room, path):
+    """Only the edge itself may ask the application for that, past its own rules."""
+    socket = enter(room)
+    answer = request_as_is("POST", path, [("Content-Length", "0")])
+    assert answer.status in (400, 404) and b"sockets" not in answer.body, (answer.status, answer.body[:300])
+    socket.send(type="history", before=1)
+    socket.hear("history")
+
+
 def test_forged_root_path_has_no_effect(open_socket, room):
     forged = [("Daphne-Root-Path", "/ws"), ("X-Forwarded-Proto", "http")]
     open_socket(f"/ws/rooms/{room}/", headers=forged).hear("welcome")

@@ -21,6 +21,9 @@ SERVERS = STATE / "servers.state"
 ANSWER_SECONDS = 30
 """A reload is answered once the new worker is ready: 0.2 s on an idle machine."""
 
+PROMPT_SECONDS = 1
+"""What is read while the edge stops is answered at once, or there is no time to wait for it."""
+
 ALERT = re.compile(r"^\[ALERT\]\s+\(\d+\) : (?:config : )?(.*)$", re.MULTILINE)
 PLACE = re.compile(r"haproxy\.cfg:(\d+)\]")
 SUMMARY = (
@@ -64,10 +67,15 @@ def settings_of(alert: str, values: dict[str, str]) -> list[str]:
     return [name for name in dict.fromkeys(re.findall(r"\$\{(\w+)", line)) if name in values]
 
 
-def ask(text: str) -> str:
-    """The answer of the master to the command TEXT; `@1 ` in front is for its current worker."""
+def setting(name: str) -> str:
+    """The value of the setting NAME that the current worker runs with."""
+    return ask(f"@1 show env {name}").strip().partition("=")[2]
+
+
+def ask(text: str, seconds: float = ANSWER_SECONDS) -> str:
+    """The answer of the master to the command TEXT, within SECONDS; `@1 ` in front is for its current worker."""
     with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(ANSWER_SECONDS)
+        link.settimeout(seconds)
         try:
             link.connect(str(MASTER))
             link.sendall(text.encode() + b"\n")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import haproxy, settings
+from . import haproxy, settings, workers
 from .haproxy import STATE
 
 FOLDER = Path("/etc/edge")
@@ -43,10 +43,14 @@ class Input:
         """Equal for inputs that mean the same to HAProxy."""
         return hashlib.sha256(repr(sorted(self.values.items())).encode() + self.certificate).hexdigest()
 
-    def write(self, folder: Path) -> Path:
-        """Leave copies in FOLDER; return the configuration to start HAProxy with."""
+    def write(self, folder: Path, worker: str) -> Path:
+        """Leave copies in FOLDER; return the configuration to start HAProxy with, whose worker is called WORKER."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        own = {"EDGE_CERTIFICATE": str(folder / "tls.pem"), "EDGE_SERVERS": str(haproxy.SERVERS)}
+        own = {
+            "EDGE_CERTIFICATE": str(folder / "tls.pem"),
+            "EDGE_SERVERS": str(haproxy.SERVERS),
+            "EDGE_WORKER": worker,
+        }
         texts = {
             "settings.cfg": settings.configuration({**self.values, **own}).encode(),
             "tls.pem": self.certificate,
@@ -86,7 +90,7 @@ def check(wanted: Input) -> None:
         for name, value in wanted.values.items()
         if not value
     ]
-    found += haproxy.problems(wanted.write(STATE / "new"), wanted.values)
+    found += haproxy.problems(wanted.write(STATE / "new", "checked"), wanted.values)
     try:
         stop = sum(
             settings.seconds(wanted.values.get(name, "0"))
@@ -124,7 +128,9 @@ def prepare() -> Path:
         wanted = read()
         check(wanted)
         haproxy.SERVERS.write_text("1\n")
-        return wanted.write(STATE)
+        name = workers.new_name()
+        workers.write([workers.Worker(name)])
+        return wanted.write(STATE, name)
 
 
 def reload() -> bool:
@@ -134,15 +140,18 @@ def reload() -> bool:
         if wanted.digest == current():
             return False
         check(wanted)
+        workers.make_room()
+        name, stays = workers.new_name(), settings.seconds(haproxy.setting("EDGE_RELOAD_TIMEOUT"))
         haproxy.SERVERS.write_text(haproxy.ask("@1 show servers state"))
         drains = draining()
         kept = {name: (STATE / name).read_bytes() for name in ("settings.cfg", "tls.pem", "digest")}
-        wanted.write(STATE)
+        wanted.write(STATE, name)
         answer = haproxy.ask("reload")
         if not answer.startswith("Success=1"):
             for name, text in kept.items():
                 (STATE / name).write_bytes(text)
             raise Refused("HAProxy did not take it: " + " ".join(answer.split())[:500])
+        workers.replaced(name, stays)
         if drains:
             drain(True)
         return True

@@ -15,8 +15,8 @@ from pathlib import Path
 RULES = Path("/etc/haproxy/haproxy.cfg")
 """The configuration of the image."""
 
-FROM_ABOVE = ("EDGE_CERTIFICATE", "EDGE_SERVERS")
-"""Settings that the program itself gives: where its copies lie."""
+FROM_ABOVE = ("EDGE_CERTIFICATE", "EDGE_SERVERS", "EDGE_WORKER")
+"""Settings that the program itself gives: where its copies lie, and the name of the worker."""
 
 NAME = re.compile(r"^\s+presetenv (\w+)", re.MULTILINE)
 LINE = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$")

@@ -1,4 +1,4 @@
-"""What runs: the certificate in force, as HAProxy itself shows it, and its workers."""
+"""What runs: the certificate in force, as HAProxy itself shows it, and its workers; whether they stop."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def status() -> dict:
         "connections": int(field(haproxy.ask("@1 show info"), "CurrConns")),
         "certificate": certificate(haproxy.ask(f"@1 show ssl cert {STATE / 'tls.pem'}")),
     }
+
+
+def stopping() -> bool:
+    """Whether the worker has closed its listening sockets, because it was told to stop."""
+    return field(haproxy.ask("@1 show info", haproxy.PROMPT_SECONDS), "Stopping") == "1"
 
 
 def certificate(text: str) -> dict:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
 import time
 
-from . import haproxy, loading, settings
+from . import haproxy, leaving, loading, settings, status, workers
 from .haproxy import MASTER, Unreachable
 from .loading import Refused
 
 LOOK_SECONDS = 4
 """How often the folder is looked at. A change is taken up when it was seen twice, so that both files are there."""
+
+CLOSING_SECONDS = 0.02
+"""Between two looks whether HAProxy has closed its listening sockets: it does a few milliseconds after it was told to."""
 
 END_SECONDS = 3
 """HAProxy's time to end once it was told to cut everything."""
@@ -47,7 +51,7 @@ class Supervisor:
             arguments, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         )
         self.tried = loading.current()
-        while self.master.poll() is None:
+        while not self.ended():
             number = self.signal(LOOK_SECONDS)
             if number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
                 self.stop()
@@ -65,7 +69,9 @@ class Supervisor:
         return found.si_signo if found else None
 
     def look(self) -> None:
-        """Reload where the folder changed since it was last tried, and no longer changes."""
+        """Reload where the folder changed since it was last tried, and no longer changes; tell websockets whose worker goes."""
+        with contextlib.suppress(Unreachable), loading.alone():
+            workers.tell_outlived()
         try:
             digest = loading.read().digest
         except Refused:
@@ -84,29 +90,53 @@ class Supervisor:
             say(f"not reloaded, the former configuration goes on: {error}")
 
     def stop(self) -> None:
-        """Drain, take nothing new, then cut what is left: each in its time."""
+        """Drain, take nothing new and have websockets told, then cut what is left: each in its time."""
         times = {"EDGE_DRAIN_TIMEOUT": 0.0, "EDGE_STOP_TIMEOUT": 0.0}
         try:
             for name in times:
-                times[name] = settings.seconds(haproxy.ask(f"@1 show env {name}").strip().partition("=")[2])
+                times[name] = settings.seconds(haproxy.setting(name))
             if loading.draining():
                 times["EDGE_DRAIN_TIMEOUT"] = 0.0  # whoever told it to drain has waited
             loading.drain(True)
         except (Unreachable, ValueError) as error:
             say(f"stopping at once: {error}")
         self.wait(times["EDGE_DRAIN_TIMEOUT"])
-        for number, seconds in (
-            (signal.SIGUSR1, times["EDGE_STOP_TIMEOUT"]),
-            (signal.SIGTERM, END_SECONDS),
-            (signal.SIGKILL, END_SECONDS),
-        ):
-            if self.master.poll() is None:
+        self.leave(times["EDGE_STOP_TIMEOUT"])
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if not self.ended():
                 self.master.send_signal(number)
-                self.wait(seconds)
+                self.wait(END_SECONDS)
+
+    def leave(self, seconds: float) -> None:
+        """Take nothing new, let requests end, and have websockets told to come back; for SECONDS at most.
+
+        They are told when no one can come back to this edge any more, and a second time just before the end: a
+        handshake may have come on a connection that a visitor had kept open.
+        """
+        cut = time.monotonic() + seconds
+        last = max(time.monotonic(), cut - leaving.LAST_SECONDS)
+        self.master.send_signal(signal.SIGUSR1)
+        failure = None
+        try:
+            while not (self.ended() or status.stopping() or time.monotonic() > last):
+                self.wait(CLOSING_SECONDS)
+            leaving.tell(max(0.0, last - time.monotonic()), self.ended)
+            self.wait(last - time.monotonic())
+            if not self.ended():
+                leaving.tell(0.0, self.ended)
+        except Unreachable as error:
+            failure = error
+        self.wait(cut - time.monotonic())
+        if failure and not self.ended():
+            say(f"websockets could not be told that they end: {failure}")
+
+    def ended(self) -> bool:
+        """Whether HAProxy has ended: then nothing is open any more."""
+        return self.master.poll() is not None
 
     def wait(self, seconds: float) -> None:
         """Until HAProxy has ended, for SECONDS at most; a second request to stop ends the wait too."""
         end = time.monotonic() + seconds
-        while self.master.poll() is None and (left := end - time.monotonic()) > 0:
+        while not self.ended() and (left := end - time.monotonic()) > 0:
             if self.signal(left) in (signal.SIGTERM, signal.SIGINT):
                 return

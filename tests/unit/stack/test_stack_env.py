@@ -117,6 +117,7 @@ def test_the_example_says_the_defaults_of_the_edge(root):
         "EDGE_RESOLVER",
         "EDGE_CERTIFICATE",
         "EDGE_SERVERS",
+        "EDGE_WORKER",
         "EDGE_ACME_THUMBPRINT",
     }
     assert {name: example.get(name) for name in edge if name not in inside} == {

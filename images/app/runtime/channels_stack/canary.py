@@ -26,7 +26,6 @@ import contextlib
 import itertools
 import logging
 import os
-import random
 import signal
 import time
 import uuid
@@ -34,7 +33,7 @@ from typing import Any
 
 from . import metrics
 from .asgi import App, Receive, Scope, Send
-from .drain import SERVICE_RESTART, Drain
+from .drain import Drain
 from .layers import LayerError
 from .memberships import Watched, owning
 from .refusals import refuse
@@ -209,16 +208,10 @@ class Canary:
             log.warning(wording, self.watched.alias, missing)
 
     async def _close_sockets(self, drain: Drain) -> None:
-        sockets = list(drain.sockets)
-        random.shuffle(sockets)
         log.error(
-            "channel layer %r delivers nothing: %d sockets are closed", self.watched.alias, len(sockets)
+            "channel layer %r delivers nothing: %d sockets are closed", self.watched.alias, len(drain.sockets)
         )
-        closing = []
-        for socket in sockets:
-            closing.append(asyncio.ensure_future(socket.close(SERVICE_RESTART, "restart")))
-            await asyncio.sleep(drain.spread_seconds / len(sockets))
-        await asyncio.gather(*closing, return_exceptions=True)
+        await drain.close(drain.sockets, drain.spread_seconds)
 
 
 class Canaries:

@@ -10,6 +10,9 @@ SIGTERM or SIGINT begins it:
 3. the server stops listening, finishes the requests in flight, and the process exits with 0. What still runs
    STOP_MARGIN before STOP_SECONDS receives ``http.disconnect``.
 
+``close`` spreads closes for others as well: an edge that stops has its sockets told (``leaving``), the canary those that
+are deaf.
+
 A process that cannot end so, because a thread of the application goes on, is ended after STOP_SECONDS: with a line
 in the log and exit code 1, since work was cut off. A second signal, or SIGQUIT, skips the waiting.
 """
@@ -23,6 +26,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from typing import Callable
 
 from .asgi import App, Message, Receive, Scope, Send
@@ -52,6 +56,7 @@ class Drain:
         self.closing = False
         self.requests: set[Request] = set()
         self.sockets: set[Socket] = set()
+        self._leaving: set[asyncio.Task[None]] = set()  # an event loop does not keep its tasks alive
         self._deadline = float("inf")
         self._watchdog: threading.Timer | None = None
         self._on_begin = on_begin
@@ -126,28 +131,45 @@ class Drain:
             await self._pause(self.notice_seconds)
             self.closing = True
             asyncio.get_running_loop().call_later(self.remaining() - STOP_MARGIN, self._end_late_requests)
-            await self._close_sockets()
+            await self._close_all()
         except Exception:
             logger.exception("the drain failed, the server stops without it")
         self._stop()
 
-    async def _close_sockets(self) -> None:
-        streams = [request for request in self.requests if request.events]
-        waiting: list[Socket | Request] = [*self.sockets, *streams]
+    def leave(self, peer: str, seconds: float, worker: str = "") -> int:
+        """Have those sockets closed within ``seconds`` that are open now and come from ``peer``; how many they are.
+
+        With ``worker`` only those that came through this one of the peer's processes.
+        """
+        its = [each for each in self.sockets if each.peer == peer and worker in ("", each.worker)]
+        leaving = [each for each in its if not each.over]
+        if leaving:
+            task = asyncio.ensure_future(self.close(leaving, seconds))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+        return len(leaving)
+
+    async def close(self, ending: Iterable[Socket | Request], seconds: float) -> None:
+        """End all of ``ending``, the sockets with 1012, one after the other within ``seconds``; a second signal hurries."""
+        waiting = list(ending)
         closing = []
         begun, total = time.monotonic(), len(waiting)
         while waiting:
             elapsed = time.monotonic() - begun
-            share = 1.0 if self._hurry.is_set() or not self.spread_seconds else elapsed / self.spread_seconds
+            share = 1.0 if self._hurry.is_set() or not seconds else elapsed / seconds
             while waiting and total - len(waiting) <= share * total:
-                ending = waiting.pop()
-                if isinstance(ending, Request):
-                    ending.end()
+                each = waiting.pop()
+                if isinstance(each, Request):
+                    each.end()
                 else:
-                    closing.append(asyncio.ensure_future(ending.close(SERVICE_RESTART, "restart")))
+                    closing.append(asyncio.ensure_future(each.close(SERVICE_RESTART, "restart")))
             if waiting:
                 await self._pause(TICK)
         await asyncio.gather(*closing, return_exceptions=True)
+
+    async def _close_all(self) -> None:
+        streams = [request for request in self.requests if request.events]
+        await self.close([*self.sockets, *streams], self.spread_seconds)
         while self.sockets and self.remaining() > STOP_MARGIN:
             await asyncio.sleep(TICK)
         if self.sockets:

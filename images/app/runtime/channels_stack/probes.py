@@ -1,4 +1,4 @@
-"""The probes, answered before the application sees the request: /-/live, /-/ready and /-/metrics.
+"""The probes, answered before the application sees the request: /-/live, /-/ready and /-/metrics; and /-/leave (``leaving``).
 
 The edge does not let /-/ through from outside. /-/ready answers 200 when the process can do its work, 404
 while it drains (HAProxy's ``disable-on-404``), and 503 with the reasons when it cannot work.
@@ -15,7 +15,7 @@ from collections.abc import Awaitable
 from concurrent.futures import Future
 from typing import Callable
 
-from . import layers, metrics
+from . import layers, leaving, metrics
 from .asgi import App, Receive, Scope, Send
 from .drain import Drain
 from .refusals import refuse
@@ -44,7 +44,9 @@ class Probes:
             await self.app(scope, receive, send)
 
     async def _answer(self, scope: Scope, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
+        if scope["path"] == leaving.PATH:
+            await leaving.answer(self.drain, scope, send)
+        elif scope["method"] not in ("GET", "HEAD"):
             await refuse(scope, send, 405, "Probes are read with GET.", [(b"allow", b"GET, HEAD")])
         elif scope["path"] == "/-/live":
             await refuse(scope, send, 200, "live")

@@ -10,7 +10,7 @@ import contextlib
 import ipaddress
 from collections.abc import Sequence
 
-from .asgi import App, Receive, Scope, Send
+from .asgi import PEER, App, Receive, Scope, Send
 from .settings import Network
 
 FORWARDING = (
@@ -26,7 +26,7 @@ PLAIN_SCHEME = {"http": "http", "websocket": "ws"}
 
 
 class ForwardedHeaders:
-    """Sets ``client`` and ``scheme`` of each scope for ``app`` from what a peer in ``trusted`` says."""
+    """Sets ``client`` and ``scheme`` of each scope for ``app`` from what a peer in ``trusted`` says; PEER is that peer."""
 
     def __init__(self, app: App, trusted: Sequence[Network]) -> None:
         self.app = app
@@ -37,6 +37,7 @@ class ForwardedHeaders:
             scope = dict(scope)
             # Daphne gives the addresses as lists, and no scheme for websockets.
             scope["client"] = tuple(scope["client"]) if scope.get("client") else None
+            scope[PEER] = scope["client"][0] if scope["client"] else ""
             scope.setdefault("scheme", PLAIN_SCHEME[scope["type"]])
             if self._is_trusted(scope["client"]):
                 self._apply(scope)

@@ -11,7 +11,7 @@ import time
 from typing import NamedTuple
 
 from . import metrics
-from .asgi import SOCKET, App, Message, Receive, Scope, Send
+from .asgi import PEER, SOCKET, App, Message, Receive, Scope, Send
 from .refusals import refuse
 
 logger = logging.getLogger(__name__)
@@ -40,10 +40,15 @@ RESTARTING = Refusal(503, "This process is restarting.", 1, "draining")
 
 
 class Socket:
-    """One websocket. ``inner`` is the scope as the consumer got it, with what middlewares have found out."""
+    """One websocket. ``inner`` is the scope as the consumer got it, with what middlewares have found out.
+
+    ``peer`` is the address that its TCP connection comes from, the edge's; ``worker`` the process there, as it calls itself.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
+        self.peer: str = scope.get(PEER, "")
+        self.worker = dict(scope.get("headers", ())).get(b"x-edge-worker", b"").decode("latin-1")
         self.inner: Scope | None = None
         self.accepted = False
         self.refused = False  # by us, before it was accepted

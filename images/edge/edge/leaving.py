@@ -1,0 +1,106 @@
+"""Websockets through an edge that stops: only the application can say why they end, so it is asked to.
+
+Each replica of `ws` that HAProxy knows is asked by a request of this program's own, which comes from the same address as
+HAProxy's connections: by that the replica finds the sockets that it is to close with 1012 (`channels_stack/leaving.py`).
+After a reload several workers of HAProxy have that address; the name of one narrows it down (`workers`).
+Nothing depends on the answers. A replica of an older release says 405, and its sockets are cut in the end; so are those
+of one that says nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from . import haproxy
+
+BACKEND = "ws"
+"""The backend of haproxy.cfg that has the websockets."""
+
+ANSWER_SECONDS = 1.0
+"""How long is waited for answers. A replica gives its own before it closes anything: in milliseconds, unless it is stuck."""
+
+LAST_SECONDS = 1.0
+"""Before what is open is cut, the last websockets are told: a close frame goes to the visitor and back meanwhile."""
+
+LOOK_SECONDS = 0.05
+"""How often is looked whether anything is still open."""
+
+Replica = tuple[str, int]
+"""Its address and port."""
+
+
+def tell(seconds: float, over: Callable[[], bool] = lambda: False, worker: str = "") -> int:
+    """Have the websockets of this edge, or of one WORKER, closed with 1012, spread over SECONDS; how many they are.
+
+    Says so in one line of the log. Returns after ANSWER_SECONDS at most, and at once where OVER says that nothing is open
+    any more. Raises Unreachable.
+    """
+    answers = ask(
+        replicas(), f"/-/leave?seconds={seconds:.1f}" + (f"&worker={worker}" if worker else ""), over
+    )
+    told = {replica: sockets(answer) for replica, answer in answers.items()}
+    silent = {
+        f"{replica[0]}:{replica[1]}": answers[replica].partition(b"\r\n")[0].decode("latin-1") or "no answer"
+        for replica, number in told.items()
+        if number is None and not over()
+    }
+    count = sum(number for number in told.values() if number)
+    if count or silent:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        line = {"time": now, "event": "leave", "told": count, "seconds": round(seconds, 1), "silent": silent}
+        print(json.dumps(line), file=sys.stderr, flush=True)  # stdout is for `reloaded`, too
+    return count
+
+
+def replicas() -> list[Replica]:
+    """The replicas of `ws` that HAProxy has found, whatever it thinks of their health. Raises Unreachable."""
+    state = haproxy.ask(f"@1 show servers state {BACKEND}", haproxy.PROMPT_SECONDS)
+    rows = [line.removeprefix("# ").split() for line in state.splitlines()]
+    names = next((row for row in rows if "srv_addr" in row), [])
+    servers = [dict(zip(names, row, strict=True)) for row in rows if row != names and len(row) == len(names)]
+    # A place in the list that no replica has taken has the address "-".
+    return sorted({(each["srv_addr"], int(each["srv_port"])) for each in servers if each["srv_addr"] != "-"})
+
+
+def ask(asked: list[Replica], target: str, over: Callable[[], bool]) -> dict[Replica, bytes]:
+    """POST TARGET to all of ASKED at the same time; what came back from each."""
+    request = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+    answers = dict.fromkeys(asked, b"")
+    end = time.monotonic() + ANSWER_SECONDS
+    with contextlib.ExitStack() as links, selectors.DefaultSelector() as waiting:
+        for replica in asked:
+            link = links.enter_context(socket.socket())
+            link.setblocking(False)
+            link.connect_ex(replica)
+            waiting.register(link, selectors.EVENT_WRITE, replica)
+        while waiting.get_map() and time.monotonic() < end and not over():
+            for key, events in waiting.select(LOOK_SECONDS):
+                link, more = key.fileobj, b""
+                with contextlib.suppress(OSError):  # nobody is there: no answer
+                    if events == selectors.EVENT_WRITE:
+                        link.sendall(request)
+                        waiting.modify(link, selectors.EVENT_READ, key.data)
+                        continue
+                    more = link.recv(65536)
+                answers[key.data] += more
+                if not more:
+                    waiting.unregister(link)
+    return answers
+
+
+def sockets(answer: bytes) -> int | None:
+    """How many websockets a replica closes, by its ANSWER; None where it does not know the request."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if head.split(b" ", 2)[1:2] != [b"200"]:
+        return None
+    try:
+        return int(json.loads(body)["sockets"])
+    except (ValueError, TypeError, KeyError):
+        return None

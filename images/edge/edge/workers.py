@@ -1,0 +1,80 @@
+"""HAProxy's workers that may have websockets open, each by the name that it puts into its handshakes (X-Edge-Worker).
+
+After a reload the former worker stays for what it has open, until its EDGE_RELOAD_TIMEOUT is over, or until too many
+have come after it. All have the same address: by the name the application knows whose websockets are to be told.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import time
+from dataclasses import dataclass
+
+from . import leaving, settings
+from .haproxy import STATE
+
+FILE = STATE / "workers"
+"""A line for each, the oldest first: its name, and the second of time.time() at which HAProxy cuts it (inf: it is the current
+one; -inf: its websockets are told)."""
+
+SPREAD_SECONDS = 2.0
+"""What is told before a reload that displaces it is told within this time: whoever wants the reload waits so long."""
+
+NOTICE_SECONDS = 10.0
+"""So long before a former worker's time is over, its websockets are told: more than two looks of the supervisor."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker."""
+
+    name: str
+    cut: float = math.inf
+
+
+def most() -> int:
+    """How many former workers stay beside the current one; the next reload has the oldest cut."""
+    return int(re.findall(r"^\s+mworker-max-reloads (\d+)", settings.RULES.read_text(), re.MULTILINE)[0])
+
+
+def new_name() -> str:
+    """A name that no worker has had."""
+    return os.urandom(6).hex()
+
+
+def known() -> list[Worker]:
+    """The workers that may be there, the oldest first."""
+    rows = [line.split() for line in FILE.read_text().splitlines()] if FILE.exists() else []
+    return [Worker(name, float(cut)) for name, cut in rows]
+
+
+def write(workers: list[Worker]) -> None:
+    """Remember WORKERS."""
+    new = FILE.with_suffix(".new")
+    new.write_text("".join(f"{each.name} {each.cut}\n" for each in workers))
+    new.replace(FILE)
+
+
+def replaced(name: str, seconds: float) -> None:
+    """A worker called NAME has taken the place of the current one, which is cut in SECONDS."""
+    *former, current = known()
+    write([*former, Worker(current.name, time.time() + seconds), Worker(name)][-most() - 1 :])
+
+
+def make_room() -> None:
+    """Before a reload: tell the websockets of the worker that it displaces, and wait until they are told."""
+    told = sum(leaving.tell(SPREAD_SECONDS, worker=each.name) for each in known()[: -most()])
+    if told:
+        time.sleep(SPREAD_SECONDS + leaving.LAST_SECONDS)
+
+
+def tell_outlived() -> None:
+    """Tell the websockets of the workers whose time is over within NOTICE_SECONDS, once."""
+    workers, now = known(), time.time()
+    due = [each for each in workers if now < each.cut < now + NOTICE_SECONDS]
+    for each in due:
+        leaving.tell(max(0.0, each.cut - now - leaving.LAST_SECONDS), worker=each.name)
+    if due:
+        write([Worker(each.name, -math.inf) if each in due else each for each in workers])

@@ -1,0 +1,200 @@
+"""images/edge and the application's images together: websockets through an edge that stops are told 1012."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from .conftest import Container, docker, wait_for
+from .edges import KEY, UPGRADE, VERSION, Edge, Site, head, make_certificate, read_frame
+
+PROJECT = Path(__file__).resolve().parents[1] / "unit" / "runtime"
+"""Where the package `conformance` lies, a project that needs neither Redis nor PostgreSQL with these settings."""
+
+ENVIRONMENT = {
+    "PYTHONPATH": "/tests",
+    "APP_OVERLAY": "off",
+    "APP_SETTINGS": "conformance.settings",
+    "APP_ASGI": "conformance.asgi:application",
+    "SECRET_KEY": "k7f3-only-for-tests-" * 4,
+    "DATABASE_URL": "sqlite://:memory:",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "TEST_SILENCE": "/tmp/never",  # a channel layer within the process
+    "TEST_JOURNAL": "/tmp/journal",
+}
+ORIGIN = "https://localhost"
+RESTART = 1012
+
+
+@pytest.fixture(params=["uvicorn", "gunicorn", "daphne"])
+def ws(request: pytest.FixtureRequest, site: Site) -> Iterator[Container]:
+    """One replica of ws, the real one; its port 8000 leads past every edge."""
+    image = os.environ["DAPHNE_IMAGE" if request.param == "daphne" else "UVICORN_IMAGE"]
+    flags = [f"--env={name}={value}" for name, value in {**ENVIRONMENT, "SERVER_WS": request.param}.items()]
+    flags += [
+        "--network-alias=ws",
+        "--publish=127.0.0.1::8000",
+        "--tmpfs=/tmp",
+        f"--volume={PROJECT}:/tests:ro",
+    ]
+    container = site.yard.start(image, "channels-stack", "serve", "ws", flags=[*flags, "--no-healthcheck"])
+    yield container
+    docker("stop", container.name)  # the next one is to be alone
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder for /etc/edge that the test may change."""
+    tmp_path.chmod(0o755)
+    make_certificate(tmp_path)
+    return tmp_path
+
+
+def start(site: Site, folder: Path | None = None) -> Edge:
+    """An edge that has found the replica."""
+    edge = site.edge(folder, wait=False)
+
+    def found() -> bool:
+        with (
+            contextlib.suppress(OSError, ConnectionClosed),
+            edge.upgrade("/echo/", headers=HANDSHAKE) as link,
+        ):
+            return head(link).status == 101
+        return False
+
+    wait_for(found, "the edge found the replica")
+    return edge
+
+
+HANDSHAKE = UPGRADE + KEY + VERSION + f"Origin: {ORIGIN}\r\n".encode()
+
+
+def through(edge: Edge) -> ClientConnection:
+    """A websocket through EDGE."""
+    link = socket.create_connection(("127.0.0.1", edge.https), 10)
+    trust = ssl._create_unverified_context()
+    return connect("wss://localhost:8443/echo/", sock=link, ssl=trust, origin=ORIGIN, proxy=None, legacy=True)
+
+
+def past(ws: Container) -> ClientConnection:
+    """A websocket that no edge knows of."""
+    return connect(f"ws://127.0.0.1:{ws.port(8000)}/echo/", origin=ORIGIN, proxy=None, legacy=True)
+
+
+def code(client: ClientConnection) -> int:
+    """The close code that the client sees; 1006 where the connection broke without one."""
+    try:
+        while True:
+            client.recv(timeout=20)
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else 1006
+
+
+def lives(client: ClientConnection) -> bool:
+    """Whether it still echoes."""
+    client.send("still here?")
+    return "still here?" in (client.recv(5), client.recv(5))
+
+
+def told(edge: Edge) -> list[dict]:
+    """What the edge's log says of the websockets that were told."""
+    lines = [json.loads(line) for line in edge.container.logs().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == "leave"]
+
+
+def refused(edge: Edge) -> bool:
+    """Whether nothing new is taken."""
+    try:
+        edge.connect().close()
+    except OSError:
+        return True
+    return False
+
+
+def test_who_came_through_it_is_told_and_nobody_else(site: Site, ws: Container, folder: Path):
+    """Before and after a reload, so through both of its workers; another edge's stay, and those past every edge."""
+    edge, other = start(site, folder), start(site)
+    its = [through(edge) for _ in range(5)]
+    make_certificate(folder)
+    assert edge.container.run("edge", "reload").stdout == "reloaded\n"
+    its += [through(edge) for _ in range(5)]
+    others = [through(other), through(other), past(ws)]
+    states: list[bool] = []
+    codes: list[int] = []
+
+    def visit(client: ClientConnection) -> None:
+        codes.append(code(client))
+        states.append(refused(edge))
+
+    visitors = [threading.Thread(target=visit, args=(client,)) for client in its]
+    for visitor in visitors:
+        visitor.start()
+    exit_code, seconds = edge.container.stop()
+    for visitor in visitors:
+        visitor.join()
+    assert codes == [RESTART] * 10
+    assert all(states), "who was told could have come back to the edge that stops"
+    assert exit_code == 0 and seconds < 9, f"exit code {exit_code} after {seconds:.1f} s"
+    (line,) = told(edge)
+    assert (line["told"], line["silent"]) == (10, {})
+    assert all(lives(client) for client in others)
+    for client in others:
+        client.close()
+
+
+@pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
+def test_a_former_worker_that_is_displaced_has_its_own_told(site: Site, ws: Container, folder: Path):
+    """By the fourth reload after it; those of the three in between and of the current one stay."""
+    edge = start(site, folder)
+    clients = []
+    for _ in range(4):
+        clients.append([through(edge), through(edge)])
+        make_certificate(folder)
+        reload = edge.container.run("edge", "reload")
+        assert reload.stdout == "reloaded\n"
+    first, *others = [*clients, [through(edge)]]
+    assert [code(client) for client in first] == [RESTART] * 2
+    assert all(lives(client) for group in others for client in group)
+    assert json.loads(reload.stderr)["told"] == 2
+    for group in others:
+        for client in group:
+            client.close()
+
+
+@pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
+def test_a_former_worker_whose_time_is_over_has_its_own_told(site: Site, ws: Container, folder: Path):
+    (folder / "settings.env").write_text("DOMAINS=localhost\nEDGE_RELOAD_TIMEOUT=12s\n")
+    edge = start(site, folder)
+    former = [through(edge) for _ in range(4)]
+    make_certificate(folder)
+    assert edge.container.run("edge", "reload").stdout == "reloaded\n"
+    with through(edge) as current:
+        assert [code(client) for client in former] == [RESTART] * 4
+        assert lives(current)
+    assert [(line["told"], line["silent"]) for line in told(edge)] == [(4, {})]
+
+
+@pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
+def test_who_comes_last_on_a_connection_that_was_kept_is_told_too(site: Site, ws: Container):
+    edge = start(site)
+    with edge.connect() as kept, through(edge) as first:
+        kept.sendall(b"GET /-/edge HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert kept.recv(int(head(kept).header("content-length"))) == b"edge\n"
+        docker("kill", "--signal=TERM", edge.container.name)
+        assert code(first) == RESTART
+        kept.sendall(b"GET /echo/ HTTP/1.1\r\nHost: localhost\r\n" + HANDSHAKE + b"\r\n")
+        assert head(kept).status == 101
+        assert read_frame(kept).startswith(b"wss ")
+        assert int.from_bytes(read_frame(kept)[:2], "big") == RESTART
+    assert edge.container.ended() == 0
+    assert [line["told"] for line in told(edge)] == [1, 1]
