@@ -87,16 +87,22 @@ def loses_an_image(deployment: Deployment, host: str) -> None:
     The login went to the cluster with the services: no playbook is needed, and no file with it is on a host.
     """
     hosts = deployment.hosts
-    name = deployment.services()["ws"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
-    deployment.docker(
-        "service", "scale", "channels-stack_ws=0", "channels-stack_http=0", "channels-stack_worker=0"
-    )
+    services = {key: each for key, each in deployment.services().items() if key in ("http", "worker", "ws")}
+    name = services["ws"]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    before = {key: each["Spec"]["Mode"]["Replicated"]["Replicas"] for key, each in services.items()}
+
+    def scale(numbers: dict[str, int]) -> None:
+        words = [f"channels-stack_{key}={number}" for key, number in numbers.items()]
+        deployment.docker("service", "scale", *words)
+
+    scale(dict.fromkeys(before, 0))
     hosts.run(host, "docker", "container", "prune", "--force")
     hosts.run(host, "docker", "image", "rm", "--force", name)
     form = ("docker", "image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}")
     assert name not in hosts.run(host, *form).stdout
-    deployment.docker("service", "scale", "channels-stack_ws=4")
+    scale({"ws": 4})
     assert name in hosts.run(host, *form).stdout
+    scale(before)
     for each in hosts.names:
         places = ("/root/.docker", "/home/admin/.ansible", "/tmp")
         assert hosts.run(each, "grep", "-rls", '"auths"', *places, check=False).stdout == ""

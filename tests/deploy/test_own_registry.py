@@ -69,6 +69,11 @@ def held(deployment, address: str, name: str) -> str:
     return answer(deployment, address, f"{repository}/manifests/{digest}", login)
 
 
+def test_a_check_on_hosts_without_a_release_leaves_nothing(deployment):
+    deployment.deploy("--check", "--diff")
+    assert deployment.services() == {} and not deployment.folder.exists()
+
+
 def test_a_deploy(deployment, address):
     play = deployment.deploy("-vvv")
     timed("first deploy through the stack's own registry, two hosts", play)
