@@ -9,7 +9,7 @@ import pytest
 
 from stack import ship
 from stack.console import Failure
-from stack.swarm import history, jobs, spread
+from stack.swarm import history, jobs, rollout, spread
 from stack.swarm.engine import Engine, counts
 from stack.swarm.lock import Holder
 
@@ -119,3 +119,15 @@ def test_where_tasks_may_be_put(constraints, availability, state, fits):
         "Description": {"Hostname": "one"},
     }
     assert spread.fits(service_with(*constraints), node) is fits
+
+
+def test_a_part_without_services_is_not_handed_to_swarm():
+    """Of the data stores, where both are somebody else's."""
+    asked = []
+
+    def run(line: str, given: str) -> tuple[int, str, str]:
+        asked.append(line)
+        return 0, '{"services": {}}', ""
+
+    assert rollout.roll(Engine(run, "stack", print), "/srv/data.json", 1, prune=False) == []
+    assert len(asked) == 1, asked
