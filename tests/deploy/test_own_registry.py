@@ -15,6 +15,8 @@ from stacks import eventually
 
 from stack.tunnel import loopback
 
+pytestmark = pytest.mark.more
+
 HOST = "host2"
 """The host of the registry; the other one is the manager and has the data."""
 

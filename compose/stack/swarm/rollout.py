@@ -110,14 +110,16 @@ def roll(
     ONLY: these of its services, and no others.
     Failure where Swarm took one back, with the last lines of the task that failed, or after SECONDS.
     """
+    definitions = json.loads(engine.read(path))
+    file = definitions["services"]
+    if not file:  # the part of the data stores, where all of them are somebody else's
+        return []
     before = engine.services()
     known = {
         task["ID"]
         for task in engine.tasks([each["ID"] for each in before.values()])
         if task["Status"]["State"] in ENDED_BADLY
     }
-    definitions = json.loads(engine.read(path))
-    file = definitions["services"]
     if only:
         file = definitions["services"] = {name: file[name] for name in only}
     for line in resized(before, file):

@@ -130,3 +130,15 @@ def test_where_tasks_may_be_put(constraints, availability, state, fits):
         "Description": {"Hostname": "one"},
     }
     assert spread.fits(service_with(*constraints), node) is fits
+
+
+def test_a_part_without_services_is_not_handed_to_swarm():
+    """Of the data stores, where both are somebody else's."""
+    asked = []
+
+    def run(line: str, given: str) -> tuple[int, str, str]:
+        asked.append(line)
+        return 0, '{"services": {}}', ""
+
+    assert rollout.roll(Engine(run, "stack", print), "/srv/data.json", 1, prune=False) == []
+    assert len(asked) == 1, asked
