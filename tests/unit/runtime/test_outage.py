@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import sqlite3
@@ -11,7 +12,9 @@ import django.db.utils
 import psycopg
 import pytest
 import redis as redis_py
+import uvloop
 from processes import Postgres, Redis, free_port
+from redis.asyncio import Redis as AsyncRedis
 
 from channels_stack import outage
 
@@ -45,6 +48,29 @@ def error_of(call) -> Exception:
 def test_a_redis_that_is_away():
     error = error_of(lambda: redis_py.Redis(port=free_port()).ping())
     assert outage.cause(error).startswith("Redis: ConnectionError: ")
+
+
+@pytest.mark.parametrize("loop", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+def test_a_connection_that_was_closed_before_a_write(loop):
+    """redis-py 8.1 passes on what the event loop says, which is no error of redis-py's."""
+
+    async def use(server: Redis) -> None:
+        async with AsyncRedis(port=server.port).pubsub() as subscriptions:
+            await subscriptions.subscribe("first")
+            subscriptions.connection._writer.transport.abort()  # as after a reset by the other end
+            for number in range(100):
+                await asyncio.sleep(0)  # the loop takes notice
+                await subscriptions.subscribe(f"channel {number}")
+
+    with Redis() as server, asyncio.Runner(loop_factory=loop) as runner:
+        error = error_of(lambda: runner.run(use(server)))
+    assert outage.cause(error).startswith("Redis: "), repr(error)
+
+
+def test_the_same_words_from_elsewhere_are_a_bug():
+    assert outage.cause(error_of(lambda: None.nothing)) == ""
+    words = "unable to perform operation on <TCPTransport closed=True>; the handler is closed"
+    assert outage.cause(RuntimeError(words)) == ""
 
 
 def test_a_redis_that_is_full():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 
 from redis import exceptions as redis_exceptions
 
@@ -29,6 +30,11 @@ LAYER = (*REDIS, OSError, asyncio.TimeoutError)
 FULL = ("OOM ", "command not allowed when used memory")
 # What Python says when channels_redis subscribes on a connection that its receiver is just making anew.
 RACE = "another coroutine is already waiting for incoming data"
+# What an event loop says of a write to a connection that was closed meanwhile, where redis-py passes it on as it is: uvloop a
+# RuntimeError, asyncio of Python 3.12 to 3.14.0 what comes of a method that is None by then. Where it comes from tells it from a
+# bug.
+UNNAMED = (RuntimeError, TypeError, AttributeError)
+SENDS = ("send_packed_command", "_send_packed_command")
 # SQLSTATE of PostgreSQL: connection lost, too many connections and the like, shut down or not yet started.
 SQLSTATES = ("08", "53", "57P")
 # MySQL's client and server errors: too many connections, no connection, connection lost.
@@ -38,7 +44,12 @@ QUIET_SECONDS = 5
 
 def is_of_redis(error: BaseException) -> bool:
     """Whether ``error`` comes from a lost connection to Redis."""
-    return isinstance(error, REDIS) or (isinstance(error, RuntimeError) and RACE in str(error))
+    if isinstance(error, REDIS) or (isinstance(error, RuntimeError) and RACE in str(error)):
+        return True
+    return isinstance(error, UNNAMED) and any(
+        frame.f_globals.get("__name__") == "redis.asyncio.connection" and frame.f_code.co_name in SENDS
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def cause(error: BaseException) -> str:
