@@ -469,6 +469,7 @@ FORGED = [
     "X-Forwarded-Anything: evil",
     "Forwarded: for=6.6.6.6",
     "X-Real-IP: 6.6.6.6",
+    "X-Edge-Worker: evil",
     "Daphne-Root-Path: /evil",
     "X-Request-ID: forged",
     "Proxy: evil",

@@ -26,8 +26,12 @@ BACKEND = "ws"
 ANSWER_SECONDS = 1.0
 """How long is waited for answers. A replica gives its own before it closes anything: in milliseconds, unless it is stuck."""
 
+SPREAD = 0.5
+"""The part of the time until what is open is cut over which websockets are told, so that not all come back at once. The rest is
+for their close frames to go and come: over slow lines, and on a machine that is busy with thousands of them."""
+
 LAST_SECONDS = 1.0
-"""Before what is open is cut, the last websockets are told: a close frame goes to the visitor and back meanwhile."""
+"""So long before what is open is cut, those are told that came meanwhile."""
 
 LOOK_SECONDS = 0.05
 """How often is looked whether anything is still open."""

@@ -120,7 +120,7 @@ class Supervisor:
         try:
             while not (self.ended() or status.stopping() or time.monotonic() > last):
                 self.wait(CLOSING_SECONDS)
-            leaving.tell(max(0.0, last - time.monotonic()), self.ended)
+            leaving.tell(max(0.0, cut - time.monotonic()) * leaving.SPREAD, self.ended)
             self.wait(last - time.monotonic())
             if not self.ended():
                 leaving.tell(0.0, self.ended)

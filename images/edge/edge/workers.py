@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 import time
 from dataclasses import dataclass
 
@@ -35,8 +36,12 @@ class Worker:
 
 
 def most() -> int:
-    """How many former workers stay beside the current one; the next reload has the oldest cut."""
-    return int(re.findall(r"^\s+mworker-max-reloads (\d+)", settings.RULES.read_text(), re.MULTILINE)[0])
+    """How many former workers stay beside the current one: with one reload more the oldest is cut.
+
+    As haproxy.cfg says. An operator's own may say nothing: then none counts as displaced.
+    """
+    match = re.search(r"^\s+mworker-max-reloads (\d+)", settings.RULES.read_text(), re.MULTILINE)
+    return int(match[1]) if match else sys.maxsize
 
 
 def new_name() -> str:
@@ -75,6 +80,6 @@ def tell_outlived() -> None:
     workers, now = known(), time.time()
     due = [each for each in workers if now < each.cut < now + NOTICE_SECONDS]
     for each in due:
-        leaving.tell(max(0.0, each.cut - now - leaving.LAST_SECONDS), worker=each.name)
+        leaving.tell((each.cut - now) * leaving.SPREAD, worker=each.name)
     if due:
         write([Worker(each.name, -math.inf) if each in due else each for each in workers])
