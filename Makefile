@@ -74,20 +74,24 @@ doctor: images
 
 PLAY = cd ansible && ../.venv/bin/ansible-playbook -i inventory/$(or $(ENV),$(error say which: ENV=staging, a folder of ansible/inventory))
 
+## Ansible's own environment, .venv, for who calls ansible-playbook himself (docs/deploy.md)
+controller:
+	@python3 tests/prepare.py controller
+
 ## Make the hosts of an environment able to run the stack (ENV=staging)
-bootstrap: prepare
+bootstrap: controller
 	@$(PLAY) bootstrap.yml
 
 ## Put a release on them, without a gap
-deploy: prepare
+deploy: controller
 	@$(PLAY) deploy.yml
 
 ## Go back to the release before
-rollback: prepare
+rollback: controller
 	@$(PLAY) rollback.yml
 
 ## Make new secrets and let them come into force, without a dropped session (W=secret_key,db,redis for some)
-rotate: prepare
+rotate: controller
 	@$(PLAY) rotate-secrets.yml $(if $(W),-e what=$(W))
 
 ##@ Test

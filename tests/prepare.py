@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Make this machine able to run the tests: a virtual environment from the lock, and Debian's Chromium.
 
-Standard library only. What is there already is left alone; the environment is made anew when the lock changes.
+`prepare.py controller`: the same without the browser, for who only runs the playbooks. Standard library only. What is there
+already is left alone; the environment is made anew when the lock changes.
 """
 
 from __future__ import annotations
@@ -26,21 +27,23 @@ LOCKS = [ROOT / "tests/requirements.txt", ROOT / "ansible/requirements.txt"]
 STAMP = VENV / "lock.sha256"
 
 
-def packages() -> list[str]:
-    """Debian packages that are missing: the venv module's other half, a browser, Ansible's way to hosts."""
+def packages(*, browser: bool) -> list[str]:
+    """Debian packages that are missing: the venv module's other half, a BROWSER where one is wanted, Ansible's way to hosts."""
     missing = []
     if importlib.util.find_spec("ensurepip") is None:
         missing.append("python3-venv")
-    if shutil.which("chromium") is None:
+    if browser and shutil.which("chromium") is None:
         missing.append("chromium")
     if shutil.which("ssh") is None:
         missing.append("openssh-client")
     return missing
 
 
-def main() -> None:
-    """Prepare, and say what was done."""
-    missing = packages()
+def main(what: str = "tests") -> None:
+    """Prepare for WHAT, tests or controller, and say what was done."""
+    if what not in ("tests", "controller"):
+        raise Failure(f"{what} is nothing to prepare for; there are: tests, controller")
+    missing = packages(browser=what == "tests")
     if missing:
         print(f"==> apt-get install {' '.join(missing)}", flush=True)
         apt.install(missing)
@@ -59,6 +62,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        main(*sys.argv[1:2])
     except Failure as failure:
         sys.exit(f"prepare: {failure}")
