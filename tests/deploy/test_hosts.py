@@ -82,6 +82,14 @@ def test_the_same_again_changes_and_restarts_nothing(deployment):
     assert deployment.running() == before
 
 
+def test_a_host_that_is_ready_is_not_left_out(deployment):
+    """Swarm would put tasks there that it has no image for."""
+    play = deployment.deploy("--limit", "host1.example.org", check=False)
+    assert play.code != 0 and play.changed == 0
+    assert "ready in the swarm, and not among the hosts of this run" in " ".join(play.text.split())
+    assert not deployment.locked()
+
+
 def test_people_on_different_edges_talk(deployment):
     crowd = Crowd(deployment.site, sockets=8, rooms=2, readers=2, every=0.3)
     with crowd.gathered():

@@ -75,14 +75,12 @@ def change(deployment) -> None:
 
 def page(site: Site) -> str:
     """What a visitor reads."""
-    answer = httpx.get(
-        f"https://{site.addresses[0]}/",
-        headers={"Host": site.domain},
-        extensions={"sni_hostname": site.domain},
-        verify=site.trust(),
-        timeout=ANSWER,
-        trust_env=False,
-    )
+    with httpx.Client(verify=site.trust(), timeout=ANSWER, trust_env=False) as client:
+        answer = client.get(
+            f"https://{site.addresses[0]}/",
+            headers={"Host": site.domain},
+            extensions={"sni_hostname": site.domain},
+        )
     assert answer.status_code == 200, answer.text
     return answer.text
 
