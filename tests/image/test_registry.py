@@ -80,7 +80,8 @@ def pushed(registry: Container, secrets: Path):
                 member = tarfile.TarInfo("layer")
                 member.size = LAYER
                 file.addfile(member, io.BytesIO(os.urandom(LAYER)))
-        docker("import", str(archive), name)
+        if name not in names:
+            docker("import", str(archive), name)
         names.update([name, f"{place}/{name}"])
         return registries.push({"IMAGE": name}, place, secrets / "login")["IMAGE"].removeprefix(f"{place}/")
 
@@ -138,12 +139,13 @@ def test_what_is_forgotten_gives_its_space_back_and_can_be_pushed_again(registry
     assert old in forget(content, needed=[kept], old=[])
     registry.run("registry", "collect")
     assert content.images() == {kept}
-    assert size(registry) < before - LAYER * 0.9
+    less = size(registry)
+    assert less < before - LAYER * 0.9
     # The registry remembers no layer that is gone: a push of it is not left out.
     place = f"127.0.0.1:{registry.port(5000)}"
     again = registries.push({"IMAGE": "channels-stack/tiny:old"}, place, secrets / "login")["IMAGE"]
     assert again == f"{place}/{old}"
-    assert size(registry) > before - LAYER * 0.1
+    assert size(registry) > less + LAYER * 0.9
 
 
 def test_a_stop_is_quick_and_clean(registry):

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "compose"))
 
-from stack import render, secrets, settings  # noqa: E402
+from stack import registry_service, render, secrets, settings  # noqa: E402
 from stack.console import Failure  # noqa: E402
 from stack.paths import Deployment  # noqa: E402
 
@@ -203,3 +203,35 @@ def test_swarm_takes_other_data_stores(made, part, tmp_path):
             ["docker", "stack", "config", "-c", str(file)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+# The stack's own registry
+
+
+def own_registry(folder: Path, **changed: object) -> render.Release:
+    """It on the node `two`, with what is CHANGED of its options."""
+    given = {"stack": "rooms-registry", "node": "two", "address": "192.0.2.7", "port": 5000}
+    options = registry_service.Options(**{**given, "login": folder / "registry_login", **changed})
+    return registry_service.make(Deployment(folder), "image/registry:tag", options)
+
+
+def test_the_registry_is_a_service_that_swarm_takes(tmp_path):
+    release = own_registry(tmp_path)
+    file = tmp_path / "registry.json"
+    file.write_text(release.files["registry.json"])
+    subprocess.run(["docker", "stack", "config", "-c", str(file)], capture_output=True, check=True)
+    [service] = services(release, "registry").values()
+    assert service["deploy"]["placement"]["constraints"] == ["node.hostname == two"]
+    [port] = service["ports"]
+    assert (port["mode"], port["published"], port["target"]) == ("host", 5000, 5000)
+    assert {each["mode"] for each in service["secrets"]} == {0o400}
+    login = (tmp_path / "registry_login").read_text().strip()
+    assert login.partition(":")[2] not in release.files["registry.json"]
+
+
+def test_the_registry_is_replaced_only_where_it_changed(tmp_path):
+    first = own_registry(tmp_path)
+    assert own_registry(tmp_path).name == first.name
+    assert own_registry(tmp_path, port=5001).name != first.name
+    (tmp_path / "registry_login").unlink()
+    assert own_registry(tmp_path).name != first.name
