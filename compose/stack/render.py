@@ -59,7 +59,7 @@ class Options:
     redis_folder: str = "/srv/channels-stack/redis"
     """On the node of Redis: its users and their passwords, which change while it runs."""
     encrypted: bool = False
-    """Encrypt what goes between hosts on the overlay networks (IPsec, some 10-20 % of the throughput)."""
+    """Encrypt what goes between hosts on the overlay networks (IPsec: 26 bytes of each packet and the time of AES-GCM)."""
 
 
 @dataclass(frozen=True)
