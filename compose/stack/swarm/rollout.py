@@ -76,7 +76,8 @@ class Watched:
     def done(self) -> bool:
         """Whether it stands: rolled and watched, or nothing to roll and as many as wanted."""
         enough = self.fresh >= self.now["wanted"]
-        if self.before is None or not self.changed:
+        # Where there was no task to replace, Swarm has no update to speak of.
+        if self.before is None or not self.before["wanted"] or not self.changed:
             return enough
         return enough and self.state == "completed"
 

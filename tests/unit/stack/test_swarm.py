@@ -64,6 +64,27 @@ def test_another_number_of_tasks_is_told_before_it_is_set():
     assert rollout.resized(before, file) == ["    ws: 6 tasks run, WS_REPLICAS says 3: 3 from now on"]
 
 
+def service_of(image: str, wanted: int, state: str = "") -> dict:
+    """A service as the engine has it, in STATE of its update."""
+    status = {"UpdateStatus": {"State": state, "StartedAt": "now"}} if state else {}
+    return {"Spec": {"TaskTemplate": {"ContainerSpec": {"Image": image}}}, "wanted": wanted, **status}
+
+
+@pytest.mark.parametrize(
+    ("tasks_before", "state", "done"),
+    [(2, "", False), (2, "updating", False), (2, "completed", True), (0, "", True)],
+    ids=["not begun", "under way", "completed", "nothing was there to replace"],
+)
+def test_when_a_service_stands(tasks_before, state, done):
+    """A service that scale.yml had brought to 0 tasks gets its new ones without an update that Swarm would speak of."""
+    spec = service_of("new", 2)["Spec"]["TaskTemplate"]
+    running = {"Status": {"State": "running"}, "DesiredState": "running", "Spec": spec}
+    watched = rollout.Watched(
+        "ws", service_of("old", tasks_before), "r2", service_of("new", 2, state), [running] * 2
+    )
+    assert watched.done is done
+
+
 def test_only_the_name_of_the_release_differs():
     text = '{"services": {"a": {"image": "x", "deploy": {"labels": {"r": "%s"}, "replicas": 1}}}}'
     assert jobs.unlabelled(text % "one") == jobs.unlabelled(text % "two")
