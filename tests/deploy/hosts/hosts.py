@@ -10,7 +10,6 @@ import contextlib
 import ipaddress
 import json
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -33,6 +32,7 @@ FOLDER = ROOT / "tests/.hosts"
 POOL = ipaddress.ip_network("10.89.0.0/16")
 """Where a set of hosts takes the first free /24 from, unless it is given one."""
 
+START_SECONDS = 90
 USER = "admin"
 
 
@@ -57,9 +57,6 @@ class Hosts:
     `flavour` "engine" has the packages that the roles would install first, "bare" has what a fresh machine has;
     `suite` is the Debian release; `internal` hosts reach each other and this machine, and nothing else.
     """
-
-    start_seconds = 90
-    """How long a host may take until systemd says "running"."""
 
     def __init__(
         self,
@@ -91,7 +88,7 @@ class Hosts:
 
     def start(self) -> None:
         """Make and start them, and wait until systemd says "running" on each (3-5 s)."""
-        name = self._image()
+        name = image.make(self.options.flavour, self.options.suite)
         started = time.monotonic()
         given = self.folder / "given"
         given.mkdir(parents=True)
@@ -106,17 +103,13 @@ class Hosts:
         self._write_ssh()
         print(f"hosts: {len(self.names)} x {name} in {time.monotonic() - started:.1f} s", flush=True)
 
-    def _image(self) -> str:
-        """The image of every host, built where it is not there yet."""
-        return image.make(self.options.flavour, self.options.suite)
-
     def _up(self, name: str) -> None:
         for subnet in self._subnets():
             network = ipaddress.ip_network(subnet)
             self.addresses = {host: str(network[10 + number]) for number, host in enumerate(self.names, 1)}
             (self.folder / "compose.json").write_text(json.dumps(self._definition(name, subnet)))
             try:
-                self.compose("up", "--detach", "--wait", "--wait-timeout", str(self.start_seconds))
+                self.compose("up", "--detach", "--wait", "--wait-timeout", str(START_SECONDS))
                 return
             except StackError as error:
                 # Somebody took the subnet in the meantime: the next one may be free.
@@ -142,11 +135,19 @@ class Hosts:
         ]
 
     def _definition(self, name: str, subnet: str) -> dict:
-        """The Compose project."""
+        """The Compose project. The capabilities are all that systemd and a nested engine need, and no more."""
+        host = {
+            "image": name,
+            "cgroup": "private",
+            "cap_add": ["ALL"],
+            "cap_drop": ["SYS_MODULE", "SYS_RAWIO", "SYS_TIME"],
+            "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
+            # A `reboot` inside is a reboot; `docker kill` keeps it down.
+            "restart": "unless-stopped",
+        }
         services = {
             host_name: {
-                "image": name,
-                **self._container_options(),
+                **host,
                 "hostname": host_name,
                 "container_name": self.container(host_name),
                 "volumes": [f"{self.folder / 'given'}:/host:ro", f"{host_name}:/var/lib/docker"],
@@ -160,17 +161,6 @@ class Hosts:
             "services": services,
             "networks": {"lan": network},
             "volumes": {name: {} for name in self.names},
-        }
-
-    def _container_options(self) -> dict:
-        """How a host's container is run. The capabilities are all that systemd and a nested engine need, and no more."""
-        return {
-            "cgroup": "private",
-            "cap_add": ["ALL"],
-            "cap_drop": ["SYS_MODULE", "SYS_RAWIO", "SYS_TIME"],
-            "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
-            # A `reboot` inside is a reboot; `docker kill` keeps it down.
-            "restart": "unless-stopped",
         }
 
     def _complaints(self) -> str:
@@ -192,7 +182,7 @@ class Hosts:
         """known_hosts from the hosts themselves, and a configuration for `ssh -F`."""
         lines, blocks = [], []
         for name, address in self.addresses.items():
-            key = docker("exec", self.container(name), "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
+            key = self.run(name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").stdout.split()
             lines.append(f"{address},{name} {key[0]} {key[1]}\n")
             blocks.append(f"Host {name}\n  HostName {address}\n")
         (self.folder / "known_hosts").write_text("".join(lines))
@@ -213,16 +203,12 @@ class Hosts:
 
     def remove(self) -> None:
         """Remove every container, network, volume and file of this set."""
-        self.hang_up()
-        shutil.rmtree(self.control_folder)
-        _remove(self.folder)
-
-    def hang_up(self) -> None:
-        """End the SSH connections that are kept for the next command."""
         for path in Path(self.control_folder).iterdir():
             subprocess.run(
                 ["ssh", "-o", f"ControlPath={path}", "-O", "exit", "any"], capture_output=True, check=False
             )
+        shutil.rmtree(self.control_folder)
+        _remove(self.folder)
 
     # The outside of a host
 
@@ -248,7 +234,7 @@ class Hosts:
         before = docker("inspect", "-f", "{{.State.StartedAt}}", self.container(name))
         self.run(name, "systemctl", "reboot", check=False)
         form = ("inspect", "-f", "{{.State.StartedAt}}", self.container(name))
-        eventually(lambda: docker(*form) != before, self.start_seconds, f"{name} rebooted")
+        eventually(lambda: docker(*form) != before, START_SECONDS, f"{name} rebooted")
         self.wait(name)
 
     def disconnect(self, name: str) -> None:
@@ -265,7 +251,7 @@ class Hosts:
         """Until systemd says "running"."""
         command = ("systemctl", "is-system-running", "--quiet")
         eventually(
-            lambda: self.run(name, *command, check=False).returncode == 0, self.start_seconds, f"{name} runs"
+            lambda: self.run(name, *command, check=False).returncode == 0, START_SECONDS, f"{name} runs"
         )
 
     # The inside of a host
@@ -275,7 +261,7 @@ class Hosts:
     ) -> subprocess.CompletedProcess[str]:
         """COMMAND as root on the host NAME, past SSH; HostsError with its complaint where CHECK and it fails."""
         done = subprocess.run(
-            self._inside(name, *command),
+            ["docker", "exec", "--interactive", self.container(name), *command],
             input=stdin or "",
             capture_output=True,
             text=True,
@@ -285,10 +271,6 @@ class Hosts:
             raise HostsError(f"{name}: {' '.join(command)} failed ({done.returncode}):\n{done.stderr}")
         return done
 
-    def _inside(self, name: str, *command: str) -> list[str]:
-        """The command of this machine that runs COMMAND as root on the host NAME."""
-        return ["docker", "exec", "--interactive", self.container(name), *command]
-
     def ssh(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
         """COMMAND on the host NAME over SSH, as the operator."""
         line = ["ssh", "-F", str(self.ssh_config), name, *command]
@@ -296,8 +278,7 @@ class Hosts:
 
     def load_image(self, name: str, reference: str) -> None:
         """Give the host's engine an image of this machine's engine."""
-        load = shlex.join(self._inside(name, "docker", "load", "-q"))
-        pipe = f"docker save {reference} | {load}"
+        pipe = f"docker save {reference} | docker exec -i {self.container(name)} docker load -q"
         subprocess.run(["bash", "-o", "pipefail", "-c", pipe], check=True, stdout=subprocess.DEVNULL)
 
     def base_image(self) -> str:
