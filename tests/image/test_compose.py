@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "compose"
 # What differs in the data stores; each alone goes with all others.
 STORES = {"compose.sentinel.yml", "compose.outside-redis.yml", "compose.outside-db.yml"}
-# compose.swarm.yml goes with none of them: test_render.py is about it.
+# Those of Swarm, and the registry, which is a stack of its own there, go with none of them: test_render.py is about them.
 OVERLAYS = sorted(
     {path.name for path in COMPOSE.glob("compose.*.yml")}
     - STORES
-    - {"compose.single.yml", "compose.swarm.yml", "compose.swarm.sentinel.yml"}
+    - {"compose.single.yml", "compose.swarm.yml", "compose.swarm.sentinel.yml", "compose.registry.yml"}
 )
 SERVICES = {"edge", "http", "ws", "worker", "redis", "db"}
 OWN = {"edge", "backup", "certificates"}
