@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -213,6 +214,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def on_threads(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The CONTEXT for a connection that one thread reads while another writes, as websockets.sync does.
+
+    Python's ssl has no lock for that before 3.13, and a session ticket, which only TLS 1.3 sends after the handshake, can
+    then make the writer wait for good.
+    """
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def eventually(condition: Callable[[], Value], seconds: float, what: str) -> Value:

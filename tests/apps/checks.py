@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
-from stacks import Stack, docker, eventually
+from stacks import Stack, docker, eventually, on_threads
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -42,10 +42,7 @@ class Visit:
 
     def socket(self, path: str, *, origin: str = "", subprotocol: str | None = None) -> ClientConnection:
         """An open websocket, from a page of the stack unless ORIGIN is another."""
-        trust = ssl.create_default_context(cafile=str(self.stack.ca))
-        trust.maximum_version = (
-            ssl.TLSVersion.TLSv1_2
-        )  # see tests/smoke/visitors.py: one thread reads, one writes
+        trust = on_threads(ssl.create_default_context(cafile=str(self.stack.ca)))
         opening = connect(
             self.stack.url.replace("https://", "wss://") + path,
             ssl=trust,

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from crowd import ANSWER, HANDSHAKE, Site
 from deployments import timed
-from stacks import ROOT
+from stacks import ROOT, on_threads
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -90,7 +90,7 @@ def desk(site: Site) -> ClientConnection:
     return connect(
         f"{site.url.replace('https', 'wss')}{OFFICE.socket}",
         sock=socket.create_connection((site.addresses[0], site.port), timeout=HANDSHAKE),
-        ssl=site.trust(),
+        ssl=on_threads(site.trust()),
         origin=site.url,
         open_timeout=HANDSHAKE,
     )

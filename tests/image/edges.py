@@ -160,7 +160,7 @@ def make_certificate(folder: Path, name: str = "localhost", days: int = 2) -> No
     with tempfile.TemporaryDirectory() as place:
         certificate, key = Path(place, "certificate"), Path(place, "key")
         self_signed(name, "localhost", certificate, key, days)
-        text = certificate.read_text() + key.read_text()
+        text = key.read_text() + certificate.read_text()
     new = folder / "tls.pem.new"
     new.write_text(text)
     new.chmod(0o444)  # read by uid 10001 in the container

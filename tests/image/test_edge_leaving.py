@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stacks import on_threads
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -82,7 +83,7 @@ HANDSHAKE = UPGRADE + KEY + VERSION + f"Origin: {ORIGIN}\r\n".encode()
 def through(edge: Edge) -> ClientConnection:
     """A websocket through EDGE."""
     link = socket.create_connection(("127.0.0.1", edge.https), 10)
-    trust = ssl._create_unverified_context()
+    trust = on_threads(ssl._create_unverified_context())
     return connect("wss://localhost:8443/echo/", sock=link, ssl=trust, origin=ORIGIN, proxy=None, legacy=True)
 
 

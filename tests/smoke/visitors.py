@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import httpx
-from stacks import Stack
+from stacks import Stack, on_threads
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -81,17 +81,6 @@ def ask(
         connection.close()
 
 
-def trust_on_threads(stack: Stack) -> ssl.SSLContext:
-    """The same for a connection that one thread reads while another writes, as websockets does.
-
-    Python's ssl has no lock for that before 3.13, and a session ticket, which only TLS 1.3 sends after the handshake, can
-    then make the writer wait for good.
-    """
-    context = trust(stack)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 class Socket:
     """A websocket of a room, opened with the session of CLIENT; it keeps all that it heard."""
 
@@ -111,7 +100,7 @@ class Socket:
         self.heard: list[dict] = []
         self.connection = connect(
             stack.url.replace("https://", "wss://") + path,
-            ssl=trust_on_threads(stack),
+            ssl=on_threads(trust(stack)),
             additional_headers=[*sent, *([("Origin", origin)] if origin is not None else [])],
             compression=None,
             ping_interval=None,
