@@ -67,7 +67,7 @@ def test_a_published_port_is_for_the_cluster_only(cluster):
 @pytest.mark.parametrize(
     ("node", "words"),
     [
-        ("host1.example.org", "host1.example.org is the only node of data in service"),
+        ("host1.example.org", "host1 is the only node of data in service"),
         ("host9", "-e node=host9: it takes one of host1.example.org, host2.example.org, host3.example.org"),
     ],
     ids=["the only one of its group", "unknown"],

@@ -7,6 +7,8 @@ import re
 import pytest
 import stacks
 
+pytestmark = pytest.mark.more
+
 ROWS = ["-Atc", "select n from kept"]
 
 

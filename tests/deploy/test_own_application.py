@@ -22,6 +22,8 @@ from websockets.sync.client import ClientConnection, connect
 sys.path.insert(0, str(ROOT / "tests/apps"))
 from samples import SAMPLES
 
+pytestmark = pytest.mark.more
+
 OFFICE = next(sample for sample in SAMPLES if sample.name == "office")
 
 MIGRATION = """
