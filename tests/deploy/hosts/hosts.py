@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -33,7 +34,6 @@ FOLDER = ROOT / "tests/.hosts"
 POOL = ipaddress.ip_network("10.89.0.0/16")
 """Where a set of hosts takes the first free /24 from, unless it is given one."""
 
-START_SECONDS = 90
 USER = "admin"
 
 
@@ -59,6 +59,9 @@ class Hosts:
     `suite` is the Debian release of all, or a list of one for each; `internal` hosts reach each other and this machine, and
     nothing else.
     """
+
+    start_seconds = 90
+    """How long a host may take until systemd says "running"."""
 
     def __init__(
         self,
@@ -91,9 +94,7 @@ class Hosts:
 
     def start(self) -> None:
         """Make and start them, and wait until systemd says "running" on each (3-5 s)."""
-        images = {
-            suite: image.make(self.options.flavour, suite) for suite in set(self.options.suites.values())
-        }
+        images = {suite: self._image(suite) for suite in set(self.options.suites.values())}
         started = time.monotonic()
         self._write_keys()
         for suite in images:
@@ -111,6 +112,10 @@ class Hosts:
         what = " and ".join(sorted(images.values()))
         print(f"hosts: {len(self.names)} x {what} in {time.monotonic() - started:.1f} s", flush=True)
 
+    def _image(self, suite: str) -> str:
+        """The image of hosts of the Debian release SUITE, built where it is not there yet."""
+        return image.make(self.options.flavour, suite)
+
     def _given(self, suite: str) -> Path:
         """What hosts of the Debian release SUITE find in /host."""
         return self.folder / "given" / suite
@@ -121,7 +126,7 @@ class Hosts:
             self.addresses = {host: str(network[10 + number]) for number, host in enumerate(self.names, 1)}
             (self.folder / "compose.json").write_text(json.dumps(self._definition(images, subnet)))
             try:
-                self.compose("up", "--detach", "--wait", "--wait-timeout", str(START_SECONDS))
+                self.compose("up", "--detach", "--wait", "--wait-timeout", str(self.start_seconds))
                 return
             except StackError as error:
                 # Somebody took the subnet in the meantime: the next one may be free.
@@ -147,19 +152,11 @@ class Hosts:
         ]
 
     def _definition(self, images: dict[str, str], subnet: str) -> dict:
-        """The Compose project. The capabilities are all that systemd and a nested engine need, and no more."""
-        host = {
-            "cgroup": "private",
-            "cap_add": ["ALL"],
-            "cap_drop": ["SYS_MODULE", "SYS_RAWIO", "SYS_TIME"],
-            "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
-            # A `reboot` inside is a reboot; `docker kill` keeps it down.
-            "restart": "unless-stopped",
-        }
+        """The Compose project."""
         services = {
             host_name: {
-                **host,
                 "image": images[self.options.suites[host_name]],
+                **self._container_options(),
                 "hostname": host_name,
                 "container_name": self.container(host_name),
                 "volumes": [
@@ -178,6 +175,17 @@ class Hosts:
             "services": services,
             "networks": {"lan": network},
             "volumes": {f"{name}{ending}": {} for name in self.names for ending in ("", "-containerd")},
+        }
+
+    def _container_options(self) -> dict:
+        """How a host's container is run. The capabilities are all that systemd and a nested engine need, and no more."""
+        return {
+            "cgroup": "private",
+            "cap_add": ["ALL"],
+            "cap_drop": ["SYS_MODULE", "SYS_RAWIO", "SYS_TIME"],
+            "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
+            # A `reboot` inside is a reboot; `docker kill` keeps it down.
+            "restart": "unless-stopped",
         }
 
     def _complaints(self) -> str:
@@ -199,7 +207,7 @@ class Hosts:
         """known_hosts from the hosts themselves, and a configuration for `ssh -F`."""
         lines, blocks = [], []
         for name, address in self.addresses.items():
-            key = self.run(name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").stdout.split()
+            key = docker("exec", self.container(name), "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
             lines.append(f"{address},{name} {key[0]} {key[1]}\n")
             blocks.append(f"Host {name}\n  HostName {address}\n")
         (self.folder / "known_hosts").write_text("".join(lines))
@@ -220,12 +228,16 @@ class Hosts:
 
     def remove(self) -> None:
         """Remove every container, network, volume and file of this set."""
+        self.hang_up()
+        shutil.rmtree(self.control_folder)
+        _remove(self.folder)
+
+    def hang_up(self) -> None:
+        """End the SSH connections that are kept for the next command."""
         for path in Path(self.control_folder).iterdir():
             subprocess.run(
                 ["ssh", "-o", f"ControlPath={path}", "-O", "exit", "any"], capture_output=True, check=False
             )
-        shutil.rmtree(self.control_folder)
-        _remove(self.folder)
 
     # The outside of a host
 
@@ -260,7 +272,7 @@ class Hosts:
         before = docker("inspect", "-f", "{{.State.StartedAt}}", self.container(name))
         self.run(name, "systemctl", "reboot", check=False)
         form = ("inspect", "-f", "{{.State.StartedAt}}", self.container(name))
-        eventually(lambda: docker(*form) != before, START_SECONDS, f"{name} rebooted")
+        eventually(lambda: docker(*form) != before, self.start_seconds, f"{name} rebooted")
         self.wait(name)
 
     def disconnect(self, name: str) -> None:
@@ -277,7 +289,7 @@ class Hosts:
         """Until systemd says "running"."""
         command = ("systemctl", "is-system-running", "--quiet")
         eventually(
-            lambda: self.run(name, *command, check=False).returncode == 0, START_SECONDS, f"{name} runs"
+            lambda: self.run(name, *command, check=False).returncode == 0, self.start_seconds, f"{name} runs"
         )
 
     def reachable(self, name: str, port: int) -> bool:
@@ -295,7 +307,7 @@ class Hosts:
     ) -> subprocess.CompletedProcess[str]:
         """COMMAND as root on the host NAME, past SSH; HostsError with its complaint where CHECK and it fails."""
         done = subprocess.run(
-            ["docker", "exec", "--interactive", self.container(name), *command],
+            self._inside(name, *command),
             input=stdin or "",
             capture_output=True,
             text=True,
@@ -305,6 +317,10 @@ class Hosts:
             raise HostsError(f"{name}: {' '.join(command)} failed ({done.returncode}):\n{done.stderr}")
         return done
 
+    def _inside(self, name: str, *command: str) -> list[str]:
+        """The command of this machine that runs COMMAND as root on the host NAME."""
+        return ["docker", "exec", "--interactive", self.container(name), *command]
+
     def ssh(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
         """COMMAND on the host NAME over SSH, as the operator."""
         line = ["ssh", "-F", str(self.ssh_config), name, *command]
@@ -312,7 +328,8 @@ class Hosts:
 
     def load_image(self, name: str, reference: str) -> None:
         """Give the host's engine an image of this machine's engine."""
-        pipe = f"docker save {reference} | docker exec -i {self.container(name)} docker load -q"
+        load = shlex.join(self._inside(name, "docker", "load", "-q"))
+        pipe = f"docker save {reference} | {load}"
         subprocess.run(["bash", "-o", "pipefail", "-c", pipe], check=True, stdout=subprocess.DEVNULL)
 
     def base_image(self) -> str:
