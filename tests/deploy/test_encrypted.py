@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import time
 import uuid
 
@@ -15,6 +14,7 @@ import pytest
 from crowd import Crowd, Site, sign_in
 from deployments import Deployment, timed
 from hosts import Machines, captured, missing
+from stacks import on_threads
 from websockets.sync.client import connect
 
 pytestmark = pytest.mark.more
@@ -70,12 +70,10 @@ def talk(site: Site) -> str:
         assert page.status_code == 200 and page.text.rstrip().endswith("</html>"), page.text[-200:]
         assert len(page.content) > 1500, "the page fits into one packet, and shows nothing of larger ones"
         cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-    context = site.trust()
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # why: visitors.trust_on_threads
     with connect(
         f"wss://{site.domain}/ws/rooms/{room}/?last=0",
         sock=socket.create_connection((address, site.port), timeout=30),
-        ssl=context,
+        ssl=on_threads(site.trust()),
         origin=site.url,
         additional_headers={"Cookie": cookie},
         compression=None,
