@@ -190,7 +190,8 @@ def test_who_comes_last_on_a_connection_that_was_kept_is_told_too(site: Site, ws
     edge = start(site)
     with edge.connect() as kept, through(edge) as first:
         kept.sendall(b"GET /-/edge HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert kept.recv(int(head(kept).header("content-length"))) == b"edge\n"
+        # Any answer would do; this site has no `http`, for which /-/edge waits.
+        assert kept.recv(int(head(kept).header("content-length"))) == b"starting\n"
         docker("kill", "--signal=TERM", edge.container.name)
         assert code(first) == RESTART
         kept.sendall(b"GET /echo/ HTTP/1.1\r\nHost: localhost\r\n" + HANDSHAKE + b"\r\n")
