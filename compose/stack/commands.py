@@ -121,9 +121,14 @@ def definitions(settings: dict[str, str], *, swarm: bool = False) -> dict:
         healthy = {"condition": "service_healthy", "required": False}
         for each in services.values():
             each |= {"depends_on": {"db": healthy, "redis": healthy}, "restart": "unless-stopped"}
+    programs = sorted({service["command"][0] for service in services.values()})
     if mounts:
         names = (*APPLICATION, *JOBS_ON_SERVERS) if swarm else APPLICATION
         services |= {name: {"volumes": mounts} for name in names}
+    if programs:
+        # The release says that one is missing, before anything that runs is replaced.
+        looked_for = [f"--program={program}" for program in programs]
+        services.setdefault("release", {})["command"] = ["channels-stack", "release", *looked_for]
     return {"services": services, "volumes": {name: {} for name in found}} if services else {}
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from crowd import Crowd
 from deployments import Deployment, timed
 from hosts import Hosts
+from redis_nodes import ALL, ask, containers, hand_over, known, master, password_of
 from stacks import eventually
 
 pytestmark = pytest.mark.more
 
-ALL = ["host1", "host2", "host3"]
 PROMISED_SECONDS = 15
 """docs/data-stores.md: another master serves, and all hear again."""
 
@@ -36,45 +34,6 @@ def deployment():
         timed("three Redis: bootstrap", found.play("bootstrap.yml"))
         timed("three Redis: first deploy", found.deploy())
         yield found
-
-
-def containers(deployment: Deployment, kind: str = "(redis|sentinel)(-[23])?") -> dict[str, tuple[str, str]]:
-    """Service -> (host, id) of the running containers of the data stores, on hosts that are there."""
-    form = ("--no-trunc", "--format", '{{.ID}} {{.Label "com.docker.swarm.service.name"}}')
-    found = {}
-    for host in ALL:
-        for line in deployment.hosts.run(host, "docker", "ps", *form, check=False).stdout.splitlines():
-            identity, _, service = line.partition(" channels-stack_")
-            if re.fullmatch(kind, service):
-                found[service] = host, identity
-    return found
-
-
-def ask(deployment: Deployment, service: str, password: str, *words: str) -> str:
-    """What the container of SERVICE says to a command of the application; "" where it is not there."""
-    host, identity = containers(deployment, service).get(service, ("", ""))
-    port = "26379" if service.startswith("sentinel") else "6379"
-    login = ("redis-cli", "-e", "-p", port, "--no-auth-warning", "--user", "app", "--pass", password)
-    return host and deployment.hosts.run(host, "docker", "exec", identity, *login, *words, check=False).stdout
-
-
-def password_of(deployment: Deployment) -> str:
-    return urlsplit((deployment.folder / "secrets/redis_url").read_text().strip()).password or ""
-
-
-def known(deployment: Deployment) -> dict[str, str]:
-    """What a Sentinel of a host that is there knows of the master."""
-    for service in containers(deployment, "sentinel.*"):
-        words = ("sentinel", "master", "redis")
-        said = ask(deployment, service, password_of(deployment), *words).splitlines()
-        if said:
-            return dict(zip(said[::2], said[1::2], strict=True))
-    return {"ip": "", "config-epoch": "0"}
-
-
-def master(deployment: Deployment) -> str:
-    """The service that is the master, "" where nobody says."""
-    return known(deployment)["ip"]
 
 
 def test_each_host_has_one_redis_and_its_sentinel(deployment):
@@ -171,11 +130,7 @@ def test_another_limit_replaces_them_one_after_the_other(deployment):
 def test_the_host_of_the_master_vanishes_while_people_talk(deployment):
     """No packet comes any more, not even those of a kernel that closes sockets."""
     if master(deployment) != "redis":  # the first one is preferred where there is a choice
-        host, identity = containers(deployment)["sentinel"]
-        words = ("--name", master(deployment), "--password-file", "/etc/redis/users/redis_nodes")
-        print(
-            deployment.hosts.run(host, "docker", "exec", identity, "redis-node", "hand-over", *words).stdout
-        )
+        print(hand_over(deployment))
     lost, host = "redis", "host2"
     assert master(deployment) == lost and containers(deployment)[lost][0] == host
     crowd = Crowd(deployment.site, sockets=40, rooms=4, readers=2)

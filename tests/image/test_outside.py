@@ -63,3 +63,16 @@ def test_a_certificate_of_another_authority_is_refused(outside, running):
     ).splitlines()
     assert len(said) == 2, said
     assert all("certificate verify failed" in line for line in said), said
+
+
+def test_a_release_says_so_at_once(outside, running, tmp_path):
+    """No wait makes that certificate another one."""
+    url = tmp_path / "url"
+    url.write_text(outside.secrets(outside.ca)["database_url"].replace("/run/secrets/data_ca", "/ca.pem"))
+    stranger = authority(outside.folder, "others")
+    given = ("--volume", f"{url}:/url:ro", "--volume", f"{stranger}:/ca.pem:ro", "--env", "DATABASE_URL_FILE=/url")
+    with pytest.raises(stacks.StackError) as refused:
+        running.compose("run", "--rm", "--no-deps", *given, "-T", "release")
+    said = str(refused.value)
+    assert f"release failed: database {outside.address}:{outside.db_port}: " in said
+    assert said.count("certificate verify failed") == 1, said

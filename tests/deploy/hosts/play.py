@@ -54,9 +54,12 @@ class Play:
                 log.flush()
 
     def wait(self) -> Play:
-        """Until it has ended."""
+        """Until it has ended; what it said last is told where that takes longer than PLAY_SECONDS."""
         try:
             self.code = self._process.wait(timeout=PLAY_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not end in {PLAY_SECONDS} s:\n{self.tail(30)}") from None
         except BaseException:
             self.kill()
             raise

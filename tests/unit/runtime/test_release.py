@@ -108,6 +108,17 @@ def test_a_worker_channel_that_nothing_consumes_ends_it_before_anything_is_done(
     assert "Traceback" not in release.output() and "migrat" not in release.output()
 
 
+def test_a_program_of_app_commands_that_the_image_lacks_ends_it_before_anything_is_done(project):
+    """Together with what else is wrong."""
+    asked = ("release", "--program=python3", "--program=celry", "--program=./bot")
+    release = project.command(*asked, APP_WORKER_CHANNELS="thumbnials")
+    assert release.wait() == 78
+    for program in ("celry", "./bot"):
+        assert f"channels-stack: APP_COMMANDS starts '{program}', which the image lacks: " in release.output()
+    assert "no consumer for channel 'thumbnials'" in release.output()
+    assert "python3" not in release.output() and "migrat" not in release.output()
+
+
 def test_migrations_on_postgresql(project, postgres):
     release = project.command("release", JOBS_DATABASE_PORT=str(postgres.port))
     assert release.wait() == 0, release.output()

@@ -33,6 +33,13 @@ def test_without_them_there_is_no_file():
     assert commands.text(settings()) == ""
 
 
+def test_the_release_looks_for_the_program_of_each():
+    release = commands.definitions(settings("celery: celery -A x worker; beat: celery -A x beat; bot: ./bot"))
+    assert release["services"]["release"] == {
+        "command": ["channels-stack", "release", "--program=./bot", "--program=celery"]
+    }
+
+
 def test_swarm_gets_nothing_that_only_compose_knows():
     found = commands.definitions(settings("celery: x"), swarm=True)["services"]["celery"]
     assert not {"depends_on", "restart"} & found.keys()

@@ -111,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
         return migrations.main(settings)
     from . import release
 
-    return release.main(settings)
+    return release.main(settings, options.program)
 
 
 def _empty_folder(path: str) -> str:
@@ -181,7 +181,14 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--json", action="store_true", help="answer in JSON")
     counted = commands.add_parser("metrics", help="what this container counts")
     counted.add_argument("name", nargs="?", default="", metavar="NAME", help="only what begins with it")
-    commands.add_parser("release", help="check, migrate and collect static files, once before a deploy")
+    before = commands.add_parser("release", help="check, migrate and collect static files, once before a deploy")
+    before.add_argument(
+        "--program",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="refuse the release where the image lacks this program of APP_COMMANDS; may be repeated",
+    )
     commands.add_parser(
         "migrations", help="which migrations the database has, and which this code does not know"
     )

@@ -14,9 +14,10 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from . import application, worker
@@ -26,6 +27,13 @@ from .settings import Settings
 DATABASE_WAIT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 3
 RETRY_SECONDS = 1
+LASTING = (
+    "certificate verify failed",
+    "does not match host name",
+    "root certificate file",
+    "SSL was required",
+)
+"""What libpq says of a server that it must not trust: no wait changes that (fe-secure-openssl.c, fe-secure-common.c)."""
 LOCK_WAIT_SECONDS = 300
 LOCK_TELL_SECONDS = 5
 # Any number will do, as long as every release of every version takes the same: "channels" in ASCII.
@@ -38,17 +46,24 @@ class ReleaseError(Exception):
     """A step failed; the text is the one line that the operator reads."""
 
 
-def main(settings: Settings, database_wait_seconds: float = DATABASE_WAIT_SECONDS) -> int:
-    """Do all steps; the exit code. Raises ConfigurationError when the project cannot be imported or lacks a consumer."""
+def main(
+    settings: Settings, programs: Sequence[str] = (), database_wait_seconds: float = DATABASE_WAIT_SECONDS
+) -> int:
+    """Do all steps; the exit code.
+
+    Raises ConfigurationError when the project cannot be imported, or lacks a consumer or one of PROGRAMS (which
+    APP_COMMANDS start).
+    """
     application.setup_django(settings, "release")
     start = time.perf_counter()
     tell_overrides(settings)
     app = application.load(settings)
+    # Told here, because by the time that a service refuses to start a rolling update has begun.
+    problems = missing(programs)
     if settings.app_worker_channels:
-        # Told here, because by the time that the worker refuses its channels a rolling update has begun.
-        problems = worker.channel_problems(app, settings.app_worker_channels)
-        if problems:
-            raise ConfigurationError(problems)
+        problems += worker.channel_problems(app, settings.app_worker_channels)
+    if problems:
+        raise ConfigurationError(problems)
     try:
         _step("checks", lambda: check(settings))
         _step("database", lambda: wait_for_database(database_wait_seconds))
@@ -64,6 +79,16 @@ def main(settings: Settings, database_wait_seconds: float = DATABASE_WAIT_SECOND
         return 1
     log.info("release: done in %.1f s", time.perf_counter() - start)
     return 0
+
+
+def missing(programs: Sequence[str]) -> list[str]:
+    """One line for each of PROGRAMS that the image lacks."""
+    return [
+        f"APP_COMMANDS starts {program!r}, which the image lacks: spell it as in a shell, "
+        "or add the package that brings it to the application's requirements"
+        for program in programs
+        if not shutil.which(program)
+    ]
 
 
 def _step(name: str, act: Callable[[], str]) -> None:
@@ -129,7 +154,10 @@ def _heard(messages: Iterable[Any]) -> list[Any]:
 
 
 def wait_for_database(seconds: float) -> str:
-    """Connect to the default database, trying for ``seconds``: it may be starting together with us."""
+    """Connect to the default database, trying for ``seconds``: it may be starting together with us.
+
+    Not where its certificate is refused.
+    """
     from django.core.exceptions import ImproperlyConfigured
     from django.db import Error, connection
 
@@ -145,6 +173,8 @@ def wait_for_database(seconds: float) -> str:
             raise ReleaseError(f"database: {_one_line(str(error))}") from None
         except Error as error:
             cause = _masked(_one_line(str(error)), connection)
+        if any(words in cause for words in LASTING):
+            raise ReleaseError(f"database {address}: {cause}")
         left = deadline - time.monotonic()
         if left <= 0:
             raise ReleaseError(f"database {address}: not reached within {seconds:g} s: {cause}")

@@ -8,4 +8,4 @@ from channels_stack.settings import Settings
 if __name__ == "__main__":
     settings = Settings.from_environment()
     logs.configure(settings, "release")
-    sys.exit(release.main(settings, float(sys.argv[1])))
+    sys.exit(release.main(settings, database_wait_seconds=float(sys.argv[1])))

@@ -1,0 +1,72 @@
+"""A restore where three servers have a Redis each: the jobs that waited come back to all of them."""
+
+from __future__ import annotations
+
+import pytest
+from crowd import Crowd
+from deployments import Deployment, timed
+from hosts import Hosts
+from redis_nodes import ALL, ask, hand_over, master, password_of
+from stacks import eventually
+
+pytestmark = pytest.mark.more
+
+STACK = "channels-stack"
+REDIS = ("redis", "redis-2", "redis-3")
+KEPT, LATER = f"{STACK}:kept", f"{STACK}:later"
+"""Streams, as waiting jobs are; the application's login may write them."""
+
+
+@pytest.fixture(scope="module")
+def deployment():
+    with Hosts(3) as hosts:
+        found = Deployment(hosts)
+        found.groups = {"edge": ["host1"], "app": ["host1"], "data": ALL}
+        few = {"HTTP_REPLICAS": 1, "WS_REPLICAS": 1, "REDIS_NODES": 3}
+        found.configure({**few, "BACKUP_REPOSITORY": "/srv/backups", "BACKUP_WAL_SECONDS": 10})
+        folder = ("install", "-d", "-o", "999", "-g", "999", "-m", "0700", "/srv/backups")
+        hosts.run("host1", *folder)  # the first Redis and the database are there
+        found.play("bootstrap.yml", "--tags", "engine,swarm")
+        timed("three Redis and backups: first deploy", found.deploy())
+        yield found
+
+
+def lengths(deployment: Deployment, stream: str) -> list[str]:
+    """How much of STREAM each of the three has."""
+    password = password_of(deployment)
+    return [ask(deployment, name, password, "xlen", stream).strip() for name in REDIS]
+
+
+def write(deployment: Deployment, stream: str, count: int) -> None:
+    """COUNT entries, which all three have in the end."""
+    for number in range(count):
+        words = ("xadd", stream, "*", "number", str(number))
+        assert "-" in ask(deployment, master(deployment), password_of(deployment), *words)
+    eventually(lambda: lengths(deployment, stream) == [str(count)] * 3, 30, "all three have it")
+
+
+def test_what_waited_comes_back_to_all_three(deployment):
+    """Another one is the master by then, with what came after the backup."""
+    write(deployment, KEPT, 5)
+    timed("three Redis: backup", deployment.play("backup.yml"))
+    hand_over(deployment)
+    eventually(lambda: master(deployment) in REDIS[1:], 60, "another master")
+    ask(deployment, master(deployment), password_of(deployment), "del", KEPT)
+    write(deployment, LATER, 2)
+
+    timed("three Redis: restore", deployment.play("restore.yml", "-e", f"confirm={STACK}"))
+
+    assert master(deployment) == "redis"
+    assert (lengths(deployment, KEPT), lengths(deployment, LATER)) == (["5"] * 3, ["0"] * 3)
+    crowd = Crowd(deployment.site, sockets=6, rooms=2, readers=1, every=0.3)
+    with crowd.gathered():
+        crowd.until(sent=6, jobs=1)
+    seen = crowd.report()
+    assert seen.failures == [] and (seen.lost, seen.doubled, seen.jobs_lost) == (0, 0, 0), str(seen)
+
+
+def test_the_same_release_again_changes_nothing(deployment):
+    before = deployment.running()
+    play = deployment.deploy()
+    assert play.changed == 0, play.changes
+    assert deployment.running() == before
