@@ -77,3 +77,36 @@ def test_a_node_that_cannot_be_drained_is_left_alone(cluster, node, words):
     assert play.code != 0 and play.changed == 0
     assert words in " ".join(play.text.split())
     assert {each["Spec"]["Availability"] for each in nodes(cluster).values()} == {"active"}
+
+
+SEVERED = """
+table inet severed {
+    chain input { type filter hook input priority -10; tcp dport 2377 drop; }
+    chain output { type filter hook output priority -10; tcp dport 2377 drop; }
+}
+"""
+
+
+@pytest.fixture
+def severed(cluster):
+    """The managers do not reach each other; calling it ends that."""
+
+    def everywhere(commands: str) -> None:
+        for host in cluster.hosts.names:
+            cluster.hosts.run(host, "nft", commands)
+
+    everywhere(SEVERED)
+    yield lambda: everywhere("destroy table inet severed")
+    everywhere("destroy table inet severed")
+
+
+def test_a_playbook_waits_until_the_managers_have_a_leader(cluster, severed):
+    """As after the loss of a host, when those that are left choose one anew."""
+    ask = ("docker", "node", "ls")
+    eventually(lambda: cluster.hosts.run("host1", *ask, check=False).returncode, 60, "there is no leader")
+    aimed = ("--check", "-e", "node=host3.example.org")
+    play = cluster.hosts.playbook("drain.yml", *aimed, check=False, wait=False)
+    eventually(lambda: "RETRYING: [host1.example.org]: Leader" in play.text, 60, "it waits")
+    severed()
+    assert play.wait().code == 0, play.tail(30)
+    assert {each["Spec"]["Availability"] for each in nodes(cluster).values()} == {"active"}

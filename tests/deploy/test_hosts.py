@@ -33,11 +33,16 @@ def deployment(servers):
 
 
 def whole(deployment) -> bool:
-    """Whether every node is there and every service has its tasks."""
-    nodes = deployment.docker("node", "ls", "--format", "{{.Status}} {{.Availability}}").splitlines()
+    """Whether every node is there, all three speak for the cluster again, and every service has its tasks."""
+    form = "{{.Status}} {{.Availability}} {{.ManagerStatus}}"
+    # Without a leader, which may take some seconds, the engine answers neither.
+    asked = deployment.hosts.run("host1", "docker", "node", "ls", "--format", form, check=False)
+    nodes = sorted(asked.stdout.splitlines())
+    if nodes != ["Ready Active Leader", *["Ready Active Reachable"] * 2]:
+        return False
     counts = deployment.docker("service", "ls", "--format", "{{.Replicas}}").split()
     counts = [count.split("/") for count in counts if "/" in count]
-    return nodes == ["Ready Active"] * 3 and all(have == want for have, want in counts)
+    return all(have == want for have, want in counts)
 
 
 def recovered(deployment, front: Front) -> None:

@@ -181,7 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument("--json", action="store_true", help="answer in JSON")
     counted = commands.add_parser("metrics", help="what this container counts")
     counted.add_argument("name", nargs="?", default="", metavar="NAME", help="only what begins with it")
-    before = commands.add_parser("release", help="check, migrate and collect static files, once before a deploy")
+    before = commands.add_parser(
+        "release", help="check, migrate and collect static files, once before a deploy"
+    )
     before.add_argument(
         "--program",
         action="append",
