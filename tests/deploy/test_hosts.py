@@ -55,6 +55,12 @@ def recovered(deployment, front: Front) -> None:
     )
 
 
+def replaced(deployment) -> str:
+    """The tasks of ws, and what Swarm says of those that ended."""
+    form = "{{.ID}} {{.Name}} {{.Node}} {{.DesiredState}} {{.CurrentState}} {{.Error}}"
+    return deployment.docker("service", "ps", "--no-trunc", "--format", form, "channels-stack_ws")
+
+
 def gathering(deployment, front: Front) -> Crowd:
     return Crowd(deployment.site, sockets=60, rooms=6, readers=4, front=front)
 
@@ -258,6 +264,19 @@ def test_a_changed_edge_is_replaced_node_by_node(deployment):
         served(crowd, since, "another edge")
     seen = crowd.report()
     assert seen.failures == [], f"{len(seen.failures)} of {seen.pages} requests failed: {seen.failures[:10]}"
+    print(replaced(deployment), flush=True)
+    for h in ("host1", "host2", "host3"):
+        print(
+            h,
+            deployment.hosts.run(
+                h,
+                "sh",
+                "-c",
+                "for c in $(docker ps -aqf name=_ws); do echo == $c; docker inspect --format '{{.State.StartedAt}} {{.State.FinishedAt}} {{json .State.Health}}' $c | tail -c 1500; docker logs $c 2>&1 | grep -v access | tail -12; done; journalctl -u docker --since -6min --no-pager | grep -vi 'level=info' | tail -40",
+                check=False,
+            ).stdout,
+            flush=True,
+        )
     one, two = deployment.site.addresses
     assert all(front.history), "both edges were away at once"
     assert [one] in front.history and [two] in front.history, front.history

@@ -6,8 +6,10 @@ import contextlib
 import json
 import os
 import socket
+import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,9 +63,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(site: Site, folder: Path | None = None) -> Edge:
+def start(site: Site, folder: Path | None = None, **settings: str) -> Edge:
     """An edge that has found the replica."""
-    edge = site.edge(folder, wait=False)
+    edge = site.edge(folder, wait=False, **settings)
 
     def found() -> bool:
         with (
@@ -78,6 +80,40 @@ def start(site: Site, folder: Path | None = None) -> Edge:
 
 
 HANDSHAKE = UPGRADE + KEY + VERSION + f"Origin: {ORIGIN}\r\n".encode()
+
+
+class Names(socketserver.UDPServer):
+    """A name service that knows the address of `ws`, until it is made to forget it: `with Names(at) as names: …`."""
+
+    def __init__(self, gateway: str, address: str) -> None:
+        super().__init__((gateway, 0), Answer)
+        self.address: str | None = address
+
+    def __enter__(self) -> Names:
+        threading.Thread(target=self.serve_forever, args=(0.05,)).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class Answer(socketserver.BaseRequestHandler):
+    """One answer (RFC 1035, 4.1): the address to a question for an A record of `ws`, none to another; else "no such name"."""
+
+    def handle(self) -> None:
+        data, link = self.request
+        end = data.index(b"\0", 12) + 5
+        known = self.server.address and data[12:].startswith(b"\x02ws")
+        found = known and data[end - 4 : end - 2] == b"\0\x01"
+        head = (
+            data[:2]
+            + (b"\x81\x80" if known else b"\x81\x83")
+            + bytes([0, 1, 0, int(bool(found)), 0, 0, 0, 0])
+        )
+        record = b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04"
+        address = record + socket.inet_aton(self.server.address) if found else b""
+        link.sendto(head + data[12:end] + address, self.client_address)
 
 
 def through(edge: Edge) -> ClientConnection:
@@ -200,3 +236,23 @@ def test_who_comes_last_on_a_connection_that_was_kept_is_told_too(site: Site, ws
         assert int.from_bytes(read_frame(kept)[:2], "big") == RESTART
     assert edge.container.ended() == 0
     assert [line["told"] for line in told(edge)] == [1, 1]
+
+
+@pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
+def test_a_replica_that_has_left_the_name_service_is_asked_too(site: Site, ws: Container):
+    """As on a host that is emptied: Swarm stops both, and tells nobody of the replica's address any more."""
+    network = ws.inspect()["NetworkSettings"]["Networks"][site.yard.name]
+    with Names(network["Gateway"], network["IPAddress"]) as names:
+        edge = start(site, EDGE_RESOLVER=f"{network['Gateway']}:{names.server_address[1]}")
+        clients, opened = [through(edge) for _ in range(5)], time.monotonic()
+        # It has been there for some time, as the supervisor has seen, which looks every 4 s.
+        wait_for(lambda: time.monotonic() > opened + 5, "the supervisor has looked")
+        names.address = None
+
+        def lost() -> bool:
+            with edge.upgrade("/echo/", headers=HANDSHAKE) as link:
+                return head(link).status == 503
+
+        wait_for(lost, "the edge finds it no more")
+        assert edge.container.stop()[0] == 0
+    assert [code(client) for client in clients] == [RESTART] * 5

@@ -3,6 +3,7 @@
 Each replica of `ws` that HAProxy knows is asked by a request of this program's own, which comes from the same address as
 HAProxy's connections: by that the replica finds the sockets that it is to close with 1012 (`channels_stack/leaving.py`).
 After a reload several workers of HAProxy have that address; the name of one narrows it down (`workers`).
+So are those that it knew lately: one that stops has left the name service before its websockets are closed.
 Nothing depends on the answers. A replica of an older release says 405, and its sockets are cut in the end; so are those
 of one that says nothing.
 """
@@ -15,7 +16,7 @@ import selectors
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 from . import haproxy
@@ -33,6 +34,9 @@ for their close frames to go and come: over slow lines, and on a machine that is
 LAST_SECONDS = 1.0
 """So long before what is open is cut, those are told that came meanwhile."""
 
+REMEMBERED_SECONDS = 60.0
+"""So long a replica that HAProxy no longer finds may have websockets: until it stops it needs STOP_SECONDS, 25 by default."""
+
 LOOK_SECONDS = 0.05
 """How often is looked whether anything is still open."""
 
@@ -40,20 +44,25 @@ Replica = tuple[str, int]
 """Its address and port."""
 
 
-def tell(seconds: float, over: Callable[[], bool] = lambda: False, worker: str = "") -> int:
+def tell(
+    seconds: float,
+    over: Callable[[], bool] = lambda: False,
+    worker: str = "",
+    former: Collection[Replica] = (),
+) -> int:
     """Have the websockets of this edge, or of one WORKER, closed with 1012, spread over SECONDS; how many they are.
 
-    Says so in one line of the log. Returns after ANSWER_SECONDS at most, and at once where OVER says that nothing is open
-    any more. Raises Unreachable.
+    Asked are the replicas that HAProxy has found, and FORMER ones, which need not be there any more. Says so in one line of
+    the log. Returns after ANSWER_SECONDS at most, and at once where OVER says that nothing is open any more. Raises Unreachable.
     """
-    answers = ask(
-        replicas(), f"/-/leave?seconds={seconds:.1f}" + (f"&worker={worker}" if worker else ""), over
-    )
+    found = replicas()
+    target = f"/-/leave?seconds={seconds:.1f}" + (f"&worker={worker}" if worker else "")
+    answers = ask(sorted({*found, *former}), target, over)
     told = {replica: sockets(answer) for replica, answer in answers.items()}
     silent = {
         f"{replica[0]}:{replica[1]}": answers[replica].partition(b"\r\n")[0].decode("latin-1") or "no answer"
         for replica, number in told.items()
-        if number is None and not over()
+        if number is None and replica in found and not over()
     }
     count = sum(number for number in told.values() if number)
     if count or silent:

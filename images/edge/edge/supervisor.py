@@ -37,6 +37,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.seen = self.tried = ""
+        self.replicas: dict[leaving.Replica, float] = {}
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
     def run(self) -> int:
@@ -71,6 +72,7 @@ class Supervisor:
     def look(self) -> None:
         """Reload where the folder changed since it was last tried, and no longer changes; tell websockets whose worker goes."""
         with contextlib.suppress(Unreachable), loading.alone():
+            self.remember()
             workers.tell_outlived()
         try:
             digest = loading.read().digest
@@ -79,6 +81,13 @@ class Supervisor:
         if digest == self.seen != self.tried:
             self.reload()
         self.seen = digest
+
+    def remember(self) -> None:
+        """Which replicas HAProxy has found, and those that it knew lately. Raises Unreachable."""
+        now = time.monotonic()
+        self.replicas |= dict.fromkeys(leaving.replicas(), now)
+        oldest = now - leaving.REMEMBERED_SECONDS
+        self.replicas = {replica: seen for replica, seen in self.replicas.items() if seen > oldest}
 
     def reload(self) -> None:
         """Reload and say how it went."""
@@ -93,6 +102,7 @@ class Supervisor:
         """Drain, take nothing new and have websockets told, then cut what is left: each in its time."""
         times = {"EDGE_DRAIN_TIMEOUT": 0.0, "EDGE_STOP_TIMEOUT": 0.0}
         try:
+            self.remember()
             for name in times:
                 times[name] = settings.seconds(haproxy.setting(name))
             if loading.draining():
@@ -120,10 +130,10 @@ class Supervisor:
         try:
             while not (self.ended() or status.stopping() or time.monotonic() > last):
                 self.wait(CLOSING_SECONDS)
-            leaving.tell(max(0.0, cut - time.monotonic()) * leaving.SPREAD, self.ended)
+            leaving.tell(max(0.0, cut - time.monotonic()) * leaving.SPREAD, self.ended, former=self.replicas)
             self.wait(last - time.monotonic())
             if not self.ended():
-                leaving.tell(0.0, self.ended)
+                leaving.tell(0.0, self.ended, former=self.replicas)
         except Unreachable as error:
             failure = error
         self.wait(cut - time.monotonic())

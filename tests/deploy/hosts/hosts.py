@@ -424,10 +424,10 @@ def _remove(folder: Path) -> None:
         # An orderly shutdown would only take time.
         subprocess.run(["docker", *command, "kill"], capture_output=True, check=False)
         docker(*command, "down", "--volumes", "--remove-orphans")
-    keep = ROOT / "tests/.artifacts/hosts" / folder.name
     if (folder / "logs").exists():
+        # One run of the tests has several sets under one name, one after the other.
+        keep = ROOT / "tests/.artifacts/hosts" / f"{folder.name}-{time.strftime('%H%M%S')}"
         keep.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(keep, ignore_errors=True)
         shutil.move(folder / "logs", keep)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,6 +1,8 @@
-"""A restore where three servers have a Redis each: the jobs that waited come back to all of them."""
+"""Three servers with a Redis each: a restore brings the waiting jobs back to all of them; two servers are lost for good."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from crowd import Crowd
@@ -45,6 +47,15 @@ def write(deployment: Deployment, stream: str, count: int) -> None:
     eventually(lambda: lengths(deployment, stream) == [str(count)] * 3, 30, "all three have it")
 
 
+def talk(deployment: Deployment) -> None:
+    """People and the worker do what they always do."""
+    crowd = Crowd(deployment.site, sockets=6, rooms=2, readers=1, every=0.3)
+    with crowd.gathered():
+        crowd.until(sent=6, jobs=1)
+    seen = crowd.report()
+    assert seen.failures == [] and (seen.lost, seen.doubled, seen.jobs_lost) == (0, 0, 0), str(seen)
+
+
 def test_what_waited_comes_back_to_all_three(deployment):
     """Another one is the master by then, with what came after the backup."""
     write(deployment, KEPT, 5)
@@ -58,11 +69,7 @@ def test_what_waited_comes_back_to_all_three(deployment):
 
     assert master(deployment) == "redis"
     assert (lengths(deployment, KEPT), lengths(deployment, LATER)) == (["5"] * 3, ["0"] * 3)
-    crowd = Crowd(deployment.site, sockets=6, rooms=2, readers=1, every=0.3)
-    with crowd.gathered():
-        crowd.until(sent=6, jobs=1)
-    seen = crowd.report()
-    assert seen.failures == [] and (seen.lost, seen.doubled, seen.jobs_lost) == (0, 0, 0), str(seen)
+    talk(deployment)
 
 
 def test_the_same_release_again_changes_nothing(deployment):
@@ -70,3 +77,37 @@ def test_the_same_release_again_changes_nothing(deployment):
     play = deployment.deploy()
     assert play.changed == 0, play.changes
     assert deployment.running() == before
+
+
+def test_two_of_three_are_lost_for_good(deployment):
+    """docs/runbook.md: the one that is left makes the cluster anew, and takes in others under the names of the lost."""
+    lost = ("host2", "host3")
+    for host in lost:
+        deployment.hosts.kill(host)
+    play = deployment.deploy("--limit", "!host2:!host3", check=False)
+    assert play.code != 0 and not play.changed
+    assert "the cluster has no leader" in play.text and "--force-new-cluster" in play.text, play.tail(30)
+
+    deployment.docker("swarm", "init", "--force-new-cluster")
+    for host in lost:
+        deployment.hosts.power_on(host)
+        eventually(
+            lambda host=host: leave(deployment, host), 120, f"{host} is as one that was installed anew"
+        )
+    deployment.play("bootstrap.yml", "--tags", "engine,swarm")
+    timed("two of three were lost: deploy", deployment.deploy())
+    assert {each["Spec"]["Role"] for each in members(deployment)} == {"manager"}
+    assert lengths(deployment, KEPT) == ["5"] * 3
+    talk(deployment)
+
+
+def leave(deployment: Deployment, host: str) -> bool:
+    """Let HOST forget its cluster; whether it did."""
+    return not deployment.hosts.run(host, "docker", "swarm", "leave", "--force", check=False).returncode
+
+
+def members(deployment: Deployment) -> list[dict]:
+    """What the cluster knows of its nodes: three, each of them ready."""
+    found = json.loads(deployment.docker("node", "inspect", *deployment.docker("node", "ls", "-q").split()))
+    assert [each["Status"]["State"] for each in found] == ["ready"] * 3
+    return found
