@@ -17,11 +17,10 @@ def drain(monkeypatch):
     return module
 
 
-def service(name, replicas, constraint="node.labels.app == true", **labels):
+def service(name, replicas, constraint="node.labels.app == true"):
     return {
         "Spec": {
             "Name": name,
-            "Labels": labels,
             "Mode": {"Replicated": {"Replicas": replicas}},
             "TaskTemplate": {"Placement": {"Constraints": [constraint]}},
         }
@@ -34,7 +33,7 @@ def test_which_services_get_companions(drain, monkeypatch):
         service("s_http", 3),
         service("s_ws", 2),
         service("s_db", 1, "node.hostname == one"),
-        service("s_worker", 5, **{drain.BEFORE: "2"}),
+        service("s_worker", 5),
     ]
     running = "s_http.1 Running 2 hours ago\ns_http.3 Running 1 second ago\ns_db.1 Running 1 hour ago\ns_ws.1 Starting now\n"
     answers = {"node": running, "service ls": "a b c d", "service inspect": json.dumps(services)}
@@ -43,4 +42,5 @@ def test_which_services_get_companions(drain, monkeypatch):
         "docker",
         lambda *words: next(text for key, text in answers.items() if " ".join(words).startswith(key)),
     )
-    assert drain.companions({"ID": "x"}) == {"s_http": (3, 2), "s_worker": (2, 0)}
+    killed = {"Spec": {"Labels": {"app": "true", f"{drain.BEFORE}s_worker": "2"}}}
+    assert drain.companions({"ID": "x"}, [{"Spec": {}}, killed]) == {"s_http": (3, 2), "s_worker": (2, 0)}

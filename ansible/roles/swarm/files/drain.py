@@ -20,8 +20,11 @@ from collections.abc import Callable
 LABELS = ("edge", "app", "data")
 """Each group of the inventory is a label of its nodes."""
 
-BEFORE = "channels-stack.before-drain"
-"""Label of a service that has more tasks than it wants while a node is emptied: how many it wants."""
+BEFORE = "channels-stack.before-drain."
+"""Begins labels of a node that is emptied; SERVICE behind it has more tasks meanwhile than the value, which it wants.
+
+Of the node and not of the service: `docker service update` also sorts mounts, which begins each of its tasks anew.
+"""
 
 
 class Refused(Exception):
@@ -70,9 +73,19 @@ def unfinished() -> list[str]:
     return [f"{name} {count}" for name, count in counts if count.partition("/")[0] != count.partition("/")[2]]
 
 
-def companions(node: dict) -> dict[str, tuple[int, int]]:
-    """Service that may run elsewhere -> how many tasks it wants, and how many of them run on the node."""
-    found = {}
+def marks(node: dict) -> dict[str, int]:
+    """Service -> how many tasks it wants, of those that have more since the node is emptied."""
+    labels = node["Spec"].get("Labels", {}).items()
+    return {name.removeprefix(BEFORE): int(count) for name, count in labels if name.startswith(BEFORE)}
+
+
+def companions(node: dict, everybody: list[dict]) -> dict[str, tuple[int, int]]:
+    """Service that may run elsewhere -> how many tasks it wants, and how many of them run on the node.
+
+    And those to which a run that was killed, on any node, has left more than they want.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    marked = {name: count for each in everybody for name, count in marks(each).items()}
     form = "{{.Name}} {{.CurrentState}}"
     lines = docker(
         "node", "ps", node["ID"], "--filter", "desired-state=running", "--format", form
@@ -86,16 +99,22 @@ def companions(node: dict) -> dict[str, tuple[int, int]]:
             "node.hostname" in text
             for text in spec["TaskTemplate"].get("Placement", {}).get("Constraints") or []
         )
-        wanted = int(spec["Labels"].get(BEFORE, spec["Mode"]["Replicated"]["Replicas"]))
-        if (here and not pinned) or BEFORE in spec["Labels"]:
-            found[spec["Name"]] = (wanted, here)
+        name = spec["Name"]
+        if (here and not pinned) or name in marked:
+            found[name] = (marked.get(name, spec["Mode"]["Replicated"]["Replicas"]), here)
     return found
 
 
-def scale(counts: dict[str, int], *options: str) -> None:
+def scale(counts: dict[str, int]) -> None:
     """So many tasks of each service."""
-    for name, count in counts.items():
-        docker("service", "update", "--detach", "--quiet", "--replicas", str(count), *options, name)
+    if counts:
+        docker("service", "scale", "--detach", *(f"{name}={count}" for name, count in counts.items()))
+
+
+def label(node: dict, option: str, labels: list[str]) -> None:
+    """Add labels to a node, or remove them, by --label-add or --label-rm."""
+    if labels:
+        docker("node", "update", *(word for each in labels for word in (option, each)), node["ID"])
 
 
 def empty(node: dict, seconds: float) -> None:
@@ -104,11 +123,11 @@ def empty(node: dict, seconds: float) -> None:
     Refused, and all is as before, where they do not within SECONDS.
     """
     docker("node", "update", "--availability", "pause", node["ID"])
-    services = companions(node)
+    services = companions(node, nodes())
     try:
-        for name, (wanted, here) in services.items():
-            # A run that is killed leaves the number behind for the next one.
-            scale({name: wanted + here}, "--label-add", f"{BEFORE}={wanted}")
+        # A run that is killed leaves the numbers behind for the next one.
+        label(node, "--label-add", [f"{BEFORE}{name}={wanted}" for name, (wanted, _) in services.items()])
+        scale({name: wanted + here for name, (wanted, here) in services.items()})
         wait(
             "services that get tasks elsewhere",
             lambda: [each for each in unfinished() if each.split()[0] in services],
@@ -120,7 +139,9 @@ def empty(node: dict, seconds: float) -> None:
         raise
     finally:
         # Those that run are kept: the ones that the drain has stopped are the surplus.
-        scale({name: wanted for name, (wanted, _) in services.items()}, "--label-rm", BEFORE)
+        scale({name: wanted for name, (wanted, _) in services.items()})
+        for each in nodes():
+            label(each, "--label-rm", [f"{BEFORE}{name}" for name in marks(each)])
 
 
 def wait(what: str, pending: Callable[[], list[str]], seconds: float) -> None:
