@@ -84,6 +84,10 @@ def test_two_of_three_are_lost_for_good(deployment):
     lost = ("host2", "host3")
     for host in lost:
         deployment.hosts.kill(host)
+    ask_nodes = ("docker", "node", "ls")
+    eventually(
+        lambda: deployment.hosts.run("host1", *ask_nodes, check=False).returncode, 60, "there is no leader"
+    )
     play = deployment.deploy("--limit", "!host2:!host3", check=False)
     assert play.code != 0 and not play.changed
     assert "the cluster has no leader" in play.text and "--force-new-cluster" in play.text, play.tail(30)

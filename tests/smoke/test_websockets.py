@@ -1,12 +1,13 @@
 """Websockets through the edge, on every server that may serve them."""
 
+import contextlib
 import json
 import uuid
 
 import pytest
 from stacks import eventually
 from visitors import sign_in, sign_out
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 pytestmark = pytest.mark.variants("default", "daphne", "gunicorn")
 
@@ -209,8 +210,9 @@ def test_report_is_made_by_the_worker(enter, room):
 @pytest.mark.writes
 def test_too_many_frames_are_slowed_down_and_then_closed_with_1008(enter, room):
     socket = enter(room)
-    for _ in range(200):
-        socket.connection.send(json.dumps({"type": "typing"}))
+    with contextlib.suppress(ConnectionClosed):  # it may be closed before all are sent
+        for _ in range(200):
+            socket.connection.send(json.dumps({"type": "typing"}))
     assert socket.ended(10) == 1008
     assert {frame.get("code") for frame in socket.heard if frame["type"] == "error"} == {"slow_down"}
 
