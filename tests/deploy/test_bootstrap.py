@@ -56,6 +56,14 @@ class TestOneHost:
         play = bare.playbook("bootstrap.yml")
         assert play.changed == 0, play.changes
 
+    @pytest.mark.parametrize("part", ["host", "engine", "swarm"])
+    def test_a_part_can_be_run_alone(self, bare, part):
+        """docs/deploy.md: after a change of its settings; here of none."""
+        play = bare.playbook("bootstrap.yml", "--tags", part)
+        assert play.changed == 0, play.changes
+        tasks = {"host": "Firewall", "engine": "Install", "swarm": "Nodes"}
+        assert [name for name, task in tasks.items() if f"TASK [{name} : {task} |" in play.text] == [part]
+
     def test_check_mode_on_a_finished_host_finds_nothing(self, bare):
         play = bare.playbook("bootstrap.yml", "--check", "--diff")
         assert play.changed == 0, play.changes
