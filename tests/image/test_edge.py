@@ -488,8 +488,21 @@ def test_forged_headers_have_no_effect(edge):
     assert client not in ("6.6.6.6", "7.7.7.7")
     assert answer.seen("x-forwarded-proto") == ["https"]
     assert answer.seen("x-request-id") == [answer.header("x-request-id")]
-    allowed = {"host", "x-forwarded-for", "x-forwarded-proto", "x-request-id", "connection"}
+    assert answer.seen("x-forwarded-port") == ["443"]
+    allowed = {
+        "host",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-port",
+        "x-request-id",
+        "connection",
+    }
     assert {name.lower() for name, _ in answer.echo["headers"]} <= allowed
+
+
+@pytest.mark.parametrize(("host", "port"), [("localhost", "443"), ("localhost:8443", "8443")])
+def test_the_port_is_the_one_that_the_browser_named(edge, host, port):
+    assert edge.get("/echo", host=host).seen("x-forwarded-port") == [port]
 
 
 def test_usual_headers_pass(edge):
@@ -559,6 +572,26 @@ def test_the_application_has_the_last_word(edge, name, value):
     assert edge.get(f"/reply?{name}={value.replace('=', '%3D')}").header(name) == value
 
 
+DECIDED = ["x-content-type-options", "referrer-policy", "cross-origin-opener-policy", "x-frame-options"]
+
+
+@pytest.mark.parametrize("silent", DECIDED)
+def test_what_the_application_has_left_out_on_purpose_stays_out(edge, silent):
+    answer = edge.get(f"/reply?X-Edge-Decided=referrer,{silent},x")
+    assert {name for name in DECIDED if answer.header(name) is None} == {silent}
+    assert answer.header("x-edge-decided") is None, "between application and edge alone"
+
+
+def test_a_decision_is_no_silence_for_the_next_answer(edge):
+    edge.get(f"/reply?X-Edge-Decided={','.join(DECIDED)}")
+    assert all(edge.get("/echo").header(name) for name in DECIDED)
+
+
+def test_a_visitor_decides_on_nothing(edge):
+    answer = edge.get("/echo", f"X-Edge-Decided: {','.join(DECIDED)}")
+    assert all(answer.header(name) for name in DECIDED)
+
+
 def test_a_policy_without_upgrade_gets_it_beside(edge):
     answer = edge.get("/reply?Content-Security-Policy=default-src%20'self'")
     assert sorted(answer.all("content-security-policy")) == [
@@ -610,6 +643,18 @@ def test_a_hashed_file_is_asked_for_once(edge, seen):
     assert again.status == 200
     assert again.header("strict-transport-security")
     assert seen("GET", HASHED) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_part_of_a_cached_file_comes_from_the_application(edge, seen, method):
+    """HAProxy's cache knows whole files only, and Safari plays no film from a server that ignores Range."""
+    path = f"/static/film-{method.lower()}.0123abcd.mp4"
+    assert [edge.get(path).header("x-cache") for _ in range(2)] == ["miss", "hit"]
+    before = seen(method, path)
+    answer = edge.get(path, "Range: bytes=0-1", method=method)
+    assert answer.header("x-cache") == "miss"
+    assert seen(method, path) == before + 1
+    assert edge.get(path).header("x-cache") == "hit", "the whole file is still there"
 
 
 def test_a_file_without_a_hash_is_asked_for_each_time(edge, seen):

@@ -95,6 +95,12 @@ def test_hashed_file_comes_from_the_edge_the_second_time(visitor, hashed_file):
     assert second.content == first.content
 
 
+def test_part_of_a_file_that_the_edge_keeps(visitor, hashed_file):
+    whole = [visitor.get(hashed_file) for _ in range(2)][1]
+    part = visitor.get(hashed_file, headers={"Range": "bytes=1-9"})
+    assert (part.status_code, part.content) == (206, whole.content[1:10]), part.headers
+
+
 def test_file_without_hash_is_not_kept_for_a_year(visitor, hashed_file):
     plain = re.sub(r"\.[0-9a-f]{12}(?=\.[a-z0-9]+$)", "", hashed_file)
     answer = visitor.get(plain)

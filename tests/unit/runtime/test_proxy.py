@@ -1,4 +1,4 @@
-"""Which peer is believed about the client and the scheme."""
+"""Which peer is believed about the client, the scheme and the port."""
 
 from __future__ import annotations
 
@@ -54,6 +54,20 @@ def test_the_scheme(kind, said, scheme):
 )
 def test_only_a_single_address_is_a_client(said, client):
     assert seen(PROXY, {b"x-forwarded-for": said})["client"][0] == client
+
+
+@pytest.mark.parametrize(
+    ("said", "port"),
+    [(b"443", 443), (b"18643", 18643), (b"", 8000), (b"0", 8000), (b"-1", 8000), (b"80, 443", 8000)],
+)
+def test_the_port_that_the_browser_named(said, port):
+    headers = {b"x-forwarded-port": said}
+    assert seen(PROXY, headers, server=["172.18.0.2", 8000])["server"][1] == port
+    assert seen(STRANGER, headers, server=["172.18.0.2", 8000])["server"][1] == 8000
+
+
+def test_a_server_without_an_address_has_the_port_all_the_same():
+    assert seen(PROXY, {b"x-forwarded-port": b"443"}, server=None)["server"] == ("", 443)
 
 
 def test_a_stranger_is_not_believed_and_the_application_does_not_see_what_it_said():

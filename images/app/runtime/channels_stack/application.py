@@ -10,7 +10,7 @@ import os
 
 from asgiref.sync import sync_to_async
 
-from . import auth, identity, importing, logs, metrics, origins, signed_in, surroundings
+from . import auth, decided, identity, importing, logs, metrics, origins, signed_in, surroundings
 from .asgi import App, Receive, Scope, Send
 from .canary import Canaries
 from .drain import Drain
@@ -82,6 +82,7 @@ def build(settings: Settings, service: str, server: str) -> Application:
     settings = surroundings.check(settings, service)
     identity.watch_consumers()
     auth.mend()
+    decided.mend()
     return Application(load(settings), settings, service, server)
 
 

@@ -1,6 +1,6 @@
-"""Who asks, and over which scheme: X-Forwarded-For and X-Forwarded-Proto, believed from trusted peers only.
+"""Who asks, over which scheme and port: X-Forwarded-For, -Proto and -Port, believed from trusted peers only.
 
-The edge overwrites both headers with a single value. From any other peer the headers are removed, so that an
+The edge overwrites the three headers with a single value each. From any other peer the headers are removed, so that an
 application which reads them itself (SECURE_PROXY_SSL_HEADER, a limit by address) cannot be fooled either.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 from collections.abc import Sequence
 
 from .asgi import PEER, App, Receive, Scope, Send
@@ -21,12 +22,16 @@ FORWARDING = (
     b"x-forwarded-proto",
     b"x-real-ip",
 )
+PORT = re.compile(r"^[1-9][0-9]{0,4}$")
 SECURE_SCHEME = {"http": "https", "websocket": "wss"}
 PLAIN_SCHEME = {"http": "http", "websocket": "ws"}
 
 
 class ForwardedHeaders:
-    """Sets ``client`` and ``scheme`` of each scope for ``app`` from what a peer in ``trusted`` says; PEER is that peer."""
+    """Sets ``client``, ``scheme`` and the port of ``server`` in each scope for ``app`` from what a peer in ``trusted`` says.
+
+    PEER is that peer.
+    """
 
     def __init__(self, app: App, trusted: Sequence[Network]) -> None:
         self.app = app
@@ -62,3 +67,7 @@ class ForwardedHeaders:
             scope["scheme"] = SECURE_SCHEME[scope["type"]]
         elif scheme == "http":
             scope["scheme"] = PLAIN_SCHEME[scope["type"]]
+        port = headers.get(b"x-forwarded-port", "")
+        if PORT.match(port):
+            # Django makes SERVER_PORT of it. The name is asked for by who has no Host header: nobody.
+            scope["server"] = ((scope.get("server") or ("",))[0], int(port))
