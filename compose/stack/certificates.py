@@ -16,8 +16,8 @@ from .paths import Deployment
 from .secrets import write
 
 AUTHORITY_DAYS = 3650
-CERTIFICATE_DAYS = 397
-"""Browsers refuse server certificates that live longer (CA/Browser Forum ballot SC-31, 398 days)."""
+CERTIFICATE_DAYS = 365
+"""Browsers refuse server certificates that live longer than 398 days, and guides to hardening ask for at most a year."""
 
 RENEW_DAYS = 30
 """A certificate of the local authority is made anew when it has less left: a reload costs nobody anything."""
@@ -74,7 +74,7 @@ def issued(deployment: Deployment, name: str, domains: list[str]) -> str:
     root, kept = authority / "ca.pem", authority / name
     if not root.exists():
         make_authority(authority / "ca.key", root)
-    if not kept.exists() or ends_within(kept, RENEW_DAYS) or missing_names(kept, domains):
+    if not kept.exists() or not of_age(kept) or missing_names(kept, domains):
         text = sign(authority, domains)
         kept.unlink(missing_ok=True)
         write(kept, text)
@@ -175,6 +175,11 @@ def problems_of_files(chain: Path, key: Path, domains: list[str]) -> list[Proble
 
 
 # --- Looking at a certificate ---------------------------------------------------------------------
+
+
+def of_age(certificate: Path) -> bool:
+    """Whether it is neither near its end nor one of an earlier version, which lived longer."""
+    return not ends_within(certificate, RENEW_DAYS) and ends_within(certificate, CERTIFICATE_DAYS)
 
 
 def ends_within(certificate: Path, days: int) -> bool:

@@ -229,9 +229,9 @@ def test_only_the_edge_publishes_ports(services):
 @pytest.mark.parametrize(
     ("name", "networks"),
     [
-        ("edge", {"front"}),
-        ("http", {"front", "data"}),
-        ("ws", {"front", "data"}),
+        ("edge", {"public", "front"}),
+        ("http", {"front", "data", "out"}),
+        ("ws", {"front", "data", "out"}),
         ("worker", {"data", "out"}),
         ("release", {"data", "out"}),
         ("redis", {"data"}),
@@ -242,8 +242,9 @@ def test_networks_are_those_of_the_design(services, name, networks):
     assert services[name]["networks"].keys() == networks
 
 
-def test_the_data_network_has_no_way_out(environment):
-    assert config(environment, "compose.yml")["networks"]["data"]["internal"] is True
+def test_networks_without_a_way_out(environment):
+    networks = config(environment, "compose.yml")["networks"]
+    assert {name for name, each in networks.items() if each.get("internal")} == {"front", "data"}
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES | {"release"}))

@@ -121,7 +121,8 @@ def test_networks_are_encrypted_where_wanted(made):
     encrypted = made(options=render.Options(db_node="one", redis_node="one", encrypted=True)).networks
     assert all(each["encrypted"] for each in encrypted)
     assert {each["name"]: each["internal"] for each in encrypted} == {
-        "channels-stack_front": False,
+        "channels-stack_public": False,
+        "channels-stack_front": True,
         "channels-stack_data": True,
         "channels-stack_out": False,
     }

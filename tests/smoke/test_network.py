@@ -9,9 +9,9 @@ from stacks import docker
 pytestmark = pytest.mark.containers
 
 NETWORKS = {
-    "edge": {"front"},
-    "http": {"front", "data"},
-    "ws": {"front", "data"},
+    "edge": {"public", "front"},
+    "http": {"front", "data", "out"},
+    "ws": {"front", "data", "out"},
     "worker": {"data", "out"},
     "redis": {"data"},
     "db": {"data"},

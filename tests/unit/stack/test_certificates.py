@@ -1,5 +1,6 @@
 """The edge's certificate: made by the local authority, given in files, or by ACME; and every mistake named."""
 
+import ssl
 import stat
 import subprocess
 
@@ -34,6 +35,13 @@ def pem(deployment):
     return make
 
 
+def life(path):
+    """Days from a certificate's first to its last moment."""
+    text = certificates.openssl("x509", "-in", str(path), "-noout", "-dates")
+    start, end = (ssl.cert_time_to_seconds(line.partition("=")[2]) for line in text.splitlines())
+    return (end - start) / 86400
+
+
 @pytest.fixture
 def files(deployment):
     """Leave a pair for rooms.example where the operator puts it, as (chain, key)."""
@@ -51,6 +59,18 @@ def files(deployment):
 def found(deployment, **given):
     """The problems, as one text."""
     return "\n".join(problem for problem, _ in certificates.problems(deployment, settings(**given)))
+
+
+def test_the_local_certificate_lives_for_a_year_at_most(pem):
+    assert life(pem()) <= 365
+
+
+def test_one_that_an_earlier_version_made_for_longer_is_made_again(deployment, pem, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(certificates, "CERTIFICATE_DAYS", 397)
+        assert life(pem()) == 397
+    assert life(pem()) == 365
+    assert pem().read_text() == pem().read_text()
 
 
 def test_the_local_certificate_is_for_the_domains_and_signed_by_the_authority(deployment, pem):
