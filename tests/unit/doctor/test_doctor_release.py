@@ -76,7 +76,7 @@ def test_an_error_is_one_line_and_the_release_goes_on(tmp_path):
     (line,) = told(lines)
     assert "ERROR" in line and "release: check chat/consumers.py:" in line
     assert "(channels_stack.E601)" in line and "HINT: " in line
-    assert any("1 errors that the doctor sees in the sources (APP_CHECKS=enforce" in line for line in lines)
+    assert any("1 errors of advice (APP_CHECKS=enforce" in line for line in lines)
 
 
 def test_an_error_ends_the_release_where_it_is_asked_to(tmp_path):

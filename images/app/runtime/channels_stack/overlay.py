@@ -13,7 +13,8 @@ import importlib
 import os
 
 from .environment import Environment, secrets_as_variables
-from .overrides import Override, find
+from .override import Override
+from .overrides import find
 from .settings import Settings, overlay_parts
 
 _env = Environment()

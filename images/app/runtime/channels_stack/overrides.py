@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Callable
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from . import layers, sentinels
+from . import layers, mail, sentinels
 from .environment import ConfigurationError, Environment, Problem
+from .override import LOCAL, Found, Override, Project
+from .override import setting as _set
 from .settings import Settings
-
-Project = Mapping[str, Any]
-Found = Iterator["Override"]
-
-LOCAL = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "")
-"""Hosts that in a container mean the container itself."""
 
 ENGINES = {
     "postgresql": "django.db.backends.postgresql",
@@ -48,32 +43,16 @@ PLAIN_STATIC = "django.contrib.staticfiles.storage.StaticFilesStorage"
 HASHED_STATIC = "channels_stack.static_storage.HashedStaticFilesStorage"
 
 
-@dataclass(frozen=True)
-class Override:
-    """One setting that gets another ``value`` than the project gives it. ``why`` holds no secret."""
-
-    name: str
-    value: Any = field(repr=False)
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.why}"
-
-
 def find(project: Project, settings: Settings, parts: Sequence[str]) -> tuple[Override, ...]:
     """What ``parts`` change in ``project``, the names of a settings module. Raises ConfigurationError."""
     found = (override for part in parts for override in PARTS[part](project, settings))
     return tuple({override.name: override for override in found}.values())  # a later part knows more
 
 
-def _set(project: Project, name: str, value: Any, why: str) -> Found:
-    if project.get(name) != value:
-        yield Override(name, value, why)
-
-
 def _debug(project: Project, settings: Settings) -> Found:
     on = Environment().boolean("DEBUG", False)  # `make dev` sets it
-    yield from _set(project, "DEBUG", on, f"{'on' if on else 'off'}, as the variable DEBUG says")
+    why = "as the variable DEBUG says" if "DEBUG" in os.environ else "as in production"
+    yield from _set(project, "DEBUG", on, f"{'on' if on else 'off'}, {why}")
 
 
 def _secret_key(project: Project, settings: Settings) -> Found:
@@ -439,13 +418,14 @@ PARTS: dict[str, Callable[[Project, Settings], Found]] = {
     "celery": _celery,
     "static": _static,
     "media": _media,
+    "mail": mail.find,
     "logging": _logging,
 }
 
 
 def risks(project: Project) -> list[str]:
     """What the project keeps and should not: one line each, for the release."""
-    lines = []
+    lines = mail.risks(project)
     for alias, layer in (project.get("CHANNEL_LAYERS") or {}).items():
         hosts = (layer.get("CONFIG") or {}).get("hosts") or []
         given = [hosts] if isinstance(hosts, (str, dict)) else hosts

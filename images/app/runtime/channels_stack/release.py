@@ -123,8 +123,8 @@ def tell_overrides(settings: Settings) -> None:
 def check(settings: Settings) -> str:
     """Django's system checks with those for deployment, then the doctor's rules; each finding is told once.
 
-    Django's errors end the release. The doctor reads sources and may be wrong about a project that works, so its
-    errors do that only where APP_CHECKS says `enforce`.
+    Errors end the release. Those that are advice do so only where APP_CHECKS says `enforce`: what Django says of a
+    deployment, and what the doctor reads in the sources, may be wrong about a project that works.
     """
     from django.apps import apps
     from django.core import checks
@@ -132,19 +132,26 @@ def check(settings: Settings) -> str:
     from .doctor import deployed
 
     found = _heard(checks.run_checks(include_deployment_checks=True))
+    advice = _heard(
+        message
+        for each in checks.registry.registry.deployment_checks
+        if each.__module__.startswith("django.")
+        for message in each(app_configs=None)
+    )
     # A project that has the doctor among its apps has asked Django for the same rules.
     read = [] if apps.is_installed("channels_stack.doctor") else _heard(deployed.messages(settings))
     for message in (*found, *read):
         level = logging.ERROR if message.is_serious() else logging.WARNING
         log.log(level, "release: check %s", _one_line(str(message)))
-    errors, doubtful = ([each for each in messages if each.is_serious()] for messages in (found, read))
+    errors = [each for each in found if each.is_serious() and each not in advice]
+    doubtful = [each for each in (*advice, *read) if each.is_serious()]
     if settings.app_checks == "enforce":
         errors += doubtful
     if errors:
         raise ReleaseError(f"checks: {len(errors)} errors in the project, see the lines above")
-    told = f"no errors, {len(found) + len(read) - len(doubtful)} warnings"
+    told = f"no errors, {sum(not each.is_serious() for each in (*found, *read))} warnings"
     if doubtful:
-        told += f", {len(doubtful)} errors that the doctor sees in the sources (APP_CHECKS=enforce ends a release for them)"
+        told += f", {len(doubtful)} errors of advice (APP_CHECKS=enforce ends a release for them)"
     return told
 
 

@@ -31,6 +31,7 @@ OVERLAY_PARTS = (
     "celery",
     "static",
     "media",
+    "mail",
     "logging",
 )
 
@@ -100,7 +101,7 @@ class Settings:
             app_asgi=_app_asgi(env),
             app_overlay=overlay_parts(env),
             app_checks=env.choice(
-                "APP_CHECKS", ("tell", "enforce"), "tell", purpose="what the doctor's errors do to a release"
+                "APP_CHECKS", ("tell", "enforce"), "tell", purpose="what errors of advice do to a release"
             ),
             app_worker_channels=_channels(env),
             app_release_commands=_release_commands(env),
