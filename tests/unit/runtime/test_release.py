@@ -164,3 +164,15 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(project, 
     assert last.startswith(f"release failed: database 127.0.0.1:{port}: not reached within 2 s: ")
     assert "s3cret" not in release.output()
     assert "Traceback" not in release.output()
+
+
+def test_a_router_without_pages_is_said(project, tmp_path):
+    (tmp_path / "narrow.py").write_text(
+        'from channels.routing import ProtocolTypeRouter\napplication = ProtocolTypeRouter({"websocket": None})\n'
+    )
+    path = f"{project.environment['PYTHONPATH']}:{tmp_path}"
+    release = project.command(
+        "release", APP_ASGI="narrow:application", PYTHONPATH=path, APP_WORKER_CHANNELS=""
+    )
+    assert release.wait() == 0, release.output()
+    assert any("narrow:application routes no http: pages are" in line for line in messages(release))

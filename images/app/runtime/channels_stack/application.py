@@ -10,11 +10,12 @@ import os
 
 from asgiref.sync import sync_to_async
 
-from . import auth, decided, identity, importing, logs, metrics, origins, signed_in, surroundings
+from . import auth, decided, dispatch, identity, importing, logs, metrics, origins, signed_in, surroundings
 from .asgi import App, Receive, Scope, Send
 from .canary import Canaries
 from .drain import Drain
 from .environment import ConfigurationError, Problem
+from .lifespan import Lifespan
 from .limits import Limits
 from .media import serve_media
 from .probes import Probes, Readiness, django_checks
@@ -25,6 +26,8 @@ from .static import serve_static
 from .status import Publisher
 from .threads import Threads
 
+LIFESPAN_MARGIN = 0.5  # seconds before STOP_SECONDS at which the project's own end is cut off
+
 
 class Application:
     """What a server serves. Make one per process, in that process, with ``build``."""
@@ -34,6 +37,7 @@ class Application:
         self.drain = Drain(settings, on_begin=self._say_draining)
         self.sign_ins = signed_in.Check(self.drain.sockets, settings.ws_session_check_seconds)
         self.canaries = Canaries(self.drain)
+        self.lifespan = Lifespan(app)
         app = Threads(settings.ws_threads).for_sockets(app)
         app = serve_media(app, settings)
         app = serve_static(app, settings.static_root)
@@ -54,10 +58,13 @@ class Application:
         if scope["type"] == "lifespan":
             await _answer_lifespan(receive, send)
         else:
+            if self.lifespan.state:
+                scope["state"] = dict(self.lifespan.state)
             await self._app(scope, receive, send)
 
     async def start(self) -> None:
-        """To be called by the server on its event loop, before it listens."""
+        """To be called by the server on its event loop, before it listens. Raises lifespan.StartupFailed."""
+        await self.lifespan.start()
         await self.canaries.start()
         await self.publisher.start()
         self.sign_ins.start()
@@ -67,6 +74,7 @@ class Application:
         await self.sign_ins.stop()
         await self.publisher.stop()
         await self.canaries.stop()
+        await self.lifespan.stop(self.drain.remaining() - LIFESPAN_MARGIN)
         await sync_to_async(close_database_pools, thread_sensitive=False)()
 
     def _say_draining(self) -> None:
@@ -83,7 +91,9 @@ def build(settings: Settings, service: str, server: str) -> Application:
     identity.watch_consumers()
     auth.mend()
     decided.mend()
-    return Application(load(settings), settings, service, server)
+    app = load(settings)
+    dispatch.add_pages(app)
+    return Application(app, settings, service, server)
 
 
 def setup_django(settings: Settings, service: str) -> None:

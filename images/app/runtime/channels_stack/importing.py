@@ -58,7 +58,7 @@ def _wrong(error: Exception, path: str) -> str:
             f"is {path!r}, but the Python path holds no module {missing!r} "
             f"(working in {os.getcwd()}, path: {roots}; APP_PATH names its folders)"
         )
-    text = f"is {path!r}, which cannot be imported: {_place(error)}{type(error).__name__}: {_message(error)}"
+    text = f"is {path!r}, which cannot be imported: {place(error)}{type(error).__name__}: {_message(error)}"
     if missing:
         return f"{text}; is its package in APP_REQUIREMENTS, or its folder in APP_PATH?"
     if isinstance(error, SyntaxError):
@@ -68,7 +68,7 @@ def _wrong(error: Exception, path: str) -> str:
     return f"{text}; variables that the project reads belong in app.env, on servers in stack_app_env"
 
 
-def _place(error: Exception) -> str:
+def place(error: BaseException) -> str:
     """``file:line: `` of the last frame in the project's own source; empty where there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(error.filename)}:{error.lineno}: "

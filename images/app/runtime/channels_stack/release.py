@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from . import application, worker
+from . import application, dispatch, worker
 from .environment import ConfigurationError
 from .settings import Settings
 
@@ -58,6 +58,11 @@ def main(
     start = time.perf_counter()
     tell_overrides(settings)
     app = application.load(settings)
+    if dispatch.add_pages(app):
+        log.info(
+            "release: %s routes no http: pages are served by Django's own get_asgi_application()",
+            settings.app_asgi,
+        )
     # Told here, because by the time that a service refuses to start a rolling update has begun.
     problems = missing(programs)
     if settings.app_worker_channels:

@@ -27,4 +27,17 @@ application = ProtocolTypeRouter(
     {"http": pages, "websocket": OriginValidator(URLRouter(routes), ["https://localhost"])}
 )
 
+sockets_only = ProtocolTypeRouter({"websocket": URLRouter(routes)})
+
+
+class Middleware:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+
+wrapped_sockets_only = Middleware(ProtocolTypeRouter({"websocket": URLRouter(routes)}))
+
 not_callable = "a text"

@@ -33,6 +33,7 @@ from twisted.logger import (
 from .. import application, metrics
 from ..application import Application
 from ..asgi import Message, Scope
+from ..lifespan import StartupFailed
 from ..limits import POLICY, TokenBucket
 from ..settings import Settings
 from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
@@ -111,6 +112,10 @@ class Server(daphne_server.Server):
                 self.listeners.append(port)
                 cut_silent_readers(port.socket, self.ping_interval)
                 logger.info("Listening on %s:%d", port.getHost().host, port.getHost().port)
+        except StartupFailed as error:
+            logger.critical("The application does not start: %s", error)
+            self.failed = True
+            reactor.stop()
         except Exception as error:
             logger.critical("The server cannot start: %s", error)
             self.failed = True

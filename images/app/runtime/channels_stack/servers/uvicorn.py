@@ -15,6 +15,7 @@ from uvicorn.config import WS_PROTOCOLS
 
 from .. import application
 from ..application import Application
+from ..lifespan import StartupFailed
 from ..settings import Settings
 from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
 
@@ -30,7 +31,7 @@ def serve(settings: Settings, service: str, port: int) -> int:
         server.run()
     except SystemExit:  # uvicorn's way to say that it could not start; it has logged why
         return 1
-    return 0
+    return 1 if server.failed else 0
 
 
 def config_options(settings: Settings) -> dict[str, Any]:
@@ -71,6 +72,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: Application) -> None:
         super().__init__(config)
         self.app = app
+        self.failed = False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -79,7 +81,12 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         quiet_logs()
-        await self.app.start()
+        try:
+            await self.app.start()
+        except StartupFailed as error:
+            logging.getLogger("uvicorn.error").critical("The application does not start: %s", error)
+            self.failed = self.should_exit = True
+            return
         await super().startup(sockets=sockets)
         for listener in sockets or [each for server in self.servers for each in server.sockets]:
             cut_silent_readers(listener, float(self.config.ws_ping_interval or 0))

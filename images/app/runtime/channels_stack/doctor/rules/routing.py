@@ -20,8 +20,8 @@ GET_USER_MODEL = "django.contrib.auth.get_user_model"
 def no_http(project: Project) -> Found:
     """No route for HTTP
 
-    In production: every page is an error 500: No application configured for scope type 'http'. Channels 3 added the
-    route by itself, Channels 4 does not.
+    In production: every page is an error 500 on any other server: No application configured for scope type 'http'.
+    Channels 3 added the route by itself, Channels 4 does not; this stack adds it.
 
     Instead: name Django's own application.
         application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": …})

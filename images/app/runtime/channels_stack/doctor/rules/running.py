@@ -55,7 +55,8 @@ def no_asgi_3(imported: Imported) -> Found:
 def imported_without_http(imported: Imported) -> Found:
     """The imported application has no route for HTTP
 
-    In production: every page is an error 500: No application configured for scope type 'http'.
+    In production: every page is an error 500 on any other server: No application configured for scope type 'http'. This
+    stack adds the route.
 
     Instead: name Django's own application.
         application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": …})

@@ -1,0 +1,61 @@
+"""What a project's ProtocolTypeRouter passes connections to, and the pages that it forgot.
+
+Channels 3 added the route for HTTP by itself, Channels 4 does not: a project that has served its pages over WSGI
+until now routes websockets only.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from .asgi import App
+
+DEEPEST = 10
+INNER = ("inner", "application", "app")
+"""Where a middleware keeps what it wraps."""
+
+
+def routes(app: Any) -> dict[str, App] | None:
+    """The applications of the router in APP or in what APP wraps, by type of connection; None without a router."""
+    from channels.routing import ProtocolTypeRouter
+
+    for _ in range(DEEPEST):
+        if isinstance(app, ProtocolTypeRouter):
+            mapping: dict[str, App] = app.application_mapping
+            return mapping
+        if inspect.isclass(app) or not hasattr(app, "__dict__"):
+            return None
+        app = next((vars(app)[name] for name in INNER if callable(vars(app).get(name))), None)
+    return None
+
+
+def leaves(app: Any) -> Iterator[App]:
+    """The applications for pages that APP, a router or a middleware of Channels', comes to in the end.
+
+    Without Django's own and Channels' consumers.
+    """
+    from channels.routing import URLRouter
+    from django.core.handlers.asgi import ASGIHandler
+
+    if app is None or isinstance(app, ASGIHandler) or hasattr(app, "consumer_class"):
+        return
+    if isinstance(app, URLRouter):
+        for route in app.routes:
+            yield from leaves(getattr(route, "callback", None))
+    elif type(app).__module__.startswith("channels."):
+        yield from leaves(getattr(app, "inner", None))
+    else:
+        yield app
+
+
+def add_pages(app: App) -> bool:
+    """Route HTTP to Django's own application where the router in APP has no route for it; whether it lacked one."""
+    found = routes(app)
+    if found is None or "http" in found:
+        return False
+    from django.core.asgi import get_asgi_application
+
+    found["http"] = get_asgi_application()
+    return True

@@ -1,0 +1,64 @@
+"""What `django-admin startproject` writes, of each Django that tests/versions has a row for, through `make up` as it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import stacks
+from checks import Visit, page, static_file
+from conftest import COMMON
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "versions"))
+from matrix import ROWS
+
+BUILD = """
+import sys
+from stack import images, preflight, settings
+values = settings.defaults() | dict(word.split("=", 1) for word in sys.argv[1:])
+preflight.prepare(values)
+print(images.make(values, {"APP": images.application(values, "uvicorn")})["APP"])
+"""
+"""Prints the name of the application's image: it has Django, before there is a project."""
+
+
+@pytest.mark.parametrize(
+    ("debian", "django"),
+    [(row.debian, row.pins.get("Django", "")) for row in ROWS],
+    ids=[row.name for row in ROWS],
+)
+def test_a_project_begun_today_runs(debian, django, tmp_path):
+    stacks.remove_stale()
+    project = tmp_path / "begun"
+    project.mkdir()
+    (project / "requirements.txt").write_text(f"Django{django}\nchannels\n")
+    settings = {"APP_DIR": str(project), "APP_DEBIAN": debian}
+    build = subprocess.run(
+        [sys.executable, "-c", BUILD, *(f"{name}={value}" for name, value in settings.items())],
+        env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": "compose"},
+        cwd=stacks.ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    image = build.stdout.split()[-1]
+    begin = ["python3", "-m", "django", "startproject", "begun", "/begun"]
+    stacks.docker(
+        "run",
+        "--rm",
+        "--user=0",
+        f"--volume={project}:/begun",
+        "--env=DJANGO_SETTINGS_MODULE=",
+        image,
+        *begin,
+    )
+    names = {"APP_SETTINGS": "begun.settings", "APP_ASGI": "begun.asgi:application"}
+    with stacks.own(
+        f"begun-{django.strip('=.*').replace('.', '-') or 'newest'}", **COMMON, **settings, **names
+    ) as stack:
+        assert "overlay: DATABASES: " in stack.told and "mails are dropped" in stack.told
+        assert "Traceback" not in stack.told
+        with Visit(stack) as visit:
+            static_file(visit, page(visit, "/admin/login/", "Django administration"))
