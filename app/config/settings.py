@@ -21,10 +21,10 @@ ALLOWED_HOSTS = list(env.words("DOMAINS", ("localhost",), purpose="host names th
 _database_url = env.secret("DATABASE_URL", purpose="the database")
 _redis_url = env.secret("REDIS_URL", purpose="the Redis of the channel layers")
 _redis_prefix = env.text("REDIS_PREFIX", "channels-stack")
-_https_port = env.integer("HTTPS_PORT", 443)
+_port = env.integer("PUBLIC_PORT", env.integer("HTTPS_PORT", 443))
 # Pages of these origins may open sockets and post forms; by default those that the edge serves.
 ALLOWED_ORIGINS = list(env.words("ALLOWED_ORIGINS", ())) or [
-    f"https://{host}" + ("" if _https_port == 443 else f":{_https_port}") for host in ALLOWED_HOSTS
+    f"https://{host}" + ("" if _port == 443 else f":{_port}") for host in ALLOWED_HOSTS
 ]
 STATIC_ROOT = env.text("STATIC_ROOT", "/srv/static", purpose="folder of collected static files")
 env.check()

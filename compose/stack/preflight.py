@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import ipaddress
 import json
 import os
 import shutil
@@ -92,7 +93,7 @@ def refuse(rows: list[Problem]) -> None:
 
 def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> None:
     """Check ports (those in OURS are held by this very stack), disk, memory, clock and certificate; refuse with all problems."""
-    rows = [*ports(settings, ours), *space(), *clock(settings)]
+    rows = [*ports(settings, ours), *hops(settings), *space(), *clock(settings)]
     rows += [("certificate", *row) for row in certificates.problems(deployment, settings)]
     refuse(rows)
 
@@ -109,6 +110,22 @@ def ports(settings: dict[str, str], ours: set[int]) -> list[Problem]:
                 ("port", f"{number} is in use{holder(number)}", f"stop that, or set {name} in stack.env")
             )
     return rows
+
+
+def hops(settings: dict[str, str]) -> list[Problem]:
+    """This machine believed as what stands in front, while strangers may come by the same way."""
+    if "host" in settings["EDGE_TRUSTED_HOPS"].split() and not local(settings["BIND_ADDRESS"]):
+        problem = f"EDGE_TRUSTED_HOPS names host, and BIND_ADDRESS={settings['BIND_ADDRESS']} lets others come past it"
+        return [("in front", problem, "BIND_ADDRESS=127.0.0.1 in stack.env")]
+    return []
+
+
+def local(address: str) -> bool:
+    """Whether ADDRESS is one of the loopback interface."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def free(address: str, number: int) -> bool:

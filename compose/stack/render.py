@@ -145,6 +145,11 @@ def joined(
         "BACKUP_FOLDER": backup.folder(settings),
         "STOP_GRACE": compose.stop_grace(settings),
     }
+    if "host" in settings["EDGE_TRUSTED_HOPS"].split():
+        raise Failure(
+            "EDGE_TRUSTED_HOPS=host is for one machine: Swarm publishes ports on every address of a host, so others could come "
+            "past what stands in front; name its addresses"
+        )
     files = [COMPOSE / "compose.yml", COMPOSE / "compose.swarm.yml", *stores.files(settings)]
     if settings["REDIS_NODES"] == "3":
         if len({options.redis_node, *options.redis_nodes[:2]} - {""}) < 3:

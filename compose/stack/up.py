@@ -99,8 +99,8 @@ def release(deployment: Deployment, project: Project, names: dict[str, str], dat
 
 def address(settings: dict[str, str]) -> str:
     """Where the stack is found."""
-    port = "" if settings["HTTPS_PORT"] == "443" else f":{settings['HTTPS_PORT']}"
-    return f"https://{settings['DOMAINS'].split()[0]}{port}/"
+    port = settings["PUBLIC_PORT"] or settings["HTTPS_PORT"]
+    return f"https://{settings['DOMAINS'].split()[0]}{'' if port == '443' else f':{port}'}/"
 
 
 def farewell(deployment: Deployment, settings: dict[str, str], where: str, seconds: float) -> None:

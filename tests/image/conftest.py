@@ -179,6 +179,16 @@ def given(name: str) -> str:
     return os.environ[name]
 
 
+def made(name: str) -> str:
+    """The image of the server in the folder NAME of this one, which a few tests need and build themselves."""
+    from stack import images, settings
+
+    folder = Path(__file__).with_name(name)
+    return images.make(settings.defaults(), {"SERVER": images.Image(f"channels-stack/test-{name}", folder)})[
+        "SERVER"
+    ]
+
+
 @pytest.fixture(scope="session")
 def edge_image() -> str:
     """images/edge."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Container, Yard, docker, wait_for
+from .conftest import Container, Yard, docker, made, wait_for
 from .edges import make_certificate
 
-ROOT = Path(__file__).resolve().parents[2]
 DATA = "/var/lib/postgresql/data"
 CIPHER = "a-key-of-this-test-" + "0123456789abcdef"
 WAL_SECONDS = 3
@@ -601,17 +599,6 @@ class Store:
     """The secret backup_credentials."""
     listing: Callable[[], str]
     """The names in the repository's folder, as the store itself sees them."""
-
-
-def made(name: str) -> str:
-    """The image of the server in the folder NAME."""
-    sys.path.insert(0, str(ROOT / "compose"))
-    from stack import images, settings
-
-    return images.make(
-        settings.defaults(),
-        {"STORE": images.Image(f"channels-stack/test-{name}", ROOT / "tests/image" / name)},
-    )["STORE"]
 
 
 @pytest.fixture(scope="module")

@@ -236,3 +236,10 @@ def test_the_registry_is_replaced_only_where_it_changed(tmp_path):
     assert own_registry(tmp_path, port=5001).name != first.name
     (tmp_path / "registry_login").unlink()
     assert own_registry(tmp_path).name != first.name
+
+
+def test_this_machine_is_believed_on_one_machine_alone(made):
+    """Swarm publishes on every address of a host: strangers would come by the way of its own proxy."""
+    with pytest.raises(Failure, match="EDGE_TRUSTED_HOPS=host is for one machine"):
+        made(EDGE_TRUSTED_HOPS="10.0.0.1 host")
+    assert made(EDGE_TRUSTED_HOPS="10.0.0.1")

@@ -33,6 +33,10 @@ SUMMARY = (
 )
 
 
+CONSEQUENCE = "no such ACL"
+"""What follows of a rule that was refused before."""
+
+
 class Unreachable(Exception):
     """HAProxy's master does not answer."""
 
@@ -49,7 +53,7 @@ def problems(configuration: Path, values: dict[str, str]) -> list[str]:
         return []
     found: dict[str, str] = {}
     for alert in ALERT.findall(done.stderr):
-        if not alert.startswith(SUMMARY):
+        if not alert.startswith(SUMMARY) and CONSEQUENCE not in alert:
             names = settings_of(alert, values)
             # A value that fits nowhere is complained of wherever it stands: once is enough.
             found.setdefault(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import haproxy, settings, workers
+from . import haproxy, hops, settings, workers
 from .haproxy import STATE
 
 FOLDER = Path("/etc/edge")
@@ -51,6 +51,10 @@ class Input:
             "EDGE_SERVERS": str(haproxy.SERVERS),
             "EDGE_WORKER": worker,
         }
+        if "EDGE_TRUSTED_HOPS" in self.values:
+            own["EDGE_TRUSTED_HOPS"] = hops.resolved(self.values["EDGE_TRUSTED_HOPS"])
+        if "EDGE_CLIENT_FROM" in self.values:
+            own["EDGE_CLIENT_FROM"] = self.values["EDGE_CLIENT_FROM"].lower()
         texts = {
             "settings.cfg": settings.configuration({**self.values, **own}).encode(),
             "tls.pem": self.certificate,
@@ -90,6 +94,7 @@ def check(wanted: Input) -> None:
         for name, value in wanted.values.items()
         if not value
     ]
+    found += hops.problems(wanted.values)
     found += haproxy.problems(wanted.write(STATE / "new", "checked"), wanted.values)
     try:
         stop = sum(

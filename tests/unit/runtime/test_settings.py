@@ -37,6 +37,8 @@ def test_defaults():
 def test_origins_follow_the_domains_and_the_port():
     assert settings(DOMAINS="a.org b.org").allowed_origins == ("https://a.org", "https://b.org")
     assert settings(DOMAINS="a.org", HTTPS_PORT="8443").allowed_origins == ("https://a.org:8443",)
+    behind = settings(DOMAINS="a.org", HTTPS_PORT="8443", PUBLIC_PORT="443")
+    assert behind.allowed_origins == ("https://a.org",), "what stands in front has the port that visitors see"
     assert settings(ALLOWED_ORIGINS="https://c.org").allowed_origins == ("https://c.org",)
 
 

@@ -96,6 +96,7 @@ class Settings:
         env = Environment(environ)
         domains = env.words("DOMAINS", ("localhost",), purpose="host names the stack answers to")
         https_port = _port(env, "HTTPS_PORT", 443)
+        public_port = _port(env, "PUBLIC_PORT", https_port)
         settings = cls(
             app_settings=env.text("APP_SETTINGS", "config.settings", purpose="the Django settings module"),
             app_asgi=_app_asgi(env),
@@ -117,7 +118,7 @@ class Settings:
             domains=_domains(env, domains),
             http_port=_port(env, "HTTP_PORT", 80),
             https_port=https_port,
-            allowed_origins=_origins(env, domains, https_port),
+            allowed_origins=_origins(env, domains, public_port),
             secret_key=_secret_key(env),
             secret_key_fallbacks=tuple(env.secret("SECRET_KEY_FALLBACKS", "").split()),
             database_url=_url(env, "DATABASE_URL", "the database", "postgresql://app:password@db:5432/app"),
