@@ -51,6 +51,27 @@ async def take(layer, channel: str = "jobs", count: int = 1) -> list[Job]:
     return await layer.jobs.take(channel, count)
 
 
+async def look(layer) -> list[Job]:
+    """What can be taken now: to wait for more would cost a second."""
+    jobs = layer.jobs
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(jobs, "_wait", nothing)
+        return await take(layer)
+
+
+async def nothing(*_) -> list[Job]:
+    return []
+
+
+async def take_over(layer, count: int = 1) -> list[Job]:
+    """Take what others hold and have not renewed: that is seen once, and then watched for a part of the lease."""
+    taken: list[Job] = []
+    deadline = time.monotonic() + 10
+    while not taken and time.monotonic() < deadline:
+        taken = await take(layer, count=count)
+    return taken
+
+
 def numbers(jobs: list[Job]) -> list[int]:
     return [job.message()["number"] for job in jobs]
 
@@ -284,8 +305,7 @@ def test_the_job_of_a_dead_process_is_taken_over_and_marked(redis, layer):
         await layer.send("jobs", message(1))
         (first,) = await take(layer)
         assert (first.redelivered, first.deliveries) == (False, 1)
-        assert await take(other) == []  # takes a second, in which the lease runs out
-        (again,) = await take(other)
+        (again,) = await take_over(other)
         return first, again, layer.jobs.consumer
 
     first, again, dead = asyncio.run(die())
@@ -302,15 +322,10 @@ def test_a_lease_that_is_renewed_is_kept_and_one_that_was_taken_over_is_told(red
         for _ in range(5):
             leased(LEASE / 2)
             await layer.jobs.renew("jobs", [job])
-            other.jobs.looked.clear()
-            arguments = (other.jobs.consumer, 1, int(LEASE * 1000), 1)
-            found = await other.jobs._in_group(
-                "jobs", jobs_module.scripts.TAKE, ("stream", "later"), *arguments
-            )
-            assert found == []
+            assert await look(other) == []
         kept = job.lost
         leased()
-        (stolen,) = await take(other)
+        (stolen,) = await take_over(other)
         await layer.jobs.renew("jobs", [job])
         return kept, job.lost, stolen.redelivered
 
@@ -351,6 +366,86 @@ def test_a_failed_job_waits_in_redis_and_remembers_its_failures(layer):
         ]
 
     assert asyncio.run(fail()) == [[2], 1, 1, True, False]
+
+
+async def _done(layer, job) -> bool:
+    return not await layer.jobs.done("jobs", [job.entry])
+
+
+async def _retry(layer, job) -> bool:
+    return await layer.jobs.retry(job, 0)
+
+
+async def _bury(layer, job) -> bool:
+    return await layer.jobs.bury(job, "why")
+
+
+async def _release(layer, job) -> bool:
+    job.begun = True
+    await layer.jobs.release("jobs", [job])
+    return False
+
+
+async def _renew(layer, job) -> bool:
+    await layer.jobs.renew("jobs", [job])
+    return not job.lost
+
+
+@pytest.mark.parametrize("change", [_done, _retry, _bury, _release, _renew])
+@pytest.mark.parametrize("then", ["works on it", "has done it", "has put it off", "has given it back"])
+def test_a_job_that_another_process_has_taken_over_is_not_ours_to_change(redis, layer, change, then):
+    async def lose() -> tuple:
+        other, third = make(redis), make(redis)
+        await layer.send("jobs", message())
+        (job,) = await take(layer)
+        (theirs,) = await take_over(other)
+        if then == "has done it":
+            await other.jobs.done("jobs", [theirs.entry])
+        elif then == "has put it off":
+            await other.jobs.retry(theirs, 60)
+        elif then == "has given it back":
+            theirs.begun = True
+            await other.jobs.release("jobs", [theirs])
+        before = await layer.jobs.census("jobs")
+        changed = await change(layer, job)
+        after = await layer.jobs.census("jobs")
+        assert (after.waiting, after.running, after.later, after.dead) == (
+            before.waiting,
+            before.running,
+            before.later,
+            before.dead,
+        )
+        again = await look(third)
+        return changed, [each.redelivered for each in again]
+
+    changed, again = asyncio.run(lose())
+    # What is done, is done: to say it once more is no mistake.
+    assert changed is (change is _done and then in ("has done it", "has put it off"))
+    assert again == ([True] if then == "has given it back" else [])
+
+
+def test_a_clock_that_is_set_forward_takes_no_job_away_from_who_works_on_it(redis, layer):
+    """As after a suspended machine, too: by the clock of Redis no lease was renewed for a minute."""
+
+    async def step(renewed: bool) -> list:
+        other = make(redis)
+        await layer.send("jobs", message())
+        (job,) = await take(layer)
+        key, group = layer.jobs.key("stream", "jobs"), jobs_module.GROUP
+        client = redis_py.Redis(port=redis.port)
+        client.xclaim(key, group, layer.jobs.consumer, 0, [job.entry], idle=60_000, justid=True)
+        assert await look(other) == []
+        if renewed:  # as the thread of `Leases` does four times within a lease
+            leased(LEASE / 4)
+            await layer.jobs.renew("jobs", [job])
+        leased(LEASE * (1 - jobs_module.STALE_PART))
+        taken = await look(other)
+        await other.jobs.done("jobs", [each.entry for each in taken] or [job.entry])
+        await layer.flush()
+        return numbers(taken)
+
+    assert asyncio.run(step(renewed=True)) == []
+    assert asyncio.run(step(renewed=False)) == [1]
 
 
 def test_jobs_that_wait_for_another_attempt_count_for_the_capacity(redis):

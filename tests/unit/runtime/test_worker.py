@@ -389,11 +389,71 @@ def test_a_job_longer_than_the_grace_time_goes_back_to_its_channel(project, redi
     worker.terminate()
     assert worker.wait(6) == 0
     assert "handed back" in worker.output()
+    assert "failed" not in worker.output()
+    assert "Traceback" not in worker.output()
     assert waiting(redis, channel) == 1
     send(redis, {"type": kind, "number": 2}, channel=channel)
     again = project.worker(channel)
     until(lambda: project.journal()[1:2] == ["begin 1"], what="another worker takes it, before what is newer")
     assert "comes again" in again.output()
+
+
+def test_a_job_is_ended_before_another_process_may_begin_it(project, redis):
+    first = project.worker("reports", STOP_SECONDS="4")
+    send(redis, {"type": "report.hold", "number": 1})
+    until(lambda: "begin 1" in project.journal(), what="the job runs")
+    project.worker("reports")
+    first.terminate()
+    assert first.wait(10) == 0
+    until(lambda: project.journal().count("begin 1") == 2, what="the other worker has it")
+    assert project.journal()[:4] == ["begin 1", "cut 1", "left 1", "begin 1"]
+    assert "Traceback" not in first.output()
+
+
+@pytest.mark.parametrize(("retries", "kind"), [("3", "put off"), ("0", "made a dead letter")])
+def test_a_failed_job_that_another_process_has_by_now_is_not_ours_to_settle(project, redis, retries, kind):
+    worker = project.worker("reports", WORKER_RETRIES=retries)
+    send(redis, {"type": "report.tell", "number": 1, "failures": 9, "seconds": 1})
+    until(lambda: project.journal(), what="the job runs")
+    key = tasks(redis).jobs.key("stream", "reports")
+    client = redis_py.Redis(port=redis.port)
+    (entry, _), *_ = client.xrange(key)
+    client.xclaim(key, "workers", "another", 0, [entry])
+    until(lambda: 'outcome="lost"} 1.0' in get(worker.port, "/-/metrics")[1], what="it is counted")
+    text = get(worker.port, "/-/metrics")[1]
+    assert 'outcome="failed"} 1.0' in text
+    assert 'outcome="retried"' not in text, kind
+    assert 'outcome="dead"' not in text, kind
+    assert "was lost to another process meanwhile" in worker.output()
+    counted = census(redis)
+    assert (counted.running, counted.later, counted.dead) == (1, 0, 0)
+
+
+def test_the_heartbeat_does_not_wait_for_a_redis_that_hangs(project, redis):
+    """What was read ahead behind a long job is to be given back when Redis hangs."""
+    worker = project.worker("reports")
+    send(redis, *(report(n) for n in range(100)), report(100, 60), *(report(n) for n in range(101, 140)))
+    until(lambda: "begin 100" in project.journal(), what="the long job has begun")
+    redis.process.send_signal(signal.SIGSTOP)
+    try:
+        stopped = time.monotonic()
+        # Later than whatever was on its way is given up for lost, and a beat after it.
+        until(lambda: worker.heartbeat.stat().st_mtime > stopped + 5, 12, "it still beats")
+    finally:
+        redis.process.send_signal(signal.SIGCONT)
+    assert worker.exit_code() is None
+
+
+def test_a_heartbeat_that_cannot_be_written_is_told_and_ends_no_job(project, redis):
+    worker = project.worker("reports")
+    worker.heartbeat.unlink()
+    worker.heartbeat.mkdir()
+    until(lambda: "the heartbeat cannot be written" in worker.output(), what="it is told")
+    send(redis, report(1))
+    until(lambda: ended(project) == [1], what="jobs run")
+    worker.heartbeat.rmdir()
+    until(lambda: "the heartbeat can be written again" in worker.output(), what="so is its end")
+    assert worker.output().count("cannot be written") == 1
 
 
 def test_an_idle_worker_outlives_what_kills_the_stock_one(project, redis):

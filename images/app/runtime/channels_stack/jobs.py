@@ -26,6 +26,10 @@ GROUP = "workers"
 # How long a taken job belongs to a process that does not renew its lease. It must outlast a restart of Redis
 # and a machine that hangs for some seconds, or two processes do the same job; after a crash jobs wait as long.
 LEASE_SECONDS = 30
+# How long ago a lease was renewed, only the clock of Redis can tell, and a clock may be set, or jump when a machine was
+# suspended. So a lease has run out when it was not renewed for this part of it by the clock of Redis, and then for
+# the rest by the clock of who wants the job: its owner, who renews it each quarter, would have been heard of.
+STALE_PART = 2 / 3
 # How long a take waits for a job, and how often expired leases and due retries are looked for.
 TURN_SECONDS = 1
 # Dead letters of a channel beyond this push out the oldest.
@@ -117,7 +121,10 @@ class Jobs:
 
     def __init__(self, connections: Connections, prefix: str, lease: float = LEASE_SECONDS) -> None:
         self.connections, self.prefix, self.lease = connections, prefix, lease
-        self.looked: dict[str, float] = {}
+        self.looked: dict[str, float] = {}  # by channel, when what others hold was last looked at
+        self.suspects: dict[
+            str, dict[bytes, float]
+        ] = {}  # by channel, what was not renewed, and since when we know
         self._consumer = (0, "")
 
     @property
@@ -142,32 +149,38 @@ class Jobs:
         look = now - self.looked.get(channel, -TURN_SECONDS) >= TURN_SECONDS
         if look:
             self.looked[channel] = now
-        lease = int(self.lease * 1000)
-        arguments = (self.consumer, count, lease, int(look))
-        answer = await self._in_group(channel, scripts.TAKE, ("stream", "later"), *arguments)
-        if answer:
-            return [_job(channel, *entry) for entry in answer]
+        known = self.suspects.get(channel, {})
+        watched = self.lease * (1 - STALE_PART)
+        sure = [suspect for suspect, since in known.items() if now - since >= watched]
+        stale = int(self.lease * STALE_PART * 1000)
+        arguments = (self.consumer, count, scripts.RELEASED, int(look), stale, *sure)
+        taken, suspects = await self._in_group(channel, scripts.TAKE, ("stream", "later"), *arguments)
+        if look:
+            self.suspects[channel] = {suspect: known.get(suspect, now) for suspect in suspects}
+        if taken:
+            return [_job(channel, *entry) for entry in taken]
         return await self._wait(channel, count)
 
-    async def done(self, channel: str, entries: Sequence[str]) -> None:
-        """The jobs ``entries`` are done: forget them."""
-        await self._run(scripts.DONE, channel, ("stream",), GROUP, *entries)
+    async def done(self, channel: str, entries: Sequence[str]) -> set[str]:
+        """Forget the jobs ``entries``, which are done; those that are not ours (any more), and so stay."""
+        lost = await self._in_group(channel, scripts.DONE, ("stream",), self.consumer, *entries)
+        return {entry.decode() for entry in lost}
 
     async def retry(self, job: Job, seconds: float) -> bool:
-        """Let ``job``, which has failed once more, come again after ``seconds``; False: it is not ours to say."""
+        """Let ``job``, which has failed once more, come again after ``seconds``; False: it is not ours (any more)."""
         member = b"%s %d %s" % (job.first.encode(), job.attempts + 1, job.body)
-        arguments = (GROUP, job.entry, int(seconds * 1000), member)
-        return bool(await self._run(scripts.RETRY, job.channel, ("stream", "later"), *arguments))
+        arguments = (self.consumer, job.entry, int(seconds * 1000), member)
+        return bool(await self._in_group(job.channel, scripts.RETRY, ("stream", "later"), *arguments))
 
     async def bury(self, job: Job, reason: str, traceback: str = "") -> bool:
-        """Make ``job`` a dead letter."""
+        """Make ``job`` a dead letter; False: it is not ours (any more)."""
         fields = {"m": job.body, "r": reason, "a": job.attempts + 1, "i": job.first, "t": traceback}
         flat = [part for pair in fields.items() for part in pair]
-        arguments = (GROUP, job.entry, DEAD_CAPACITY, *flat)
-        return bool(await self._run(scripts.BURY, job.channel, ("stream", "dead"), *arguments))
+        arguments = (self.consumer, job.entry, DEAD_CAPACITY, *flat)
+        return bool(await self._in_group(job.channel, scripts.BURY, ("stream", "dead"), *arguments))
 
     async def renew(self, channel: str, jobs: Iterable[Job]) -> None:
-        """Start the leases of ``jobs`` anew; those that another process holds meanwhile are marked lost."""
+        """Renew the leases of ``jobs``; those that are not ours any more are marked lost."""
         held = {job.entry: job for job in jobs}
         if not held:
             return
@@ -183,8 +196,8 @@ class Jobs:
         for begun in (False, True):
             entries = [job.entry for job in jobs if job.begun is begun]
             if entries:
-                arguments = (GROUP, self.consumer, int(begun), *entries)
-                await self._run(scripts.RELEASE, channel, ("stream",), *arguments)
+                arguments = (self.consumer, scripts.RELEASED, int(begun), *entries)
+                await self._in_group(channel, scripts.RELEASE, ("stream",), *arguments)
 
     async def forget(self, channel: str, leaving: bool = False) -> None:
         """Take consumers off the group that have no process any more; when ``leaving``, this one too."""

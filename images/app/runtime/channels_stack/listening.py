@@ -11,11 +11,11 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-from . import layers, metrics
+from . import layers, metrics, scripts
 from .asgi import App, Message
 from .consuming import Consumer
 from .jobs import Job, Jobs, Unreadable
@@ -39,6 +39,8 @@ UNREADABLE_LIMIT = 100
 # What has ended within so much time is acknowledged together: a crash repeats at most as much.
 ACKNOWLEDGE_SECONDS, ACKNOWLEDGED_AT_ONCE = 0.005, 500
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 
@@ -57,6 +59,7 @@ class Listener:
         self.acknowledging: asyncio.Task[None] | None = None
         self.pace = AHEAD_SECONDS  # seconds of a job, as far as the last ones tell
         self.stopping = asyncio.Event()
+        self.cutting = False
         self.taking = asyncio.Lock()
         self.turned = time.monotonic()
 
@@ -86,9 +89,14 @@ class Listener:
             self.pace = max(self.pace, HOARD_SECONDS)
             await self._give_back()
 
-    async def finish(self) -> list[Message]:
-        """Acknowledge what is done and give back the rest; the messages that were being worked on."""
-        cut = list(self.running.values())
+    async def cut(self, seconds: float) -> bool:
+        """Cancel what is being worked on: it is neither done nor failed; whether all of it ended within ``seconds``."""
+        self.cutting = True
+        ended = await asyncio.gather(*(consumer.close(seconds) for consumer in self.consumers))
+        return all(ended)
+
+    async def finish(self) -> None:
+        """Acknowledge what is done and give back the rest."""
         if self.acknowledging:
             await self.acknowledging
         for job in [job for job in list(self.leases.held.values()) if job.channel == self.channel]:
@@ -96,7 +104,6 @@ class Listener:
                 self.waiting.append(job)
         await self._give_back()
         await self.jobs.forget(self.channel, leaving=True)
-        return cut
 
     async def _give_back(self) -> None:
         given, self.waiting = list(self.waiting), deque()
@@ -130,7 +137,10 @@ class Listener:
         metrics.job(self.channel, "taken")
         if job.redelivered:
             metrics.job(self.channel, "redelivered")
-            log.warning("channel %s: job %s comes again: %s had it", self.channel, job.first, job.taken_from)
+            holder = "one that ended" if job.taken_from == scripts.RELEASED else job.taken_from
+            log.warning(
+                "channel %s: job %s comes again: another process had it (%s)", self.channel, job.first, holder
+            )
         try:
             message = job.message()
             if job.deliveries > self.settings.worker_retries + 1:
@@ -149,6 +159,8 @@ class Listener:
                 message, id=job.first, sent=job.sent, attempt=job.attempts + 1, redelivered=job.redelivered
             )
         except Exception as raised:
+            if self.cutting:
+                return  # it is handed back
             error = raised
         seconds = time.perf_counter() - start
         self.pace = max(seconds, self.pace * 0.8)
@@ -180,10 +192,12 @@ class Listener:
             batch = self.finished[:ACKNOWLEDGED_AT_ONCE]
             entries = [job.entry for job in batch]
             acknowledge = functools.partial(self.jobs.done, self.channel, entries)
-            await self._insist("cannot acknowledge", acknowledge)
+            lost = await self._insist("cannot acknowledge", acknowledge)
             del self.finished[: len(batch)]
             for job in batch:
                 self.leases.let_go(job)
+                if lost and job.entry in lost:
+                    self._lost(job)
 
     async def _fail(self, job: Job, message: Message, error: Exception) -> None:
         # The type only: what else is in a message may be nobody's business.
@@ -198,30 +212,46 @@ class Listener:
         wording = "channel %s: job of type %r failed, attempt %d of %d, next in %.1f s"
         limit = self.settings.worker_retries + 1
         log.error(wording, self.channel, kind, attempts, limit, seconds, exc_info=error)
-        await self._insist("cannot put off a job", lambda: self.jobs.retry(job, seconds))
-        self.leases.let_go(job)
-        metrics.job(self.channel, "retried")
+        ours = await self._insist("cannot put off a job", lambda: self.jobs.retry(job, seconds))
+        self._settled(job, "retried", ours)
 
     async def _bury(self, job: Job, reason: str, trace: str = "") -> None:
-        log.error("channel %s: job %s became a dead letter: %s", self.channel, job.first, reason)
-        await self._insist("cannot write a dead letter", lambda: self.jobs.bury(job, reason, trace))
-        self.leases.let_go(job)
-        metrics.job(self.channel, "dead")
+        ours = await self._insist("cannot write a dead letter", lambda: self.jobs.bury(job, reason, trace))
+        if ours:
+            log.error("channel %s: job %s became a dead letter: %s", self.channel, job.first, reason)
+        self._settled(job, "dead", ours)
 
-    async def _insist(self, what: str, step: Callable[[], Awaitable[Any]]) -> None:
-        """Do ``step``; while Redis is away, again and again, until the worker is to stop."""
+    def _settled(self, job: Job, outcome: str, ours: bool | None) -> None:
+        """Count what Redis says has become of ``job``: it was ours or not, or (None) nothing was said."""
+        self.leases.let_go(job)
+        if ours:
+            metrics.job(self.channel, outcome)
+        elif ours is not None:
+            self._lost(job)
+
+    def _lost(self, job: Job) -> None:
+        metrics.job(self.channel, "lost")
+        log.warning(
+            "channel %s: job %s was lost to another process meanwhile: that one settles it",
+            self.channel,
+            job.first,
+        )
+
+    async def _insist(self, what: str, step: Callable[[], Awaitable[T]]) -> T | None:
+        """What ``step`` returns. While Redis is away, again and again, until the worker is to stop: then None."""
         for attempt in range(1, 1_000_000):
             try:
-                await step()
+                answer = await step()
             except OUTAGE as error:
                 if self.stopping.is_set() and attempt > 1:
                     log.error("channel %s: %s: given up: %s", self.channel, what, error)
-                    return
+                    break
                 await back_off(self.channel, what, attempt, error, self.stopping)
             else:
                 if attempt > 1:
                     log.warning("channel %s: works again", self.channel)
-                return
+                return answer
+        return None
 
 
 class Bridge:

@@ -180,8 +180,8 @@ def layer_latency(layer: str, seconds: float | None) -> None:
 def job(channel: str, outcome: str, seconds: float | None = None) -> None:
     """Count a job of the worker.
 
-    ``outcome`` is taken; done or failed; then, of a failed one, retried or dead; redelivered, handed_back, and
-    unreadable for what another layer delivered and nobody can keep.
+    ``outcome`` is taken; done or failed; then, of a failed one, retried or dead, or lost where another process had
+    taken it over; redelivered, handed_back, and unreadable for what another layer delivered and no one can keep.
     """
     JOBS.labels(channel, outcome).inc()
     if seconds is not None:

@@ -8,10 +8,9 @@ traffic off, and to kill the process would only cut its sockets too. The worker 
 from __future__ import annotations
 
 import http.client
-import os
 import sys
-import time
 
+from . import heartbeats
 from .settings import SERVICE_PORT, WORKER_HEARTBEAT
 
 TIMEOUT_SECONDS = 4
@@ -45,7 +44,7 @@ def _server_problem(port: int) -> str:
 
 def _worker_problem(heartbeat: str) -> str:
     try:
-        age = time.time() - os.stat(heartbeat).st_mtime
+        age = heartbeats.age(heartbeat)
     except OSError as error:
         return f"no heartbeat: {heartbeat}: {error.strerror}"
     if age > HEARTBEAT_SECONDS:

@@ -4,6 +4,9 @@ For each channel there are three keys: ``stream`` (jobs that wait or are being w
 ``later`` (a sorted set: jobs that failed, by the millisecond of their next attempt) and ``dead`` (a stream:
 dead letters). An entry of ``stream`` has the fields ``m`` (the message) and, when it has failed before, ``a``
 (failed attempts) and ``i`` (its first identifier). A member of ``later`` is "FIRST ATTEMPTS MESSAGE".
+
+A job belongs to the consumer that has it pending, and only that one may say what becomes of it. A job that was
+given back is pending for RELEASED, a name that no process has.
 """
 
 from __future__ import annotations
@@ -19,17 +22,35 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
+RELEASED = "released"
+
+# Whether the job `identifier` is pending for the consumer `me`, and how often it was delivered.
+OURS = """
+local function ours(group, me, identifier)
+  local held = redis.call('XPENDING', KEYS[1], group, identifier, identifier, 1)[1]
+  return held and held[2] == me, held and held[4]
+end
+"""
+
 # KEYS stream later; ARGV capacity message. The identifier, or false when the channel is full.
 SEND = Script("""
 if redis.call('XLEN', KEYS[1]) + redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then return false end
 return redis.call('XADD', KEYS[1], '*', 'm', ARGV[2])
 """)
 
-# KEYS stream later; ARGV group consumer count lease(ms) look. {{identifier, fields, deliveries, from}, ...}.
-# With look=1, first those whose time has come again and those whose lease has run out.
+# KEYS stream later; ARGV group consumer count released look stale(ms) sure...
+# {{{identifier, fields, deliveries, from}, ...}, {suspect, ...}}.
+# With look=1, first those whose time has come again, those that were given back, and of those that were not renewed
+# for so long, the ones that are named in `sure`; the others of these are the suspects.
 TAKE = Script("""
-local stream, group, me, count = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
-local taken = {}
+local stream, group, me, count, released = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local taken, suspects, sure = {}, {}, {}
+local function claim(held, idle)
+  local claimed = redis.call('XCLAIM', stream, group, me, idle, held[1])
+  if claimed[1] then
+    taken[#taken + 1] = {claimed[1][1], claimed[1][2], held[4] + 1, held[2]}
+  end
+end
 if ARGV[5] == '1' then
   local time = redis.call('TIME')
   local now = string.format('%d%03d', time[1], math.floor(time[2] / 1000))
@@ -38,10 +59,14 @@ if ARGV[5] == '1' then
     redis.call('XADD', stream, '*', 'm', message, 'a', attempts, 'i', first)
     redis.call('ZREM', KEYS[2], member)
   end
-  for _, stale in ipairs(redis.call('XPENDING', stream, group, 'IDLE', ARGV[4], '-', '+', count)) do
-    local claimed = redis.call('XCLAIM', stream, group, me, ARGV[4], stale[1])
-    if claimed[1] then
-      taken[#taken + 1] = {claimed[1][1], claimed[1][2], stale[4] + 1, stale[2]}
+  for _, held in ipairs(redis.call('XPENDING', stream, group, '-', '+', count, released)) do claim(held, 0) end
+  for index = 7, #ARGV do sure[ARGV[index]] = true end
+  for _, held in ipairs(redis.call('XPENDING', stream, group, 'IDLE', ARGV[6], '-', '+', 1000)) do
+    local suspect = held[1] .. ' ' .. held[2] .. ' ' .. held[4]
+    if sure[suspect] and #taken < count then
+      claim(held, ARGV[6])
+    elseif held[2] ~= released then
+      suspects[#suspects + 1] = suspect
     end
   end
 end
@@ -51,66 +76,88 @@ if #taken < count then
     for _, entry in ipairs(new[1][2]) do taken[#taken + 1] = {entry[1], entry[2], 1, ''} end
   end
 end
-return taken
+return {taken, suspects}
 """)
 
-# KEYS stream; ARGV group identifier... The number of jobs that were still ours or anybody's.
-DONE = Script("""
-local identifiers = {unpack(ARGV, 2)}
-local acknowledged = redis.call('XACK', KEYS[1], ARGV[1], unpack(identifiers))
-redis.call('XDEL', KEYS[1], unpack(identifiers))
-return acknowledged
-""")
-
-# KEYS stream later; ARGV group identifier delay(ms) member. 0 when the job was dealt with already.
-RETRY = Script("""
-if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
-redis.call('XDEL', KEYS[1], ARGV[2])
-local time = redis.call('TIME')
-local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3])
-redis.call('ZADD', KEYS[2], string.format('%.0f', due), ARGV[4])
-return 1
-""")
-
-# KEYS stream dead; ARGV group identifier capacity field value... 0 when the job was dealt with already.
-BURY = Script("""
-if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
-redis.call('XDEL', KEYS[1], ARGV[2])
-redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[3], '*', unpack(ARGV, 4))
-return 1
-""")
-
-# KEYS stream; ARGV group consumer identifier... Starts the lease anew; the identifiers that are not ours, or
-# were released (idle for a day).
-RENEW = Script("""
+# KEYS stream; ARGV group consumer identifier... The identifiers that others hold; the others are done. Where a Redis
+# has forgotten that we had taken it, a job is pending for no consumer, and is done all the same.
+DONE = Script(
+    OURS
+    + """
 local lost = {}
 for index = 3, #ARGV do
-  local held = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[index], ARGV[index], 1)[1]
-  if held and held[2] == ARGV[2] and held[3] < 86400000 then
+  local mine, deliveries = ours(ARGV[1], ARGV[2], ARGV[index])
+  if mine or not deliveries then
+    redis.call('XACK', KEYS[1], ARGV[1], ARGV[index])
+    redis.call('XDEL', KEYS[1], ARGV[index])
+  else
+    lost[#lost + 1] = ARGV[index]
+  end
+end
+return lost
+"""
+)
+
+# KEYS stream later; ARGV group consumer identifier delay(ms) member. 0 when the job is not ours.
+RETRY = Script(
+    OURS
+    + """
+if not ours(ARGV[1], ARGV[2], ARGV[3]) then return 0 end
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
+redis.call('XDEL', KEYS[1], ARGV[3])
+local time = redis.call('TIME')
+local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[4])
+redis.call('ZADD', KEYS[2], string.format('%.0f', due), ARGV[5])
+return 1
+"""
+)
+
+# KEYS stream dead; ARGV group consumer identifier capacity field value... 0 when the job is not ours.
+BURY = Script(
+    OURS
+    + """
+if not ours(ARGV[1], ARGV[2], ARGV[3]) then return 0 end
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
+redis.call('XDEL', KEYS[1], ARGV[3])
+redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[4], '*', unpack(ARGV, 5))
+return 1
+"""
+)
+
+# KEYS stream; ARGV group consumer identifier... Renews the leases; the identifiers that are not ours.
+RENEW = Script(
+    OURS
+    + """
+local lost = {}
+for index = 3, #ARGV do
+  if ours(ARGV[1], ARGV[2], ARGV[index]) then
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[index], 'JUSTID')
   else
     lost[#lost + 1] = ARGV[index]
   end
 end
 return lost
-""")
+"""
+)
 
-# KEYS stream; ARGV group consumer begun identifier... Ends the lease of what is ours: whoever looks next takes
-# it. With begun=0 the delivery does not count, since nobody has seen the message.
-RELEASE = Script("""
-local released = 0
-for index = 4, #ARGV do
-  local held = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[index], ARGV[index], 1)[1]
-  if held and held[2] == ARGV[2] then
-    local deliveries = held[4]
-    if ARGV[3] == '0' then deliveries = deliveries - 1 end
-    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[index],
+# KEYS stream; ARGV group consumer released begun identifier... Gives back what is ours: whoever looks next takes
+# it. With begun=0 the delivery does not count, since no handler has seen the message.
+RELEASE = Script(
+    OURS
+    + """
+local given = 0
+for index = 5, #ARGV do
+  local mine, deliveries = ours(ARGV[1], ARGV[2], ARGV[index])
+  if mine then
+    if ARGV[4] == '0' then deliveries = deliveries - 1 end
+    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[index],
                'IDLE', 86400000, 'RETRYCOUNT', deliveries, 'JUSTID')
-    released = released + 1
+    given = given + 1
   end
 end
-return released
-""")
+return given
+"""
+)
 
 # KEYS stream; ARGV group consumer idle(ms). Forgets this consumer and those not seen for so long, unless one
 # holds jobs: with the consumer Redis would forget that they were not done.

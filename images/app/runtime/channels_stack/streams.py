@@ -73,8 +73,8 @@ class RedisStreamsChannelLayer(BaseChannelLayer):
                     log.error("channel %s: a message became a dead letter: %s", channel, error)
                     await self.jobs.bury(job, str(error))
                 else:
-                    await self.jobs.done(channel, [job.entry])
-                    return message
+                    if not await self.jobs.done(channel, [job.entry]):
+                        return message
 
     async def round_trip(self) -> float:
         """Write, read and remove a stream of our own; the seconds that it took."""

@@ -13,7 +13,8 @@ import signal
 import time
 from collections.abc import Sequence
 
-from . import endpoint, metrics, supervised
+from . import endpoint, heartbeats, metrics, supervised
+from .heartbeats import Heartbeat
 
 # Older than this, a worker is deaf: it beats every second.
 FRESH_SECONDS = 10
@@ -39,7 +40,8 @@ class Supervisor:
     def __init__(
         self, command: Sequence[str], processes: int, port: int, heartbeat: str, stop_seconds: float
     ) -> None:
-        self.command, self.port, self.heartbeat, self.stop_seconds = command, port, heartbeat, stop_seconds
+        self.command, self.port, self.stop_seconds = command, port, stop_seconds
+        self.heartbeat = Heartbeat(heartbeat)
         self.told = f"{heartbeat}-told"
         self.heartbeats = [f"{heartbeat}-{number}" for number in range(1, processes + 1)]
         self.workers: dict[str, asyncio.subprocess.Process] = {}
@@ -58,7 +60,7 @@ class Supervisor:
         beating.cancel()
         if server:
             server.close()
-        _remove(self.heartbeat)
+        self.heartbeat.end()
         _remove(self.told)
         return REFUSED if self.refused else int(any(codes))
 
@@ -119,14 +121,13 @@ class Supervisor:
     async def _beat(self) -> None:
         while True:
             if self.healthy():
-                with open(self.heartbeat, "w") as file:
-                    file.write(f"{time.time():.0f}\n")
+                self.heartbeat.beat()
             await asyncio.sleep(BEAT_SECONDS)
 
 
 def _age(path: str) -> float:
     try:
-        return time.time() - os.stat(path).st_mtime
+        return heartbeats.age(path)
     except OSError:
         return float("inf")
 

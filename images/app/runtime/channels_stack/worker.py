@@ -14,7 +14,6 @@ import contextlib
 import logging
 import os
 import signal
-import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from . import application, databases, endpoint, layers, metrics, status, supervi
 from .asgi import App
 from .canary import Canaries
 from .environment import ConfigurationError, Problem
+from .heartbeats import Heartbeat
 from .leases import Leases
 from .listening import OUTAGE, Bridge, Listener
 from .receiving import receiver
@@ -122,7 +122,7 @@ class Worker:
         concurrency: int,
     ) -> None:
         self.settings, self.app, self.channels = settings, app, tuple(channels)
-        self.port, self.heartbeat, self.concurrency = port, heartbeat, concurrency
+        self.port, self.heartbeat, self.concurrency = port, Heartbeat(heartbeat), concurrency
         self.alias = "tasks" if layers.configured("tasks") else "default"
         self.publisher = status.Publisher(settings, "worker", "channels-stack", self._backlog)
         # What consumers join on `default`, and the mailboxes of consumers, are looked after as in a serving process.
@@ -147,18 +147,16 @@ class Worker:
         await self.canaries.start()
         await self.publisher.start()
         server = await endpoint.start(self.port, self.healthy) if self.port else None
-        heartbeat = asyncio.ensure_future(self._heartbeat())
         log.info("worker: listening on %s (channel layer %r)", ", ".join(self.channels), self.alias)
         try:
             code = await self._supervise()
         finally:
-            heartbeat.cancel()
             if server:
                 server.close()
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.heartbeat)
-            await self.publisher.stop()
-            await self.canaries.stop()
+            self.heartbeat.end()
+            # Both say good-bye to Redis, which may hang: the jobs need the time that is left.
+            await _at_most(CLOSE_SECONDS / 3, self.publisher.stop(), self.canaries.stop())
+        await asyncio.gather(*(self._finish(listener) for listener in self.listeners))
         leases.stop()
         await self._close()
         await asyncio.get_running_loop().run_in_executor(None, application.close_database_pools)
@@ -181,36 +179,56 @@ class Worker:
         return listener
 
     async def _supervise(self) -> int:
-        tasks = {task: listener.channel for listener in self.listeners for task in listener.start()}
+        """Let the listeners and their chores run until a signal or until one of them ends; the exit code."""
+        listening = {
+            task: f"channel {listener.channel} is no longer listened to"
+            for listener in self.listeners
+            for task in listener.start()
+        }
+        chores = {
+            asyncio.ensure_future(self._heartbeat()): "the heartbeat has ended",
+            **{asyncio.ensure_future(_tidy(listener)): "a chore has ended" for listener in self.listeners},
+        }
+        tasks = {**listening, **chores}
         stopping = asyncio.ensure_future(self.stopping.wait())
         ended, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        deaf = [task for task in tasks if task in ended and not self.stopping.is_set()]
-        for task in deaf:
-            log.critical(
-                "worker: channel %s is no longer listened to: ending", tasks[task], exc_info=task.exception()
-            )
-        if deaf:
-            self._stop("a listener ended")
-        finished: asyncio.Future[Any] = asyncio.gather(*tasks, return_exceptions=True)
-        hurried: asyncio.Future[Any] = asyncio.ensure_future(self.hurried.wait())
+        broken = [task for task in tasks if task in ended and not self.stopping.is_set()]
+        for task in broken:
+            log.critical("worker: %s: ending", tasks[task], exc_info=task.exception())
+        if broken:
+            self._stop("it cannot work on")
+        waiting: set[asyncio.Future[Any]] = {
+            asyncio.ensure_future(asyncio.wait(set(listening))),
+            asyncio.ensure_future(self.hurried.wait()),
+        }
         grace = max(0, self.settings.stop_seconds - CLOSE_SECONDS)
-        await asyncio.wait({finished, hurried}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.gather(*(self._finish(listener) for listener in self.listeners))
-        for waiting in (finished, hurried, stopping):
-            waiting.cancel()
-        return 1 if deaf else 0
+        await asyncio.wait(waiting, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        await self._cut()
+        leftover = {stopping, *waiting, *(task for task in tasks if not task.done())}
+        for late in leftover:
+            late.cancel()
+        await asyncio.gather(*leftover, return_exceptions=True)
+        return 1 if broken else 0
+
+    async def _cut(self) -> None:
+        """End what still runs, before it is handed back: no other process may begin it meanwhile."""
+        cut = [listener for listener in self.listeners if listener.running]
+        self.cut = bool(cut)
+        for listener in cut:
+            names = ", ".join(repr(message.get("type")) for message in listener.running.values())
+            log.warning("channel %s: takes too long, cut off: jobs of type %s", listener.channel, names)
+        await asyncio.gather(*(listener.cut(CLOSE_SECONDS / 3) for listener in cut))
 
     async def _finish(self, listener: Listener) -> None:
         channel, running = listener.channel, [message.get("type") for message in listener.running.values()]
-        self.cut = self.cut or bool(running)
         try:
-            await asyncio.wait_for(listener.finish(), CLOSE_SECONDS / 2)
+            await asyncio.wait_for(listener.finish(), CLOSE_SECONDS / 3)
         except Exception as error:
             log.error("channel %s: jobs not handed back, they come again in a while: %s", channel, error)
             return
         for kind in running:
             metrics.job(channel, "handed_back")
-            log.warning("channel %s: job of type %r takes too long: handed back", channel, kind)
+            log.warning("channel %s: job of type %r handed back", channel, kind)
 
     def _signalled(self, name: str) -> None:
         """Stop; the second time, without waiting for running jobs."""
@@ -242,16 +260,12 @@ class Worker:
         deaf, parent = False, os.getppid()
         while True:
             if self.healthy():
-                with open(self.heartbeat, "w") as file:
-                    file.write(f"{time.time():.0f}\n")
+                self.heartbeat.beat()
             if deaf != (not self.healthy()):
                 deaf = not deaf
                 log.warning("worker: %s", "deaf, the heartbeat stops" if deaf else "listening again")
             if supervised.TOLD in os.environ and os.getppid() != parent and not self.stopping.is_set():
                 self._stop("the supervisor is gone")
-            for listener in self.listeners:
-                with contextlib.suppress(*OUTAGE):
-                    await listener.tick()
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _backlog(self) -> dict[str, int]:
@@ -264,6 +278,25 @@ class Worker:
             if self.jobs is not getattr(self.layer, "jobs", None):
                 backlog[channel] += await layers.backlog(self.alias, channel) or 0
         return backlog
+
+
+async def _tidy(listener: Listener) -> None:
+    """Let ``listener`` give back what it has read ahead in vain. It waits for Redis; the heartbeat must not."""
+    while True:
+        with contextlib.suppress(*OUTAGE):
+            await listener.tick()
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+async def _at_most(seconds: float, *steps: Coroutine[Any, Any, None]) -> None:
+    """Do ``steps`` at the same time, for no longer than ``seconds``; what fails is logged and ends no other."""
+    tasks = [asyncio.ensure_future(step) for step in steps]
+    _, late = await asyncio.wait(tasks, timeout=seconds)
+    for task in late:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            log.warning("worker: at the end: %s: %s", type(outcome).__name__, outcome)
 
 
 def _warn_about(layer: Any, alias: str) -> None:

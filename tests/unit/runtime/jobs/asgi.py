@@ -39,6 +39,16 @@ class Reports(AsyncConsumer):
             raise RuntimeError("not yet")
         journal(f"end {message['number']}")
 
+    async def report_hold(self, message):
+        journal(f"begin {message['number']}")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            journal(f"cut {message['number']}")
+            await asyncio.sleep(0.5)  # as one that tidies up
+            journal(f"left {message['number']}")
+            raise
+
     async def report_die(self, message):
         journal(f"die {message['number']}")
         os._exit(9)
