@@ -11,11 +11,11 @@ CONFIRM ?=
 # TIME: the moment to restore, 2026-03-31T17:05:00+00:00.
 TIME ?=
 # How smoke and browser tests get into TARGET; these are the files of the stack that `make up` runs here.
-OPTIONS ?= --project channels-stack --ca compose/tls/ca.pem --password-file compose/secrets/demo_password
+OPTIONS ?= --project $$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' compose/.env) --ca compose/tls/ca.pem --password-file compose/secrets/demo_password
 export CONFIRM TIME
 
 STACK := PYTHONPATH=compose python3 -m stack
-COMPOSE := docker compose --project-directory compose --env-file compose/.env
+COMPOSE := $(STACK) compose
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 

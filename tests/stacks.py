@@ -124,6 +124,7 @@ def own(variant: str, secrets: Mapping[str, str] | None = None, **others: str) -
     folder, project = FOLDER / name, f"stack-test-{name}"
     folder.mkdir(parents=True)
     settings = {
+        "COMPOSE_PROJECT_NAME": project,
         "BIND_ADDRESS": "127.0.0.1",
         "HTTP_PORT": str(free_port()),
         "HTTPS_PORT": str(free_port()),
@@ -138,7 +139,7 @@ def own(variant: str, secrets: Mapping[str, str] | None = None, **others: str) -
     for file, text in (secrets or {}).items():
         (folder / "secrets" / file).write_text(text)
     try:
-        told = tool(folder, project, "up")
+        told = tool(folder, "up")
         yield Stack(
             variant=variant,
             url=f"https://localhost:{settings['HTTPS_PORT']}",
@@ -165,7 +166,7 @@ def remove(folder: Path, project: str) -> None:
     if running:
         # What an orderly stop does is a test of its own; here it would only take time.
         subprocess.run(["docker", "kill", *running], capture_output=True, check=False)
-    tool(folder, project, "purge", CONFIRM="yes")
+    tool(folder, "purge", CONFIRM="yes")
     shutil.rmtree(folder)
 
 
@@ -177,10 +178,10 @@ def remove_stale() -> None:
             remove(folder, f"stack-test-{folder.name}")
 
 
-def tool(folder: Path, project: str, command: str, **environment: str) -> str:
+def tool(folder: Path, *command: str, **environment: str) -> str:
     """What a command of the stack's own tool (compose/stack) says; StackError with it where that fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "stack", "--folder", str(folder), "--project", project, command],
+        [sys.executable, "-m", "stack", "--folder", str(folder), *command],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "compose"), **environment},
         stdout=subprocess.PIPE,
@@ -190,7 +191,9 @@ def tool(folder: Path, project: str, command: str, **environment: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise StackError(f"`stack {command}` of {project} failed (exit {done.returncode}):\n{done.stdout}")
+        raise StackError(
+            f"`stack {' '.join(command)}` of {folder} failed (exit {done.returncode}):\n{done.stdout}"
+        )
     return done.stdout
 
 

@@ -1,6 +1,7 @@
 """Command line of the tool; the Makefile calls it, people need not.
 
-python3 -m stack [--folder DIR] [--project NAME] [--overlay NAME]… up|down|purge|check|images|edge|backup|restore|drill
+python3 -m stack [--folder DIR] [--overlay NAME]… up|down|purge|check|images|edge|backup|restore|drill
+python3 -m stack [--folder DIR] compose ARGUMENT…    `docker compose` on this deployment
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from . import settings as stack_settings
 from .console import Failure, say
 from .paths import COMPOSE, IMAGE_NAMES, Deployment
 
-COMMANDS = ["up", "down", "purge", "check", "images", "edge", "backup", "restore", "drill"]
+COMMANDS = ["up", "down", "purge", "check", "images", "edge", "backup", "restore", "drill", "compose"]
 
 
 def main() -> int:
@@ -24,18 +25,18 @@ def main() -> int:
         prog="stack", description="Run the stack with Docker Compose on this machine."
     )
     parser.add_argument("--folder", type=Path, default=COMPOSE, help="settings and secrets of the deployment")
-    parser.add_argument("--project", default="channels-stack", help="name of the Compose project")
     parser.add_argument(
         "--overlay", action="append", default=[], help="a compose.<NAME>.yml to add: dev, staging, test"
     )
     parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of `docker compose`")
     options = parser.parse_args()
     deployment = Deployment(options.folder.resolve(), tuple(options.overlay))
     settings = deployment.settings
     try:
         match options.command:
             case "up":
-                up.up(deployment, options.project)
+                up.up(deployment)
             case "down":
                 up.down(deployment)
             case "purge":
@@ -58,6 +59,8 @@ def main() -> int:
                 preflight.prepare(values)
                 names = images.make(values, images.everything(values))
                 IMAGE_NAMES.write_text("".join(f"{name}={tag}\n" for name, tag in names.items()))
+            case "compose":
+                up.compose(deployment, options.arguments)
             case "edge":  # for servers: what the role `certificates` brings to each edge
                 values = stack_settings.load(settings)
                 edge.stage(deployment.edge, values, certificates.make(deployment, values))

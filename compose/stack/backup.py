@@ -6,6 +6,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from . import ownership
 from .console import Failure, say, step
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def call(project: Project, *arguments: str) -> None:
 
 
 def need(project: Project) -> None:
-    """Failure where the deployment makes no backups."""
+    """Failure where the deployment makes no backups, or its project is another folder's."""
+    ownership.claim(project.deployment)
     if not project.deployment.generated.exists():
         raise Failure("there is no deployment yet: make up")
     if "BACKUP_IMAGE=" not in project.deployment.generated.read_text():

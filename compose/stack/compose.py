@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import backup, stores
+from . import backup, ownership, stores
 from .console import Failure, detail
 from .paths import COMPOSE, Deployment
 
@@ -26,24 +27,32 @@ class Project:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
 
-    def command(self, *arguments: str) -> list[str]:
-        """The docker command line for ARGUMENTS; everything else stands in the deployment's .env."""
-        options = [
-            "--progress",
-            "quiet",
-            "--project-directory",
-            str(COMPOSE),
-            "--env-file",
-            str(self.deployment.generated),
-        ]
-        return ["docker", "compose", *options, *arguments]
+    def command(self, *arguments: str, progress: str = "quiet") -> list[str]:
+        """The docker command line for ARGUMENTS; everything else stands in the deployment's .env.
+
+        Without that file Compose has the project's name alone, which is enough to remove it.
+        """
+        known = ["--project-name", ownership.project(self.deployment)]
+        if self.deployment.generated.exists():
+            known = ["--project-directory", str(COMPOSE), "--env-file", str(self.deployment.generated)]
+        return ["docker", "compose", "--progress", progress, *known, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """This process's, without what would win over the .env: another project's name, an exported HTTP_PORT."""
+        known = ownership.memory(self.deployment.folder)
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name not in known and not name.startswith("COMPOSE_")
+        }
 
     def run(
         self, *arguments: str, quiet: bool = False, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run it; QUIET collects the output instead of showing it. Failure where it exits non-zero and CHECK is on."""
         options = {"capture_output": True} if quiet else {}
-        done = subprocess.run(self.command(*arguments), text=True, check=False, **options)  # type: ignore[call-overload]
+        command, environment = self.command(*arguments), self.environment()
+        done = subprocess.run(command, env=environment, text=True, check=False, **options)  # type: ignore[call-overload]
         if check and done.returncode:
             said = "\n".join((done.stderr or "").splitlines()[-TAIL:])
             raise Failure(
@@ -119,10 +128,9 @@ class Project:
         )
 
 
-def write_environment(
-    deployment: Deployment, settings: dict[str, str], names: dict[str, str], project: str
-) -> None:
-    """Write the .env that makes `docker compose` in the deployment's folder mean this deployment."""
+def write_environment(deployment: Deployment, settings: dict[str, str], names: dict[str, str]) -> None:
+    """Write the .env that makes `docker compose` in the deployment's folder mean this deployment, and the labels."""
+    owner = ownership.identity(deployment.folder)
     files = [
         COMPOSE / "compose.yml",
         COMPOSE / "compose.single.yml",
@@ -135,8 +143,8 @@ def write_environment(
     lines = {
         **{name: value for name, value in settings.items() if name not in COMMAND_LINES},
         **names,
-        "COMPOSE_PROJECT_NAME": project,
-        "COMPOSE_FILE": ":".join(map(str, files)),
+        "COMPOSE_FILE": ":".join(map(str, [*files, deployment.labels])),
+        ownership.IDENTITY: owner,
         "STACK_DIR": str(deployment.folder.resolve()),
         "EDGE_FOLDER": str(deployment.edge.resolve()),
         # A volume where the repository is no folder of this machine.
@@ -147,6 +155,10 @@ def write_environment(
     text = "# Made by `make up` from stack.env, which is the file to edit.\n"
     text += "".join(f"{name}={quoted(value)}\n" for name, value in lines.items())
     replace(deployment.generated, text)
+    project = Project(deployment)
+    chosen = [word for path in files for word in ("--file", str(path))]
+    everything = project.run(*chosen, "--profile", "*", "config", "--format", "json", quiet=True).stdout
+    replace(deployment.labels, ownership.labels(json.loads(everything), owner))
 
 
 def stop_grace(settings: dict[str, str]) -> str:
@@ -168,7 +180,7 @@ def write_services(deployment: Deployment) -> None:
 
 
 NOT_THEIRS = re.compile(
-    r"(EDGE_\w+|\w+_CPUS|\w+_MEMORY|\w+_SLOTS|\w+_REPLICAS|\w+_NODES|CERTIFICATE|ACME_\w+|BACKUP_\w+|REDIS_MAXMEMORY)="
+    r"(EDGE_\w+|\w+_CPUS|\w+_MEMORY|\w+_SLOTS|\w+_REPLICAS|\w+_NODES|CERTIFICATE|ACME_\w+|BACKUP_\w+|REDIS_MAXMEMORY|COMPOSE_\w+)="
 )
 """Settings of the edge and of the engine, which no process of the application reads."""
 

@@ -70,6 +70,11 @@ class Deployment:
         return self.folder / "compose.app.json"
 
     @property
+    def labels(self) -> Path:
+        """Whose everything is, for Compose (ownership.py). Made anew by each `make up`."""
+        return self.folder / "compose.labels.json"
+
+    @property
     def released(self) -> Path:
         """Which release the database and the static files are at."""
         return self.folder / ".released"

@@ -13,7 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from . import apt, certificates, host
+from . import apt, certificates, host, ownership
 from .console import Failure, agreed, detail, table
 from .paths import ENGINE, Deployment
 
@@ -92,8 +92,11 @@ def refuse(rows: list[Problem]) -> None:
 
 
 def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> None:
-    """Check ports (those in OURS are held by this very stack), disk, memory, clock and certificate; refuse with all problems."""
-    rows = [*ports(settings, ours), *hops(settings), *space(), *clock(settings)]
+    """Refuse with all problems: project, ports (those in OURS are this stack's), disk, memory, clock and certificate."""
+    of_project = ownership.renamed(deployment, settings)
+    of_project += ownership.problems(deployment, settings[ownership.NAME])
+    rows = [("project", *row) for row in of_project]
+    rows += [*ports(settings, ours), *hops(settings), *space(), *clock(settings)]
     rows += [("certificate", *row) for row in certificates.problems(deployment, settings)]
     refuse(rows)
 

@@ -30,7 +30,7 @@ TRIED = ("http", "ws")
 """Services of which one task of a new release is tried before anything is replaced."""
 
 HOUSEKEEPING = re.compile(
-    r".*_(CPUS|MEMORY|REPLICAS|IMAGE|SLOTS|PACKAGES)|EDGE_.*|STATIC_PREFIX|BIND_ADDRESS|DEV_PORT|REDIS_MAXMEMORY"
+    r".*_(CPUS|MEMORY|REPLICAS|IMAGE|SLOTS|PACKAGES)|EDGE_.*|STATIC_PREFIX|BIND_ADDRESS|DEV_PORT|REDIS_MAXMEMORY|COMPOSE_.*"
     r"|(REDIS|DB)_NODES|APP_(DIR|REQUIREMENTS|CONSTRAINTS|DEBIAN|VOLUMES|COMMANDS)|DEBIAN_MIRROR|BUILD_NETWORK|BACKUP_.*"
 )
 """Settings of stack.env that no process of the application reads: a change of one must not restart it."""

@@ -13,6 +13,9 @@ DURATION = re.compile(r"^[1-9]\d*(ms|s|m|h|d)$")
 DOMAIN = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$")
 """The runtime refuses the same; here it is seen before anything is made."""
 
+PROJECT = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
+"""What Compose takes for COMPOSE_PROJECT_NAME."""
+
 LINE = re.compile(r"^(?P<commented>#?)(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
 
 
@@ -72,6 +75,11 @@ def load(path: Path, place: str = "") -> dict[str, str]:
         for word in given.get("DOMAINS", "").split()
         if not DOMAIN.match(word)
     ]
+    if not PROJECT.match(given.get("COMPOSE_PROJECT_NAME", "channels-stack")):
+        problems.append(
+            f"{place}: COMPOSE_PROJECT_NAME is {given['COMPOSE_PROJECT_NAME']!r}; it takes small letters, digits, - and _, "
+            "a letter or digit first: channels-stack"
+        )
     if problems:
         raise Failure("\n".join(problems))
     return {**known, **given}

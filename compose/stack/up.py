@@ -8,16 +8,17 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import NoReturn
 
-from . import backup, certificates, commands, edge, images, preflight, secrets, stores
+from . import backup, certificates, commands, edge, images, ownership, preflight, secrets, stores
 from . import settings as stack_settings
 from .compose import Project, replace, write_environment
 from .console import Failure, detail, say, step
 from .paths import Deployment
 
 
-def up(deployment: Deployment, project_name: str) -> None:
-    """Make DEPLOYMENT run, healthy, as the Compose project PROJECT_NAME; what is right already stays untouched."""
+def up(deployment: Deployment) -> None:
+    """Make DEPLOYMENT run, healthy; what is right already stays untouched."""
     started = time.monotonic()
     project = Project(deployment)
     with step("looking at this machine"):
@@ -48,7 +49,7 @@ def up(deployment: Deployment, project_name: str) -> None:
         replace(deployment.commands, definitions)
     else:
         deployment.commands.unlink(missing_ok=True)
-    write_environment(deployment, settings, names, project_name)
+    write_environment(deployment, settings, names)
     release(deployment, project, names, stores.services(settings))
     with step("services"):
         before = project.identities()
@@ -71,7 +72,8 @@ DEVELOPMENT = {"SERVER_HTTP": "daphne", "SERVER_WS": "daphne"}
 
 def published(project: Project) -> set[int]:
     """Ports that this very project publishes already."""
-    if not project.deployment.generated.exists():
+    deployment = project.deployment
+    if not deployment.generated.exists() or ownership.problems(deployment, ownership.project(deployment)):
         return set()
     return {port["PublishedPort"] for each in project.containers() for port in each.get("Publishers") or []}
 
@@ -120,8 +122,19 @@ def farewell(deployment: Deployment, settings: dict[str, str], where: str, secon
 
 def down(deployment: Deployment) -> None:
     """Stop and remove the containers and networks; volumes, secrets and settings stay."""
-    if deployment.generated.exists():
+    ownership.claim(deployment)
+    if ownership.things(ownership.project(deployment)):
         Project(deployment).run("down", "--remove-orphans")
+
+
+def compose(deployment: Deployment, arguments: list[str]) -> NoReturn:
+    """Become `docker compose ARGUMENTS` on this deployment."""
+    ownership.claim(deployment)
+    if not deployment.generated.exists():
+        raise Failure("there is no deployment yet: make up")
+    project = Project(deployment)
+    command = project.command(*arguments, progress="auto")
+    os.execvpe(command[0], command, project.environment())
 
 
 def purge(deployment: Deployment, *, confirmed: bool) -> None:
@@ -130,10 +143,12 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
         raise Failure(
             "this removes the database and every upload of this stack. If that is meant: make purge CONFIRM=yes"
         )
-    if deployment.generated.exists():
+    ownership.claim(deployment)
+    if ownership.things(ownership.project(deployment)):
         Project(deployment).run("down", "--volumes", "--remove-orphans")
-    made = (deployment.generated, deployment.commands, deployment.services, deployment.released)
-    for path in (deployment.secrets, deployment.authority, deployment.edge, *made):
+    made = (deployment.commands, deployment.labels, deployment.services, deployment.released)
+    # The memory of what is to be removed goes last.
+    for path in (deployment.secrets, deployment.authority, deployment.edge, *made, deployment.generated):
         remove(path)
 
 

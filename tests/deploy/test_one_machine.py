@@ -26,7 +26,7 @@ def psql(place, *words: str) -> str:
 
 def make(place, verb: str, **variables: str) -> str:
     """What `make VERB` says: the Makefile calls the same."""
-    return stacks.tool(place.folder, place.project, verb, **variables)
+    return stacks.tool(place.folder, verb, **variables)
 
 
 def test_backup(place):

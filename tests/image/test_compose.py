@@ -48,7 +48,7 @@ def written(folder: Path, **changed: str) -> Path:
     names = {
         f"{name}_IMAGE": "image:tag" for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP")
     }
-    write_environment(deployment, settings.defaults() | changed, names, "config-test")
+    write_environment(deployment, settings.defaults() | changed, names)
     return deployment.generated
 
 

@@ -73,11 +73,11 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, redis_image: str) -> Iterato
     from stack.paths import Deployment
 
     deployment = Deployment(tmp_path_factory.mktemp("nodes"))
-    deployment.settings.write_text("REDIS_NODES=3\n")
+    deployment.settings.write_text(f"REDIS_NODES=3\nCOMPOSE_PROJECT_NAME={RUN}-nodes\n")
     secrets.make(deployment)
     names = {f"{name}_IMAGE": "not:started" for name in ("HTTP", "WS", "WORKER", "EDGE", "DB")}
     chosen = settings.load(deployment.settings)
-    write_environment(deployment, chosen, {**names, "REDIS_IMAGE": redis_image}, f"{RUN}-nodes")
+    write_environment(deployment, chosen, {**names, "REDIS_IMAGE": redis_image})
     made = Nodes(deployment.generated, deployment.secrets)
     for file in deployment.secrets.iterdir():
         file.chmod(0o444)  # read by uid 999, whoever runs this

@@ -73,12 +73,10 @@ class Three:
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory, redis_image: str, engine: Engine) -> Iterator[Three]:
     deployment = Deployment(tmp_path_factory.mktemp("rotated"))
-    deployment.settings.write_text("REDIS_NODES=3\n")
+    deployment.settings.write_text(f"REDIS_NODES=3\nCOMPOSE_PROJECT_NAME={PROJECT}\n")
     secrets.make(deployment)
     images = {f"{name}_IMAGE": "not:started" for name in ("HTTP", "WS", "WORKER", "EDGE", "DB")}
-    write_environment(
-        deployment, settings.load(deployment.settings), {**images, "REDIS_IMAGE": redis_image}, PROJECT
-    )
+    write_environment(deployment, settings.load(deployment.settings), {**images, "REDIS_IMAGE": redis_image})
     folder = tmp_path_factory.mktemp("hosts")
     for path in (folder, *list(folder.parents)[:2]):
         path.chmod(0o755)
