@@ -3,6 +3,10 @@
 Each worker drains by itself, as uvicorn does alone. The master only passes SIGTERM on and waits; a worker
 goes on accepting during the notice, because it holds the listening socket too. What a worker was ended by force for
 is the master's exit code too.
+
+No process ends for its number of requests (gunicorn's max_requests): it would stop before its replacement has
+started, cut the streams it serves, and probes count as requests. One that grows is ended by the memory limit of
+its container; the leak is the application's to mend. SIGHUP replaces all: new ones first, then the old ones drain.
 """
 
 from __future__ import annotations
@@ -30,8 +34,6 @@ REFUSED = 78
 KILL_MARGIN = (
     1  # seconds after STOP_SECONDS, when a worker has long ended itself, until the master would kill it
 )
-# A page process that grows slowly is replaced before it matters; the jitter keeps siblings apart.
-MAX_REQUESTS, MAX_REQUESTS_JITTER = 10_000, 1_000
 
 
 def serve(settings: Settings, service: str, port: int) -> int:
@@ -52,14 +54,11 @@ def serve(settings: Settings, service: str, port: int) -> int:
 
 
 def _options(settings: Settings, service: str, port: int) -> dict[str, Any]:
-    pages = service == "http"
     return {
         "bind": f"{HOST}:{port}",
         "backlog": BACKLOG,
-        # A socket process stays alone in its container: sockets are scaled by replicas, and never recycled.
-        "workers": settings.http_processes if pages else 1,
-        "max_requests": MAX_REQUESTS if pages else 0,
-        "max_requests_jitter": MAX_REQUESTS_JITTER if pages else 0,
+        # A socket process stays alone in its container: sockets are scaled by replicas.
+        "workers": settings.http_processes if service == "http" else 1,
         "worker_class": Worker,
         "graceful_timeout": math.ceil(settings.stop_seconds) + KILL_MARGIN,
         "logger_class": PlainLogger,

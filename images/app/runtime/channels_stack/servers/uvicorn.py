@@ -19,6 +19,7 @@ from ..lifespan import StartupFailed
 from ..settings import Settings
 from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
 
+ALIVE_SECONDS = 1
 CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
 
 
@@ -95,8 +96,16 @@ class Server(uvicorn.Server):
         # uvicorn waits for requests in flight, for ever unless told otherwise.
         limit = max(0.1, self.app.drain.remaining() - CANCEL_MARGIN)
         self.config.timeout_graceful_shutdown = limit  # type: ignore[assignment]  # any number of seconds works
+        alive = asyncio.ensure_future(self._stay_alive())
         await super().shutdown(sockets=sockets)
         await self.app.stop()
+        alive.cancel()
+
+    async def _stay_alive(self) -> None:
+        """Say so to a master, which would take a process that finishes its last requests for one that is stuck."""
+        while self.config.callback_notify is not None:
+            await self.config.callback_notify()
+            await asyncio.sleep(ALIVE_SECONDS)
 
     def _stop(self) -> None:
         self.should_exit = True
