@@ -198,6 +198,17 @@ class TestRotatedKey:
         ann.serving = start("uvicorn", SECRET_KEY=NEW)
         assert ann.get(page) == ann.name
 
+    def test_two_looks_of_one_request_at_the_user(self, start):
+        before = start("uvicorn", SECRET_KEY=OLD)
+        assert before.get("/replaced/").body == b""
+        ann = Browser(before, "ann")
+        ann.serving = start("uvicorn", SECRET_KEY=NEW, SECRET_KEY_FALLBACKS=OLD)
+        assert set(ann.get("/replaced/").split()) >= {"get_user", "channels"}
+        cookies = ann.headers()
+        assert ann.get("/async-two-looks/") == f"{ann.name} {ann.name}"
+        assert ann.headers() == cookies
+        assert ann.get("/async-two-looks/") == f"{ann.name} {ann.name}"
+
     def test_stock_answers_the_second_as_a_stranger(self, start):
         before = start("uvicorn", SECRET_KEY=OLD)
         ann = Browser(before, "ann")

@@ -7,6 +7,8 @@ sign that user out everywhere. The function that takes its place asks as Django 
 ``django.contrib.auth.get_user`` signs such a session anew and gives it another name. Requests that are on their way
 with the former name find no session, are answered as to a stranger, and take the new cookie away from the browser;
 open sockets of the former name are signed out. Here the session is signed anew and keeps its name.
+
+Without SECRET_KEY_FALLBACKS nothing is replaced.
 """
 
 from __future__ import annotations
@@ -14,30 +16,31 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from types import CodeType
 from typing import Any
 
 
 def mend() -> None:
-    """Put the mended function in its place, unless Channels has learnt it or Django knows no fallbacks yet.
+    """Put the mended functions in their places, where there are fallbacks; Channels' unless it has learnt of them.
 
-    Django must be set up. Code that has already imported the function by its name keeps the old one.
+    Django must be set up. Code that has already imported a function by its name keeps the old one.
     """
     from django.apps import apps
+    from django.conf import settings
 
-    if not apps.is_installed("django.contrib.auth"):
+    if not (getattr(settings, "SECRET_KEY_FALLBACKS", None) and apps.is_installed("django.contrib.auth")):
         return
     import channels.auth
     from channels.db import database_sync_to_async
     from django.contrib.auth.base_user import AbstractBaseUser
 
-    if hasattr(AbstractBaseUser, "get_session_auth_fallback_hash"):
-        _keep_names()
-
+    if not hasattr(AbstractBaseUser, "get_session_auth_fallback_hash"):  # Django before 4.1.8
+        return
+    _keep_names()
     stock = getattr(channels.auth.get_user, "func", channels.auth.get_user)
     stock = getattr(stock, "__wrapped__", stock)
-    knows = "get_session_auth_fallback_hash" in set(_names(stock.__code__))
-    if not knows and hasattr(AbstractBaseUser, "get_session_auth_fallback_hash"):
+    if "get_session_auth_fallback_hash" not in set(_names(stock.__code__)):
         channels.auth.get_user = database_sync_to_async(get_user)
 
 
@@ -66,20 +69,44 @@ def _keep_names() -> None:
     django_auth.aget_user = aget_user
 
 
+_mended: set[Any] = set()  # the classes of sessions whose methods heed what follows
+# Whether the code that runs is such a look: in this task or thread, and not in others that have the same session.
+_looking: ContextVar[bool] = ContextVar("channels_stack_looking_at_the_user", default=False)
+
+
 @contextlib.contextmanager
 def _named(session: Any) -> Iterator[None]:
-    """``session`` gets no other name meanwhile: this object's methods that give one do nothing."""
-
-    async def nothing() -> None:
-        pass
-
-    own: dict[str, Any] = {"cycle_key": lambda: None, "acycle_key": nothing}
-    vars(session).update(own)
+    """What runs within gives ``session`` no other name."""
+    _mend_store(session.__class__)
+    token = _looking.set(True)
     try:
         yield
     finally:
-        for name in own:
-            del vars(session)[name]
+        _looking.reset(token)
+
+
+def _mend_store(store: Any) -> None:
+    """Let the methods of ``store`` that give a session another name do nothing in a look at the user."""
+    if store in _mended:
+        return
+    _mended.add(store)
+    stock, astock = store.cycle_key, getattr(store, "acycle_key", None)
+
+    @functools.wraps(stock)
+    def cycle_key(self: Any) -> None:
+        if not _looking.get():
+            stock(self)
+
+    store.cycle_key = cycle_key
+    if astock is None:  # Django before 5.1
+        return
+
+    @functools.wraps(astock)
+    async def acycle_key(self: Any) -> None:
+        if not _looking.get():
+            await astock(self)
+
+    store.acycle_key = acycle_key
 
 
 def get_user(scope: Mapping[str, Any]) -> Any:
