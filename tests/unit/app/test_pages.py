@@ -204,3 +204,32 @@ def test_template_of_every_page_extends_the_base():
     assert pages
     for page in pages:
         assert page.name == "base.html" or page.read_text().startswith("{% extends"), page
+
+
+PAGES = [
+    "/",
+    "/rooms/{room}/",
+    "/status/",
+    "/admin/",
+    "/admin/auth/user/add/",
+    "/login/",
+    "/there/is/nothing/",
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_has_a_strict_policy_and_can_live_with_it(sign_in, make_user, room, path):
+    """By the rules of the HTTP Observatory: default-src 'none', and nothing that is called unsafe."""
+    reply = sign_in(make_user("boss", is_staff=True, is_superuser=True)).get(path.format(room=room.slug))
+    policy = dict(part.strip().split(" ", 1) for part in reply["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert {name: policy[name] for name in ("base-uri", "frame-ancestors")} == {
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert set(policy.values()) == {"'none'", "'self'"}
+    assert reply["Cross-Origin-Resource-Policy"] == "same-origin"
+    page = reply.content.decode()
+    assert re.findall(r"<style|\sstyle=|\son[a-z]+=|javascript:", page) == []
+    inline = [tag for tag in re.findall(r"<script[^>]*>", page) if "src=" not in tag]
+    assert [tag for tag in inline if 'type="application/json"' not in tag] == []
