@@ -10,7 +10,19 @@ import os
 
 from asgiref.sync import sync_to_async
 
-from . import auth, decided, dispatch, identity, importing, logs, metrics, origins, signed_in, surroundings
+from . import (
+    auth,
+    decided,
+    dispatch,
+    identity,
+    importing,
+    logs,
+    metrics,
+    origins,
+    signed_in,
+    streaming,
+    surroundings,
+)
 from .asgi import App, Receive, Scope, Send
 from .canary import Canaries
 from .drain import Drain
@@ -91,6 +103,7 @@ def build(settings: Settings, service: str, server: str) -> Application:
     identity.watch_consumers()
     auth.mend()
     decided.mend()
+    streaming.mend()
     app = load(settings)
     dispatch.add_pages(app)
     return Application(app, settings, service, server)

@@ -14,6 +14,7 @@ from wsgiref.headers import Headers
 
 from asgiref.sync import sync_to_async
 from servestatic import ServeStaticASGI
+from servestatic.asgi import FileServerASGI
 from servestatic.responders import MissingFileError, StaticFile
 
 from .asgi import App, Scope
@@ -43,12 +44,16 @@ class MediaFiles(ServeStaticASGI):
         self.insert_directory(os.path.join(os.path.abspath(root), ""), url)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        # In a thread: the first look at the routes imports all views.
-        look = sync_to_async(_of_the_project, thread_sensitive=False)
-        if self._asks_for_file(scope) and not await look(scope["path"]):
-            await super().__call__(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+        found = None
+        if self._asks_for_file(scope):
+            # In a thread: it looks at the disk, and the first look at the routes imports all views.
+            found = await sync_to_async(self._upload, thread_sensitive=False)(scope["path"])
+        # Not servestatic's own __call__, which decodes a path as WSGI wants it: one of ASGI is text already.
+        await (self.app if found is None else FileServerASGI(found))(scope, receive, send)
+
+    def _upload(self, path: str) -> Any:
+        """The upload at PATH; None where there is none, or a view of the project's answers."""
+        return None if _of_the_project(path) else self.find_file(path)
 
     def _asks_for_file(self, scope: Scope) -> bool:
         return (

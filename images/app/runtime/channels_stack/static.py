@@ -13,6 +13,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from servestatic import ServeStaticASGI
+from servestatic.asgi import FileServerASGI
 
 from .asgi import App, Scope
 
@@ -43,7 +44,8 @@ class StaticFiles(ServeStaticASGI):
                 await self.app(scope, receive, send)
                 return
             self.files[scope["path"]] = found
-        await super().__call__(scope, receive, send)
+        # Not servestatic's own __call__, which decodes a path as WSGI wants it: one of ASGI is text already.
+        await FileServerASGI(self.files[scope["path"]])(scope, receive, send)
 
     def _asks_for_file(self, scope: Scope) -> bool:
         return (

@@ -1,9 +1,12 @@
 """The pages: who asks, and two slow ones."""
 
 import asyncio
+import os
+import tempfile
+import threading
 import time
 
-from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
 
 from conformance.sockets import journal
@@ -61,6 +64,60 @@ async def abandoned_stream(request):
     return StreamingHttpResponse(parts())
 
 
+def rows(request):
+    """A synchronous generator: a row is made when the file exists that the last one names; it says when it is closed."""
+
+    def made():
+        try:
+            for number in range(3):
+                yield f"row {number}\n"
+                yield ""
+                while not os.path.exists(f"{os.environ['TEST_JOURNAL']}.{number}"):
+                    time.sleep(0.01)
+        finally:
+            journal(f"rows over on {threading.get_ident() == view}")
+
+    view = threading.get_ident()
+    return StreamingHttpResponse(made())
+
+
+def endless(request):
+    """A synchronous generator without an end; each of its parts takes a moment."""
+
+    def made():
+        try:
+            while True:
+                yield b"x" * 1024
+                time.sleep(0.01)
+        finally:
+            journal("endless over")
+
+    journal("endless begins")
+    return StreamingHttpResponse(made())
+
+
+def download(request, mebibytes):
+    """A file of so many MiB, which takes no room on the disk."""
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        file.truncate(mebibytes << 20)
+    response = FileResponse(open(file.name, "rb"))  # noqa: SIM115 (it is closed with the response)
+    os.unlink(file.name)
+    return response
+
+
+def broken_rows(request):
+    def made():
+        yield "row 0\n"
+        raise RuntimeError("broken rows")
+
+    return StreamingHttpResponse(made())
+
+
+def memory(request):
+    with open("/proc/self/status") as status:
+        return HttpResponse(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+
+
 def broken(request):
     raise RuntimeError("broken page")
 
@@ -73,4 +130,9 @@ urlpatterns = [
     path("events/", events),
     path("abandoned-stream/", abandoned_stream),
     path("broken/", broken),
+    path("rows/", rows),
+    path("endless/", endless),
+    path("download/<int:mebibytes>/", download),
+    path("broken-rows/", broken_rows),
+    path("memory/", memory),
 ]
