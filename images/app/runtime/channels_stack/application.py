@@ -1,7 +1,7 @@
 """The project's ASGI application, wrapped in what production needs.
 
-From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, canaries, origins,
-metrics, static files, uploads, threads for websockets, and then the application, unchanged.
+From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, canaries,
+origins, metrics, static files, uploads, threads for websockets, and then the application, unchanged.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from . import (
     metrics,
     origins,
     signed_in,
+    sockets,
     streaming,
     surroundings,
 )
@@ -59,6 +60,8 @@ class Application:
         app = self.canaries.guard(app)
         app = Refusals(app)
         app = Limits(app, settings)
+        if service == "ws":
+            app = sockets.no_pages(app)
         app = self.drain.gate(app)
         app = logs.access(app)
         app = ForwardedHeaders(app, settings.trusted_proxies)
