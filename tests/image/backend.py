@@ -3,7 +3,8 @@
 It runs inside a container that has only Debian's python3-minimal, hence sockets, one thread for each, and no
 http.server. It says what it saw, so a test can tell what reached the application and what did not.
 
-    /-/ready               what POST /control/ready set: 200 at first
+    /-/ready               what POST /control/ready set, 200 at first, with the words of the application's own
+    /control/was?0         POST: 503 is of a process that never was ready
     /control/ready?404     POST: the next readiness answers
     /-/leave               what POST /control/leave set, 405 at first as in older releases; 0: no answer
     /control/seen          JSON: {"METHOD /path": count} of everything but probes and controls
@@ -39,6 +40,7 @@ class State:
     """What all connections share."""
 
     ready = 200
+    was = 1
     leave = 405
     seen: Counter[str] = Counter()
     broke_once = False
@@ -126,7 +128,8 @@ def answer(connection, stream) -> bool:
     method, target, headers, fields, size = read_request(stream)
     path, _, query = target.partition("?")
     if path == "/-/ready":
-        respond(connection, State.ready)
+        told = {"ready": State.ready == 200} | ({} if State.ready == 404 else {"was_ready": bool(State.was)})
+        respond(connection, State.ready, json.dumps(told).encode())
         return True
     if path == "/-/leave":
         if State.leave:

@@ -44,7 +44,7 @@ class Input:
         return hashlib.sha256(repr(sorted(self.values.items())).encode() + self.certificate).hexdigest()
 
     def write(self, folder: Path, worker: str) -> Path:
-        """Leave copies in FOLDER; return the configuration to start HAProxy with, whose worker has the secret WORKER."""
+        """Leave copies in FOLDER; return the configuration to start HAProxy with, whose worker is called WORKER."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         own = {
             "EDGE_CERTIFICATE": str(folder / "tls.pem"),
@@ -133,9 +133,9 @@ def prepare() -> Path:
         wanted = read()
         check(wanted)
         haproxy.SERVERS.write_text("1\n")
-        secret = workers.new_secret()
-        workers.write([workers.Worker(secret)])
-        return wanted.write(STATE, secret)
+        name = workers.new_name()
+        workers.write([workers.Worker(name)])
+        return wanted.write(STATE, name)
 
 
 def reload() -> bool:
@@ -146,17 +146,17 @@ def reload() -> bool:
             return False
         check(wanted)
         workers.make_room()
-        secret, stays = workers.new_secret(), settings.seconds(haproxy.setting("EDGE_RELOAD_TIMEOUT"))
+        name, stays = workers.new_name(), settings.seconds(haproxy.setting("EDGE_RELOAD_TIMEOUT"))
         haproxy.SERVERS.write_text(haproxy.ask("@1 show servers state"))
         drains = draining()
         kept = {name: (STATE / name).read_bytes() for name in ("settings.cfg", "tls.pem", "digest")}
-        wanted.write(STATE, secret)
+        wanted.write(STATE, name)
         answer = haproxy.ask("reload")
         if not answer.startswith("Success=1"):
             for name, text in kept.items():
                 (STATE / name).write_bytes(text)
             raise Refused("HAProxy did not take it: " + " ".join(answer.split())[:500])
-        workers.replaced(secret, stays)
+        workers.replaced(name, stays)
         if drains:
             drain(True)
         return True

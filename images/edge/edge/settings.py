@@ -16,7 +16,7 @@ RULES = Path("/etc/haproxy/haproxy.cfg")
 """The configuration of the image."""
 
 FROM_ABOVE = ("EDGE_CERTIFICATE", "EDGE_SERVERS", "EDGE_WORKER")
-"""Settings that the program itself gives: where its copies lie, and the secret of the worker."""
+"""Settings that the program itself gives: where its copies lie, and the name of the worker."""
 
 NAME = re.compile(r"^\s+presetenv (\w+)", re.MULTILINE)
 LINE = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$")
