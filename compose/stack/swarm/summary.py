@@ -16,7 +16,7 @@ def lines(facts: dict[str, Any], services: list[str]) -> list[str]:
     if facts["edges"]:
         found += [*aligned(edges(facts["edges"])), ""]
     if facts["processes"]:
-        found += [*aligned(processes(facts["processes"])), ""]
+        found += [*aligned(processes(facts["processes"])), *troubles(facts["processes"]), ""]
     return found + [f"{name:<12} {text}" for name, text in summary(facts, services)]
 
 
@@ -52,6 +52,15 @@ def processes(facts: list[dict[str, Any]]) -> list[list[str]]:
         for each in facts
     ]
     return [["process", "in", "server", "up", "state", "sockets", "layer", "failed", "memory"], *rows]
+
+
+def troubles(facts: list[dict[str, Any]]) -> list[str]:
+    """A line for each check that fails in a process. A process of an earlier release says nothing of them."""
+    return [
+        f"PROBLEM {each['service']} {each['host']}: {check}: {text}"
+        for each in facts
+        for check, text in sorted(each.get("troubles", {}).items())
+    ]
 
 
 def layer(process: dict[str, Any]) -> str:

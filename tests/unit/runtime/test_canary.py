@@ -13,6 +13,7 @@ from conformance.quiet_layer import QuietLayer
 from processes import Postgres, Redis, until
 from serving import SERVERS, close_code, serve
 
+from channels_stack import canary as canaries
 from channels_stack.canary import Canary
 from channels_stack.memberships import Watched
 
@@ -252,3 +253,121 @@ def test_handshakes_and_messages_while_the_database_is_away(start, redis, server
     log = serving.log()
     assert "a websocket ended by an outage: '/database/': database: OperationalError" in log
     assert "Traceback" not in log
+
+
+class TestFlaws:
+    """A check of ours that cannot be done, a version of a library not being the one it expects, is reported and no more."""
+
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch):
+        monkeypatch.setattr(canaries, "FLIGHT_SECONDS", 0.1)
+        monkeypatch.setattr(canaries, "DEAF_SECONDS", 0.5)
+
+    def concern(self, redis, break_it, layer_class=RedisPubSubChannelLayer) -> tuple[str, str, bool]:
+        """With a library BROKEN after the first flight: what the process says, why it is deaf, and whether it hears."""
+
+        async def run() -> tuple[str, str, bool]:
+            layer = layer_class(hosts=[redis.url], prefix="flaws")
+            watching = canaries.Canaries()
+            watching.canaries.append(Canary(Watched("default", layer), drain=None))
+            flying = asyncio.ensure_future(watching.canaries[0].run())
+            name = await layer.new_channel()
+            await layer.group_add("room", name)
+            await first_flight(watching.canaries[0])
+            break_it(watching.canaries[0])
+            await asyncio.sleep(3 * canaries.DEAF_SECONDS)
+            heard = await hears(layer, name, 10)
+            assert not flying.done()
+            flying.cancel()
+            await asyncio.wait({flying})
+            return watching.concern(), watching.trouble(), heard
+
+        return asyncio.run(run())
+
+    def test_the_name_that_redis_py_5_0_1_has(self, redis):
+        class Older:
+            """A connection as that version has it."""
+
+            def __init__(self, connection):
+                self.connection = connection
+                self._register_connect_callback = connection.register_connect_callback
+
+            def __getattr__(self, name):
+                if name == "register_connect_callback":
+                    raise AttributeError(name)
+                return getattr(self.connection, name)
+
+        def break_it(canary):
+            pubsub = canary.watched.layer._get_layer()._shards[0]._pubsub
+            pubsub.connection = Older(pubsub.connection)
+
+        assert self.concern(redis, break_it) == ("", "", True)
+
+    @pytest.mark.parametrize("layer_class", [RedisPubSubChannelLayer, RedisChannelLayer])
+    @pytest.mark.parametrize("step", ["_fly", "_came_back", "reconnected", "rejoin"])
+    def test_each_step_of_the_check(self, redis, step, layer_class):
+        def raises(*_, **__):
+            raise AttributeError("'Connection' object has no attribute 'nosuch'")
+
+        def break_it(canary):
+            setattr(canary if hasattr(canary, step) else canary.watched.rejoining, step, raises)
+            canary._rejoin_at_once = True
+
+        concern, trouble, heard = self.concern(redis, break_it, layer_class)
+        assert "channel layer 'default': the check of it cannot " in concern
+        assert "AttributeError: 'Connection' object has no attribute 'nosuch' (test_canary.py:" in concern
+        assert (trouble, heard) == ("", True)
+
+    def test_a_flaw_that_shows_after_an_outage(self, own_redis):
+        """What was known of the layer is forgotten: nothing is known of it any more."""
+
+        async def run() -> tuple[str, str]:
+            layer = RedisPubSubChannelLayer(hosts=[own_redis.url], prefix="flaws")
+            watching = canaries.Canaries()
+            watching.canaries.append(canary := Canary(Watched("default", layer), drain=None))
+            flying = asyncio.ensure_future(canary.run())
+            await first_flight(canary)
+            own_redis.stop()
+            while not watching.trouble():
+                await asyncio.sleep(0.05)
+            deaf = watching.trouble()
+
+            async def fly():
+                raise TypeError("fly() takes another argument")
+
+            canary._fly = fly
+            while not canary.flaws:
+                await asyncio.sleep(0.05)
+            after = watching.trouble()
+            flying.cancel()
+            await asyncio.wait({flying})
+            return deaf, after
+
+        deaf, after = asyncio.run(run())
+        assert "'default': nothing came back for" in deaf
+        assert after == ""
+
+    def test_a_layer_that_cannot_be_watched(self, redis, monkeypatch):
+        class Newer(RedisPubSubChannelLayer):
+            """Of a version that cannot be changed as this one."""
+
+            group_discard = property(lambda self: None)
+
+        async def run() -> tuple[str, str]:
+            watching = canaries.Canaries()
+            watching.watch("default", Newer(hosts=[redis.url]))
+            await watching.stop()
+            return watching.concern(), watching.trouble()
+
+        concern, trouble = asyncio.run(run())
+        assert (
+            "channel layer 'default': it cannot be watched: AttributeError: property 'group_discard' of "
+            in concern
+        )
+        assert trouble == ""
+
+    def test_a_process_that_was_held_up_is_not_deaf(self, redis):
+        def hold_up(_):
+            time.sleep(2 * canaries.DEAF_SECONDS)
+
+        assert self.concern(redis, hold_up) == ("", "", True)

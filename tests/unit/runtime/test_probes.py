@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import pathlib
 import socket
+import threading
 import time
 
+import psycopg
 import pytest
-from processes import Redis, until
+from processes import Postgres, Redis, until
 from serving import Serving, free_port, serve
 
 from channels_stack import probe
-from channels_stack.probes import CACHE_SECONDS, Readiness
+from channels_stack.probes import CACHE_SECONDS, CHECK_NAME, HANG_SECONDS, Readiness
 
 LIMIT = 0.4
+OWN = f"SELECT pid, state FROM pg_stat_activity WHERE application_name = '{CHECK_NAME}'"
 
 
 class TestReadiness:
@@ -85,8 +89,9 @@ def start(tmp_path, redis):
     """Starts a serving process."""
     started = []
 
-    def start(server: str = "uvicorn", **environment: str) -> Serving:
-        started.append(serve(tmp_path, redis, server, **{"READY_TIMEOUT_SECONDS": "1", **environment}))
+    def start(server: str = "uvicorn", service: str = "ws", **environment: str) -> Serving:
+        quick = {"READY_TIMEOUT_SECONDS": "1", **environment}
+        started.append(serve(tmp_path, redis, server, service, **quick))
         return started[-1]
 
     yield start
@@ -107,6 +112,100 @@ def test_redis_goes_and_comes_back(start, redis, server):
     assert probe.main("ws", serving.port) == 0
     redis.start()
     until(lambda: serving.ready() == 200, what="ready again with Redis")
+
+
+def test_pages_do_not_depend_on_a_channel_layer(start, redis):
+    """It is reported where an operator looks, and no more."""
+    serving = start("gunicorn", "http", HTTP_PROCESSES="1")
+    assert serving.ready() == 200
+    redis.stop()
+    until(lambda: serving.get("/-/ready").json()["warnings"], 20, "the layer is missed")
+    ready = serving.get("/-/ready")
+    assert (ready.status, ready.json()["reasons"]) == (200, {})
+    assert ready.json()["warnings"]["canary"].startswith("channel layer 'default': no")
+    assert b'channels_stack_check_failed{check="canary"} 1.0' in serving.get("/-/metrics").body
+    assert serving.get("/who/").status == 200
+    redis.start()
+    until(lambda: not serving.get("/-/ready").json()["warnings"], 20, "the layer is heard again")
+    assert b'channels_stack_check_failed{check="canary"} 0.0' in serving.get("/-/metrics").body
+
+
+def test_pages_are_served_without_a_channel_layer_from_the_beginning(start, redis):
+    redis.stop()
+    serving = start("uvicorn", "http")
+    assert serving.ready() == 200
+    until(lambda: serving.get("/-/ready").json()["warnings"], 20, "the layer is missed")
+    assert "no message to ourselves has come back yet" in serving.get("/-/ready").json()["warnings"]["canary"]
+    assert probe.main("http", serving.port) == 0
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    with Postgres() as server:
+        yield server
+
+
+class TestDatabase:
+    """A connection of its own, whatever becomes of the project's."""
+
+    @pytest.fixture
+    def sql(self, postgres):
+        with psycopg.connect(f"host=127.0.0.1 port={postgres.port} user=postgres", autocommit=True) as link:
+            yield lambda query: link.execute(query).fetchall()
+
+    @pytest.fixture(params=["", "yes"], ids=["connections", "pool"])
+    def serving(self, request, start, postgres):
+        pool = {"TEST_POSTGRES_POOL": request.param} if request.param else {}
+        serving = start("uvicorn", "http", TEST_POSTGRES_PORT=str(postgres.port), **pool)
+        assert serving.ready() == 200
+        return serving
+
+    def again(self, serving) -> tuple[int, dict[str, str]]:
+        time.sleep(CACHE_SECONDS)
+        answer = serving.get("/-/ready")
+        return answer.status, answer.json()["reasons"]
+
+    def test_it_is_kept_and_closed_in_the_end(self, serving, sql):
+        first = sql(OWN)
+        for _ in range(4):
+            assert self.again(serving) == (200, {})
+        assert sql(OWN) == first
+        ((_, state),) = first
+        assert state == "idle"  # no transaction is left open
+        serving.terminate()
+        assert serving.process.wait() == 0
+        until(lambda: not sql(OWN), what="it is closed")
+
+    def test_it_is_made_anew_when_it_breaks(self, serving, sql):
+        first = sql(OWN)
+        assert sql(f"SELECT pg_terminate_backend({first[0][0]})") == [(True,)]
+        assert self.again(serving) == (200, {})
+        assert sql(OWN) != first
+
+    def test_others_take_every_connection(self, serving, sql, postgres):
+        """Nor does it matter if that of the check breaks meanwhile: the database has answered, and others cannot help."""
+        name = f"host=127.0.0.1 port={postgres.port} user=postgres"
+        with contextlib.ExitStack() as others:
+            (pid, _) = sql(OWN)[0]
+            with pytest.raises(psycopg.OperationalError, match="too many clients"):
+                take_all(others, name)
+            assert self.again(serving) == (200, {})
+            assert sql(OWN)[0][0] == pid
+            sql(f"SELECT pg_terminate_backend({pid})")
+            until(lambda: not sql(OWN), what="it is gone")
+            others.enter_context(psycopg.connect(name, autocommit=True))
+            assert self.again(serving) == (200, {})
+            assert not sql(OWN)
+            assert "the database answers, but has no connection left for this check" in serving.log()
+        until(lambda: self.again(serving) == (200, {}) and sql(OWN), what="it has one again")
+
+    def test_a_server_that_stops_answering_and_another_that_takes_over(self, start, postgres, sql):
+        with Link(postgres.port) as link:
+            serving = start("uvicorn", "http", TEST_POSTGRES_PORT=str(link.port))
+            assert serving.ready() == 200
+            link.go_dead()
+            assert self.again(serving) == (503, {"database": "no answer within 1 s"})
+            until(lambda: self.again(serving)[0] == 200, HANG_SECONDS + 10, "it asks on a new connection")
 
 
 def test_a_database_that_hangs(start):
@@ -144,3 +243,47 @@ def test_a_database_that_is_not_there(start):
 def _threads(serving: Serving) -> int:
     status = pathlib.Path(f"/proc/{serving.process.popen.pid}/status").read_text()
     return int(status.split("Threads:")[1].split()[0])
+
+
+def take_all(others: contextlib.ExitStack, name: str) -> None:
+    while True:
+        others.enter_context(psycopg.connect(name, autocommit=True))
+
+
+class Link:
+    """A way to a port on which connections can go dead without either end being told; new ones work."""
+
+    def __init__(self, port: int) -> None:
+        self.far = port
+        self.open: list[threading.Event] = []
+
+    def __enter__(self) -> Link:
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.close()
+
+    def go_dead(self) -> None:
+        for passes in self.open:
+            passes.clear()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.server.accept()
+                far = socket.create_connection(("127.0.0.1", self.far))
+                self.open.append(threading.Event())
+                self.open[-1].set()
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=_pass_on, args=(*ends, self.open[-1]), daemon=True).start()
+
+
+def _pass_on(source: socket.socket, target: socket.socket, passes: threading.Event) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            if passes.is_set():
+                target.sendall(data)
+        target.shutdown(socket.SHUT_WR)

@@ -42,14 +42,6 @@ def test_the_base_is_part_of_the_name(folder):
     assert Image("a", folder).tag("one") != Image("a", folder).tag("two")
 
 
-def test_the_last_step_is_part_of_the_name(folder, monkeypatch):
-    before = Image("a", folder).tag("base")
-    (folder.parent / "seal").mkdir(exist_ok=True)
-    monkeypatch.setattr(images, "SEAL", folder.parent / "seal")
-    (folder.parent / "seal/seal").write_text("another")
-    assert Image("a", folder).tag("base") != before
-
-
 def test_caches_are_not(folder):
     before = Image("a", folder).tag("base")
     (folder / "__pycache__").mkdir()

@@ -1,7 +1,7 @@
 """The project's ASGI application, wrapped in what production needs.
 
-From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, canaries,
-origins, metrics, static files, uploads, threads for websockets, and then the application, unchanged.
+From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, canaries, origins,
+metrics, static files, uploads, threads for websockets, and then the application, unchanged.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from . import (
     dispatch,
     identity,
     importing,
+    layers,
     logs,
     metrics,
     origins,
     signed_in,
-    sockets,
     streaming,
     surroundings,
 )
@@ -31,7 +31,7 @@ from .environment import ConfigurationError, Problem
 from .lifespan import Lifespan
 from .limits import Limits
 from .media import serve_media
-from .probes import Probes, Readiness, django_checks
+from .probes import Check, DatabaseCheck, Probes, Readiness, check_layer
 from .proxy import ForwardedHeaders
 from .refusals import Refusals
 from .settings import Settings
@@ -46,10 +46,13 @@ class Application:
     """What a server serves. Make one per process, in that process, with ``build``."""
 
     def __init__(self, app: App, settings: Settings, service: str, server: str) -> None:
-        self.publisher = Publisher(settings, service, server)
         self.drain = Drain(settings, on_begin=self._say_draining)
         self.sign_ins = signed_in.Check(self.drain.sockets, settings.ws_session_check_seconds)
-        self.canaries = Canaries(self.drain)
+        # Only who serves websockets closes them, and ends, where a layer delivers nothing.
+        self.canaries = Canaries(self.drain if service == "ws" else None)
+        self.database = DatabaseCheck()
+        self.readiness = self._readiness(settings, service)
+        self.publisher = Publisher(settings, service, server, troubles=lambda: self.readiness.troubles)
         self.lifespan = Lifespan(app)
         app = Threads(settings.ws_threads).for_sockets(app)
         app = serve_media(app, settings)
@@ -60,14 +63,10 @@ class Application:
         app = self.canaries.guard(app)
         app = Refusals(app)
         app = Limits(app, settings)
-        if service == "ws":
-            app = sockets.no_pages(app)
         app = self.drain.gate(app)
         app = logs.access(app)
         app = ForwardedHeaders(app, settings.trusted_proxies)
-        checks = {**django_checks(), "canary": self.canaries.check}
-        readiness = Readiness(checks, settings.ready_timeout_seconds)
-        self._app: App = Probes(app, self.drain, readiness)
+        self._app: App = Probes(app, self.drain, self.readiness)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -89,8 +88,26 @@ class Application:
         await self.sign_ins.stop()
         await self.publisher.stop()
         await self.canaries.stop()
+        await self.database.close()
         await self.lifespan.stop(self.drain.remaining() - LIFESPAN_MARGIN)
         await sync_to_async(close_database_pools, thread_sensitive=False)()
+
+    def _readiness(self, settings: Settings, service: str) -> Readiness:
+        """What this process needs for its work: pages a database, if there is one; websockets a channel layer, too.
+
+        Most pages use no channel layer, and those that do meet its error themselves: it is reported of, and no more.
+        """
+        from django.conf import settings as project
+
+        checks: dict[str, Check] = {}
+        engine = project.DATABASES.get("default", {}).get("ENGINE") or "django.db.backends.dummy"
+        if engine != "django.db.backends.dummy":
+            checks["database"] = self.database
+        if service == "ws":
+            if layers.configured("default"):
+                checks["channel layer"] = check_layer
+            checks["canary"] = self.canaries.check
+        return Readiness(checks, settings.ready_timeout_seconds, {"canary": self.canaries.concern})
 
     def _say_draining(self) -> None:
         self.publisher.draining = True

@@ -16,7 +16,10 @@ Steps 3 and 4 are only for a layer that accepts messages and delivers none. Whil
 by them: sockets stay open, and hear again when it is back. Nor are they for a process that is merely busy, which
 its late timers tell, or any message of the application that arrives.
 
-A process that has heard nothing for DEAF_SECONDS is not ready, and refuses new websockets with 503.
+A process for websockets that has heard nothing for DEAF_SECONDS, though it did before, is not ready, and refuses new ones
+with 503. Pages do not depend on any of this. It takes evidence: a flight that the layer has failed. Where the check itself
+fails, because it reaches into libraries and one of their versions does not fit, it knows nothing of the layer: then it is
+reported as a flaw, with its reason, and whatever works is served on.
 """
 
 from __future__ import annotations
@@ -28,10 +31,13 @@ import logging
 import os
 import signal
 import time
+import traceback
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from . import metrics
+from . import metrics, outage
 from .asgi import App, Receive, Scope, Send
 from .drain import Drain
 from .layers import LayerError
@@ -45,12 +51,16 @@ RETRY_SECONDS = 0.5
 # A timer that is late by so much shows that the event loop is held up: no proof of deafness.
 BUSY_SECONDS = 0.2
 DEAF_SECONDS = 6
+# How often groups are joined again where new connections cannot be noticed.
+BLIND_SECONDS = 20
 # Thousands of sockets take seconds.
 HEAL_SECONDS = 30
 RESET_SECONDS = 5
 RESIGN_FLIGHTS, CLOSE_FLIGHTS, END_FLIGHTS = 2, 5, 12
 STOP_SECONDS = 1
 RETRY_AFTER = b"5"
+# A step of the check, as its flaws name it.
+NOTICE = "notice new connections"
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +69,7 @@ class Unheard(Exception):
     """The layer has taken a message and not delivered it; ``busy``: perhaps this process did not get to reading it."""
 
     def __init__(self, busy: bool) -> None:
-        super().__init__("it was sent and did not come back")
+        super().__init__(f"it was sent and did not come back{', the process is too busy' if busy else ''}")
         self.busy = busy
 
 
@@ -71,7 +81,8 @@ class Canary:
         self.group = f"canary.{uuid.uuid4().hex}"
         self.channel = ""
         self.heard: float | None = None  # time.monotonic() when the last one came back; None: none yet
-        self.problem = ""
+        self.problem = ""  # what the layer did to the last flight; empty: nothing
+        self.flaws: dict[str, str] = {}  # of this check itself: what it cannot do, and why
         self.failures = 0  # in a row
         self.unheard = 0  # of them in a row, those that were sent
         self._numbers = itertools.count(1)
@@ -87,18 +98,39 @@ class Canary:
         try:
             while True:
                 begun = time.monotonic()
-                try:
-                    await self._fly()
-                except Exception as error:
-                    await self._failed(error, begun)
-                    await asyncio.sleep(RETRY_SECONDS)
-                else:
-                    self._came_back()
-                    await asyncio.sleep(max(0, begun + FLIGHT_SECONDS - time.monotonic()))
+                with self._reporting("send a message to itself"):
+                    await self._turn(begun)
+                pause = RETRY_SECONDS if self.failures else begun + FLIGHT_SECONDS - time.monotonic()
+                await asyncio.sleep(max(0, pause))
         finally:
             for task in (self._listening, self._rejoining, self._closing):
                 if task:
                     task.cancel()
+
+    async def _turn(self, begun: float) -> None:
+        try:
+            await self._fly()
+        except Exception as error:
+            if outage.is_flaw(error):
+                self.failures, self.unheard, self.problem = 0, 0, ""  # it says nothing of the layer
+                raise
+            await self._failed(error, begun)
+        else:
+            self._came_back()
+
+    @contextlib.contextmanager
+    def _reporting(self, step: str) -> Iterator[None]:
+        """What is raised within is reported, as a flaw of this check that cannot do ``step``, and ends nothing."""
+        try:
+            yield
+        except Exception as error:
+            flaw = _described(error)
+            if self.flaws.get(step) != flaw:
+                wording = "channel layer %r: the check of it cannot %s, which may be a version that does not fit: %s"
+                log.error(wording, self.watched.alias, step, flaw)
+            self.flaws[step] = flaw
+        else:
+            self.flaws.pop(step, None)
 
     async def leave(self) -> None:
         """Take our group out of the layer."""
@@ -110,6 +142,20 @@ class Canary:
         if self.heard is None:
             return 0
         return time.monotonic() - max(self.heard, self._received())
+
+    def deafness(self) -> str:
+        """Why sockets may hear nothing; empty when they hear, or when nothing proves that they do not."""
+        if not self.problem or self.silence() <= DEAF_SECONDS:
+            return ""
+        return f"channel layer {self.watched.alias!r}: nothing came back for {self.silence():.0f} s ({self.problem})"
+
+    def concern(self) -> str:
+        """What an operator should know, deafness or not; empty when all is well."""
+        about = f"channel layer {self.watched.alias!r}"
+        found = [f"{about}: the check of it cannot {step}: {flaw}" for step, flaw in self.flaws.items()]
+        if self.heard is None and self.problem:
+            found.insert(0, f"{about}: no message to ourselves has come back yet ({self.problem})")
+        return "; ".join([self.deafness()] * bool(self.deafness()) + found)
 
     def _received(self) -> float:
         """When a message of the application last proved that this process hears: ours may be one too many for a
@@ -156,8 +202,11 @@ class Canary:
         self.heard = time.monotonic()
         if rejoining is None:
             return
-        due = rejoining.seconds is not None and self.heard - self._rejoined >= rejoining.seconds
-        if rejoining.reconnected() or due or self._rejoin_at_once:
+        seconds, reconnected = BLIND_SECONDS if NOTICE in self.flaws else rejoining.seconds, False
+        with self._reporting(NOTICE):
+            reconnected = rejoining.reconnected()
+        due = seconds is not None and self.heard - self._rejoined >= seconds
+        if reconnected or due or self._rejoin_at_once:
             self._rejoin()
 
     async def _failed(self, error: Exception, begun: float) -> None:
@@ -172,7 +221,7 @@ class Canary:
             log.warning("channel layer %r: a message to ourselves: %s", self.watched.alias, self.problem)
         self._rejoin_at_once = True
         if self.watched.rejoining and self.failures % 2 == 0:
-            with contextlib.suppress(Exception):
+            with self._reporting("make connections anew"), _despite_outages():
                 await asyncio.wait_for(self.watched.rejoining.reset(), RESET_SECONDS)
         if isinstance(error, Unheard):
             self._rejoin()
@@ -196,12 +245,11 @@ class Canary:
             self._rejoin_at_once = True
 
     async def _rejoin_all(self) -> None:
-        try:
+        missing = None
+        with self._reporting("join groups again"), _despite_outages():
             missing = await asyncio.wait_for(self.watched.rejoin(), HEAL_SECONDS)
-        except Exception as error:
-            log.debug("channel layer %r: groups not joined again: %r", self.watched.alias, error)
+        if missing is None:
             self._rejoin_at_once = True
-            return
         if missing:
             metrics.REJOINED.labels(self.watched.alias).inc(missing)
             wording = "channel layer %r: Redis had lost %d memberships of groups, they are joined again"
@@ -214,12 +262,23 @@ class Canary:
         await drain.close(drain.sockets, drain.spread_seconds)
 
 
+@contextlib.contextmanager
+def _despite_outages() -> Iterator[None]:
+    """What an outage has ended within is tried again by the next turn."""
+    try:
+        yield
+    except Exception as error:
+        if outage.is_flaw(error):
+            raise
+
+
 class Canaries:
     """One for each layer of the project that has groups and reaches beyond this process."""
 
     def __init__(self, drain: Drain | None = None) -> None:
         self.drain = drain
         self.canaries: list[Canary] = []
+        self.unwatched: list[str] = []  # layers that cannot be watched, and why
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -229,9 +288,18 @@ class Canaries:
         for alias in getattr(settings, "CHANNEL_LAYERS", None) or {}:
             layer = _layer(alias)
             if layer is not None:
-                canary = Canary(Watched(alias, layer), self.drain)
-                self.canaries.append(canary)
-                self._tasks.append(asyncio.ensure_future(canary.run()))
+                self.watch(alias, layer)
+
+    def watch(self, alias: str, layer: Any) -> None:
+        """Begin to fly through one layer."""
+        try:
+            canary = Canary(Watched(alias, layer), self.drain)
+        except Exception as error:
+            self.unwatched.append(f"channel layer {alias!r}: it cannot be watched: {_described(error)}")
+            log.error("%s", self.unwatched[-1])
+        else:
+            self.canaries.append(canary)
+            self._tasks.append(asyncio.ensure_future(canary.run()))
 
     async def stop(self) -> None:
         """Fly no more, and leave nothing in Redis."""
@@ -244,15 +312,16 @@ class Canaries:
             await asyncio.wait_for(leaving, STOP_SECONDS)
 
     def trouble(self) -> str:
-        """Why the sockets of this process may be deaf; empty when they hear."""
+        """Why the sockets of this process may be deaf; empty when they hear, or when nothing proves that they do not."""
         for canary in self.canaries:
             in_use = canary.watched.alias == "default" or len(canary.watched.joined) > 1
-            if in_use and canary.silence() > DEAF_SECONDS:
-                what = (
-                    f"channel layer {canary.watched.alias!r}: nothing came back for {canary.silence():.0f} s"
-                )
-                return f"{what} ({canary.problem or 'the process is too busy'})"
+            if in_use and canary.deafness():
+                return canary.deafness()
         return ""
+
+    def concern(self) -> str:
+        """What an operator should know of the layers and of the checks of them, deaf or not; empty when all is well."""
+        return "; ".join([*self.unwatched, *filter(None, (canary.concern() for canary in self.canaries))])
 
     async def check(self, limit: float) -> None:
         """The check for readiness. Raises LayerError."""
@@ -273,6 +342,13 @@ class Canaries:
                 await app(scope, receive, send)
 
         return guarded
+
+
+def _described(error: Exception) -> str:
+    """What an exception says, and where it was raised: for who knows the libraries' versions."""
+    raised = traceback.extract_tb(error.__traceback__)[-1]
+    text = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return f"{text} ({Path(raised.filename).name}:{raised.lineno})"
 
 
 def _layer(alias: str) -> Any:

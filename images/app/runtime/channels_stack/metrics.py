@@ -81,6 +81,13 @@ LAYER_LATENCY = Gauge(
     registry=registry,
     multiprocess_mode="livemax",
 )
+CHECK_FAILED = Gauge(
+    "channels_stack_check_failed",
+    "1 while this check of the process fails, whether it is ready all the same or not",
+    ["check"],
+    registry=registry,
+    multiprocess_mode="livemax",
+)
 LAYER_FAILURES = Counter(
     "channels_stack_layer_failures", "Round trips that did not come back", ["layer"], registry=registry
 )
@@ -164,6 +171,12 @@ def loop_lag(seconds: float) -> None:
     """Record the longest delay of the event loop since the last call."""
     LOOP_LAG.set(seconds)
     totals.loop_lag_ms = round(seconds * 1000, 1)
+
+
+def checked(failed: dict[str, bool]) -> None:
+    """Record for each check of readiness whether it fails."""
+    for check, fails in failed.items():
+        CHECK_FAILED.labels(check).set(fails)
 
 
 def layer_latency(layer: str, seconds: float | None) -> None:

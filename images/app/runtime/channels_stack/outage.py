@@ -35,6 +35,17 @@ RACE = "another coroutine is already waiting for incoming data"
 # bug.
 UNNAMED = (RuntimeError, TypeError, AttributeError)
 SENDS = ("send_packed_command", "_send_packed_command")
+# What a program raises that reaches into a library whose version is another than it expects. No layer raises it of itself.
+FLAWS = (
+    AttributeError,
+    TypeError,
+    NameError,
+    ImportError,
+    LookupError,
+    ValueError,
+    NotImplementedError,
+    AssertionError,
+)
 # SQLSTATE of PostgreSQL: connection lost, too many connections and the like, shut down or not yet started.
 SQLSTATES = ("08", "53", "57P")
 # MySQL's client and server errors: too many connections, no connection, connection lost.
@@ -50,6 +61,11 @@ def is_of_redis(error: BaseException) -> bool:
         frame.f_globals.get("__name__") == "redis.asyncio.connection" and frame.f_code.co_name in SENDS
         for frame, _ in traceback.walk_tb(error.__traceback__)
     )
+
+
+def is_flaw(error: BaseException) -> bool:
+    """Whether ``error`` comes from code that does not fit, and so proves nothing of the data store that it asks."""
+    return isinstance(error, FLAWS) and not is_of_redis(error)
 
 
 def cause(error: BaseException) -> str:

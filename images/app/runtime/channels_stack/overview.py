@@ -1,4 +1,4 @@
-"""`channels-stack status`: a line for every process of the stack, from what each last said of itself."""
+"""`channels-stack status`: a line for every process of the stack, from what each last said of itself, and its troubles."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(as_json: bool) -> int:
     if as_json:
         print(json.dumps(reports, indent=2))
     elif reports:
-        print(_table([HEAD, *map(_row, reports)]))
+        print("\n".join([_table([HEAD, *map(_row, reports)]), *_troubles(reports)]))
     if not reports:
         seconds = status.EXPIRY_SECONDS
         print(f"channels-stack: status: no process has said anything for {seconds} s", file=sys.stderr)
@@ -64,6 +64,15 @@ def _row(report: dict[str, Any]) -> tuple[str, ...]:
         "-" if serves else str(report["failed"]),
         f"{report['rss_bytes'] / MEBIBYTE:.0f} MiB",
     )
+
+
+def _troubles(reports: list[dict[str, Any]]) -> list[str]:
+    """A line for each check that fails in each process. Of an earlier release a process says nothing of them."""
+    return [
+        f"PROBLEM {report['service']} {report['host']} {report['pid']}: {check}: {text}"
+        for report in reports
+        for check, text in sorted(report.get("troubles", {}).items())
+    ]
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

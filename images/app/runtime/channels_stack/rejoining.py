@@ -160,8 +160,10 @@ class Subscribing:
         for index, shard in enumerate(self.layer._get_layer()._shards):
             connection = getattr(shard._pubsub, "connection", None)
             if connection is not None and connection is not self._connections.get(index):
+                # redis-py 5.0.1 alone has it with an underscore. Where neither is there, the canary says so.
+                register = getattr(connection, "_register_connect_callback", None)
+                (register or connection.register_connect_callback)(self._connected)
                 self._connections[index] = connection
-                connection.register_connect_callback(self._connected)
         connects, self.connects = self.connects, 0
         return connects > 0
 

@@ -5,8 +5,9 @@ expiry of 10 s, so that a process that is gone is soon forgotten. ``processes`` 
 page of an application needs nothing else. Keys: service, server, host, pid, started (Unix seconds),
 draining, sockets, accepted, messages_in, messages_out, requests, loop_lag_ms, layer_asked (whether a round trip
 through the layer ``default`` has ended), layer_latency_ms (null: it gave no answer, or was not asked), backlog
-(worker: waiting jobs by channel), done, failed, rss_bytes. The reader adds silent_seconds and state: running,
-draining, or silent (it missed a report: killed, stuck, or cut off from Redis).
+(worker: waiting jobs by channel), troubles (what the last /-/ready said, reasons and warnings, by name of the check),
+done, failed, rss_bytes. The reader adds silent_seconds and state: running, draining, or silent (it missed a report:
+killed, stuck, or cut off from Redis).
 
 Redis commands used: SET, SCAN, GET, PTTL, and what a worker's backlog needs.
 """
@@ -52,9 +53,10 @@ class Publisher:
         service: str,
         server: str,
         backlog: Callable[[], Awaitable[dict[str, int]]] | None = None,
+        troubles: Callable[[], dict[str, str]] = dict,
     ) -> None:
         self.redis_url, self.prefix = settings.redis_url, settings.redis_prefix
-        self.service, self.server, self.backlog = service, server, backlog
+        self.service, self.server, self.backlog, self.troubles = service, server, backlog, troubles
         self.host, self.pid, self.started = socket.gethostname(), os.getpid(), round(time.time(), 3)
         self.draining = False
         self.outages: set[str] = set()
@@ -122,6 +124,7 @@ class Publisher:
             "draining": self.draining,
             **dataclasses.asdict(metrics.totals),
             "backlog": backlog,
+            "troubles": self.troubles(),
             "rss_bytes": _rss_bytes(),
         }
 

@@ -25,11 +25,4 @@ DATABASES = {
         "OPTIONS": {"timeout": 20},
     }
 }
-# Pages and websockets are two processes: they share no memory.
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-        "LOCATION": os.environ["TEST_DATABASE"] + ".cache",
-    }
-}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

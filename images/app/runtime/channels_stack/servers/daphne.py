@@ -29,7 +29,6 @@ from twisted.logger import (
     STDLibLogObserver,
     globalLogBeginner,
 )
-from twisted.web.http import HTTPChannel
 
 from .. import application, metrics
 from ..application import Application
@@ -37,11 +36,9 @@ from ..asgi import Message, Scope
 from ..lifespan import StartupFailed
 from ..limits import POLICY, TokenBucket
 from ..settings import Settings
-from . import BACKLOG, HEAD_BYTES, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
+from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
 
 logger = logging.getLogger("daphne.server")
-# Twisted's own are 16 KiB, for a line and for the whole head.
-HTTPChannel.MAX_LENGTH = HTTPChannel.totalHeadersSize = HEAD_BYTES
 reactor: Any = twisted_reactor  # Twisted declares interfaces, not what the reactor is
 
 HANDSHAKE_SECONDS = 20  # for the application to accept or refuse a websocket; it may ask the database first

@@ -8,7 +8,6 @@ import functools
 import logging
 import socket
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import uvicorn
@@ -18,7 +17,7 @@ from .. import application
 from ..application import Application
 from ..lifespan import StartupFailed
 from ..settings import Settings
-from . import BACKLOG, HEAD_BYTES, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
+from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
 
 ALIVE_SECONDS = 1
 CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
@@ -27,7 +26,7 @@ CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is can
 def serve(settings: Settings, service: str, port: int) -> int:
     """Serve until a signal ends it; the exit code."""
     app = application.build(settings, service, "uvicorn")
-    config = uvicorn.Config(app, host=HOST, port=port, backlog=BACKLOG, **config_options(settings, service))
+    config = uvicorn.Config(app, host=HOST, port=port, backlog=BACKLOG, **config_options(settings))
     server = Server(config, app)
     try:
         server.run()
@@ -36,14 +35,11 @@ def serve(settings: Settings, service: str, port: int) -> int:
     return 1 if server.failed else 0
 
 
-def config_options(settings: Settings, service: str) -> dict[str, Any]:
+def config_options(settings: Settings) -> dict[str, Any]:
     """What uvicorn is told wherever it runs, here or inside gunicorn."""
     return {
         "loop": "uvloop",
-        # httptools leaves an offer of another protocol than websocket half read, and takes what follows for the next request. The
-        # edge lets no such offer through; where nothing but handshakes is served, speed does not matter.
-        "http": "h11" if service == "ws" else "httptools",
-        "h11_max_incomplete_event_size": HEAD_BYTES,
+        "http": "httptools",
         "ws": _websockets(settings),
         "ws_max_size": settings.ws_max_message_bytes,
         "ws_ping_interval": settings.ws_ping_seconds,
@@ -61,30 +57,14 @@ def config_options(settings: Settings, service: str) -> dict[str, Any]:
 def _websockets(settings: Settings) -> Any:
     """Ours; or uvicorn's older side of websockets, where the application pins a package too old for the newer one."""
     try:
-        from websockets import http11
         from websockets.server import ServerProtocol  # noqa: F401  # websockets 11
     except ImportError:
-        return _older_websockets()
+        return "websockets"
     if "websockets-sansio" not in WS_PROTOCOLS:  # uvicorn 0.35
-        return _older_websockets()
-    _take_long_lines(http11)
+        return "websockets"
     from .uvicorn_sockets import Socket
 
     return functools.partial(Socket, frames_per_second=settings.ws_messages_per_second)
-
-
-def _older_websockets() -> str:
-    from websockets.legacy import http
-
-    _take_long_lines(http)
-    return "websockets"
-
-
-def _take_long_lines(module: ModuleType) -> None:
-    """websockets refuses a line of a handshake over 8 KiB: cookies that the edge lets through, and every page takes."""
-    for name in ("MAX_LINE_LENGTH", "MAX_LINE"):  # MAX_LINE until websockets 10
-        if hasattr(module, name):
-            setattr(module, name, HEAD_BYTES)
 
 
 class Server(uvicorn.Server):
