@@ -103,6 +103,16 @@ def test_modules_are_compiled_already(image):
 
 
 @both
+def test_time_zones_that_debian_13_moved_to_another_package(image):
+    zones = "import zoneinfo; print(*(zoneinfo.ZoneInfo(name) for name in ('US/Pacific', 'Asia/Calcutta', 'Europe/Berlin')))"
+    assert run(image, "python", "-c", zones).stdout.split() == [
+        "US/Pacific",
+        "Asia/Calcutta",
+        "Europe/Berlin",
+    ]
+
+
+@both
 def test_no_process_can_change_the_code_it_runs(image):
     writable = run(image, "find", "/srv/app", "/opt/venv", "-writable", "-not", "-type", "l")
     assert writable.stdout == ""

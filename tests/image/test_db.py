@@ -78,6 +78,11 @@ def test_user_and_database_of_the_environment(db):
     assert sql(db, "SELECT current_user, current_database()").stdout.strip() == "app|rooms"
 
 
+@pytest.mark.parametrize("zone", ["US/Eastern", "Asia/Calcutta"])
+def test_time_zones_that_debian_13_moved_to_another_package(db, zone):
+    assert sql(db, f"SELECT now() AT TIME ZONE '{zone}' IS NOT NULL").stdout.strip() == "t"
+
+
 def test_flags_of_the_command(db):
     assert sql(db, "SHOW max_connections").stdout.strip() == "37"
 

@@ -147,6 +147,67 @@ def test_a_database_keeps_its_backend_its_options_and_its_sisters():
     assert found["default"]["CONN_MAX_AGE"] == 0 and found["archive"] == {"ENGINE": "x"}
 
 
+def test_what_says_where_to_connect_goes_with_the_host():
+    own = {
+        "ENGINE": "django.db.backends.postgresql",
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            **{"service": "shop", "passfile": ".pgpass", "sslmode": "require", "sslrootcert": "/ca.pem"},
+            **{"host": "10.0.0.1", "target_session_attrs": "primary", "pool": True, "options": "-c x=y"},
+        },
+    }
+    settings = Settings.from_environment(REQUIRED)
+    (override,) = overrides.find({"DATABASES": {"default": own}}, settings, ["database"])
+    found = override.value["default"]
+    assert found["OPTIONS"] == {"pool": True, "options": "-c x=y", "connect_timeout": 5}
+    assert found["DISABLE_SERVER_SIDE_CURSORS"] is True and found["CONN_HEALTH_CHECKS"] is True
+    assert "without its OPTIONS service, passfile, sslmode, sslrootcert, host, target_session_attrs" in str(
+        override
+    )
+
+
+def test_tls_of_the_operators_own_stays():
+    url = "postgresql://h/n?sslmode=verify-full&sslrootcert=/run/ca.pem"
+    own = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"sslmode": "require", "sslcert": "/x"}}
+    found = changed({"DATABASES": {"default": own}}, DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"]
+    assert found == {"sslmode": "verify-full", "sslrootcert": "/run/ca.pem", "connect_timeout": 5}
+
+
+def test_tls_as_database_url_says_also_where_the_project_reads_it():
+    """dj_database_url.config(ssl_require=True), which the stack's own server would refuse."""
+    url = f"{REQUIRED['DATABASE_URL']}?sslmode=prefer"
+    own = {**overrides.database(url), "OPTIONS": {"sslmode": "require", "application_name": "x"}}
+    found = changed({"DATABASES": {"default": own}}, DATABASE_URL=url)["DATABASES"]["default"]
+    assert found == {**own, "OPTIONS": {"sslmode": "prefer", "application_name": "x"}}
+    assert "DATABASES" not in changed({"DATABASES": {"default": own}})
+
+
+def test_djangos_own_parameters_of_a_database_url_are_taken():
+    found = overrides.database(
+        "postgresql://h/n?CONN_MAX_AGE=60&conn_health_checks=true&disable_server_side_cursors=1&pool=true"
+    )
+    assert (found["CONN_MAX_AGE"], found["CONN_HEALTH_CHECKS"]) == (60, True)
+    assert found["DISABLE_SERVER_SIDE_CURSORS"] is True
+    assert found["OPTIONS"] == {"pool": True, "connect_timeout": 5}
+    assert overrides.database("postgresql://h/n?CONN_MAX_AGE=None&pool=off")["CONN_MAX_AGE"] is None
+
+
+@pytest.mark.parametrize(
+    "query", ["CONN_MAX_AGE=soon", "pool=4", "CONN_HEALTH_CHECKS=", "CONN_MAX_AGES=1", "ENGINE=x"]
+)
+def test_a_parameter_that_is_none_is_refused_at_once(query):
+    with pytest.raises(ConfigurationError) as refused:
+        overrides.database(f"postgresql://u:hunter2@h/n?{query}")
+    (problem,) = refused.value.problems
+    assert query.partition("=")[0] in str(problem) and "hunter2" not in str(problem)
+
+
+def test_a_pool_is_postgresqls():
+    with pytest.raises(ConfigurationError):
+        overrides.database("mysql://h/n?pool=true")
+
+
 def test_a_map_stays_a_map():
     own = {"ENGINE": "django.contrib.gis.db.backends.spatialite", "NAME": "x"}
     found = changed({"DATABASES": {"default": own}})["DATABASES"]["default"]
@@ -168,9 +229,33 @@ def test_a_map_stays_a_map():
         layer("unix:///run/redis.sock"),
     ],
 )
-def test_a_layer_that_no_other_process_can_reach_is_replaced(lost):
+def test_a_layer_that_no_other_process_can_reach_is_moved_and_keeps_its_class(lost):
     found = changed({"CHANNEL_LAYERS": {"default": lost}})["CHANNEL_LAYERS"]
-    assert found == channel_layers_of_the_stack(found)
+    expected = channel_layers_of_the_stack(found)
+    if lost is not MEMORY:
+        expected["default"]["BACKEND"] = CORE
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        (MEMORY, "RedisPubSubChannelLayer instead of channels.layers.InMemoryChannelLayer"),
+        (layer("redis://localhost"), f"{CORE} stays (channels_redis.pubsub.RedisPubSubChannelLayer tells"),
+        (layer("redis://localhost", "game.layers.OwnRedisLayer"), "game.layers.OwnRedisLayer stays"),
+    ],
+)
+def test_every_change_of_a_class_is_told_and_every_one_that_stays(own, words):
+    settings = Settings.from_environment(REQUIRED)
+    (override,) = overrides.find({"CHANNEL_LAYERS": {"default": own}}, settings, ["layers"])
+    assert words in str(override)
+
+
+def test_a_layer_that_moves_keeps_what_the_project_says_of_it():
+    own = {"BACKEND": CORE, "CONFIG": {"hosts": [("localhost", 6379)], "capacity": 7, "prefix": "chess"}}
+    config = changed({"CHANNEL_LAYERS": {"default": own}})["CHANNEL_LAYERS"]["default"]["CONFIG"]
+    assert (config["capacity"], config["prefix"]) == (7, "chess")
+    assert config["hosts"][0]["address"] == REQUIRED["REDIS_URL"] and config["hosts"][0]["socket_timeout"]
 
 
 def channel_layers_of_the_stack(found: dict[str, Any]) -> dict[str, Any]:
@@ -226,6 +311,14 @@ def test_a_project_that_knows_one_layer_sends_its_jobs_to_the_worker():
     ]
     assert found["default"]["BACKEND"] == "channels_stack.single_layer.SingleLayer"
     assert found["default"]["CONFIG"]["jobs"] == ["jobs", "mail"]
+    queueing = changed(
+        {"CHANNEL_LAYERS": {"default": layer("redis://localhost")}}, APP_WORKER_CHANNELS="jobs"
+    )
+    assert (
+        queueing["CHANNEL_LAYERS"]["default"]["BACKEND"] == "channels_stack.single_layer.SingleQueueingLayer"
+    )
+    own = {"CHANNEL_LAYERS": {"default": layer("redis://localhost", "game.OwnRedisLayer")}}
+    assert "tasks" not in changed(own, APP_WORKER_CHANNELS="jobs")["CHANNEL_LAYERS"]
     two = {"CHANNEL_LAYERS": {"default": MEMORY, "tasks": MEMORY}}
     assert "PubSub" in changed(two, APP_WORKER_CHANNELS="jobs")["CHANNEL_LAYERS"]["default"]["BACKEND"]
 
@@ -328,6 +421,10 @@ def test_a_log_file_that_cannot_be_written_goes_to_standard_output(tmp_path):
         ({"CHANNEL_LAYERS": {"default": layer("redis://cache.example")}}, "socket_timeout"),
         ({"CACHES": {"default": {"LOCATION": "redis://127.0.0.1:6379/1"}}}, "127.0.0.1"),
         ({"CACHES": {"default": {"LOCATION": "localhost:11211"}}}, "localhost"),
+        (
+            {"DATABASES": {"archive": {"ENGINE": "django.db.backends.postgresql"}}},
+            "DATABASES['archive']: localhost",
+        ),
     ],
 )
 def test_what_stays_and_should_not_is_told(project, words):

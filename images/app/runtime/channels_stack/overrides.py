@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any, Callable
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from . import layers, mail, sentinels
+from . import database_options, layers, mail, sentinels
 from .environment import ConfigurationError, Environment, Problem
 from .override import LOCAL, Found, Override, Project
 from .override import setting as _set
@@ -107,26 +107,37 @@ def _database(project: Project, settings: Settings) -> Found:
     databases = project.get("DATABASES") or {}
     own = databases.get("default") or {}
     wanted = database(settings.database_url)
+    left: list[str] = []
     if _same_database(own, wanted):
+        given = {name: value for name, value in wanted["OPTIONS"].items() if database_options.TLS.match(name)}
+        options = {**(own.get("OPTIONS") or {}), **given}
+        if given and options != own.get("OPTIONS"):
+            value = {**databases, "default": {**own, "OPTIONS": options}}
+            yield Override("DATABASES", value, f"DATABASE_URL says {', '.join(given)}")
         return
     if _vendor(own) == _vendor(wanted):
         # A backend of its own kind (PostGIS, tenants, metrics) and its options stay.
         wanted["ENGINE"] = own["ENGINE"]
-        wanted["OPTIONS"] = {**(own.get("OPTIONS") or {}), **wanted["OPTIONS"]}
+        portable, left = database_options.portable(own.get("OPTIONS") or {})
+        wanted["OPTIONS"] = {**portable, **wanted["OPTIONS"]}
     elif ".gis." in own.get("ENGINE", "") and _vendor(wanted) == "postgresql":
         wanted["ENGINE"] = ENGINES["postgis"]
-    kept = {name: value for name, value in own.items() if name in ("ATOMIC_REQUESTS", "TIME_ZONE", "TEST")}
+    # The URL's own parameters win; CONN_MAX_AGE is ours to say.
+    kept = {name: own[name] for name in database_options.KEPT if name in own}
     before = f"{_vendor(own) or 'no database'}{' on ' + own['HOST'] if own.get('HOST') else ''}"
     after = f"{_vendor(wanted)}{' on ' + wanted['HOST'] if wanted['HOST'] else ''}"
     value = {**databases, "default": {**kept, **wanted}}
-    yield Override("DATABASES", value, f"DATABASE_URL, {after}, instead of {before}")
+    without = (
+        f"; without its OPTIONS {', '.join(left)}, which say where and as whom to connect" if left else ""
+    )
+    yield Override("DATABASES", value, f"DATABASE_URL, {after}, instead of {before}{without}")
 
 
 def database(url: str) -> dict[str, Any]:
     """A database of Django from ``url``: postgresql, postgis, mysql or sqlite. Raises ConfigurationError.
 
-    Parameters in the query become OPTIONS. No connection is kept: under ASGI threads come and go, and one kept
-    by a thread would never be used again.
+    Parameters in the query become OPTIONS, but for Django's own (CONN_MAX_AGE), which stand beside them.
+    No connection is kept otherwise: under ASGI threads come and go, and one kept by a thread would never be used again.
     """
     purpose, example = "the database", "postgresql://app:password@db:5432/app"
     try:
@@ -140,7 +151,7 @@ def database(url: str) -> dict[str, Any]:
     except (KeyError, ValueError):
         wrong = f"is no URL of a database that is known here: {', '.join(ENGINES)}"
         raise ConfigurationError([Problem("DATABASE_URL", wrong, purpose, example)]) from None
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    beside, options = database_options.read(parse_qsl(parts.query, keep_blank_values=True), engine)
     if engine != ENGINES["sqlite"]:
         options.setdefault("connect_timeout", CONNECT_SECONDS)
     return {
@@ -151,6 +162,7 @@ def database(url: str) -> dict[str, Any]:
         "HOST": "" if memory else parts.hostname or "",
         "PORT": port or "",
         "CONN_MAX_AGE": 0,
+        **beside,
         "OPTIONS": options,
     }
 
@@ -183,24 +195,52 @@ def _layers(project: Project, settings: Settings) -> Found:
         )
         return
     ours = layers.channel_layers(settings.redis_url, settings.redis_prefix)
-    kept = {alias: _patient(layer, settings.redis_url) for alias, layer in own.items() if alias not in lost}
-    value = {**kept, **{alias: _another(ours["default"], alias) for alias in lost}}
-    if "default" in lost or "default" not in own:
-        value["default"] = default = _another(ours["default"], "default")
+    value = {alias: _patient(layer, settings.redis_url) for alias, layer in own.items() if alias not in lost}
+    for alias in [*lost, *({"default", "tasks"} - own.keys())]:
+        stock = ours["tasks"] if alias == "tasks" else _another(ours["default"], alias)
+        value[alias] = _moved(own.get(alias) or {}, stock) if alias != "tasks" else stock
+        keys = (own.get(alias, {}).get("CONFIG") or {}).get("symmetric_encryption_keys")
+        if keys and alias != "tasks":
+            keys = _replaced(keys, project.get("SECRET_KEY"), settings.secret_key)
+            value[alias]["CONFIG"]["symmetric_encryption_keys"] = keys
+    default = value["default"]
+    if "default" not in own or "default" in lost:
         if "tasks" not in own and settings.app_worker_channels:
             # The project knows one layer, for groups and for jobs.
-            default["BACKEND"] = "channels_stack.single_layer.SingleLayer"
-            default["CONFIG"]["jobs"] = list(settings.app_worker_channels)
-        keys = (own.get("default") or {}).get("CONFIG", {}).get("symmetric_encryption_keys")
-        if keys:
-            default["CONFIG"]["symmetric_encryption_keys"] = _replaced(
-                keys, project.get("SECRET_KEY"), settings.secret_key
-            )
-        value.setdefault("tasks", ours["tasks"])
-    if "tasks" in lost:
-        value["tasks"] = ours["tasks"]
-    before = ", ".join(f"{alias} was {_told(own[alias])}" for alias in lost) or "there was none"
-    yield Override("CHANNEL_LAYERS", value, f"REDIS_URL; {before}")
+            if default["BACKEND"] in SINGLE:
+                default["BACKEND"] = SINGLE[default["BACKEND"]]
+                default["CONFIG"]["jobs"] = list(settings.app_worker_channels)
+            else:
+                del value["tasks"]  # a class of the project's own sends them where it sends everything
+    elif "tasks" not in own:
+        del value["tasks"]
+    changes = [f"{alias} was {_told(own[alias])}, {_class_told(own[alias], value[alias])}" for alias in lost]
+    yield Override("CHANNEL_LAYERS", value, f"REDIS_URL; {'; '.join(changes) or 'there was none'}")
+
+
+SINGLE = {
+    "channels_redis.pubsub.RedisPubSubChannelLayer": "channels_stack.single_layer.SingleLayer",
+    "channels_redis.core.RedisChannelLayer": "channels_stack.single_layer.SingleQueueingLayer",
+}
+"""Class of a layer -> the same that hands jobs to the layer `tasks`."""
+
+
+def _moved(own: Mapping[str, Any], stock: Mapping[str, Any]) -> dict[str, Any]:
+    """OWN on the server of the STOCK layer: a class on Redis stays, code may count on it; any other becomes STOCK's."""
+    config = {**(own.get("CONFIG") or {})} if _on_redis(own) else {}
+    backend = own["BACKEND"] if _on_redis(own) else stock["BACKEND"]
+    return {"BACKEND": backend, "CONFIG": {**stock["CONFIG"], **config, "hosts": stock["CONFIG"]["hosts"]}}
+
+
+def _on_redis(layer: Mapping[str, Any]) -> bool:
+    return "redis" in str(layer.get("BACKEND", "")).lower()
+
+
+def _class_told(own: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    before, after = (str(layer.get("BACKEND", "")) for layer in (own, now))
+    if before == "channels_redis.core.RedisChannelLayer":
+        return f"{before} stays (channels_redis.pubsub.RedisPubSubChannelLayer tells groups with a tenth of the work)"
+    return f"{before} stays" if _on_redis(own) and before == after else f"{after} instead of {before}"
 
 
 def _another(layer: dict[str, Any], alias: str) -> dict[str, Any]:
@@ -434,6 +474,13 @@ def risks(project: Project) -> list[str]:
             lines.append(
                 f"CHANNEL_LAYERS[{alias!r}]: redis-py 8 ends a socket that is idle for 5 s; write its host as "
                 '{"address": ..., "socket_timeout": 15}, or pin redis<8'
+            )
+    for alias, database in (project.get("DATABASES") or {}).items():
+        host = str(database.get("HOST") or "localhost")
+        if alias != "default" and _vendor(database) in ("postgresql", "mysql") and host in LOCAL:
+            lines.append(
+                f"DATABASES[{alias!r}]: {host} is the container itself, nothing listens there; give it the host of a server "
+                "of yours, by a variable in app.env"
             )
     for alias, cache in (project.get("CACHES") or {}).items():
         places = cache.get("LOCATION") or ""

@@ -32,6 +32,8 @@ LASTING = (
     "does not match host name",
     "root certificate file",
     "SSL was required",
+    "invalid connection option",
+    "definition of service",
 )
 """What libpq says of a server that it must not trust: no wait changes that (fe-secure-openssl.c, fe-secure-common.c)."""
 LOCK_WAIT_SECONDS = 300
@@ -186,13 +188,21 @@ def wait_for_database(seconds: float) -> str:
         except Error as error:
             cause = _masked(_one_line(str(error)), connection)
         if any(words in cause for words in LASTING):
-            raise ReleaseError(f"database {address}: {cause}")
+            raise ReleaseError(f"database {address}: {cause}{_way_out(cause)}")
         left = deadline - time.monotonic()
         if left <= 0:
             raise ReleaseError(f"database {address}: not reached within {seconds:g} s: {cause}")
         log.warning("release: waiting for %s (attempt %d, %.0f s left): %s", address, attempt, left, cause)
         attempt += 1
         time.sleep(min(RETRY_SECONDS, left))
+
+
+def _way_out(cause: str) -> str:
+    if "SSL was required" in cause:
+        return "; ?sslmode=prefer in DATABASE_URL takes a server without TLS"
+    if "invalid connection option" in cause:
+        return "; parameters of DATABASE_URL are those of libpq and Django's own"
+    return ""
 
 
 def migrate() -> str:

@@ -9,7 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
+
+
+class SingleQueueingLayer(RedisChannelLayer):
+    """The queueing layer, but for messages to a worker channel named in ``jobs``."""
+
+    def __init__(self, *args: Any, jobs: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.job_channels = frozenset(jobs)
+
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        """Send ``message`` to one receiver of ``channel``."""
+        if channel in self.job_channels:
+            from channels.layers import get_channel_layer
+
+            await get_channel_layer("tasks").send(channel, message)
+        else:
+            await super().send(channel, message)
 
 
 class SingleLayer(RedisPubSubChannelLayer):
