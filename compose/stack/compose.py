@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from . import backup, ownership, stores
@@ -65,9 +65,9 @@ class Project:
         text = self.run("ps", "--all", "--format", "json", quiet=True).stdout.strip()
         return [json.loads(line) for line in text.splitlines()]
 
-    def identities(self) -> set[str]:
-        """The ids of the containers that run: the same set before and after means that nothing was restarted."""
-        return {container["ID"] for container in self.containers() if container["State"] == "running"}
+    def identities(self, *, running: bool = True) -> set[str]:
+        """The ids of the containers that run, or of all: the same set before and after means that nothing was restarted."""
+        return {each["ID"] for each in self.containers() if each["State"] == "running" or not running}
 
     def start(self, *services: str) -> None:
         """Bring up SERVICES (all, where none is named) and wait until they are healthy."""
@@ -80,12 +80,16 @@ class Project:
         )
         self.wait(services)
 
-    def wait(self, services: Sequence[str] = ()) -> None:
-        """Show SERVICES becoming healthy; Failure with the log of the first that ends or turns unhealthy."""
+    def wait(self, services: Sequence[str] = (), only: Collection[str] = ()) -> None:
+        """Show SERVICES, or the containers ONLY, becoming healthy; Failure with the log of the first that does not."""
         deadline = time.monotonic() + HEALTHY_SECONDS
         shown = ""
         while True:
-            containers = [each for each in self.containers() if each["Service"] in services or not services]
+            containers = [
+                each
+                for each in self.containers()
+                if (each["Service"] in services or not services) and (each["ID"] in only or not only)
+            ]
             healthy = [
                 each
                 for each in containers

@@ -22,6 +22,12 @@ def distribution() -> dict[str, str]:
     return {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines) if key}
 
 
+def available_memory() -> int:
+    """Bytes of memory that this machine could give away now."""
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(fields["MemAvailable"].split()[0]) * 1024
+
+
 def proxy(scheme: str) -> str:
     """The proxy for SCHEME from the environment, "" for none."""
     return os.environ.get(f"{scheme}_proxy") or os.environ.get(f"{scheme.upper()}_PROXY") or ""

@@ -168,8 +168,7 @@ def space() -> list[Problem]:
                 "5 GB are needed: docker image prune, or a larger disk",
             )
         )
-    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    memory = int(fields["MemAvailable"].split()[0]) * 1024
+    memory = host.available_memory()
     if memory < MEMORY_BYTES:
         rows.append(
             (

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from . import backup, certificates, commands, edge, images, ownership, preflight, secrets, stores
+from . import backup, certificates, commands, edge, images, ownership, preflight, rolling, secrets, stores
 from . import settings as stack_settings
 from .compose import Project, replace, write_environment
 from .console import Failure, detail, say, step
@@ -53,6 +53,7 @@ def up(deployment: Deployment) -> None:
     release(deployment, project, names, stores.services(settings))
     with step("services"):
         before = project.identities()
+        rolling.roll(project, {"http": int(settings["HTTP_SLOTS"]), "ws": int(settings["WS_SLOTS"])})
         project.start()
         if changed:
             kept = edge.reload(project) & before

@@ -51,6 +51,26 @@ def status(edge: Edge) -> dict:
     return json.loads(tell(edge, "status").stdout)
 
 
+def test_the_status_names_the_replicas_that_get_requests(shared, backends):
+    edge, _ = shared
+    addresses = {
+        service: {
+            next(iter(backends[f"{service}-{each}"].inspect()["NetworkSettings"]["Networks"].values()))[
+                "IPAddress"
+            ]
+            for each in "ab"
+        }
+        for service in ("http", "ws")
+    }
+    wait_for(
+        lambda: (
+            {name: set(those) for name, those in status(edge)["replicas"].items() if name in addresses}
+            == addresses
+        ),
+        "all four are found",
+    )
+
+
 def served_certificate(edge: Edge) -> str:
     """The certificate that a new connection gets."""
     return ssl.get_server_certificate(("127.0.0.1", edge.https))

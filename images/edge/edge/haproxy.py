@@ -90,3 +90,15 @@ def ask(text: str, seconds: float = ANSWER_SECONDS) -> str:
         except OSError as error:
             raise Unreachable(f"HAProxy does not answer {text!r}: {error}") from None
     return answer.decode(errors="replace")
+
+
+def servers(backend: str = "") -> list[dict[str, str]]:
+    """What HAProxy knows of each replica that it has found for BACKEND, or for all. Raises Unreachable."""
+    rows = [
+        line.removeprefix("# ").split()
+        for line in ask(f"@1 show servers state {backend}".rstrip(), PROMPT_SECONDS).splitlines()
+    ]
+    names = next((row for row in rows if "srv_addr" in row), [])
+    found = [dict(zip(names, row, strict=True)) for row in rows if row != names and len(row) == len(names)]
+    # A place in the list that no replica has taken has the address "-".
+    return [each for each in found if each["srv_addr"] != "-"]

@@ -74,12 +74,7 @@ def tell(
 
 def replicas() -> list[Replica]:
     """The replicas of `ws` that HAProxy has found, whatever it thinks of their health. Raises Unreachable."""
-    state = haproxy.ask(f"@1 show servers state {BACKEND}", haproxy.PROMPT_SECONDS)
-    rows = [line.removeprefix("# ").split() for line in state.splitlines()]
-    names = next((row for row in rows if "srv_addr" in row), [])
-    servers = [dict(zip(names, row, strict=True)) for row in rows if row != names and len(row) == len(names)]
-    # A place in the list that no replica has taken has the address "-".
-    return sorted({(each["srv_addr"], int(each["srv_port"])) for each in servers if each["srv_addr"] != "-"})
+    return sorted({(each["srv_addr"], int(each["srv_port"])) for each in haproxy.servers(BACKEND)})
 
 
 def ask(asked: list[Replica], target: str, over: Callable[[], bool]) -> dict[Replica, bytes]:

@@ -10,15 +10,30 @@ from .haproxy import STATE
 
 
 def status() -> dict:
-    """{"draining", "workers", "former_workers", "connections", "certificate": {"names", "issuer", "until", "days"}}."""
+    """{"draining", "former_workers", "connections", "replicas", "certificate": {"names", "issuer", "until", "days"}}."""
     processes = haproxy.ask("show proc")
     former = processes.partition("# old workers")[2].partition("# programs")[0]
     return {
         "draining": loading.draining(),
         "former_workers": len(re.findall(r"^\d+\s+worker", former, re.MULTILINE)),
         "connections": int(field(haproxy.ask("@1 show info"), "CurrConns")),
+        "replicas": replicas(),
         "certificate": certificate(haproxy.ask(f"@1 show ssl cert {STATE / 'tls.pem'}")),
     }
+
+
+def replicas() -> dict[str, list[str]]:
+    """Backend -> the addresses of the replicas that get new requests."""
+    found: dict[str, list[str]] = {}
+    for each in haproxy.servers():
+        found.setdefault(each["be_name"], [])
+        if each["srv_op_state"] == RUNNING:
+            found[each["be_name"]].append(each["srv_addr"])
+    return found
+
+
+RUNNING = "2"
+"""Neither stopped nor starting nor, because it drains, stopping (HAProxy's management guide, "show servers state")."""
 
 
 def stopping() -> bool:
