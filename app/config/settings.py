@@ -27,6 +27,8 @@ ALLOWED_ORIGINS = list(env.words("ALLOWED_ORIGINS", ())) or [
     f"https://{host}" + ("" if _port == 443 else f":{_port}") for host in ALLOWED_HOSTS
 ]
 STATIC_ROOT = env.text("STATIC_ROOT", "/srv/static", purpose="folder of collected static files")
+# The most threads that a process of http or ws has for what touches the database.
+_threads = max(env.integer("HTTP_CONCURRENCY", 6), env.integer("WS_THREADS", 8))
 env.check()
 
 INSTALLED_APPS = [
@@ -73,14 +75,13 @@ TEMPLATES = [
     }
 ]
 
-# Connections belong to threads, and under ASGI threads come and go: a connection kept by a thread would never
-# be used again. So no thread keeps one, and a pool in each process does. PostgreSQL allows 100 connections by
-# default: 10 for each process (8 threads of WS_THREADS, the readiness check, one to spare) is room for 9 processes.
+# A pool for each process: what is idle is given back, and no connection is made for a request. Its size is for the threads of the
+# process, and some to spare.
 DATABASES = {"default": dj_database_url.parse(_database_url, conn_max_age=0, conn_health_checks=True)}
 if "postgresql" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         {
-            "pool": {"min_size": 1, "max_size": 10, "timeout": 5, "max_idle": 60},
+            "pool": {"min_size": 1, "max_size": _threads + 2, "timeout": 5, "max_idle": 60},
             "connect_timeout": 5,  # seconds
             "tcp_user_timeout": 10_000,  # milliseconds without an answer: a database that vanished is noticed
         }

@@ -97,7 +97,8 @@ class Redis:
 class Postgres:
     """A PostgreSQL of our own in a temporary folder. It refuses to be root, so root runs it as `postgres`."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_connections: int = 100) -> None:
+        self.max_connections = max_connections
         self.port = free_port()
         self.folder = tempfile.mkdtemp(prefix="test-postgres-")
         self.user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
@@ -116,6 +117,8 @@ class Postgres:
             "fsync=off",
             "-c",
             "listen_addresses=127.0.0.1",
+            "-c",
+            f"max_connections={self.max_connections}",
         ]
         self.process = subprocess.Popen(
             [postgres_program("postgres"), "-D", data, *options], **self._options()

@@ -1,7 +1,7 @@
 """The project's ASGI application, wrapped in what production needs.
 
 From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, canaries, origins,
-metrics, static files, uploads, threads for websockets, and then the application, unchanged.
+metrics, static files, uploads, slots for pages, threads for websockets, and then the application, unchanged.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from asgiref.sync import sync_to_async
 
 from . import (
     auth,
+    databases,
     decided,
     dispatch,
     identity,
@@ -35,6 +36,7 @@ from .probes import Check, DatabaseCheck, Probes, Readiness, check_layer
 from .proxy import ForwardedHeaders
 from .refusals import Refusals
 from .settings import Settings
+from .slots import Slots
 from .static import serve_static
 from .status import Publisher
 from .threads import Threads
@@ -55,6 +57,7 @@ class Application:
         self.publisher = Publisher(settings, service, server, troubles=lambda: self.readiness.troubles)
         self.lifespan = Lifespan(app)
         app = Threads(settings.ws_threads).for_sockets(app)
+        app = Slots(settings.http_concurrency).for_pages(app)
         app = serve_media(app, settings)
         app = serve_static(app, settings.static_root)
         app = metrics.instrument(app)
@@ -132,6 +135,7 @@ def build(settings: Settings, service: str, server: str) -> Application:
 def setup_django(settings: Settings, service: str) -> None:
     """``django.setup()`` for APP_SETTINGS, through the overlay. Logs are in our form before and after it."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "channels_stack.overlay"
+    databases.service = service
     purpose = "the Django settings module"
     importing.settings_module("APP_SETTINGS", purpose, settings.app_settings)
     import django

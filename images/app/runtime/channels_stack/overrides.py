@@ -15,6 +15,7 @@ from typing import Any, Callable
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from . import database_options, layers, mail, sentinels
+from .databases import kept as kept_connections
 from .environment import ConfigurationError, Environment, Problem
 from .override import LOCAL, Found, Override, Project
 from .override import setting as _set
@@ -122,6 +123,7 @@ def _database(project: Project, settings: Settings) -> Found:
         wanted["OPTIONS"] = {**portable, **wanted["OPTIONS"]}
     elif ".gis." in own.get("ENGINE", "") and _vendor(wanted) == "postgresql":
         wanted["ENGINE"] = ENGINES["postgis"]
+    wanted.update(kept_connections(settings, wanted))
     # The URL's own parameters win; CONN_MAX_AGE is ours to say.
     kept = {name: own[name] for name in database_options.KEPT if name in own}
     before = f"{_vendor(own) or 'no database'}{' on ' + own['HOST'] if own.get('HOST') else ''}"
@@ -137,7 +139,6 @@ def database(url: str) -> dict[str, Any]:
     """A database of Django from ``url``: postgresql, postgis, mysql or sqlite. Raises ConfigurationError.
 
     Parameters in the query become OPTIONS, but for Django's own (CONN_MAX_AGE), which stand beside them.
-    No connection is kept otherwise: under ASGI threads come and go, and one kept by a thread would never be used again.
     """
     purpose, example = "the database", "postgresql://app:password@db:5432/app"
     try:
@@ -161,7 +162,6 @@ def database(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": "" if memory else parts.hostname or "",
         "PORT": port or "",
-        "CONN_MAX_AGE": 0,
         **beside,
         "OPTIONS": options,
     }

@@ -59,6 +59,7 @@ class Settings:
     server_http: str
     server_ws: str
     http_processes: int
+    http_concurrency: int
     domains: tuple[str, ...]
     http_port: int
     https_port: int
@@ -114,6 +115,13 @@ class Settings:
             ),
             http_processes=env.integer(
                 "HTTP_PROCESSES", 2, minimum=1, maximum=256, purpose="gunicorn processes per http container"
+            ),
+            http_concurrency=env.integer(
+                "HTTP_CONCURRENCY",
+                6,
+                minimum=1,
+                maximum=256,
+                purpose="requests that a process works on at once; more of them queue",
             ),
             domains=_domains(env, domains),
             http_port=_port(env, "HTTP_PORT", 80),

@@ -16,6 +16,9 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from .asgi import App, Receive, Scope, Send
 
+SHARED_BY_PAGES = 2
+"""Threads for the sync code of pages that only wait (``slots``)."""
+
 
 class Threads:
     """At most ``count`` threads; each starts when it is first needed, and stays. For one event loop."""
@@ -36,7 +39,7 @@ class Threads:
             thread.users -= 1
 
     def for_sockets(self, app: App) -> App:
-        """Wrap ``app``: each of its websockets has one thread. Of pages, Django sees to it."""
+        """Wrap ``app``: each of its websockets has one thread. Of pages, ``slots`` sees to it."""
 
         async def threaded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "websocket":

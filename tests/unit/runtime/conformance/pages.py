@@ -9,6 +9,7 @@ import time
 from django.http import FileResponse, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
 
+from conformance import queries
 from conformance.sockets import journal
 
 
@@ -135,4 +136,5 @@ urlpatterns = [
     path("download/<int:mebibytes>/", download),
     path("broken-rows/", broken_rows),
     path("memory/", memory),
+    *queries.urlpatterns,
 ]
