@@ -1,8 +1,17 @@
-"""The releases that a manager keeps, and whether one of them can be gone back to."""
+"""The releases that a manager keeps, what became of each, and whether one of them can be gone back to.
+
+What happened is a file of its own, a line for each event, and only ever grows: which release serves, and which one before
+it, follows from it and never from the order in which images or files came.
+"""
 
 from __future__ import annotations
 
+import getpass
 import json
+import shlex
+import socket
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from ..console import Failure
@@ -13,15 +22,93 @@ ROTATED = ("secret_key", "secret_key_fallbacks", "database_url", "redis_url")
 """Secrets of which the newest is the right one for every release."""
 
 
+FILE = "history"
+"""The file beside the releases: TIME EVENT RELEASE PERSON."""
+
+EVENTS = ("begun", "served", "back", "failed")
+"""Replacing begins; a deploy, or a way back, ended with a release that serves whole; it ended with what served before."""
+
+SHOWN = 5
+"""Events that the status shows."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the history."""
+
+    at: str
+    event: str
+    release: str
+    who: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.at} {self.event} {self.release} {self.who}"
+
+
+def events(engine: Engine, folder: str) -> list[Event]:
+    """What happened, the oldest first; nothing where no release was ever begun."""
+    code, out, _ = engine.run(shlex.join(["cat", f"{folder}/{FILE}"]), "")
+    rows = [line.split(maxsplit=3) for line in out.splitlines()] if not code else []
+    # A line that a full disk or a crash has cut short says nothing.
+    return [Event(*row) for row in rows if len(row) >= 3 and row[1] in EVENTS]
+
+
+def remember(engine: Engine, folder: str, event: str, release: str) -> None:
+    """Add one line; EVENT is one of EVENTS."""
+    assert event in EVENTS
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = Event(at, event, release, f"{getpass.getuser()}@{socket.gethostname()}")
+    code, _, complaint = engine.run(f"cat >> {shlex.quote(f'{folder}/{FILE}')}", f"{line}\n")
+    if code:
+        raise Failure(f"{folder}/{FILE} cannot be written: {complaint.strip()}")
+
+
+def whole(past: list[Event], current: str = "") -> tuple[list[str], Event | None]:
+    """Releases that served whole and were not gone back from, the last one at the end; and what was begun since in vain.
+
+    CURRENT is what serves where the history does not know it: it began with an older version of the stack.
+    """
+    served: list[str] = []
+    vain: Event | None = None
+    for each in past:
+        if each.event in ("begun", "failed"):
+            vain = each
+            continue
+        vain = None
+        if each.event == "back" and each.release in served:
+            del served[served.index(each.release) + 1 :]
+        else:
+            served = [name for name in served if name != each.release] + [each.release]
+    if current and current not in served:
+        # The pointer is only set by a run that ends well, so without history it is what served.
+        served.insert(0 if served else len(served), current)
+    return served, vain
+
+
+def previous(past: list[Event], current: str, kept: list[str]) -> str:
+    """Where the way back leads, "" for nowhere: to the last release that served whole.
+
+    After a run that replaced something and did not end well that is the one which served before it, whether it serves by now
+    or not; otherwise the one before that. Of those KEPT alone.
+    """
+    served, vain = whole(past, current)
+    if not vain:
+        served = served[:-1]
+    return next((name for name in reversed(served) if name in kept), "")
+
+
 def releases(engine: Engine, folder: str) -> dict[str, Any]:
-    """Names of the kept RELEASES, the CURRENT one, the PREVIOUS one of that, and the MANIFESTS by name."""
+    """Names of the kept RELEASES, the CURRENT one, the one that the way back leads to, and the MANIFESTS by name."""
     code, out, _ = engine.run(f"readlink {folder}/current", "")
     current = out.strip() if not code else ""
     code, out, _ = engine.run(f"cat {folder}/*/manifest.json", "")
     found = {each["release"]: each for each in parse(out)} if not code else {}
-    code, out, _ = engine.run(f"cat {folder}/{current}/previous", "")
-    previous = out.strip() if not code and current else ""
-    return {"releases": sorted(found), "current": current, "previous": previous, "manifests": found}
+    return {
+        "releases": sorted(found),
+        "current": current,
+        "previous": previous(events(engine, folder), current, list(found)),
+        "manifests": found,
+    }
 
 
 def parse(text: str) -> list[dict[str, Any]]:
@@ -59,12 +146,19 @@ def asked(engine: Engine, path: str, seconds: float) -> dict[str, Any]:
 
 def chain(engine: Engine, folder: str, found: dict[str, Any], keep: int) -> list[str]:
     """The current release and those before it, in the order of the way back, KEEP of them at most."""
-    names, name = [], found["current"]
-    while name in found["manifests"] and name not in names and len(names) < keep:
-        names.append(name)
-        code, out, _ = engine.run(f"cat {folder}/{name}/previous", "")
-        name = out.strip() if not code else ""
-    return names
+    served, _ = whole(events(engine, folder), found["current"])
+    return [name for name in reversed(served) if name in found["manifests"]][:keep]
+
+
+def lines(engine: Engine, folder: str) -> list[str]:
+    """The last events for people, and what to do about a run that did not end."""
+    past = events(engine, folder)
+    found = [f"{each.at}  {each.event:<6}  {each.release}  {each.who}" for each in past[-SHOWN:]]
+    served, vain = whole(past)
+    if vain and vain.event == "begun":
+        last = served[-1] if served else "none"
+        found.append(f"release {vain.release}: begun {vain.at} and not ended; rollback.yml leads to {last}")
+    return found
 
 
 def differs(engine: Engine, folder: str, rendered: str) -> list[str]:

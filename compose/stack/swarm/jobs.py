@@ -103,6 +103,18 @@ def trial(
         engine.remove(*services)
 
 
+ONCE = ("release", "static", "migrations", "trial-http", "trial-ws")
+"""Services that are there only while a run under the lock waits for them."""
+
+
+def leftover(engine: Engine) -> list[str]:
+    """Remove what a run that was interrupted has left of its jobs and trials; which services those were."""
+    found = sorted(set(engine.services()) & set(ONCE))
+    engine.remove(*found)
+    gone(engine, found)
+    return found
+
+
 def ended(engine: Engine, service: str, tasks: list[dict[str, Any]]) -> None:
     """Failure where one of TASKS ended badly; a trial's or job's task is never started again."""
     for task in tasks:

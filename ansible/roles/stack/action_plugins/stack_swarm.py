@@ -47,6 +47,8 @@ class ActionModule(ActionBase):
         address, login = arguments.pop("registry", ""), arguments.pop("login", "")
         try:
             text = registry.configuration(address, Path(login)) if address and act in STARTING else ""
+            # Where the playbook is killed, this process of it must not act on the swarm beside the next run.
+            self._playbook = os.getppid()
             engine = Engine(self._command, arguments.pop("stack"), Display().display, self._given(text))
             # Ansible warns of what is printed past its own display.
             with contextlib.redirect_stdout(Lines(Display().display)):
@@ -66,6 +68,8 @@ class ActionModule(ActionBase):
         return folder
 
     def _command(self, line: str, given: str) -> tuple[int, str, str]:
+        if os.getppid() != self._playbook:
+            raise Failure("the playbook was killed; the next command goes on from here")
         done = self._low_level_execute_command(line, in_data=given.encode() or NOTHING, sudoable=True)
         return done["rc"], done["stdout"], done["stderr"]
 
@@ -76,7 +80,10 @@ def take(engine: Engine, check: bool, unlock: str = "") -> dict:
         holder = lock.holder(engine)
         return {"changed": False, "msg": f"locked by {holder.who} since {holder.since}" if holder else "free"}
     # The action runs in a process of its own: its parent is the ansible-playbook that a person started.
-    return {"changed": False, "msg": lock.take(engine, lock.Holder.process(os.getppid()), unlock)}
+    said = lock.take(engine, lock.Holder.process(os.getppid()), unlock)
+    if left := jobs.leftover(engine):
+        engine.tell(f"    removed what an interrupted run left: {', '.join(left)}")
+    return {"changed": bool(left), "msg": said}
 
 
 def release(engine: Engine, check: bool) -> dict:
@@ -114,10 +121,13 @@ def roll(
     seconds: float,
     prune: bool = True,
     services: list[str] | None = None,
+    current: str = "",
 ) -> dict:
-    """A rolling update of the file PATH, or of these SERVICES of it."""
+    """A rolling update of the file PATH, or of these SERVICES of it, unless a CURRENT release has the same."""
     if check:
         return {"changed": True}
+    if current and jobs.same(engine, path, current):
+        return {"changed": False, "rolled": []}
     rolled = rollout.roll(engine, path, float(seconds), prune=prune, only=services)
     return {"changed": True, "rolled": rolled}
 
@@ -186,6 +196,13 @@ def releases(engine: Engine, check: bool, folder: str) -> dict:
     return {"changed": False, **history.releases(engine, folder)}
 
 
+def remember(engine: Engine, check: bool, folder: str, event: str, release: str) -> dict:
+    """Note in the history of this manager what became of RELEASE."""
+    if not check:
+        history.remember(engine, folder, event, release)
+    return {"changed": False}
+
+
 def unknown(engine: Engine, check: bool, path: str, current: str, seconds: float) -> dict:
     """Migrations of the database that the code of PATH does not know, and which of them it cannot live with."""
     found = history.unknown(engine, path, current, float(seconds))
@@ -228,8 +245,8 @@ def even(engine: Engine, check: bool, seconds: float) -> dict:
     return {"changed": bool(moved), "moved": moved}
 
 
-def status(engine: Engine, check: bool, facts: dict) -> dict:
-    """Show nodes, services, and what FACTS (see stack_facts) tell of processes, edges and backups."""
+def status(engine: Engine, check: bool, facts: dict, folder: str) -> dict:
+    """Show nodes, services, what FACTS (see stack_facts) tell of processes, edges and backups, and the history in FOLDER."""
     tables = [overview.nodes(engine), overview.services(engine)]
     lines = [line for rows in tables for line in [*overview.aligned(rows), ""]]
     lines += summary.lines(facts, list(engine.services()))
@@ -238,7 +255,10 @@ def status(engine: Engine, check: bool, facts: dict) -> dict:
         for name, number in spread.uneven(engine).items()
     ]
     held = lock.holder(engine)
-    lines += [f"locked by {held.who} since {held.since}"] if held else []
+    if held:
+        killed = ", by a run that was killed: the next command takes it away" if held.gone else ""
+        lines.append(f"locked by {held.who} since {held.since}{killed}")
+    lines += ["", *history.lines(engine, folder)]
     for line in lines:
         engine.tell(line)
     return {"changed": False}
@@ -304,6 +324,7 @@ ACTS = {
     "status": status,
     "forget": forget,
     "releases": releases,
+    "remember": remember,
     "unknown": unknown,
     "lock": take,
     "unlock": release,
