@@ -12,7 +12,9 @@ CONFIRM ?=
 TIME ?=
 # How smoke and browser tests get into TARGET; these are the files of the stack that `make up` runs here.
 OPTIONS ?= --project $$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' compose/.env) --ca compose/tls/ca.pem --password-file compose/secrets/demo_password
-export CONFIRM TIME
+# PASSWORD=show: `make up` prints the first password again; where CI is set, never.
+PASSWORD ?=
+export CONFIRM TIME PASSWORD
 
 STACK := PYTHONPATH=compose python3 -m stack
 COMPOSE := $(STACK) compose

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,6 +31,7 @@ def up(deployment: Deployment) -> None:
         preflight.prepare(settings)
         preflight.look(deployment, settings, published(project))
     with step("settings, secrets, certificate"):
+        known = first_password(deployment).exists()
         owners = secrets.make(deployment)
         for line in secrets.notes(deployment, owners):
             detail(line)
@@ -64,7 +66,7 @@ def up(deployment: Deployment) -> None:
             f"{len(new)} container{'s' * (len(new) > 1)} started" if new else "nothing had to be restarted"
         )
     where = f"http://localhost:{settings['DEV_PORT']}/" if "dev" in deployment.overlays else address(settings)
-    farewell(deployment, settings, where, time.monotonic() - started)
+    farewell(deployment, settings, where, time.monotonic() - started, shown=to_be_shown(os.environ, known))
 
 
 DEVELOPMENT = {"SERVER_HTTP": "daphne", "SERVER_WS": "daphne"}
@@ -106,14 +108,29 @@ def address(settings: dict[str, str]) -> str:
     return f"https://{settings['DOMAINS'].split()[0]}{'' if port == '443' else f':{port}'}/"
 
 
-def farewell(deployment: Deployment, settings: dict[str, str], where: str, seconds: float) -> None:
-    """Say where it is and what to do next."""
+def first_password(deployment: Deployment) -> Path:
+    """The password of the first user of the reference application."""
+    return deployment.secrets / "demo_password"
+
+
+def to_be_shown(environment: Mapping[str, str], known: bool) -> bool:
+    """Whether the first password is printed: when it was made just now or is asked for, and never into the log of a CI."""
+    in_ci = environment.get("CI", "").lower() not in ("", "0", "false")
+    return not in_ci and (not known or environment.get("PASSWORD") == "show")
+
+
+def farewell(
+    deployment: Deployment, settings: dict[str, str], where: str, seconds: float, *, shown: bool
+) -> None:
+    """Say where it is and what to do next; the first password itself where it is to be SHOWN, else its file."""
     say()
     say(f"The stack runs ({seconds:.0f} s): {where}")
-    password = deployment.secrets / "demo_password"
+    password = first_password(deployment)
     if "demo" in settings["APP_RELEASE_COMMANDS"]:
-        shown = password.read_text() if os.access(password, os.R_OK) else f"sudo cat {password}"
-        say(f"  sign in as  admin  with the password  {shown}")
+        readable = shown and os.access(password, os.R_OK)
+        say(
+            f"  sign in as  admin  with the password  {password.read_text() if readable else f'in {password}'}"
+        )
         say(f"  make smoke TARGET={where}  prove that services and routing are right")
     say("  make logs   follow what it does")
     say("  make down   stop it; the data stays")
