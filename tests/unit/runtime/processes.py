@@ -97,8 +97,8 @@ class Redis:
 class Postgres:
     """A PostgreSQL of our own in a temporary folder. It refuses to be root, so root runs it as `postgres`."""
 
-    def __init__(self, max_connections: int = 100) -> None:
-        self.max_connections = max_connections
+    def __init__(self, auth: str = "trust", max_connections: int = 100) -> None:
+        self.auth, self.max_connections = auth, max_connections
         self.port = free_port()
         self.folder = tempfile.mkdtemp(prefix="test-postgres-")
         self.user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
@@ -108,6 +108,8 @@ class Postgres:
     def __enter__(self) -> Postgres:
         data = f"{self.folder}/data"
         self._run(["initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync"], check=True)
+        rules = pathlib.Path(data, "pg_hba.conf")
+        rules.write_text(rules.read_text().replace("trust", self.auth))
         options = [
             "-p",
             str(self.port),

@@ -151,6 +151,22 @@ def test_it_waits_for_a_database_that_is_starting(project, redis):
         assert release.wait() == 0, release.output()
 
 
+@pytest.mark.parametrize(
+    ("auth", "words"), [("scram-sha-256", "password authentication failed"), ("reject", "pg_hba.conf")]
+)
+def test_a_database_that_does_not_know_us_is_not_waited_for(project, redis, auth, words):
+    if not postgres_program("initdb"):
+        pytest.skip(
+            "no PostgreSQL server on this machine: initdb is neither on PATH nor in /usr/lib/postgresql"
+        )
+    with Postgres(auth) as server:
+        release = project.command("release", JOBS_DATABASE_PORT=str(server.port))
+        assert release.wait() == 1
+    last = messages(release)[-1]
+    assert last.startswith(f"release failed: database 127.0.0.1:{server.port}: ") and words in last
+    assert "attempt" not in release.output() and "s3cret" not in release.output()
+
+
 @pytest.mark.parametrize("peer", ["nobody", "silence"])
 def test_a_database_that_does_not_answer_is_named_without_its_password(project, peer):
     port = free_port()

@@ -34,8 +34,12 @@ LASTING = (
     "SSL was required",
     "invalid connection option",
     "definition of service",
+    "authentication failed",
+    "no password supplied",
+    "pg_hba.conf",
 )
-"""What libpq says of a server that it must not trust: no wait changes that (fe-secure-openssl.c, fe-secure-common.c)."""
+"""What libpq says of a server that it must not trust (fe-secure-openssl.c, fe-secure-common.c), and a server of a client that it
+does not know (auth.c): no wait changes that."""
 LOCK_WAIT_SECONDS = 300
 LOCK_TELL_SECONDS = 5
 # Any number will do, as long as every release of every version takes the same: "channels" in ASCII.
@@ -170,7 +174,7 @@ def _heard(messages: Iterable[Any]) -> list[Any]:
 def wait_for_database(seconds: float) -> str:
     """Connect to the default database, trying for ``seconds``: it may be starting together with us.
 
-    Not where its certificate is refused.
+    Not where its certificate is refused, or our password.
     """
     from django.core.exceptions import ImproperlyConfigured
     from django.db import Error, connection
@@ -202,6 +206,8 @@ def _way_out(cause: str) -> str:
         return "; ?sslmode=prefer in DATABASE_URL takes a server without TLS"
     if "invalid connection option" in cause:
         return "; parameters of DATABASE_URL are those of libpq and Django's own"
+    if "authentication failed" in cause or "no password" in cause:
+        return "; DATABASE_URL has to have the user and password that this database was made with"
     return ""
 
 
