@@ -113,6 +113,15 @@ class Container:
         finally:
             self.start()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it hang for the time of a block: it takes connections, and answers nothing."""
+        docker("pause", self.name)
+        try:
+            yield
+        finally:
+            docker("unpause", self.name)
+
 
 def _decoded(line: str) -> dict | None:
     try:
