@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from . import backup, ownership, stores
+from . import addresses, backup, ownership, stores
 from .console import Failure, detail
 from .paths import COMPOSE, Deployment
 
@@ -135,9 +135,11 @@ class Project:
 def write_environment(deployment: Deployment, settings: dict[str, str], names: dict[str, str]) -> None:
     """Write the .env that makes `docker compose` in the deployment's folder mean this deployment, and the labels."""
     owner = ownership.identity(deployment.folder)
+    bound = addresses.bound(settings["BIND_ADDRESS"], ownership.project(deployment))
     files = [
         COMPOSE / "compose.yml",
         COMPOSE / "compose.single.yml",
+        *([COMPOSE / "compose.ipv6.yml"] if bound.six else []),
         *stores.files(settings),
         *([COMPOSE / "compose.acme.yml"] if settings["CERTIFICATE"] == "acme" else []),
         *([deployment.commands] if deployment.commands.exists() else []),
@@ -154,6 +156,9 @@ def write_environment(deployment: Deployment, settings: dict[str, str], names: d
         # A volume where the repository is no folder of this machine.
         "BACKUP_FOLDER": backup.folder(settings),
         "STOP_GRACE": stop_grace(settings),
+        "BIND_ADDRESS": bound.four,
+        "BIND_ADDRESS_6": bound.six,
+        "PUBLIC_SUBNET_6": addresses.subnet(owner),
     }
     write_services(deployment)
     text = "# Made by `make up` from stack.env, which is the file to edit.\n"

@@ -13,7 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from . import apt, certificates, host, ownership
+from . import addresses, apt, certificates, host, ownership
 from .console import Failure, agreed, detail, table
 from .paths import ENGINE, Deployment
 
@@ -97,18 +97,30 @@ def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> No
     of_project += ownership.problems(deployment, settings[ownership.NAME])
     rows = [("project", *row) for row in of_project]
     rows += [*ports(settings, ours), *hops(settings), *space(), *clock(settings)]
+    if why := not rows and addresses.bound(settings["BIND_ADDRESS"], settings[ownership.NAME]).why:
+        detail(why)
     rows += [("certificate", *row) for row in certificates.problems(deployment, settings)]
     refuse(rows)
 
 
 def ports(settings: dict[str, str], ours: set[int]) -> list[Problem]:
     """Published ports that somebody else holds."""
+    try:
+        wanted = addresses.asked(settings["BIND_ADDRESS"])
+    except ValueError as error:
+        return [
+            (
+                "address",
+                f"BIND_ADDRESS: {error}",
+                ":: for all, 0.0.0.0 for IPv4 alone, or one address of each family",
+            )
+        ]
     rows = []
     for name in ("HTTP_PORT", "HTTPS_PORT"):
         number = int(settings[name])
         if not 0 < number < 65536:
             rows.append(("port", f"{name}={number} is no port", "1 to 65535"))
-        elif number not in ours and not free(settings["BIND_ADDRESS"], number):
+        elif number not in ours and not (free(wanted.four, number) and free(wanted.six, number)):
             rows.append(
                 ("port", f"{number} is in use{holder(number)}", f"stop that, or set {name} in stack.env")
             )
@@ -117,7 +129,9 @@ def ports(settings: dict[str, str], ours: set[int]) -> list[Problem]:
 
 def hops(settings: dict[str, str]) -> list[Problem]:
     """This machine believed as what stands in front, while strangers may come by the same way."""
-    if "host" in settings["EDGE_TRUSTED_HOPS"].split() and not local(settings["BIND_ADDRESS"]):
+    if "host" in settings["EDGE_TRUSTED_HOPS"].split() and not all(
+        map(local, settings["BIND_ADDRESS"].split())
+    ):
         problem = f"EDGE_TRUSTED_HOPS names host, and BIND_ADDRESS={settings['BIND_ADDRESS']} lets others come past it"
         return [("in front", problem, "BIND_ADDRESS=127.0.0.1 in stack.env")]
     return []
@@ -132,9 +146,13 @@ def local(address: str) -> bool:
 
 
 def free(address: str, number: int) -> bool:
-    """Whether NUMBER can be bound at ADDRESS."""
-    with socket.socket() as probe:
+    """Whether NUMBER can be bound at ADDRESS, or that is none."""
+    if not address or (":" in address and not addresses.reachable()):
+        return True
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if ":" in address:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             probe.bind((address, number))
         except PermissionError:

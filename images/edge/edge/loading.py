@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class Input:
             "EDGE_CERTIFICATE": str(folder / "tls.pem"),
             "EDGE_SERVERS": str(haproxy.SERVERS),
             "EDGE_WORKER": worker,
+            "EDGE_IPV6": str(has_ipv6()).lower(),
         }
         if "EDGE_TRUSTED_HOPS" in self.values:
             own["EDGE_TRUSTED_HOPS"] = hops.resolved(self.values["EDGE_TRUSTED_HOPS"])
@@ -67,6 +69,16 @@ class Input:
             new.write_bytes(text)
             new.replace(folder / name)
         return folder / "settings.cfg"
+
+
+def has_ipv6() -> bool:
+    """Whether a server of this container can listen on IPv6: a kernel may be without it."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
 
 
 def read(folder: Path = FOLDER) -> Input:

@@ -15,8 +15,8 @@ from pathlib import Path
 RULES = Path("/etc/haproxy/haproxy.cfg")
 """The configuration of the image."""
 
-FROM_ABOVE = ("EDGE_CERTIFICATE", "EDGE_SERVERS", "EDGE_WORKER")
-"""Settings that the program itself gives: where its copies lie, and the name of the worker."""
+FROM_ABOVE = ("EDGE_CERTIFICATE", "EDGE_SERVERS", "EDGE_WORKER", "EDGE_IPV6")
+"""Settings that the program itself gives: where its copies lie, the name of the worker, whether there is IPv6."""
 
 NAME = re.compile(r"^\s+presetenv (\w+)", re.MULTILINE)
 LINE = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$")

@@ -118,6 +118,7 @@ def test_the_example_says_the_defaults_of_the_edge(root):
         "EDGE_CERTIFICATE",
         "EDGE_SERVERS",
         "EDGE_WORKER",
+        "EDGE_IPV6",
         "EDGE_ACME_THUMBPRINT",
     }
     # Empty in the example: as another setting has it.
@@ -128,7 +129,15 @@ def test_the_example_says_the_defaults_of_the_edge(root):
 
 def test_every_variable_of_the_compose_files_is_known(root):
     images = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP", "CERTIFICATES")
-    made = {"STACK_DIR", "EDGE_FOLDER", "BACKUP_FOLDER", "STOP_GRACE", *(f"{name}_IMAGE" for name in images)}
+    made = {
+        "STACK_DIR",
+        "EDGE_FOLDER",
+        "BACKUP_FOLDER",
+        "STOP_GRACE",
+        "BIND_ADDRESS_6",
+        "PUBLIC_SUBNET_6",
+        *(f"{name}_IMAGE" for name in images),
+    }
     used = set()
     for path in (root / "compose").glob("compose*.yml"):
         used |= set(re.findall(r"\$\{(\w+)(?!\w|:\?set by the role stack)", path.read_text()))

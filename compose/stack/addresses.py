@@ -1,0 +1,120 @@
+"""Where visitors come in: the addresses of both families that ports are bound to, each visitor with their own.
+
+An engine that does not translate IPv6 lets a program of its own accept such connections: all visitors would be one address to
+the edge, its limits and every log. Then IPv6 stays closed, and one line says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+EVERY, EVERY_4 = "::", "0.0.0.0"
+CONFIGURATION = Path("/etc/docker/daemon.json")
+TRANSLATES = 27
+"""The first version of Docker Engine that translates IPv6 without being told to; before it that is experimental."""
+
+GLOBAL = "00"
+"""The scope, in /proc/net/if_inet6, of addresses that are not for one line or this machine alone."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What ports are bound to: an IPv4 and an IPv6 address, "" for none, and `why` IPv6 is closed although it was asked for."""
+
+    four: str
+    six: str = ""
+    why: str = ""
+
+
+def asked(setting: str) -> Bound:
+    """The addresses in BIND_ADDRESS: `::` is every one of both families; ValueError says what is wrong."""
+    found: dict[int, str] = {}
+    for word in setting.split():
+        address = ipaddress.ip_address(word)
+        if address.version in found:
+            raise ValueError(f"{found[address.version]} and {word} are two of one family")
+        found[address.version] = str(address)
+    if not found:
+        raise ValueError("no address")
+    # Whoever names one IPv6 address alone keeps the machine's own way in.
+    return Bound(
+        found.get(4, EVERY_4 if found[6] == EVERY else "127.0.0.1") if 6 in found else found[4],
+        found.get(6, ""),
+    )
+
+
+def bound(setting: str, project: str) -> Bound:
+    """What of BIND_ADDRESS this machine and its engine can do for PROJECT."""
+    wanted = asked(setting)
+    if not wanted.six:
+        return wanted
+    if not reachable():
+        return Bound(
+            wanted.four, "", "" if wanted.six == EVERY else f"this machine has no IPv6 for {wanted.six}"
+        )
+    why = untranslated() or former(project)
+    return Bound(wanted.four, "" if why else wanted.six, why)
+
+
+def reachable(addresses: Path = Path("/proc/net/if_inet6")) -> bool:
+    """Whether this machine has an IPv6 address that others may reach; those of container networks do not count."""
+    lines = addresses.read_text().splitlines() if addresses.exists() else []
+    return any(
+        scope == GLOBAL and not re.match(r"(docker|br-|veth)", name)
+        for _, _, _, scope, _, name in map(str.split, lines)
+    )
+
+
+def untranslated() -> str:
+    """Why this machine's engine would hide IPv6 visitors behind one address; "" where it does not."""
+    asking = ["docker", "version", "--format", "{{json .Server}}"]
+    server = json.loads(subprocess.run(asking, capture_output=True, text=True, check=True).stdout)
+    version = server["Version"]
+    new = int(version.split(".")[0]) >= TRANSLATES
+    if configured().get("ip6tables", new) and (new or server.get("Experimental")):
+        return ""
+    options = '{"ip6tables": true}' if new else '{"experimental": true, "ip6tables": true}'
+    return (
+        f"IPv6 stays closed: Docker Engine {version} as it is would give all its visitors one address. To open it: {options} "
+        f"in {CONFIGURATION}, restart the engine, make down, make up"
+    )
+
+
+def configured(file: Path = CONFIGURATION, processes: Path = Path("/proc")) -> dict[str, bool]:
+    """Switches of the engine: those of its command line win over those of its FILE."""
+    options = {}
+    with contextlib.suppress(OSError, ValueError):
+        options = json.loads(file.read_text())
+    for path in processes.glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_text(errors="replace").split("\0")
+        except OSError:
+            continue  # it has ended meanwhile
+        if Path(words[0]).name == "dockerd":
+            switches = (re.fullmatch(r"--(ip6tables|experimental)(?:=(\w+))?", word) for word in words)
+            options |= {match[1]: match[2] in (None, "true", "1") for match in switches if match}
+    return options
+
+
+def former(project: str) -> str:
+    """Why the network of the running PROJECT has no IPv6 yet; "" where it has, or is not there."""
+    asking = ["docker", "network", "inspect", "--format", "{{.EnableIPv6}}", f"{project}_public"]
+    done = subprocess.run(asking, capture_output=True, text=True, check=False)
+    if done.stdout.strip() == "false":
+        return (
+            "IPv6 stays closed: the network of the ports was made without it. To open it: make down, make up"
+        )
+    return ""
+
+
+def subnet(identity: str) -> str:
+    """The IPv6 network (RFC 4193) for the ports of the stack that IDENTITY tells apart."""
+    digits = hashlib.sha256(identity.encode()).hexdigest()
+    return f"fd{digits[:2]}:{digits[2:6]}:{digits[6:10]}::/64"
