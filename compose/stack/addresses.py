@@ -23,6 +23,9 @@ TRANSLATES = 27
 GLOBAL = "00"
 """The scope, in /proc/net/if_inet6, of addresses that are not for one line or this machine alone."""
 
+ADVERTISED = 0x40000
+"""RTF_ADDRCONF of linux/ipv6_route.h: the kernel has a route from a router's advertisement."""
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -59,7 +62,7 @@ def bound(setting: str, project: str) -> Bound:
         return Bound(
             wanted.four, "", "" if wanted.six == EVERY else f"this machine has no IPv6 for {wanted.six}"
         )
-    why = untranslated() or former(project)
+    why = untranslated() or advertised() or former(project)
     return Bound(wanted.four, "" if why else wanted.six, why)
 
 
@@ -101,6 +104,28 @@ def configured(file: Path = CONFIGURATION, processes: Path = Path("/proc")) -> d
             switches = (re.fullmatch(r"--(ip6tables|experimental)(?:=(\w+))?", word) for word in words)
             options |= {match[1]: match[2] in (None, "true", "1") for match in switches if match}
     return options
+
+
+def advertised(
+    routes: Path = Path("/proc/net/ipv6_route"), settings: Path = Path("/proc/sys/net/ipv6/conf")
+) -> str:
+    """Why this machine would lose its own way out: the engine makes it a router, and routers take no advertised routes."""
+    for line in routes.read_text().splitlines() if routes.exists() else []:
+        destination, length, _, _, _, _, _, _, flags, name = line.split()
+        setting = settings / name / "accept_ra"
+        if (
+            destination.strip("0")
+            or length != "00"
+            or not int(flags, 16) & ADVERTISED
+            or not setting.exists()
+        ):
+            continue
+        if setting.read_text().strip() == "1":
+            return (
+                f"IPv6 stays closed: the route of {name} is advertised, and the kernel drops it where containers have IPv6. "
+                f"To open it: net.ipv6.conf.{name}.accept_ra = 2 in /etc/sysctl.d, sysctl --system, make up"
+            )
+    return ""
 
 
 def former(project: str) -> str:

@@ -111,3 +111,35 @@ def test_bookworm_takes_docker_and_its_security_updates_from_trixie_and_nothing_
     for suite in ("trixie", "trixie-security"):
         of_suite = {pin["Package"]: pin["Pin-Priority"] for pin in pins if pin["Pin"] == f"release n={suite}"}
         assert of_suite == {"*": "-1", " ".join(engine.PINNED): "990"}
+
+
+DEFAULT_ROUTE = "0" * 32 + " 00 " + "0" * 32 + " 00 fe80 00000400 00000001 00000000 00000003 eth0\n"
+
+
+@pytest.mark.parametrize(
+    ("routes", "works", "there", "written"),
+    [
+        (DEFAULT_ROUTE, True, False, True),
+        (DEFAULT_ROUTE, True, True, False),
+        (DEFAULT_ROUTE, False, False, False),
+        ("", True, False, False),
+        (None, True, False, False),
+    ],
+    ids=["IPv6", "configured already", "no ip6tables", "no IPv6", "no such file"],
+)
+def test_a_new_engine_translates_ipv6_where_the_host_has_it(
+    monkeypatch, tmp_path, routes, works, there, written
+):
+    configuration, route = tmp_path / "docker/daemon.json", tmp_path / "ipv6_route"
+    monkeypatch.setattr(engine, "CONFIGURATION", configuration)
+    monkeypatch.setattr(engine, "ROUTES", route)
+    monkeypatch.setattr(
+        engine, "run", lambda *command: subprocess.CompletedProcess(command, 0 if works else 3)
+    )
+    if routes is not None:
+        route.write_text(routes)
+    if there:
+        configuration.parent.mkdir()
+        configuration.write_text("{}")
+    assert engine.translate() == written
+    assert configuration.exists() == (written or there)

@@ -45,6 +45,10 @@ SNAP = Path("/snap/bin/docker")
 LOG = Path("/var/log/channels-stack-dockerd.log")
 CONFIGURATION = Path("/etc/docker/daemon.json")
 PID_FILE = Path("/run/channels-stack-dockerd.pid")
+ROUTES = Path("/proc/net/ipv6_route")
+TRANSLATING = {"experimental": True, "ip6tables": True}
+"""What makes an engine before version 27 hand IPv6 visitors on with their own addresses."""
+
 START_SECONDS = 60
 NOT_ANSWERING = "the Docker Engine is installed but does not answer"
 """The one problem that takes a start and no package."""
@@ -232,8 +236,27 @@ def packages() -> bool:
 
 def install() -> bool:
     """Install what is missing and start the engine. Returns whether either was needed."""
+    fresh = shutil.which("dockerd") is None
     installed = packages()
+    if fresh and translate() and systemd():
+        run("systemctl", "restart", "docker.service")  # `start` says what is wrong, if anything is
     return start() or installed
+
+
+def translate() -> bool:
+    """Have an engine that has no configuration yet translate IPv6, where this host has it. Returns whether it has to be told."""
+    if CONFIGURATION.exists() or not any(route.startswith("0" * 32 + " 00") for route in lines(ROUTES)):
+        return False
+    if run("ip6tables", "--table", "nat", "--list", "--numeric").returncode:
+        return False  # with the option the engine would not start
+    CONFIGURATION.parent.mkdir(exist_ok=True)
+    CONFIGURATION.write_text(json.dumps(TRANSLATING, indent=4) + "\n")
+    return True
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of PATH, none where there is no such file."""
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def systemd() -> bool:
