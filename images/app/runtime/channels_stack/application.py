@@ -48,6 +48,8 @@ class Application:
     """What a server serves. Make one per process, in that process, with ``build``."""
 
     def __init__(self, app: App, settings: Settings, service: str, server: str) -> None:
+        from django.conf import settings as project
+
         self.drain = Drain(settings, on_begin=self._say_draining)
         self.sign_ins = signed_in.Check(self.drain.sockets, settings.ws_session_check_seconds)
         # Only who serves websockets closes them, and ends, where a layer delivers nothing.
@@ -56,6 +58,7 @@ class Application:
         self.readiness = self._readiness(settings, service)
         self.publisher = Publisher(settings, service, server, troubles=lambda: self.readiness.troubles)
         self.lifespan = Lifespan(app)
+        app = dispatch.below(app, project.FORCE_SCRIPT_NAME or "")
         app = Threads(settings.ws_threads).for_sockets(app)
         app = Slots(settings.http_concurrency).for_pages(app)
         app = serve_media(app, settings)

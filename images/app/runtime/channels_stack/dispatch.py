@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from .asgi import App
+from .asgi import App, Receive, Scope, Send
 
 DEEPEST = 10
 INNER = ("inner", "application", "app")
@@ -48,6 +48,21 @@ def leaves(app: Any) -> Iterator[App]:
         yield from leaves(getattr(app, "inner", None))
     else:
         yield app
+
+
+def below(app: App, prefix: str) -> App:
+    """APP, whose websockets may come below PREFIX too, as Django's pages do where FORCE_SCRIPT_NAME says so."""
+    prefix = prefix.rstrip("/")
+    if not prefix:
+        return app
+
+    async def stripped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and scope["path"].startswith(f"{prefix}/"):
+            # `path_remaining` is what every version of Channels' URLRouter goes by.
+            scope = {**scope, "root_path": prefix, "path_remaining": scope["path"][len(prefix) :]}
+        await app(scope, receive, send)
+
+    return stripped
 
 
 def add_pages(app: App) -> bool:

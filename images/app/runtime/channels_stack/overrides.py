@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any, Callable
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from . import database_options, layers, mail, sentinels
+from . import database_options, layers, mail, sentinels, shared_state
 from .databases import kept as kept_connections
 from .environment import ConfigurationError, Environment, Problem
 from .override import LOCAL, Found, Override, Project
@@ -459,13 +459,14 @@ PARTS: dict[str, Callable[[Project, Settings], Found]] = {
     "static": _static,
     "media": _media,
     "mail": mail.find,
+    "sessions": shared_state.find,
     "logging": _logging,
 }
 
 
 def risks(project: Project) -> list[str]:
     """What the project keeps and should not: one line each, for the release."""
-    lines = mail.risks(project)
+    lines = [*mail.risks(project), *shared_state.risks(project)]
     for alias, layer in (project.get("CHANNEL_LAYERS") or {}).items():
         hosts = (layer.get("CONFIG") or {}).get("hosts") or []
         given = [hosts] if isinstance(hosts, (str, dict)) else hosts

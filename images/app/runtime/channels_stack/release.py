@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from . import application, dispatch, worker
+from . import application, dispatch, shared_state, worker
 from .environment import ConfigurationError
 from .settings import Settings
 
@@ -70,7 +70,9 @@ def main(
             settings.app_asgi,
         )
     # Told here, because by the time that a service refuses to start a rolling update has begun.
-    problems = missing(programs)
+    from . import overlay
+
+    problems: list[Any] = [*missing(programs), *shared_state.problems(vars(overlay))]
     if settings.app_worker_channels:
         problems += worker.channel_problems(app, settings.app_worker_channels)
     if problems:

@@ -32,6 +32,7 @@ OVERLAY_PARTS = (
     "static",
     "media",
     "mail",
+    "sessions",
     "logging",
 )
 

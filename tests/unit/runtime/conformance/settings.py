@@ -23,6 +23,7 @@ ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = ["django.contrib.staticfiles"]
 ROOT_URLCONF = "conformance.pages"
 STATIC_URL = "/static/"
+FORCE_SCRIPT_NAME = os.environ.get("TEST_SCRIPT_NAME")
 # A project that believes the header itself, as most do: the runtime must not let strangers set it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
