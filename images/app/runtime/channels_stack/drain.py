@@ -40,6 +40,7 @@ SERVICE_RESTART = 1012
 TICK = 0.05  # seconds between two rounds of closing or looking
 HURRIED_SECONDS = 1  # what remains after a second signal
 FORCED = 1  # exit code
+LAST_WORDS_SECONDS = 1.5  # what a process that is ended by force may take to say so
 
 
 class Drain:
@@ -198,9 +199,17 @@ class Drain:
         self._watchdog.start()
 
     def _give_up(self) -> None:
+        try:
+            self.on_force()
+            # A handler of the project may hang for ever, and whatever the process hangs on may hold a lock of logging.
+            words = threading.Thread(target=self._last_words, daemon=True)
+            words.start()
+            words.join(LAST_WORDS_SECONDS)
+        finally:
+            os._exit(FORCED)
+
+    def _last_words(self) -> None:
         logger.error(
             "ended by force: %d requests and %d sockets still ran", len(self.requests), len(self.sockets)
         )
-        self.on_force()
         logging.shutdown()
-        os._exit(FORCED)

@@ -218,7 +218,9 @@ class Listener:
     async def _bury(self, job: Job, reason: str, trace: str = "") -> None:
         ours = await self._insist("cannot write a dead letter", lambda: self.jobs.bury(job, reason, trace))
         if ours:
-            log.error("channel %s: job %s became a dead letter: %s", self.channel, job.first, reason)
+            log.error(
+                "channel %s: job %s became a dead letter (`channels-stack dead`)", self.channel, job.first
+            )
         self._settled(job, "dead", ours)
 
     def _settled(self, job: Job, outcome: str, ours: bool | None) -> None:

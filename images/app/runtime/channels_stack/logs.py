@@ -13,22 +13,24 @@ project wants them.
 
 from __future__ import annotations
 
-import copy
 import logging
 import re
 import sys
+import threading
 import time
 import uuid
 from contextvars import ContextVar
 from datetime import datetime, timezone
-from typing import Any
+from logging.handlers import QueueHandler
+from typing import Any, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
-from . import outage
+from . import disclosure, outage
 from .asgi import App, Message, Receive, Scope, Send
-from .metrics import OverCapacity
+from .metrics import OverCapacity, method_label
 from .settings import Settings
+from .sink import Sink
 
 # Loggers that a server or Django gives handlers of their own: they write through ours instead.
 SERVER_LOGGERS = (
@@ -46,26 +48,36 @@ SILENT = ("uvicorn.access", "gunicorn.access", "django.server", "daphne.access")
 # What the edge makes. Anything else that is offered as an id could forge log lines or fill them.
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
+ANSWERING = ("dead", "migrations")
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 connection_id: ContextVar[str] = ContextVar("connection_id", default="")
+
+_sink = Sink(1)
 
 access_log = logging.getLogger("channels_stack.access")
 
 
 def configure(settings: Settings, service: str) -> None:
-    """Send every log line of this process to standard output in one form. May be called again at any time."""
-    handler = _Console(sys.stdout)
-    handler.setFormatter(_text_formatter() if settings.log_format == "text" else _Json(service))
-    handler.addFilter(_ids)
+    """Send every log line of this process to standard output in one form. May be called again at any time.
+
+    A command whose standard output is its answer has them on standard error.
+    """
+    _sink.fd = 2 if service in ANSWERING else 1
+    formatter = _text_formatter() if settings.log_format == "text" else _Json(service)
     root = logging.getLogger()
     _remove_console(root)
-    root.addHandler(handler)
+    root.addHandler(_Console(sys.stdout, formatter))
     root.setLevel(settings.log_level.upper())
     for logger in list(logging.Logger.manager.loggerDict.values()):
         if isinstance(logger, logging.Logger):
             logger.disabled = False
             if _remove_console(logger) or logger.name in SERVER_LOGGERS:
                 logger.propagate = True
+            if logger.level and disclosure.of(logger.name, disclosure.SERVERS):
+                logger.setLevel(max(logger.level, logging.INFO))
+    for name in disclosure.SERVERS:
+        logging.getLogger(name).setLevel(max(root.level, logging.INFO))
     for name in SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     drops = logging.getLogger(OverCapacity.LOGGER)
@@ -73,6 +85,25 @@ def configure(settings: Settings, service: str) -> None:
     drops.filters = [OverCapacity()]
     logging.getLogger(outage.Brief.LOGGER).filters = [outage.Brief()]
     logging.captureWarnings(True)
+    threading.excepthook = _thread_failed
+    sys.unraisablehook = _unraisable
+
+
+def dropped() -> int:
+    """How many lines of this process were dropped, since it began: standard output did not take them."""
+    return _sink.dropped
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_type is not SystemExit:
+        name = failed.thread.name if failed.thread else "unknown"
+        logging.getLogger(disclosure.PYTHON).error("the thread %s failed", name, exc_info=failed.exc_value)
+
+
+def _unraisable(lost: Any) -> None:
+    logging.getLogger(disclosure.PYTHON).error(
+        "an exception that no code could take", exc_info=lost.exc_value
+    )
 
 
 def _remove_console(logger: logging.Logger) -> bool:
@@ -89,17 +120,25 @@ def _is_console(handler: logging.Handler) -> bool:
     return getattr(handler, "stream", None) in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
 
 
-class _Console(logging.StreamHandler):  # type: ignore[type-arg]  # generic for type checkers only
-    """Standard output, without tracebacks for what a stranger can send.
+class _Console(QueueHandler):
+    """Standard output, through ``sink``. A line is made where it is logged, of what ``disclosure`` lets through."""
 
-    Django adds one to each 403 and 400 that it logs; other handlers (a file, Sentry) still get it.
-    """
+    def __init__(self, stream: TextIO, formatter: logging.Formatter) -> None:
+        super().__init__(_sink)  # type: ignore[arg-type]  # it has what QueueHandler asks of a queue
+        self.stream = stream
+        self.setFormatter(formatter)
+        self.addFilter(_ids)
 
-    def format(self, record: logging.LogRecord) -> str:
-        if record.exc_info and (record.levelno < logging.ERROR or record.name.startswith("django.security")):
-            record = copy.copy(record)
-            record.exc_info = record.exc_text = None
-        return super().format(record)
+    def prepare(self, record: logging.LogRecord) -> str:
+        stranger = bool(request_id.get() or connection_id.get())
+        return f"{self.format(disclosure.cleared(record, stranger))}\n"
+
+    def flush(self) -> None:
+        _sink.flush()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        # logging would print the record to standard error, with all that is on it.
+        _sink.dropped += 1
 
 
 class _Json(JsonFormatter):
@@ -151,12 +190,9 @@ def access(app: App) -> App:
         if scope["type"] not in ("http", "websocket") or scope["path"].startswith("/-/"):
             await app(scope, receive, send)
             return
-        variable = request_id if scope["type"] == "http" else connection_id
-        token = variable.set(_id_of(scope))
-        try:
-            await _Access(scope, receive, send).run(app)
-        finally:
-            variable.reset(token)
+        # It stays set in this task: a server that tells of a failed application does so on behalf of this request.
+        (request_id if scope["type"] == "http" else connection_id).set(_id_of(scope))
+        await _Access(scope, receive, send).run(app)
 
     return logged
 
@@ -208,7 +244,7 @@ class _Access:
     def write(self, milliseconds: float) -> None:
         # Never the query string: people put tokens there.
         path = self.scope["path"]
-        what = self.scope["method"] if self.http else "WEBSOCKET"
+        what = method_label(self.scope["method"]) if self.http else "WEBSOCKET"
         fields = {
             "method": what,
             "path": path,

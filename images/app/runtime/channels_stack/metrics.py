@@ -102,6 +102,9 @@ OVER_CAPACITY = Counter(
     "Messages dropped because a channel, or the mailbox of a socket, was full",
     registry=registry,
 )
+LOG_LINES_DROPPED = Counter(
+    "channels_stack_log_lines_dropped", "Log lines that standard output did not take", registry=registry
+)
 JOBS = Counter(
     "channels_stack_jobs", "Worker jobs by what became of them", ["channel", "outcome"], registry=registry
 )
@@ -190,6 +193,11 @@ def layer_latency(layer: str, seconds: float | None) -> None:
         totals.layer_latency_ms = None if seconds is None else round(seconds * 1000, 2)
 
 
+def log_lines_dropped(count: int) -> None:
+    """Record that ``count`` lines more were dropped."""
+    LOG_LINES_DROPPED.inc(count)
+
+
 def job(channel: str, outcome: str, seconds: float | None = None) -> None:
     """Count a job of the worker.
 
@@ -252,8 +260,7 @@ async def _request(app: App, scope: Scope, receive: Receive, send: Send) -> None
     try:
         await app(scope, receive, counted_send)
     finally:
-        method = scope["method"] if scope["method"] in METHODS else "other"
-        REQUESTS.labels(method, f"{status // 100}xx").inc()
+        REQUESTS.labels(method_label(scope["method"]), f"{status // 100}xx").inc()
         LATENCY.observe(time.perf_counter() - start)
         totals.requests += 1
 
@@ -322,6 +329,11 @@ class _Socket:
         AGE.observe(time.perf_counter() - self.opened)
         SOCKETS.dec()
         totals.sockets -= 1
+
+
+def method_label(method: str) -> str:
+    """``method``, or "other": some servers take any word for one."""
+    return method if method in METHODS else "other"
 
 
 def _code_label(code: int) -> str:

@@ -57,7 +57,7 @@ class Refusals:
         if scope["type"] != "websocket":
             await self.app(scope, receive, send)
         elif not origin_is_well_formed(scope):
-            logger.warning("websocket refused: malformed Origin %.200r from %s", _origin(scope), _peer(scope))
+            logger.warning("websocket refused: malformed Origin from %s", _peer(scope))
             metrics.refused("origin")
             await refuse(scope, send, 403, "The Origin header is malformed.")
         else:

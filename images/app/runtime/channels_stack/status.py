@@ -28,7 +28,7 @@ from typing import Any
 
 import redis
 
-from . import layers, metrics, sentinels
+from . import layers, logs, metrics, sentinels
 from .environment import Environment
 from .settings import Settings
 
@@ -132,13 +132,15 @@ class Publisher:
 async def _measure_lag() -> None:
     """A timer that fires late says how long everything else in this process had to wait."""
     loop = asyncio.get_running_loop()
-    worst, since = 0.0, loop.time()
+    worst, since, dropped = 0.0, loop.time(), 0
     while True:
         due = loop.time() + LAG_SECONDS
         await asyncio.sleep(LAG_SECONDS)
         worst = max(worst, loop.time() - due)
         if loop.time() - since >= PUBLISH_SECONDS:
             metrics.loop_lag(worst)
+            metrics.log_lines_dropped(logs.dropped() - dropped)
+            dropped = logs.dropped()
             worst, since = 0.0, loop.time()
 
 

@@ -113,11 +113,11 @@ class Server(daphne_server.Server):
                 cut_silent_readers(port.socket, self.ping_interval)
                 logger.info("Listening on %s:%d", port.getHost().host, port.getHost().port)
         except StartupFailed as error:
-            logger.critical("The application does not start: %s", error)
+            logger.critical("The application does not start: %s", str(error))
             self.failed = True
             reactor.stop()
         except Exception as error:
-            logger.critical("The server cannot start: %s", error)
+            logger.critical("The server cannot start: %s", str(error))
             self.failed = True
             reactor.stop()
 
@@ -348,7 +348,9 @@ class Socket(WebSocketProtocol):
     ) -> None:
         if not hasattr(self, "server"):
             malformed_origin = reason.startswith("HTTP Origin header invalid")
-            logger.warning("websocket refused: %.200s, from %s", reason, self.peer)
+            # The reason quotes what was sent.
+            what = "malformed Origin" if malformed_origin else "malformed handshake"
+            logger.warning("websocket refused: %s from %s", what, self.peer)
             metrics.refused("origin" if malformed_origin else "handshake")
             code = 403 if malformed_origin else code
         super().failHandshake(HTTPStatus(code).phrase, code, responseHeaders)
