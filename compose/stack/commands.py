@@ -83,7 +83,10 @@ def service(command: list[str], mounts: list[str]) -> dict:
         "security_opt": ["no-new-privileges:true"],
         "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}},
         "env_file": ["${STACK_DIR:-.}/services.env", "${STACK_DIR:-.}/app.env"],
-        "environment": {f"{name.upper()}_FILE": f"/run/secrets/{name}" for name in SECRETS},
+        "environment": {
+            **{f"{name.upper()}_FILE": f"/run/secrets/{name}" for name in SECRETS},
+            "CLOSED_TO_DATA_STORES": "true",
+        },
         "secrets": [*SECRETS, "data_ca"],
         "stop_grace_period": "${STOP_GRACE:?run make up}",
         "tmpfs": ["/tmp:size=64m,mode=1777"],

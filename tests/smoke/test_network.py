@@ -29,12 +29,16 @@ PORTS = {
 OWN_HOST_ONLY = {("edge", 8404)}
 """Statistics: read from inside the container alone."""
 
+CLOSED = {name: {"data"} for name in ("http", "ws", "worker")}
+"""Networks from which a service lets nobody in: data stores are called, they call nobody."""
+
 REACHABLE = {
     source: {
         f"{target}:{port}"
         for target, ports in PORTS.items()
         for port in ports
-        if NETWORKS[source] & NETWORKS[target] and (target, port) not in OWN_HOST_ONLY
+        if NETWORKS[source] & NETWORKS[target] - CLOSED.get(target, set())
+        and (target, port) not in OWN_HOST_ONLY
     }
     for source in NETWORKS
 }
@@ -72,6 +76,10 @@ def test_service_reaches_exactly_these_ports(reachable, service):
 def test_data_stores_are_out_of_reach_of_the_edge():
     # The point of the table above, said once so that an edit of it cannot lose it.
     assert not {"redis:6379", "db:5432", "worker:8000"} & REACHABLE["edge"]
+
+
+def test_data_stores_reach_no_process_of_the_application():
+    assert [REACHABLE[source] for source in ("redis", "db")] == [{"redis:6379", "db:5432"}] * 2
 
 
 @pytest.mark.parametrize("service", NETWORKS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from . import metrics
+from . import addresses, metrics
 
 # A request for a probe fits into one packet and is sent at once.
 READ_SECONDS = 5
@@ -13,7 +13,7 @@ TEXT = "text/plain; charset=utf-8"
 
 
 async def start(port: int, healthy: Callable[[], bool]) -> asyncio.AbstractServer:
-    """Answer on ``port`` of every address until the returned server is closed."""
+    """Answer on ``port`` until the returned server is closed."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -25,7 +25,8 @@ async def start(port: int, healthy: Callable[[], bool]) -> asyncio.AbstractServe
         finally:
             writer.close()
 
-    return await asyncio.start_server(serve, None, port)
+    hosts = await asyncio.get_running_loop().run_in_executor(None, addresses.to_listen_on)
+    return await asyncio.start_server(serve, hosts, port)
 
 
 def _answer(head: bytes, healthy: Callable[[], bool]) -> bytes:

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from ..settings import Settings
 
-HOST = "0.0.0.0"
 # The edge keeps idle connections to us for less: a server that closes first would meet its next request.
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048

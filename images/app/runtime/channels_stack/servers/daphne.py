@@ -30,13 +30,13 @@ from twisted.logger import (
     globalLogBeginner,
 )
 
-from .. import application, metrics
+from .. import addresses, application, metrics
 from ..application import Application
 from ..asgi import Message, Scope
 from ..lifespan import StartupFailed
 from ..limits import POLICY, TokenBucket
 from ..settings import Settings
-from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
+from . import BACKLOG, KEEP_ALIVE_SECONDS, cut_silent_readers
 
 logger = logging.getLogger("daphne.server")
 reactor: Any = twisted_reactor  # Twisted declares interfaces, not what the reactor is
@@ -65,7 +65,9 @@ class Server(daphne_server.Server):
     def __init__(self, app: Application, settings: Settings, port: int) -> None:
         super().__init__(
             app,
-            endpoints=[f"tcp:port={port}:interface={HOST}:backlog={BACKLOG}"],
+            endpoints=[
+                f"tcp:port={port}:interface={host}:backlog={BACKLOG}" for host in addresses.to_listen_on()
+            ],
             signal_handlers=False,
             websocket_timeout=FOR_EVER,
             websocket_connect_timeout=HANDSHAKE_SECONDS,

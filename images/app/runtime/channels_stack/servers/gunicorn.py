@@ -24,11 +24,11 @@ from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 from uvicorn_worker import UvicornWorker
 
-from .. import application, metrics
+from .. import addresses, application, metrics
 from ..drain import FORCED
 from ..environment import ConfigurationError
 from ..settings import Settings
-from . import BACKLOG, HOST, uvicorn
+from . import BACKLOG, uvicorn
 
 REFUSED = 78
 KILL_MARGIN = (
@@ -55,7 +55,7 @@ def serve(settings: Settings, service: str, port: int) -> int:
 
 def _options(settings: Settings, service: str, port: int) -> dict[str, Any]:
     return {
-        "bind": f"{HOST}:{port}",
+        "bind": [f"{host}:{port}" for host in addresses.to_listen_on()],
         "backlog": BACKLOG,
         # A socket process stays alone in its container: sockets are scaled by replicas.
         "workers": settings.http_processes if service == "http" else 1,

@@ -13,11 +13,11 @@ from typing import Any
 import uvicorn
 from uvicorn.config import WS_PROTOCOLS
 
-from .. import application
+from .. import addresses, application
 from ..application import Application
 from ..lifespan import StartupFailed
 from ..settings import Settings
-from . import BACKLOG, HOST, KEEP_ALIVE_SECONDS, cut_silent_readers
+from . import BACKLOG, KEEP_ALIVE_SECONDS, cut_silent_readers
 
 ALIVE_SECONDS = 1
 CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
@@ -26,13 +26,26 @@ CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is can
 def serve(settings: Settings, service: str, port: int) -> int:
     """Serve until a signal ends it; the exit code."""
     app = application.build(settings, service, "uvicorn")
-    config = uvicorn.Config(app, host=HOST, port=port, backlog=BACKLOG, **config_options(settings))
+    config = uvicorn.Config(app, port=port, backlog=BACKLOG, **config_options(settings))
     server = Server(config, app)
     try:
-        server.run()
+        listeners = [_bound(host, port) for host in addresses.to_listen_on()]
+    except OSError as error:
+        logging.getLogger("uvicorn.error").error("port %d cannot be listened on: %s", port, error.strerror)
+        return 1
+    try:
+        server.run(sockets=listeners)
     except SystemExit:  # uvicorn's way to say that it could not start; it has logged why
         return 1
     return 1 if server.failed else 0
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at this address that refuses connections until uvicorn listens, which it does once the application has started."""
+    made = socket.socket(socket.AF_INET)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((host, port))
+    return made
 
 
 def config_options(settings: Settings) -> dict[str, Any]:
