@@ -22,7 +22,7 @@ from .paths import COMPOSE, Deployment
 
 DATA = re.compile(r"db|redis(-\d)?|sentinel(-\d)?")
 """Names of the data stores' services."""
-JOBS = ("release", "static", "migrations")
+JOBS = ("release", "static", "migrations", "pages", "traffic")
 SIGNING_NOTHING = ("edge", "backup")
 """Services that neither sign nor read what others have signed."""
 
@@ -54,6 +54,9 @@ class Options:
     redis_nodes: tuple[str, ...] = ()
     """Host names of the other data nodes: with REDIS_NODES=3 the first two of them have the second and third Redis."""
     update_monitor: str = "30s"
+    check_path: str = "/"
+    first_seconds: int = 30
+    """How long a first task of the new release is open to visitors."""
     edge_folder: str = "/srv/channels-stack/edge"
     """On every edge node: settings and certificate, which an edge takes up without a restart."""
     redis_folder: str = "/srv/channels-stack/redis"
@@ -116,6 +119,7 @@ def render(
         },
         "sockets": {"ws": running["ws"]},
         "trial": {f"trial-{key}": trial(running[key]) for key in TRIED},
+        "first": {"first-http": opened(trial(running["http"]))},
         **{job: {job: services[job]} for job in JOBS},
     }
     files = {f"{part}.json": text(part, chosen, top, options.stack) for part, chosen in parts.items()}
@@ -139,6 +143,9 @@ def joined(
         "DB_NODE": options.db_node if settings["DB_NODES"] != "0" else "elsewhere",
         "REDIS_NODE": options.redis_node if settings["REDIS_NODES"] != "0" else "elsewhere",
         **{f"REDIS_NODE_{number}": node for number, node in enumerate(options.redis_nodes[:2], 2)},
+        "SITE": settings["DOMAINS"].split()[0],
+        "CHECK_PATH": options.check_path or "/",
+        "FIRST_SECONDS": str(options.first_seconds),
         "UPDATE_MONITOR": options.update_monitor,
         "EDGE_FOLDER": options.edge_folder,
         "REDIS_FOLDER": options.redis_folder,
@@ -278,9 +285,14 @@ def trial(each: dict) -> dict:
     return {**each, "deploy": {**kept, **once}}
 
 
+def opened(each: dict) -> dict:
+    """The trial EACH of `http`, found by the edge under that name as well: it gets its share of the visitors."""
+    return {**each, "networks": {**each["networks"], "front": {"aliases": ["http"]}}}
+
+
 def text(part: str, services: dict[str, dict], top: dict, stack: str) -> str:
     """The file of one part: its services and what they use. Only `stack` and `data` define volumes."""
     definitions = {"version": "3.12", "services": services, **top}
-    if part in ("trial", *JOBS):
+    if part in ("trial", "first", *JOBS):
         definitions["volumes"] = {key: {"external": True, "name": f"{stack}_{key}"} for key in top["volumes"]}
     return json.dumps(definitions, indent=1, sort_keys=True) + "\n"

@@ -196,7 +196,7 @@ class Report:
 
 
 class Crowd:
-    """SOCKETS members in ROOMS rooms of SITE, and READERS of pages; `with crowd.gathered(): …` runs them."""
+    """SOCKETS members in ROOMS rooms of SITE, READERS of pages, SIGNED_IN of them with a login; `with crowd.gathered(): …`."""
 
     def __init__(
         self,
@@ -206,8 +206,10 @@ class Crowd:
         readers: int = 4,
         every: float = 1.0,
         front: Front | None = None,
+        signed_in: int = 0,
     ) -> None:
         self.site, self.readers, self.every, self.front = site, readers, every, front
+        self.signed_in = signed_in
         self.rooms = [f"crowd-{uuid.uuid4().hex[:8]}" for _ in range(rooms)]
         self.members = [
             Member(self.rooms[index % rooms], site.addresses[index // rooms % len(site.addresses)])
@@ -431,7 +433,7 @@ class Crowd:
                 address = self.front.choose()
             transport = _DirectAsync(self.site, address)
             async with httpx.AsyncClient(
-                base_url=self.site.url, timeout=ANSWER, transport=transport
+                base_url=self.site.url, timeout=ANSWER, transport=transport, headers=self._signed(index)
             ) as client:
                 for turn in range(20):
                     if self._ending.is_set():
@@ -441,11 +443,17 @@ class Crowd:
                     if not came:
                         break  # the next try is on a new connection, as in a browser
 
+    def _signed(self, index: int) -> dict[str, str]:
+        """Of the readers the first `signed_in` are: the edge and the application see who they are by their cookie."""
+        return {"Cookie": self._cookie} if index < self.signed_in else {}
+
     async def _request(self, client: httpx.AsyncClient, turn: int) -> bool:
         """One page; whether it came."""
         moment, begun = time.strftime("%H:%M:%S"), time.monotonic()
         try:
-            if turn % 5 == 4:
+            if "Cookie" in client.headers:
+                answer = await client.get("/")
+            elif turn % 5 == 4:
                 # A form that cannot be sent twice unnoticed: the edge must not repeat it, and need not.
                 token = client.cookies.get("csrftoken", "")
                 form = {"username": "", "password": "", "csrfmiddlewaretoken": token}

@@ -17,6 +17,18 @@ import threading
 if "serve" in sys.argv:
     threading.Timer(20, os._exit, [3]).start()
 """
+FAILS = """
+MIDDLEWARE = [*MIDDLEWARE, "config.fails.fails"]
+"""
+FAILING_PAGES = """
+def fails(get_response):
+    def answer(request):
+        if {where}:
+            raise RuntimeError("this release cannot show a page")
+        return get_response(request)
+
+    return answer
+"""
 
 MIGRATION = """
 from django.db import migrations, models

@@ -11,6 +11,8 @@ BROKEN = {
     "never healthy": "not healthy within 40 s",
     "migration fails": "migrations: division by zero",
     "crashes after 20 s": "trial-",
+    "every page fails": "pages: /: 500, http answers",
+    "pages of those signed in fail": "of first-http are 5xx",
     "image missing": "the image registry.invalid/redis:9 is not on this machine",
     "domain with a scheme": "stack_settings: DOMAINS holds 'https://rooms.example.org'; a domain is ASCII, without scheme",
 }
@@ -36,6 +38,13 @@ def broken(deployment, request):
             change = {"APP_DIR": str(sources.migrated(folder, name, **{"0002_broken": sources.FAILING}))}
         case "crashes after 20 s":
             change = {"APP_DIR": str(sources.copy(folder, name, config__asgi=sources.CRASHES))}
+        case "every page fails" | "pages of those signed in fail":
+            where = "True" if kind == "every page fails" else "request.user.is_authenticated"
+            files = {
+                "config__settings": sources.FAILS,
+                "config__fails": sources.FAILING_PAGES.format(where=where),
+            }
+            change = {"APP_DIR": str(sources.copy(folder, name, **files))}
         case "image missing":
             change = {"REDIS_IMAGE": "registry.invalid/redis:9"}
         case "domain with a scheme":
@@ -47,6 +56,7 @@ def broken(deployment, request):
     deployment.configure()
 
 
+SEEN = "pages of those signed in fail"
 IN_CI = "migration fails"
 
 
@@ -58,7 +68,7 @@ IN_CI = "migration fails"
 def test_the_old_release_keeps_all_traffic(deployment, broken):
     release = deployment.release()
     application = {line for line in deployment.running().values() if "trial" not in line}
-    crowd = Crowd(deployment.site, sockets=40, rooms=2, readers=2)
+    crowd = Crowd(deployment.site, sockets=40, rooms=2, readers=4, signed_in=2)
     with crowd.gathered():
         play = deployment.deploy(check=False)
     timed(f"broken release, {broken}", play)
@@ -66,7 +76,11 @@ def test_the_old_release_keeps_all_traffic(deployment, broken):
     print(f"figure: {broken}: {seen}", flush=True)
     assert play.code != 0
     assert BROKEN[broken] in play.text, play.tail(40)
-    assert seen.failures == [] and not seen.codes, str(seen)
+    if broken == SEEN:
+        # Some have to meet it before it can be known: those of one task of three, for a few seconds.
+        assert len(seen.failures) < 0.1 * seen.pages and not seen.codes, str(seen)
+    else:
+        assert seen.failures == [] and not seen.codes, str(seen)
     assert (seen.lost, seen.doubled, seen.jobs_lost) == (0, 0, 0), str(seen)
     assert deployment.release() == release and not deployment.locked()
     assert application <= set(deployment.running().values()), "something was restarted"

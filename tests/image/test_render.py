@@ -45,7 +45,20 @@ def services(release: render.Release, part: str = "stack") -> dict[str, dict]:
 
 
 @pytest.mark.parametrize(
-    "part", ["stack", "data", "signing", "sockets", "trial", "release", "static", "migrations"]
+    "part",
+    [
+        "stack",
+        "data",
+        "signing",
+        "sockets",
+        "trial",
+        "first",
+        "release",
+        "static",
+        "migrations",
+        "pages",
+        "traffic",
+    ],
 )
 def test_swarm_takes_every_part(made, part, tmp_path):
     file = tmp_path / "part.json"

@@ -26,7 +26,7 @@ FILE = "history"
 """The file beside the releases: TIME EVENT RELEASE PERSON."""
 
 EVENTS = ("begun", "served", "back", "failed")
-"""Replacing begins; a deploy, or a way back, ended with a release that serves whole; it ended with what served before."""
+"""A deploy or a way back began; one or the other ended with a release that serves whole; it ended with what served before."""
 
 SHOWN = 5
 """Events that the status shows."""
@@ -58,7 +58,9 @@ def remember(engine: Engine, folder: str, event: str, release: str) -> None:
     assert event in EVENTS
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     line = Event(at, event, release, f"{getpass.getuser()}@{socket.gethostname()}")
-    code, _, complaint = engine.run(f"cat >> {shlex.quote(f'{folder}/{FILE}')}", f"{line}\n")
+    code, _, complaint = engine.run(
+        f"mkdir -p {shlex.quote(folder)} && cat >> {shlex.quote(f'{folder}/{FILE}')}", f"{line}\n"
+    )
     if code:
         raise Failure(f"{folder}/{FILE} cannot be written: {complaint.strip()}")
 

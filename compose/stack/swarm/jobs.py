@@ -69,11 +69,18 @@ def release(engine: Engine, service: str, path: str, seconds: float) -> None:
 
 
 def trial(
-    engine: Engine, path: str, services: list[str], healthy_seconds: float, steady_seconds: float
+    engine: Engine,
+    path: str,
+    services: list[str],
+    healthy_seconds: float,
+    steady_seconds: float,
+    job: str,
+    job_path: str,
 ) -> None:
     """Start one task of each of SERVICES beside the running ones: healthy in time, then running on for so long.
 
-    No visitor reaches them. Failure with the last lines of the one that ended; all are removed in any case.
+    As soon as they are healthy the JOB of the file JOB_PATH compares what they answer with what the running ones answer.
+    Failure with the last lines of the one that ended; all are removed in any case.
     """
     engine.remove(*services)
     gone(engine, services)
@@ -94,6 +101,8 @@ def trial(
                     engine.tell(
                         f"    healthy after {steady_since - begun:.0f} s, watched for {steady_seconds:.0f} s"
                     )
+                    for line in run(engine, job, job_path, healthy_seconds + steady_seconds):
+                        engine.tell(f"    {line}")
                 if time.monotonic() - steady_since >= steady_seconds:
                     return
             elif time.monotonic() - begun > healthy_seconds:
@@ -103,7 +112,7 @@ def trial(
         engine.remove(*services)
 
 
-ONCE = ("release", "static", "migrations", "trial-http", "trial-ws")
+ONCE = ("release", "static", "migrations", "pages", "traffic", "trial-http", "trial-ws", "first-http")
 """Services that are there only while a run under the lock waits for them."""
 
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 from stack import registry, ship
 from stack.console import Failure, Lines
 from stack.paths import Deployment
-from stack.swarm import history, jobs, lock, nodes, objects, overview, rollout, spread, stores, summary
+from stack.swarm import history, jobs, lock, names, nodes, objects, overview, rollout, spread, stores, summary
 from stack.swarm.engine import Engine
 
 NOTHING = b"\n"
@@ -181,13 +181,15 @@ def trial(
     services: list[str],
     healthy_seconds: float,
     steady_seconds: float,
+    job: str,
 ) -> dict:
     """The trial of new servers, unless the CURRENT release has the same."""
     if check:
         return {"changed": False}
     if jobs.same(engine, path, current):
         return {"changed": False, "msg": "the servers of the current release are the same"}
-    jobs.trial(engine, path, services, float(healthy_seconds), float(steady_seconds))
+    job_path = str(Path(path).with_name(f"{job}.json"))
+    jobs.trial(engine, path, services, float(healthy_seconds), float(steady_seconds), job, job_path)
     return {"changed": False}
 
 
@@ -253,6 +255,11 @@ def status(engine: Engine, check: bool, facts: dict, folder: str) -> dict:
     lines += [
         f"{name}: {number} of its tasks should stand elsewhere; deploy.yml and undrain.yml -e node=NAME spread them"
         for name, number in spread.uneven(engine).items()
+    ]
+    found = {host: each["replicas"] for host, each in facts["edges"].items() if "replicas" in each}
+    lines += [
+        f"PROBLEM {line}; where it stays so for a minute: docker service update --force {engine.stack}_{line.split()[-1]}"
+        for line in names.differing(names.known(engine), found)
     ]
     held = lock.holder(engine)
     if held:

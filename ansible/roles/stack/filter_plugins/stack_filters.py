@@ -49,7 +49,7 @@ FORMS = {
 LEAST = {
     "stack_keep_releases": (1, "2 or more leave a way back"),
     "stack_registry_port": (1, "5000"),
-    "stack_trial_seconds": (0, "0 leaves the trial out"),
+    "stack_trial_seconds": (0, "0 looks at it once, without watching"),
     "stack_healthy_seconds": (1, "150"),
     "stack_job_seconds": (1, "900"),
     "stack_update_seconds": (1, "900"),

@@ -68,6 +68,12 @@ def _run(options: argparse.Namespace) -> int:
         from . import scrape
 
         return scrape.main(options.name)
+    if options.command == "compare":
+        from . import compare
+
+        return compare.main(
+            options.what, options.new, options.old, options.port, options.host, options.path, options.seconds
+        )
     from .settings import Settings, misspelled
 
     for line in misspelled():
@@ -193,6 +199,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser(
         "migrations", help="which migrations the database has, and which this code does not know"
+    )
+    compared = commands.add_parser(
+        "compare", help="whether a new release answers as well as the one that serves"
+    )
+    compared.add_argument(
+        "what", choices=("pages", "traffic"), help="pages by their links, or what is counted"
+    )
+    compared.add_argument("new", help="host name of the new servers")
+    compared.add_argument("old", help="host name of the servers that serve")
+    compared.add_argument("--port", type=int, default=SERVICE_PORT, help="of both (default: %(default)s)")
+    compared.add_argument("--host", default="localhost", help="name of the site (default: %(default)s)")
+    compared.add_argument("--path", default="/", help="page to begin with (default: %(default)s)")
+    compared.add_argument(
+        "--seconds", type=float, default=30.0, help="of traffic to look at (default: %(default)s)"
     )
     probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
     probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")
