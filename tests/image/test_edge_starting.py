@@ -22,7 +22,7 @@ def test_load_balancers_come_once_the_application_was_found_and_stay(site: Site)
 
     replica = site.backend("http", "http-a")
     wait_for(lambda: edge.get("/echo").status == 200, "it has found the application")
-    assert said(edge) == (200, 200)
+    wait_for(lambda: said(edge) == (200, 200), "it says so")
 
     docker("stop", replica.name)
     wait_for(lambda: edge.get("/echo").status == 503, "the application is gone")
