@@ -1,7 +1,7 @@
 """What the managers know of tasks beside what each edge has found by the engine's name service.
 
-A node that was cut off for some seconds may come back with names that others have lost, or with some that nobody has any more: an
-edge then serves with fewer replicas than there are, or sends to addresses where none is.
+A node that was cut off for some seconds may come back with names that others have lost, or with addresses that are another task's
+by now: an edge then serves with fewer replicas than there are, or sends to the wrong ones.
 """
 
 from __future__ import annotations
@@ -38,13 +38,18 @@ def addresses(task: dict[str, Any], network: str) -> set[str]:
 
 
 def differing(wanted: dict[str, set[str]], edges: dict[str, dict[str, list[str]]]) -> list[str]:
-    """A line for each edge and service where they do not agree: EDGES are host -> service -> addresses that it sends to."""
+    """A line for each edge and service where they do not agree: EDGES are host -> service -> addresses that it sends to.
+
+    One that no manager knows is no fault while it answers: the task of a node that was given up ends when it is back.
+    """
     found = []
     for host, services in sorted(edges.items()):
         for name in sorted(wanted):
             seen = set(services.get(name, ()))
-            lost, stale = sorted(wanted[name] - seen), sorted(seen - wanted[name])
-            if lost or stale:
-                said = [f"lacks {' '.join(lost)}"] * bool(lost) + [f"holds {' '.join(stale)}"] * bool(stale)
-                found.append(f"the edge on {host} {' and '.join(said)} of {name}")
+            others = set().union(*(those for other, those in wanted.items() if other != name))
+            lost, wrong = sorted(wanted[name] - seen), sorted(seen & others)
+            said = [f"lacks {' '.join(lost)}"] * bool(lost)
+            said += [f"holds {' '.join(wrong)} of another service"] * bool(wrong)
+            if said:
+                found.append(f"the edge on {host} {' and '.join(said)} for {name}")
     return found

@@ -12,10 +12,17 @@ RIGHT = {"http": ["10.0.1.5", "10.0.1.6"], "ws": ["10.0.1.7"]}
     ("edges", "lines"),
     [
         ({"one": RIGHT, "two": RIGHT}, []),
-        ({"one": RIGHT | {"http": ["10.0.1.6"]}, "two": RIGHT}, ["the edge on one lacks 10.0.1.5 of http"]),
-        ({"one": RIGHT | {"ws": ["10.0.1.7", "10.0.1.9"]}}, ["the edge on one holds 10.0.1.9 of ws"]),
-        ({"one": RIGHT | {"ws": ["10.0.1.9"]}}, ["the edge on one lacks 10.0.1.7 and holds 10.0.1.9 of ws"]),
-        ({"one": {"http": [], "ws": ["10.0.1.7"]}}, ["the edge on one lacks 10.0.1.5 10.0.1.6 of http"]),
+        ({"one": RIGHT | {"http": ["10.0.1.6"]}, "two": RIGHT}, ["the edge on one lacks 10.0.1.5 for http"]),
+        ({"one": RIGHT | {"ws": ["10.0.1.7", "10.0.1.9"]}}, []),
+        (
+            {"one": RIGHT | {"ws": ["10.0.1.5", "10.0.1.7"]}},
+            ["the edge on one holds 10.0.1.5 of another service for ws"],
+        ),
+        (
+            {"one": RIGHT | {"ws": ["10.0.1.5"]}},
+            ["the edge on one lacks 10.0.1.7 and holds 10.0.1.5 of another service for ws"],
+        ),
+        ({"one": {"http": [], "ws": ["10.0.1.7"]}}, ["the edge on one lacks 10.0.1.5 10.0.1.6 for http"]),
     ],
 )
 def test_where_they_do_not_agree(edges, lines):
