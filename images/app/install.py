@@ -312,6 +312,9 @@ def add_runtime(venv: Venv, wheel: str) -> None:
         raise fail(
             f"the packages do not fit together: {said} Correct the pins in APP_REQUIREMENTS", done.stdout
         )
+    # Each interpreter of the environment imports what keeps the overlay in force.
+    (packages,) = Path(venv.path).glob("lib/python3*/site-packages")
+    (packages / "channels_stack.pth").write_text("import channels_stack.entry_points\n")
 
 
 def notices(present: dict[str, str], application: str) -> list[str]:

@@ -131,6 +131,23 @@ def test_labels_say_what_it_is_and_what_it_stands_on(image):
 
 
 @both
+@pytest.mark.parametrize(
+    ("assigned", "told"), [("config.settings", False), ("shop.settings", True)], ids=["own", "another"]
+)
+def test_a_script_that_assigns_its_settings_has_the_overlay_all_the_same(image, assigned, told):
+    program = (
+        "import os, subprocess, sys; os.environ['DJANGO_SETTINGS_MODULE'] = sys.argv[1]\n"
+        "print(os.environ['DJANGO_SETTINGS_MODULE'], flush=True)\n"
+        "subprocess.run(['printenv', 'DJANGO_SETTINGS_MODULE'])"
+    )
+    done = run(image, "python", "-c", program, assigned, options=("--env", "APP_SETTINGS=config.settings"))
+    assert done.stdout.split() == ["channels_stack.overlay"] * 2, done.stderr
+    assert ("DJANGO_SETTINGS_MODULE stays" in done.stderr) == told and "Traceback" not in done.stderr
+    plain = run(image, "env", "DJANGO_SETTINGS_MODULE=x", "python", "-c", program, assigned)
+    assert plain.stdout.split() == [assigned] * 2 and plain.stderr == ""
+
+
+@both
 def test_missing_settings_are_refused_all_at_once(image):
     done = run(image, "channels-stack", "serve", "http")
     assert done.returncode == 78
@@ -151,7 +168,9 @@ def test_the_overlay_leaves_an_application_alone_that_reads_the_environment(imag
     }
     options = tuple(part for name, value in environment.items() for part in ("--env", f"{name}={value}"))
     done = run(image, "python", "-c", program, options=options)
-    assert done.stdout.splitlines() == ["MEDIA_ROOT: /srv/media"], done.stdout + done.stderr
+    names = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    # It sends no mail, and so names no server for it.
+    assert names == ["MEDIA_ROOT", "EMAIL_BACKEND"], done.stdout + done.stderr
 
 
 @both
