@@ -6,8 +6,10 @@ rollback names exactly what runs.
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -35,8 +37,11 @@ IGNORED = {
 }
 """Names that never reach an image, whatever a project's `.dockerignore` says: caches, histories, and its `.env`."""
 
-DEPENDENCIES = {".txt", ".in", ".toml", ".lock", ".cfg", ".whl"}
-"""Endings of what says which packages to install: only a change of such a file installs them anew."""
+DEPENDENCIES = ("*.txt", "*.in", "*.toml", "*.lock", "*.cfg", "*.whl", "*.tar.gz", "setup.py", "Pipfile")
+"""Names of what says which packages to install: only a change of such a file installs them again."""
+
+LARGE_BYTES = 50_000_000
+"""A file over this size is hardly source: a dump, uploads of a developer's. It is named, because each image carries it."""
 
 SUITE = "trixie"
 """Debian release of the stack's own images; the application may need another (APP_DEBIAN)."""
@@ -61,23 +66,63 @@ class Image:
     suite: str = SUITE
     parent: str = ""
 
-    def tag(self, base: str) -> str:
-        """The full name: the tag is the hash of the files, the arguments and the BASE image's id."""
+    def tag(self, base: str, contents: dict[Path, bytes] | None = None) -> str:
+        """The full name: the tag is the hash of the files, the arguments and the BASE image's id.
+
+        CONTENTS are the digests of folders that are known already; those that were made are added.
+        """
+        contents = {} if contents is None else contents
         digest = hashlib.sha256(json.dumps([base, self.target, self.arguments], sort_keys=True).encode())
         for folder in [self.context, *self.contexts.values(), *filter(None, [self.project])]:
-            digest.update(b"\0\0")
-            for path in files(folder):
-                mode = "x" if path.stat().st_mode & 0o100 else "-"
-                digest.update(f"{path.relative_to(folder)}\0{mode}\0".encode() + path.read_bytes() + b"\0")
+            if folder not in contents:
+                contents[folder] = content(folder)
+            digest.update(b"\0\0" + contents[folder])
         return f"{self.name}:{digest.hexdigest()[:12]}"
 
 
+def content(folder: Path) -> bytes:
+    """The digest of what is in FOLDER and can reach an image: names, contents, who may execute it."""
+    digest = hashlib.sha256()
+    for path in files(folder):
+        mode = "x" if path.stat().st_mode & 0o100 else "-"
+        digest.update(f"{path.relative_to(folder)}\0{mode}\0".encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.digest()
+
+
 def files(folder: Path) -> list[Path]:
-    """The files below FOLDER that can reach an image, sorted."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(
-        path for path in found if not IGNORED & set(path.relative_to(folder).parts) and path.suffix != ".pyc"
-    )
+    """The files below FOLDER that can reach an image, sorted. Links are followed, but not into a folder on the way to them."""
+    found = []
+    ways = {folder: {folder.resolve()}}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = Path(place)
+        folders[:] = [
+            name for name in folders if name not in IGNORED and (here / name).resolve() not in ways[here]
+        ]
+        for name in folders:
+            ways[here / name] = ways[here] | {(here / name).resolve()}
+        kept = [here / name for name in names if name not in IGNORED and not name.endswith(".pyc")]
+        found += [path for path in kept if path.is_file()]
+    return sorted(found)
+
+
+def oddities(project: Path) -> list[str]:
+    """What of PROJECT an operator would not expect of an image: one line each."""
+    lines = []
+    for path in files(project):
+        size = path.stat().st_size
+        if size > LARGE_BYTES:
+            lines.append(
+                f"{path.relative_to(project)} ({size / 1e6:,.0f} MB) goes into the application's image: "
+                "move it out of APP_DIR if nothing needs it there"
+            )
+    for path in project.rglob("*"):
+        if path.is_symlink() and not path.exists() and not IGNORED & set(path.relative_to(project).parts):
+            lines.append(
+                f"{path.relative_to(project)} is a link to {os.readlink(path)}, which is not there: it is left out"
+            )
+    return lines
 
 
 def copy(project: Path, into: Path) -> dict[str, Path]:
@@ -86,7 +131,8 @@ def copy(project: Path, into: Path) -> dict[str, Path]:
     for folder in contexts.values():
         folder.mkdir()
     for path in files(project):
-        names = ["project", *(["dependencies"] if path.suffix in DEPENDENCIES else [])]
+        described = any(fnmatch.fnmatch(path.name, pattern) for pattern in DEPENDENCIES)
+        names = ["project", *(["dependencies"] if described else [])]
         for name in names:
             target = contexts[name] / path.relative_to(project)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -148,6 +194,8 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
             command += ["--target", image.target]
         for name, value in {**description, "VERSION": version(), **image.arguments}.items():
             command += ["--build-arg", f"{name}={value}"]
+        for line in oddities(image.project) if image.project else ():
+            detail(line)
         contexts = {**image.contexts, **(copy(image.project, Path(folder)) if image.project else {})}
         for name, path in contexts.items():
             command += ["--build-context", f"{name}={path}"]
@@ -282,9 +330,10 @@ def make(
     suites = {image.suite for image in chosen.values()}
     descriptions = {suite: base(settings, suite)[1] for suite in sorted(suites)}
     names: dict[str, str] = {}
+    contents: dict[Path, bytes] = {}
     for variable, image in chosen.items():  # a parent stands before its children
         parent = names.get(image.parent, "")
-        names[variable] = image.tag(parent or descriptions[image.suite]["BASE_DIGEST"])
+        names[variable] = image.tag(parent or descriptions[image.suite]["BASE_DIGEST"], contents)
     for variable, image in chosen.items():
         if build_missing and not exists(names[variable]):
             description = descriptions[image.suite]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Fill the application's virtual environment: its own dependencies first, then what the stack needs to serve it.
 
-    install.py --venv /opt/venv --application FILE[group] [--constraints FILE] --stack LOCK…
+    install.py --venv /opt/venv --project FOLDER --application FILE[group] [--constraints FILE] --stack LOCK…
     install.py --venv /opt/venv --runtime WHEEL
 
-FILE is a requirements file, a uv.lock, or a pyproject.toml; [group] is one of its dependency groups or extras.
+FILE is what the application's tool has, seen from its FOLDER (`dependencies`); [group] is one of its groups or extras.
 What the application pins stays: it knows why. Of the stack's locks only that is added which is missing, with its
 hashes; where that does not fit beside the application's versions, it is resolved anew within them, and one line
 says so. So does one line for each version that is unsafe or known to break. A build that finds its layers in the cache
@@ -15,12 +15,13 @@ the last word.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from dependencies import Unreadable, canonical, read
 
 DRIVERS = {"psycopg", "psycopg2", "psycopg2-binary"}
 """Ways to speak to PostgreSQL: an application that has one needs no other."""
@@ -43,19 +44,10 @@ FLOORS = (
 
 OLDEST_CHANNELS = (4, 0)
 
-WINDOWS = {"twisted-iocpsupport", "pywin32", "pypiwin32", "pywinpty"}
-"""Packages that exist for Windows only: `pip freeze` on a developer's machine writes them into the file."""
 
-
-def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run COMMAND; its output, both streams together, is in `stdout`."""
-    return subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, **environment},
-    )
+def run(*command: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run COMMAND in FOLDER; its output, both streams together, is in `stdout`."""
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)
 
 
 TOLD: list[str] = []
@@ -74,20 +66,17 @@ def fail(text: str, output: str = "") -> SystemExit:
     return SystemExit(f"install.py: {text}")
 
 
-def canonical(name: str) -> str:
-    """The one spelling of a package name (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 class Venv:
     """The virtual environment at PATH, which has no pip of its own: this interpreter's fills it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def pip(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run pip on it; whether that went well stands in the result."""
-        return run(sys.executable, "-m", "pip", "--python", f"{self.path}/bin/python", *arguments)
+    def pip(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run pip on it, in FOLDER; whether that went well stands in the result."""
+        return run(
+            sys.executable, "-m", "pip", "--python", f"{self.path}/bin/python", *arguments, folder=folder
+        )
 
     def packages(self) -> dict[str, str]:
         """Package name -> version."""
@@ -104,98 +93,6 @@ class Venv:
         return done.stdout.splitlines() if done.returncode else []
 
 
-def toml(path: Path) -> dict:
-    """The content of a TOML file; the standard library reads them from Python 3.11 on, pip brings a reader before."""
-    try:
-        import tomllib
-    except ModuleNotFoundError:
-        from pip._vendor import tomli as tomllib  # type: ignore[no-redef]
-    return tomllib.loads(path.read_text())
-
-
-def requirements(application: str, folder: Path) -> Path:
-    """APPLICATION as a requirements file, perhaps one made in FOLDER."""
-    name, _, group = application.rstrip("]").partition("[")
-    path = Path(name)
-    made = folder / "requirements.txt"
-    if path.name == "uv.lock":
-        made.write_text(locked(path, group))
-    elif path.name == "pyproject.toml":
-        made.write_text("\n".join(declared(toml(path), group)) + "\n")
-    elif path.suffix in (".lock", ".py", ".yml", ".yaml") or path.name == "Pipfile":
-        raise fail(
-            f"{path.name} is not understood: export it to a requirements file and name that in APP_REQUIREMENTS"
-        )
-    elif group:
-        raise fail(f"{path.name} has no groups: [{group}] belongs to a uv.lock or a pyproject.toml")
-    else:
-        return for_linux(path, made)
-    return made
-
-
-def for_linux(path: Path, made: Path) -> Path:
-    """The requirements file PATH, or MADE with its content where it names packages for Windows only."""
-    content = path.read_bytes()
-    # PowerShell's `>` writes UTF-16.
-    lines = content.decode(
-        "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    ).splitlines()
-    foreign = [
-        line
-        for line in lines
-        if canonical(re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]) in WINDOWS and ";" not in line
-    ]
-    if not foreign:
-        return path
-    tell(f"left out, being for Windows only: {', '.join(foreign)}")
-    included = re.compile(r"^(-[rc]|--requirement|--constraint)[\s=]*(?=[^\s/])")
-    kept = [included.sub(rf"\1 {path.parent}/", line) for line in lines if line not in foreign]
-    made.write_text("".join(f"{line}\n" for line in kept))
-    return made
-
-
-def locked(path: Path, group: str) -> str:
-    """The requirements, with hashes, that a uv.lock holds: without development, with GROUP if one is named.
-
-    Nothing is asked of an index. Packages that are folders of the project are on Python's path (APP_PATH).
-    """
-    command = ["uv", "export", "--frozen", "--offline", "--no-dev", "--no-emit-workspace", "--no-emit-local"]
-    command += ["--no-header", "--no-annotate", "--python", sys.executable, "--project", str(path.parent)]
-    if group:
-        project = toml(path.with_name("pyproject.toml"))
-        command += ["--group" if group in project.get("dependency-groups", {}) else "--extra", group]
-    program = Path(sys.executable).with_name("uv")
-    done = run(str(program), *command[1:], UV_CACHE_DIR="/tmp/uv")
-    if done.returncode:
-        raise fail(f"{path.name} could not be read; uv's message stands above", done.stdout)
-    return done.stdout
-
-
-def declared(project: dict, group: str) -> list[str]:
-    """The dependencies of a pyproject.toml, with those of GROUP if one is named."""
-    table = project.get("project", {})
-    if "dependencies" not in table and not group:
-        raise fail(
-            "pyproject.toml has no [project] dependencies: export the lock of your tool to a requirements file "
-            "and name that in APP_REQUIREMENTS"
-        )
-    found = list(table.get("dependencies", []))
-    if group:
-        groups = {**table.get("optional-dependencies", {}), **project.get("dependency-groups", {})}
-        found += grouped(groups, group)
-    return found
-
-
-def grouped(groups: dict, name: str) -> list[str]:
-    """The requirements of the group NAME and of the groups that it includes (PEP 735)."""
-    if name not in groups:
-        raise fail(f"pyproject.toml has no group {name!r}; it has: {', '.join(sorted(groups)) or 'none'}")
-    found = []
-    for each in groups[name]:
-        found += [each] if isinstance(each, str) else grouped(groups, each["include-group"])
-    return found
-
-
 def entries(lock: str) -> dict[str, str]:
     """Package name -> its lines of a compiled requirements file."""
     text = re.sub(r"^\s*#.*\n", "", lock, flags=re.M)
@@ -203,12 +100,20 @@ def entries(lock: str) -> dict[str, str]:
     return {canonical(re.split(r"[=\[ ;]", block, maxsplit=1)[0]): block for block in blocks}
 
 
-def install_application(venv: Venv, application: str, constraints: str) -> dict[str, str]:
-    """Install what the application asks for; package name -> version of what is there then."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = requirements(application, Path(folder))
-        limits = ["--constraint", constraints] if constraints else []
-        done = venv.pip("install", "--requirement", str(path), *limits)
+def install_application(venv: Venv, project: Path, application: str, constraints: str) -> dict[str, str]:
+    """Install what the application asks for, from within PROJECT as its developers do; package name -> version then."""
+    name, _, group = application.rstrip("]").partition("[")
+    try:
+        lines, told = read(project / name, group, project)
+    except Unreadable as error:
+        raise fail(str(error)) from None
+    for line in told:
+        tell(line)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+        file.flush()
+        limits = ["--constraint", str(project / constraints)] if constraints else []
+        done = venv.pip("install", "--requirement", file.name, *limits, folder=project)
     if done.returncode:
         raise fail(why(done.stdout), "\n".join(done.stdout.splitlines()[-20:]))
     present = venv.packages()
@@ -240,6 +145,8 @@ def why(output: str) -> str:
         return (
             f"there is no {missing[0].strip()} for {python}: correct it in APP_REQUIREMENTS, or take {older}"
         )
+    if "Cannot find command 'git'" in output:
+        return "a requirement comes from a git repository: name git in APP_BUILD_PACKAGES"
     if "ResolutionImpossible" in output:
         return "the versions asked for contradict each other, pip names them above: correct APP_REQUIREMENTS"
     wrong = re.findall(r"^ERROR: (Invalid requirement.+|Could not open requirements file.+)", output, re.M)
@@ -333,6 +240,7 @@ def main() -> int:
     """Install, warn, and check that everything fits."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--venv", type=Venv, required=True)
+    parser.add_argument("--project", type=Path, default=Path())
     parser.add_argument("--application")
     parser.add_argument("--constraints", default="")
     parser.add_argument("--stack", nargs="+", default=[])
@@ -341,7 +249,7 @@ def main() -> int:
     if options.runtime:
         add_runtime(options.venv, options.runtime)
         return 0
-    present = install_application(options.venv, options.application, options.constraints)
+    present = install_application(options.venv, options.project, options.application, options.constraints)
     complete(options.venv, present, options.stack)
     for line in notices(present, options.application):
         tell(f"warning: {line}")

@@ -1,5 +1,7 @@
 """An image is named by its content."""
 
+import resource
+
 import pytest
 
 from stack import images, settings
@@ -47,6 +49,40 @@ def test_caches_are_not(folder):
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__/x.pyc").write_text("x")
     assert Image("a", folder).tag("base") == before
+
+
+def test_links_are_followed_and_circles_are_not(tmp_path):
+    project, shared = tmp_path / "project", tmp_path / "shared/shop"
+    for folder in (project, shared):
+        folder.mkdir(parents=True)
+    (shared / "models.py").write_text("x")
+    (project / "shop").symlink_to(shared)
+    (shared / "back").symlink_to(project)
+    (project / "gone").symlink_to("nowhere")
+    before = images.content(project)
+    assert images.files(project) == [project / "shop/models.py"]
+    assert images.oddities(project) == ["gone is a link to nowhere, which is not there: it is left out"]
+    (shared / "models.py").write_text("y")
+    assert images.content(project) != before
+
+
+def test_a_large_file_is_named_and_read_in_pieces(folder):
+    with (folder / "dump.sql").open("wb") as file:
+        file.truncate(2 * images.LARGE_BYTES)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert images.content(folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, "kilobytes"
+    (line,) = images.oddities(folder)
+    assert line.startswith("dump.sql (100 MB) goes into the application's image")
+
+
+def test_each_folder_is_read_once(folder, monkeypatch):
+    read = []
+    monkeypatch.setattr(images, "content", lambda folder: read.append(folder) or b"digest")
+    contents: dict = {}
+    for name in ("a", "b", "c"):
+        Image(name, folder).tag("base", contents)
+    assert read == [folder]
 
 
 @pytest.mark.parametrize(
