@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 CASES = {
-    "page": "a page from the database, over HTTPS",
+    "page": "a page from the database, over HTTPS; where redis-py is pinned, each second for two minutes",
     "static": "the page's static file, by django.contrib.staticfiles, under a name with its hash",
     "stream": "a streamed answer from an async generator",
     "group": "two sockets hear each other through the channel layer, before and after 6 s of silence",
@@ -48,8 +48,9 @@ class Row:
     @property
     def name(self) -> str:
         """What a test and its Compose project are called: `bullseye-django-3-2`."""
-        django = self.pins.get("Django", "").strip("=*.").replace(".", "-")
-        return f"{self.debian}-django-{django}" if django else f"{self.debian}-newest"
+        named = ((package, self.pins.get(package)) for package in ("Django", "redis"))
+        parts = [f"{package}-{pin.strip('=*.')}" for package, pin in named if pin]
+        return "-".join([self.debian, *(parts or ["newest"])]).lower().replace(".", "-")
 
 
 OF_THE_NOTES = {"channels": "==4.0.0", "daphne": "==4.0.0", "channels-redis": "==4.0.0"}
@@ -86,5 +87,8 @@ ROWS = (
     Row("trixie", "3.13", {"Django": "==5.2.*"}, http="uvicorn", ws="gunicorn"),
     Row("trixie", "3.13", {"Django": "==6.0.*"}, http="gunicorn", ws="daphne"),
     Row("trixie", "3.13", {"Django": "==6.1.*"}, http="daphne", ws="uvicorn"),
+    # Of redis-py 5.0.1 one method has another name: after some seconds the stack took every page off the net for good.
+    Row("trixie", "3.13", {"redis": "==5.0.1"}, http="gunicorn", ws="uvicorn"),
+    Row("bookworm", "3.11", {"channels-redis": "==4.1.*", "redis": "==4.6.*"}, http="gunicorn", ws="daphne"),
     Row("forky", "3.14", {}, http="gunicorn", ws="daphne"),
 )

@@ -14,6 +14,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 SILENT_SECONDS = 6
 """Longer than redis-py 8 lets channels-redis wait, which ended idle sockets after 5 s."""
 
+PATIENT_SECONDS = 120
+"""How long pages are read where a pin once made trouble only after a while."""
+
 
 def say(socket, text: str) -> None:
     socket.send(json.dumps({"say": text}))
@@ -43,10 +46,27 @@ def closed(socket, seconds: float = 10):
     raise AssertionError(f"still open after {seconds} s")
 
 
-def test_page(row, visit):
+def test_page(row, running, visit):
     answer = visit.pages.get("/")
     assert answer.status_code == 200 and "0 users" in answer.text, answer.text
     assert answer.headers.get("server") is None
+    if "redis" in row.pins:
+        stays(running, visit)
+
+
+def stays(running, visit) -> None:
+    """Two minutes of the stack at rest: each page is served, and no process finds anything wrong with itself."""
+    failures, pages, end = [], 0, time.monotonic() + PATIENT_SECONDS
+    while time.monotonic() < end:
+        moment, answer = time.strftime("%H:%M:%S"), visit.pages.get("/")
+        pages += 1
+        if answer.status_code != 200:
+            failures.append(f"{moment} {answer.status_code}")
+        time.sleep(1)
+    told = json.loads(running.compose("exec", "-T", "ws", "channels-stack", "status", "--json"))
+    assert failures == [], f"{len(failures)} of {pages} pages failed: {failures}; {told}"
+    assert {each["service"] for each in told} == {"http", "ws", "worker"}
+    assert [each["troubles"] for each in told] == [{}] * len(told)
 
 
 def test_static(row, visit):
