@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from . import addresses, backup, ownership, stores
+from . import addresses, backup, capacity, ownership, stores
 from .console import Failure, detail
 from .paths import COMPOSE, Deployment
 
@@ -159,6 +159,7 @@ def write_environment(deployment: Deployment, settings: dict[str, str], names: d
         "BIND_ADDRESS": bound.four,
         "BIND_ADDRESS_6": bound.six,
         "PUBLIC_SUBNET_6": addresses.subnet(owner),
+        **capacity.derived(settings),
     }
     write_services(deployment)
     text = "# Made by `make up` from stack.env, which is the file to edit.\n"

@@ -9,7 +9,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from . import secrets
+from . import capacity, secrets
 from .compose import Project, quoted
 from .console import Failure
 from .paths import Deployment
@@ -40,8 +40,9 @@ def write(deployment: Deployment, settings: dict[str, str], certificate: str, im
 
 def contents(settings: dict[str, str], certificate: str) -> dict[str, str]:
     """What everybody may read of the folder, by file name."""
+    lines = {**settings, **capacity.derived(settings)}
     return {
-        "settings.env": "".join(f"{name}={quoted(value)}\n" for name, value in settings.items() if value),
+        "settings.env": "".join(f"{name}={quoted(value)}\n" for name, value in lines.items() if value),
         "tls.sha256": hashlib.sha256(certificate.encode()).hexdigest() + "\n",
     }
 

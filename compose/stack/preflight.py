@@ -13,7 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from . import addresses, apt, certificates, host, ownership
+from . import addresses, apt, capacity, certificates, host, ownership
 from .console import Failure, agreed, detail, table
 from .paths import ENGINE, Deployment
 
@@ -99,6 +99,7 @@ def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> No
     rows += [*ports(settings, ours), *hops(settings), *space(), *clock(settings)]
     if why := not rows and addresses.bound(settings["BIND_ADDRESS"], settings[ownership.NAME]).why:
         detail(why)
+    rows += capacity.problems(settings)
     rows += [("certificate", *row) for row in certificates.problems(deployment, settings)]
     refuse(rows)
 

@@ -16,7 +16,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import backup, commands, compose, stores
+from . import backup, capacity, commands, compose, stores
 from .console import Failure
 from .paths import COMPOSE, Deployment
 
@@ -151,7 +151,10 @@ def joined(
         "REDIS_FOLDER": options.redis_folder,
         "BACKUP_FOLDER": backup.folder(settings),
         "STOP_GRACE": compose.stop_grace(settings),
+        **capacity.derived(settings),
     }
+    if wrong := capacity.problems(settings):
+        raise Failure("\n".join(": ".join(row) for row in wrong))
     if "host" in settings["EDGE_TRUSTED_HOPS"].split():
         raise Failure(
             "EDGE_TRUSTED_HOPS=host is for one machine: Swarm publishes ports on every address of a host, so others could come "

@@ -1,7 +1,7 @@
 """The project's ASGI application, wrapped in what production needs.
 
 From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, canaries, origins,
-metrics, static files, uploads, slots for pages, threads for websockets, and then the application, unchanged.
+metrics, static files, uploads, room for bodies, slots for pages, threads for websockets, and then the application, unchanged.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from .slots import Slots
 from .static import serve_static
 from .status import Publisher
 from .threads import Threads
+from .uploads import COPIES_WITH_DAPHNE, Room
 
 LIFESPAN_MARGIN = 0.5  # seconds before STOP_SECONDS at which the project's own end is cut off
 
@@ -61,6 +62,11 @@ class Application:
         app = dispatch.below(app, project.FORCE_SCRIPT_NAME or "")
         app = Threads(settings.ws_threads).for_sockets(app)
         app = Slots(settings.http_concurrency).for_pages(app)
+        if server == "daphne":
+            self.room = Room(1, COPIES_WITH_DAPHNE)
+        else:
+            self.room = Room(settings.http_processes if server == "gunicorn" else 1)
+            app = self.room.for_bodies(app)
         app = serve_media(app, settings)
         app = serve_static(app, settings.static_root)
         app = metrics.instrument(app)

@@ -28,7 +28,9 @@ def most(settings: Settings) -> int:
     """Connections that the threads of this process can want at once, without the one of the readiness check."""
     if service == "http":
         return settings.http_concurrency + SHARED_BY_PAGES + SPARE
-    return (settings.ws_threads if service == "ws" else settings.worker_concurrency) + SPARE
+    if service == "ws":
+        return settings.ws_threads + SPARE
+    return settings.worker_concurrency * max(1, len(settings.app_worker_channels)) + SPARE
 
 
 def kept(settings: Settings, database: Mapping[str, Any]) -> dict[str, Any]:

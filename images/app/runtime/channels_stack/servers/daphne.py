@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import time
 from collections.abc import Coroutine
@@ -36,6 +37,7 @@ from ..asgi import Message, Scope
 from ..lifespan import StartupFailed
 from ..limits import POLICY, TokenBucket
 from ..settings import Settings
+from ..uploads import REFUSALS
 from . import BACKLOG, KEEP_ALIVE_SECONDS, cut_silent_readers
 
 logger = logging.getLogger("daphne.server")
@@ -213,9 +215,38 @@ class Writable(asyncio.Event):
 class Page(WebRequest):
     """An HTTP request, or the one that becomes a websocket."""
 
+    _parsePOSTFormSubmission = False  # Twisted would read a form into memory; the application reads it itself
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.writable = Writable()
+        self.length: int | None = 0
+        self.room = 0  # bytes that its body was given room for
+        self.refused = 0  # status
+
+    def gotLength(self, length: int | None) -> None:
+        self.length = length
+        super().gotLength(length)
+        if length:
+            self._take_room(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        if self.length is None and not self.refused:
+            self._take_room(len(data))
+        if not self.refused:
+            super().handleContentChunk(data)
+
+    def _take_room(self, length: int) -> None:
+        """For a body that there is no room for, its answer waits until it has come, because no earlier one would be read."""
+        room = self.server.app.room
+        self.refused = room.take(length)
+        if self.refused:
+            self.content.close()  # type: ignore[has-type]
+            self.content = io.BytesIO()
+            return
+        if not self.room:
+            self.notifyFinish().addBoth(lambda _: room.give_back(self.room))
+        self.room += length
 
     def taken(self) -> None:
         """The request's body is all in the queue already."""
@@ -242,6 +273,11 @@ class Page(WebRequest):
         super().finish()
 
     def process(self) -> Any:
+        if self.refused:
+            reason, headers = REFUSALS[self.refused]
+            self.handle_reply({"type": "http.response.start", "status": self.refused, "headers": headers})
+            self.handle_reply({"type": "http.response.body", "body": reason.encode() + b"\n"})
+            return None
         # Anyone could move the application to another root.
         self.requestHeaders.removeHeader(b"Daphne-Root-Path")
         protocols = self.requestHeaders.getRawHeaders(b"Sec-WebSocket-Protocol") or []
