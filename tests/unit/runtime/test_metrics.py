@@ -208,3 +208,40 @@ def test_processes_of_one_container_are_added_up_and_the_ended_lose_their_gauges
     assert "channels_stack_sockets_accepted_total 5.0" in both
     assert "channels_stack_sockets 3.0" in one
     assert "channels_stack_sockets_accepted_total 5.0" in one
+
+
+COUNTING = """
+import os
+from channels_stack import metrics
+for number in range(int(os.environ["TEST_PROCESSES"])):
+    child = os.fork()
+    if not child:
+        metrics.REQUESTS.labels("GET", "2xx").inc()
+        metrics.LATENCY.observe(0.004)
+        metrics.SOCKETS.inc()
+        os._exit(0)
+    os.waitpid(child, 0)
+    metrics.child_exit(child)
+print(metrics.render()[1].decode())
+"""
+
+
+def test_processes_that_have_ended_leave_one_file_whatever_their_number(tmp_path):
+    """As of a gunicorn that recycles its processes for days."""
+    environment = {
+        **os.environ,
+        "PROMETHEUS_MULTIPROC_DIR": str(tmp_path),
+        "PYTHONPATH": str(RUNTIME),
+        "TEST_PROCESSES": "200",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", COUNTING], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    assert 'channels_stack_http_requests_total{method="GET",status="2xx"} 200.0' in run.stdout
+    assert "channels_stack_http_seconds_count 200.0" in run.stdout
+    assert 'channels_stack_http_seconds_bucket{le="0.005"} 200.0' in run.stdout
+    assert "channels_stack_sockets 0.0" in run.stdout
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert len(files) < 10, files
+    assert {"counter_ended.db", "histogram_ended.db"} <= set(files)

@@ -18,7 +18,7 @@ async def start(port: int, healthy: Callable[[], bool]) -> asyncio.AbstractServe
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), READ_SECONDS)
-            writer.write(_answer(head, healthy))
+            writer.write(await _answer(head, healthy))
             await asyncio.wait_for(writer.drain(), READ_SECONDS)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError, OSError):
             pass  # who does not speak HTTP, or has left, gets no answer
@@ -29,14 +29,14 @@ async def start(port: int, healthy: Callable[[], bool]) -> asyncio.AbstractServe
     return await asyncio.start_server(serve, hosts, port)
 
 
-def _answer(head: bytes, healthy: Callable[[], bool]) -> bytes:
+async def _answer(head: bytes, healthy: Callable[[], bool]) -> bytes:
     path = [*head.split(b" ", 2), b"", b""][1].partition(b"?")[0]
     if path == b"/-/live":
         if healthy():
             return _response("200 OK", TEXT, b"live\n")
         return _response("503 Service Unavailable", TEXT, b"a channel is not listened to\n")
     if path == b"/-/metrics":
-        return _response("200 OK", *metrics.render())
+        return _response("200 OK", *await metrics.arender())
     return _response("404 Not Found", TEXT, b"not found\n")
 
 

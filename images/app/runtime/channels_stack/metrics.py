@@ -5,20 +5,26 @@ handshake calls ``refused``, the worker calls ``job``, the status publisher meas
 
 With PROMETHEUS_MULTIPROC_DIR set before this module is imported, the processes of one container count into
 files there and ``render`` answers for all of them; when one of them has ended, ``child_exit`` takes its
-gauges out.
+gauges out and adds what it has counted to what the others that have ended had: one file for all of them.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import fcntl
 import logging
 import os
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client import multiprocess as prometheus_multiprocess
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.mmap_dict import MmapedDict
 
 from . import outage
 from .asgi import SOCKET, App, Message, Receive, Scope, Send
@@ -36,7 +42,11 @@ NAMED_CODES = frozenset({*range(1000, 1016), 4401})
 SERVER_CODES = frozenset({1008, 1009, 1011, 1012, 1013, 4401})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
+# In the name of a file, instead of the number of a process: those that have ended.
+ENDED = "ended"
+
 registry = CollectorRegistry()
+_rendering = ThreadPoolExecutor(1, "metrics")
 
 SOCKETS = Gauge("channels_stack_sockets", "Open websockets", registry=registry, multiprocess_mode="livesum")
 ACCEPTED = Counter("channels_stack_sockets_accepted", "Handshakes accepted", registry=registry)
@@ -152,17 +162,50 @@ totals = Totals()
 
 def render() -> tuple[str, bytes]:
     """Content type and body of a scrape: this process, or all of the container in multiprocess mode."""
-    source = registry
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        source = CollectorRegistry()
-        prometheus_multiprocess.MultiProcessCollector(source)
-    return CONTENT_TYPE_LATEST, generate_latest(source)
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
+        return CONTENT_TYPE_LATEST, generate_latest(registry)
+    source = CollectorRegistry()
+    prometheus_multiprocess.MultiProcessCollector(source)
+    with _locked(folder, fcntl.LOCK_SH):
+        return CONTENT_TYPE_LATEST, generate_latest(source)
+
+
+async def arender() -> tuple[str, bytes]:
+    """``render`` in a thread: with many processes it takes longer than an event loop may stand still."""
+    return await asyncio.get_running_loop().run_in_executor(_rendering, render)
 
 
 def child_exit(pid: int) -> None:
-    """Take the gauges of the ended process ``pid`` out of the sums; its counters stay."""
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    """Take the gauges of the ended process ``pid`` out of the sums; what it has counted stays."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
+        return
+    with _locked(folder, fcntl.LOCK_EX):
         prometheus_multiprocess.mark_process_dead(pid)
+        for kind in ("counter", "histogram"):
+            _fold(os.path.join(folder, f"{kind}_{pid}.db"), os.path.join(folder, f"{kind}_{ENDED}.db"))
+
+
+def _fold(path: str, into: str) -> None:
+    """Add the values in the file ``path`` to those in the file ``into``, and remove it."""
+    if not os.path.exists(path):
+        return
+    total = MmapedDict(into)
+    try:
+        for key, value, timestamp, _ in MmapedDict.read_all_values_from_file(path):
+            total.write_value(key, total.read_value(key)[0] + value, timestamp)
+    finally:
+        total.close()
+    os.unlink(path)
+
+
+@contextlib.contextmanager
+def _locked(folder: str, how: int) -> Iterator[None]:
+    """No scrape may read while a process is folded, or it would count that twice."""
+    with open(os.path.join(folder, "lock"), "a") as file:
+        fcntl.flock(file, how)
+        yield
 
 
 def refused(reason: str) -> None:

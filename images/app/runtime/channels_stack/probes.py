@@ -242,7 +242,7 @@ def _own_connection() -> Any:
 
 
 async def _answer_metrics(scope: Scope, send: Send) -> None:
-    kind, body = metrics.render()
+    kind, body = await metrics.arender()
     headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
