@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from datetime import datetime, timezone
 from typing import Any
 
-from . import layers
+from redis.exceptions import RedisError
+
+from . import application, layers
 from .jobs import Jobs, Letter
 from .settings import Settings
 
@@ -20,17 +21,22 @@ def main(settings: Settings, action: str, channel: str, entry: str, everything: 
     """Do ``action`` (list, show, retry or drop) with the dead letters of ``channel``, or with the one ``entry``.
 
     Without a channel: with those of all channels. Retry and drop want ``everything`` for that, to say that it is
-    meant. The exit code is 0, or 1 when there is no such letter.
+    meant. The exit code is 0, or 1 when there is no such letter or Redis does not answer. Raises ConfigurationError
+    where the project cannot be loaded.
     """
     if action in ("retry", "drop") and not (channel or everything):
         print(f"channels-stack: dead {action}: name a channel, or --all for every one", file=sys.stderr)
         return 2
-    return asyncio.run(_main(_jobs(settings), action, channel, entry, as_json))
+    application.setup_django(settings, "dead")
+    try:
+        return asyncio.run(_main(_jobs(settings), action, channel, entry, as_json))
+    except (RedisError, OSError) as error:
+        print(f"channels-stack: dead {action}: Redis does not answer: {error}", file=sys.stderr)
+        return 1
 
 
 def _jobs(settings: Settings) -> Jobs:
     """Where the worker of this project keeps its jobs."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = settings.app_settings
     from channels.layers import get_channel_layer
 
     alias = "tasks" if layers.configured("tasks") else "default"
