@@ -15,6 +15,7 @@ from processes import Redis
 from channels_stack import memberships, metrics, outage
 from channels_stack.mailboxes import Mailbox
 from channels_stack.memberships import Watched, owning
+from channels_stack.outage import RACE
 
 REDIS_PY = int(redis_py.__version__.split(".")[0])
 SAY = {"type": "say"}
@@ -262,3 +263,28 @@ def test_drops_of_a_full_channel_are_counted_and_told_with_the_group(redis, capl
     assert {(record.levelname, record.getMessage()) for record in caplog.records} == {
         ("WARNING", "1 of 1 channels over capacity in group room-7")
     }
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError(RACE), ConnectionError("gone"), ValueError("a bug of the layer")]
+)
+def test_a_channel_that_cannot_be_cleaned_up_leaves_no_other_behind(redis, monkeypatch, error):
+    """Nor does it become the failure of the application, which has ended well."""
+
+    async def run() -> set[str]:
+        layer = layer_of(redis, "core")
+        watched = Watched("default", layer)
+        end = watched.end
+
+        async def broken_once(channel: str) -> None:
+            monkeypatch.setattr(watched, "end", end)
+            raise error
+
+        monkeypatch.setattr(watched, "end", broken_once)
+        async with owning():
+            first, second = await layer.new_channel(), await layer.new_channel()
+            await layer.group_add("one", first)
+            await layer.group_add("other", second)
+        return members(redis, "other")
+
+    assert asyncio.run(run()) == set()

@@ -149,3 +149,14 @@ def test_lines_are_held_back_for_a_while_and_counted(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: now + outage.QUIET_SECONDS)
     assert seldom.due("x")
     assert seldom.held("x") == " (and 2 more times)"
+
+
+def test_lines_held_back_are_not_remembered_for_ever(monkeypatch):
+    """Subjects are the channels of sockets, which come and go for months."""
+    seldom, now = outage.Seldom(), time.monotonic()
+    for number in range(20_000):
+        monkeypatch.setattr(outage.time, "monotonic", lambda number=number: now + number / 100)
+        assert seldom.due(f"specific.{number}")
+        assert not seldom.due(f"specific.{number}")
+    assert len(seldom._last) <= outage.SUBJECTS
+    assert len(seldom._held) <= outage.SUBJECTS

@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 
 from channels_stack.environment import ConfigurationError
-from channels_stack.settings import Settings, misspelled, names
+from channels_stack.settings import PRIVATE_NETWORKS, Settings, misspelled, names
 
 REQUIRED = {
     "SECRET_KEY": "k7f3-only-for-tests-" * 4,
@@ -97,3 +97,10 @@ def test_a_name_spelled_wrong_is_told():
     assert "SECRET_KEY_FILE" in misspelled({"SECRETKEY_FILE": "x"})[0]
     ordinary = ("PATH", "HOME", "HOSTNAME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "DATABASE_HOST", "DEBUG")
     assert misspelled(dict.fromkeys([*ordinary, *names()], "x")) == []
+
+
+def test_an_edge_of_a_private_ipv6_network_is_trusted_by_default():
+    networks = [ipaddress.ip_network(network) for network in PRIVATE_NETWORKS]
+    edge, stranger = ipaddress.ip_address("fd12:3456:789a::5"), ipaddress.ip_address("2001:db8::5")
+    assert any(edge in network for network in networks)
+    assert not any(stranger in network for network in networks)

@@ -146,6 +146,21 @@ def test_a_look_that_fails_closes_nothing_and_is_told_once(start):
         assert close_code(client) == SIGNED_OUT
 
 
+def test_a_cache_that_is_away_and_says_nothing_closes_nothing(start, tmp_path):
+    away = tmp_path / "away"
+    engine = "django.contrib.sessions.backends.cache"
+    serving = start("uvicorn", TEST_SESSION_ENGINE=engine, TEST_CACHE_AWAY=str(away))
+    ann = Browser(serving, "ann")
+    with ann.socket() as client:
+        client.recv(5)
+        away.touch()
+        until(lambda: "cannot be looked up" in serving.log(), what="the failure is told")
+        assert is_open(client, ann.name)
+        away.unlink()
+        ann.get("/sign-out/")
+        assert close_code(client) == SIGNED_OUT
+
+
 def outlives_its_session(serving):
     """A socket goes on after its user has signed out."""
     ann = Browser(serving, "ann")

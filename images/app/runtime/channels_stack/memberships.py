@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
 from collections import OrderedDict
@@ -30,6 +31,8 @@ from contextvars import ContextVar
 from typing import Any, Callable
 
 from . import outage, rejoining
+
+log = logging.getLogger(__name__)
 
 # Between the attempts of a call, in seconds. One that took QUICK_SECONDS to fail met no stale connection but a
 # Redis that is away, or was repeated by redis-py itself.
@@ -196,5 +199,10 @@ async def owning() -> AsyncIterator[None]:
         _owner.reset(token)
         for watched, channel in owner.channels:
             # Redis forgets the groups by itself after group_expiry.
-            with contextlib.suppress(*outage.LAYER):
+            try:
                 await asyncio.wait_for(watched.end(channel), LEAVE_SECONDS)
+            except Exception as error:  # neither the application's failure, nor that of its other channels
+                if not (isinstance(error, outage.LAYER) or outage.is_of_redis(error)):
+                    log.exception(
+                        "channel layer %r: a channel that has ended is not cleaned up", watched.alias
+                    )

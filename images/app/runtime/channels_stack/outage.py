@@ -51,6 +51,7 @@ SQLSTATES = ("08", "53", "57P")
 # MySQL's client and server errors: too many connections, no connection, connection lost.
 MYSQL_CODES = (1040, 2002, 2003, 2006, 2013)
 QUIET_SECONDS = 5
+SUBJECTS = 1000  # known at a time, but for those of the last QUIET_SECONDS
 
 
 def is_of_redis(error: BaseException) -> bool:
@@ -105,10 +106,14 @@ class Seldom:
 
     def due(self, subject: str) -> bool:
         """Whether to write a line about ``subject`` now."""
-        if time.monotonic() - self._last.get(subject, float("-inf")) < QUIET_SECONDS:
+        now = time.monotonic()
+        if now - self._last.get(subject, float("-inf")) < QUIET_SECONDS:
             self._held[subject] = self._held.get(subject, 0) + 1
             return False
-        self._last[subject] = time.monotonic()
+        if len(self._last) >= SUBJECTS:  # some are a socket each, and sockets come and go
+            self._last = {known: last for known, last in self._last.items() if now - last < QUIET_SECONDS}
+            self._held = {known: count for known, count in self._held.items() if known in self._last}
+        self._last[subject] = now
         return True
 
     def held(self, subject: str) -> str:

@@ -14,16 +14,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, NamedTuple, TypeVar
 
 from . import identity
 from .sockets import Socket
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 SIGNED_OUT = 4401
+PROBE = "channels-stack:sign-in-check"  # a key in the cache of the sessions
+# Closed at once, and the pause before the next ones: their clients all ask for the same page then.
+CLOSED_AT_ONCE, PAUSE_SECONDS = 20, 0.1
 CHUNK = 500  # rows of a query: the least that a database allows for its parameters is 999
 
 
@@ -42,7 +48,6 @@ class Check:
         self.seconds = seconds
         self._failing = False
         self._task: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "sign-in-check")
 
     def start(self) -> None:
         """Begin, where the project has users."""
@@ -57,7 +62,6 @@ class Check:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        self._thread.shutdown(wait=False)
 
     async def _run(self) -> None:
         while True:
@@ -75,11 +79,30 @@ class Check:
         held = {socket: held for socket, held in claims.items() if held is not None}
         if not held:
             return
-        void = await asyncio.get_running_loop().run_in_executor(self._thread, look_up, set(held.values()))
-        closing = [socket.close(SIGNED_OUT, "signed out") for socket, held in held.items() if held in void]
+        void = await _in_thread(look_up, set(held.values()))
+        closing = [socket for socket, held in held.items() if held in void]
         if closing:
             logger.info("closing %d websockets of users who are no longer signed in", len(closing))
-            await asyncio.gather(*closing)
+        for start in range(0, len(closing), CLOSED_AT_ONCE):
+            if start:
+                await asyncio.sleep(PAUSE_SECONDS)
+            some = closing[start : start + CLOSED_AT_ONCE]
+            await asyncio.gather(*(socket.close(SIGNED_OUT, "signed out") for socket in some))
+
+
+async def _in_thread(step: Callable[..., T], *arguments: Any) -> T:
+    """What ``step`` returns or raises, in a thread that keeps no process from ending: a database may hang."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # whoever stops waiting does not end it
+
+    def run() -> None:
+        try:
+            future.set_result(step(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="sign-in-check", daemon=True).start()
+    return await asyncio.wrap_future(future)
 
 
 def claim(socket: Socket) -> Claim | None:
@@ -99,16 +122,15 @@ def claim(socket: Socket) -> Claim | None:
 
 def look_up(claims: set[Claim]) -> set[Claim]:
     """Those of ``claims`` that do not hold any more. For a thread."""
-    from django.db import close_old_connections
+    from django.db import connections
 
-    close_old_connections()
     try:
         users = _users({held.user for held in claims})
         keys = {held.session for held in claims if held.session}
         sessions = _sessions(keys) if keys else {}
         return {held for held in claims if not _holds(held, users, sessions)}
     finally:
-        close_old_connections()
+        connections.close_all()  # those of this thread, which ends
 
 
 def _holds(held: Claim, users: Mapping[str, Any], sessions: Mapping[str, Mapping[str, Any]] | None) -> bool:
@@ -159,8 +181,12 @@ def _sessions(keys: set[str]) -> dict[str, Mapping[str, Any]] | None:
     if issubclass(store, cache.SessionStore):
         from django.core.cache import caches
 
-        prefix = store.cache_key_prefix
-        stored = caches[settings.SESSION_CACHE_ALIAS].get_many([prefix + key for key in keys])
+        prefix, cache_of_sessions = store.cache_key_prefix, caches[settings.SESSION_CACHE_ALIAS]
+        # Many caches return nothing, and raise nothing, when they are away.
+        cache_of_sessions.set(PROBE, True, 60)
+        stored = cache_of_sessions.get_many([PROBE, *(prefix + key for key in keys)])
+        if not stored.pop(PROBE, False):
+            raise RuntimeError("the cache of the sessions keeps nothing")
         return {key[len(prefix) :]: content for key, content in stored.items()}
     return None
 

@@ -26,3 +26,5 @@ DATABASES = {
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+if os.environ.get("TEST_CACHE_AWAY"):
+    CACHES = {"default": {"BACKEND": "people.forgetful.Cache", "LOCATION": os.environ["TEST_CACHE_AWAY"]}}
