@@ -21,6 +21,7 @@ SHARING = {
         "test_deploy",
         "test_broken",
         "test_lock",
+        "test_interrupted",
         "test_load",
         "test_rotate",
         # It leaves migrations that no other release knows, and so no other way back.

@@ -75,6 +75,14 @@ class Play:
         self._reader.join(timeout=5)
         self.seconds = time.monotonic() - self._started
 
+    def interrupt(self, number: int) -> None:
+        """SIGINT to all of it, as from a terminal, or another signal to it alone; returns when it has ended."""
+        if number == signal.SIGINT:
+            os.killpg(self._process.pid, number)
+        else:
+            self._process.send_signal(number)
+        self.wait()
+
     @property
     def running(self) -> bool:
         return self._process.poll() is None
