@@ -15,6 +15,7 @@ http.server. It says what it saw, so a test can tell what reached the applicatio
     /break-once            closes without a byte the first time, answers the second time
     /break/NAME            always closes without a byte
     /stream?SECONDS        one event, that much silence, one event, end
+    /static/large/NAME     2 MB, immutable
     /static/NAME           immutable if NAME holds a hash of eight digits, else without Cache-Control
     any websocket path     101 and echo; /never leaves the handshake unanswered, /full answers 503
 """
@@ -166,6 +167,9 @@ def answer(connection, stream) -> bool:
     body = json.dumps(
         {"name": NAME, "method": method, "target": target, "headers": headers, "body": size}
     ).encode()
+    if path.startswith("/static/large/"):
+        respond(connection, 200, b"x" * 2_000_000, [("Cache-Control", "max-age=86400, immutable")])
+        return True
     extra = [(name, unquote(value)) for name, value in parse_qsl(query)] if path == "/reply" else []
     if re.match(r"/static/.*\.[0-9a-f]{8}\.", path):
         extra = [

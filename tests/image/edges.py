@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import socket
 import ssl
 import tempfile
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from selfsigned import self_signed
 
-from .conftest import Container, Yard, wait_for
+from .conftest import Container, Yard, docker, wait_for
 
 BACKEND = Path(__file__).with_name("backend.py")
+CROWD = Path(__file__).with_name("crowd.py")
+UNLIMITED = ("EDGE_REQUESTS_PER_10S", "EDGE_HANDSHAKES_PER_10S", "EDGE_CONNECTIONS_PER_ADDRESS")
 KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 VERSION = b"Sec-WebSocket-Version: 13\r\n"
@@ -167,6 +172,19 @@ def make_certificate(folder: Path, name: str = "localhost", days: int = 2) -> No
     new.replace(folder / "tls.pem")
 
 
+@dataclass
+class Crowd:
+    """Clients of one kind (crowd.py)."""
+
+    container: Container
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What came of them until now."""
+        lines = self.container.output().splitlines()
+        return Counter(json.loads(lines[-1]) if lines else {})
+
+
 class Site:
     """The backends of this module, and as many edges in front of them as its tests need."""
 
@@ -192,16 +210,19 @@ class Site:
         return self.yard.start(self.python_image, "/backend.py", flags=flags)
 
     def edge(
-        self, folder: Path | None = None, wait: bool = True, flags: list[str] | None = None, **settings: str
+        self,
+        folder: Path | None = None,
+        wait: bool = True,
+        flags: list[str] | None = None,
+        limited: bool = False,
+        **settings: str,
     ) -> Edge:
-        """Start an edge with these settings; limits per address are off unless a test sets them.
+        """Start an edge with these settings; limits per address are off unless it is LIMITED or a test sets them.
 
         FOLDER is its /etc/edge; the module's, with a certificate alone, unless a test wants to change it.
         """
         environment = {
-            "EDGE_REQUESTS_PER_10S": "0",
-            "EDGE_HANDSHAKES_PER_10S": "0",
-            "EDGE_CONNECTIONS_PER_ADDRESS": "0",
+            **({} if limited else dict.fromkeys(UNLIMITED, "0")),
             "DOMAINS": "localhost other.test",
             "HTTPS_PORT": "8443",
             **settings,
@@ -224,6 +245,27 @@ class Site:
             wait_for(lambda: edge.get("/echo").status == 200, "the edge found the backends")
             wait_for(lambda: head(edge.upgrade()).status == 101, "the edge found the backends")
         return edge
+
+    @contextlib.contextmanager
+    def crowd(self, edge: Edge, kind: str, addresses: int, connections: int) -> Iterator[Crowd]:
+        """CONNECTIONS from each of so many ADDRESSES of the test's own network, until the end of the block."""
+        ip = next(iter(edge.container.inspect()["NetworkSettings"]["Networks"].values()))
+        network = ipaddress.ip_network(f"{ip['IPAddress']}/{ip['IPPrefixLen']}", strict=False)
+        own = ",".join(str(network[-2 - number]) for number in range(addresses))
+        flags = [
+            "--cap-add=NET_ADMIN",
+            "--user=0",
+            "--entrypoint=python3",
+            "--no-healthcheck",
+            "--ulimit=nofile=20000:20000",
+            f"--volume={CROWD}:/crowd.py:ro",
+        ]
+        command = ["/crowd.py", kind, edge.container.name, own, str(connections)]
+        container = self.yard.start(self.python_image, *command, flags=flags)
+        try:
+            yield Crowd(container)
+        finally:
+            docker("stop", container.name, check=False)
 
     def control(self, container: Container, path: str, method: str = "GET") -> bytes:
         """Speak to a backend directly."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import haproxy, hops, settings, workers
+from . import haproxy, hops, memory, settings, workers
 from .haproxy import STATE
 
 FOLDER = Path("/etc/edge")
@@ -44,6 +44,17 @@ class Input:
         """Equal for inputs that mean the same to HAProxy."""
         return hashlib.sha256(repr(sorted(self.values.items())).encode() + self.certificate).hexdigest()
 
+    @property
+    def room(self) -> memory.Room | None:
+        """What the container's memory carries of it; None where a number is none, which HAProxy says. Raises memory.TooLittle."""
+        wanted, cache = (
+            self.values.get(name) or settings.default(name)
+            for name in ("EDGE_MAXCONN", "EDGE_CACHE_MEGABYTES")
+        )
+        if not (wanted.isdecimal() and cache.isdecimal() and int(wanted)):
+            return None
+        return memory.room(int(wanted), int(cache) * memory.MIB, memory.limit())
+
     def write(self, folder: Path, worker: str) -> Path:
         """Leave copies in FOLDER; return the configuration to start HAProxy with, whose worker is called WORKER."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,6 +63,8 @@ class Input:
             "EDGE_SERVERS": str(haproxy.SERVERS),
             "EDGE_WORKER": worker,
             "EDGE_IPV6": str(has_ipv6()).lower(),
+            "EDGE_THREADS": str(memory.processors()),
+            **(self.room.settings() if self.room else {}),
         }
         if "EDGE_TRUSTED_HOPS" in self.values:
             own["EDGE_TRUSTED_HOPS"] = hops.resolved(self.values["EDGE_TRUSTED_HOPS"])
@@ -107,7 +120,10 @@ def check(wanted: Input) -> None:
         if not value
     ]
     found += hops.problems(wanted.values)
-    found += haproxy.problems(wanted.write(STATE / "new", "checked"), wanted.values)
+    try:
+        found += haproxy.problems(wanted.write(STATE / "new", "checked"), wanted.values)
+    except memory.TooLittle as error:
+        found.append(str(error))
     try:
         stop = sum(
             settings.seconds(wanted.values.get(name, "0"))
@@ -148,6 +164,21 @@ def prepare() -> Path:
         name = workers.new_name()
         workers.write([workers.Worker(name)])
         return wanted.write(STATE, name)
+
+
+def lowered(wanted: Input) -> str:
+    """What to say of WANTED where memory carries fewer connections than EDGE_MAXCONN; "" where it carries them."""
+    most = wanted.values.get("EDGE_MAXCONN") or settings.default("EDGE_MAXCONN")
+    if not wanted.room or wanted.room.connections == int(most):
+        return ""
+    cache = (
+        int(wanted.values.get("EDGE_CACHE_MEGABYTES") or settings.default("EDGE_CACHE_MEGABYTES"))
+        * memory.MIB
+    )
+    return (
+        f"memory carries {wanted.room.connections} connections and no more are let in; EDGE_MAXCONN={most} "
+        f"needs EDGE_MEMORY={memory.needed(int(most), cache) // memory.MIB}M"
+    )
 
 
 def reload() -> bool:

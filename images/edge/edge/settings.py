@@ -18,7 +18,11 @@ RULES = Path("/etc/haproxy/haproxy.cfg")
 FROM_ABOVE = ("EDGE_CERTIFICATE", "EDGE_SERVERS", "EDGE_WORKER", "EDGE_IPV6")
 """Settings that the program itself gives: where its copies lie, the name of the worker, whether there is IPv6."""
 
+CALCULATED = ("EDGE_REQUESTS_AT_ONCE", "EDGE_THREADS")
+"""What follows from the container's memory and processors."""
+
 NAME = re.compile(r"^\s+presetenv (\w+)", re.MULTILINE)
+DEFAULT = re.compile(r"^\s+presetenv (\w+) (\S+)", re.MULTILINE)
 LINE = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$")
 DURATION = re.compile(r"^(\d+)(us|ms|s|m|h|d)?$")
 UNITS = {"us": 1e-6, None: 1e-3, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -27,6 +31,11 @@ UNITS = {"us": 1e-6, None: 1e-3, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "
 def known() -> list[str]:
     """The names of all settings, in the order of haproxy.cfg."""
     return NAME.findall(RULES.read_text())
+
+
+def default(name: str) -> str:
+    """What NAME is where nobody sets it."""
+    return dict(DEFAULT.findall(RULES.read_text()))[name]
 
 
 def parse(text: str) -> dict[str, str]:
@@ -52,7 +61,7 @@ def configuration(values: dict[str, str]) -> str:
     """VALUES as HAProxy reads them. A setting that is not given is unset, because HAProxy's master keeps what it once read."""
     lines = [
         f"    setenv {name} {quoted(values[name])}" if values.get(name) else f"    unsetenv {name}"
-        for name in known()
+        for name in (*known(), *CALCULATED)
     ]
     return "\n".join(["global", *lines, ""])
 

@@ -52,6 +52,8 @@ class Supervisor:
             arguments, preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         )
         self.tried = loading.current()
+        if text := loading.lowered(loading.read()):
+            say(text)
         while not self.ended():
             number = self.signal(LOOK_SECONDS)
             if number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):

@@ -158,7 +158,7 @@ class Settings:
             ),
             ws_max_sockets_per_address=env.integer(
                 "WS_MAX_SOCKETS_PER_ADDRESS",
-                500,
+                1000,
                 maximum=1_000_000,
                 purpose="open sockets of one client address, per process; 0: no limit",
             ),

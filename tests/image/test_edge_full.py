@@ -1,0 +1,78 @@
+"""images/edge, filled to its limit by strangers from fifty addresses: a visitor from another one notices nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+
+import pytest
+
+from .conftest import Container, wait_for
+from .edges import Edge, Site, frame, head, read_frame
+
+ADDRESSES = 50
+PAGES = 60
+LARGE = "/static/large/file"
+
+
+@pytest.fixture(scope="module")
+def edge(site: Site, backends: dict[str, Container]) -> Edge:
+    """With 256 MiB and the defaults."""
+    edge = site.edge(limited=True)
+    assert (
+        edge.get(LARGE).status == 200
+    )  # from now on in the cache: the strangers shall not be slowed down by a backend
+    return edge
+
+
+def visit(edge: Edge) -> float:
+    """How long 95 of 100 pages take at most, in seconds; all have to succeed."""
+    times = []
+    for _ in range(PAGES):
+        begin = time.monotonic()
+        assert edge.get("/echo").status == 200
+        times.append(time.monotonic() - begin)
+    return sorted(times)[math.ceil(PAGES * 0.95) - 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "connections", "least"),
+    [
+        ("silent", 60, 1200),  # TCP, and not a byte
+        ("half-tls", 60, 1200),  # a ClientHello, and nothing more
+        ("sockets", 60, 1200),  # idle websockets
+        ("posts", 3, 60),  # HTTP/2, all the POSTs that there may be, one byte of each
+        ("readers", 4, 60),  # HTTP/2, all the large answers that there may be, and nothing read
+        ("reader", 20, 300),  # HTTP/2, one large answer on each connection, and nothing read
+    ],
+)
+def test_who_is_not_in_the_crowd_notices_nothing(
+    site: Site, edge: Edge, kind: str, connections: int, least: int
+):
+    """LEAST connections of the crowd have to be open, or it has filled nothing."""
+    wait_for(lambda: connected(edge) < 50, "the former crowd has gone", 30)
+    quiet = visit(edge)
+    with edge.upgrade() as link, site.crowd(edge, kind, ADDRESSES, connections) as strangers:
+        assert head(link).status == 101
+        wait_for(lambda: strangers.counts["open"] >= least, f"{least} of {kind} are there", 30)
+        wait_for(lambda: strangers.counts["tried"] >= ADDRESSES * connections, f"all {kind} have tried", 30)
+        full = visit(edge)
+        link.sendall(frame(b"still here"))
+        assert read_frame(link) == b"still here"
+        print(
+            f"{kind}: p95 {quiet * 1000:.0f} ms quiet, {full * 1000:.0f} ms full, {strangers.counts}, {memory(edge)} MiB at most"
+        )
+        assert full < 3 * quiet, f"{quiet * 1000:.0f} ms quiet, {full * 1000:.0f} ms full"
+    assert "exited with code" not in edge.container.logs(), "the kernel has killed a worker"
+
+
+def connected(edge: Edge) -> int:
+    """How many connections the edge has."""
+    return json.loads(edge.container.run("edge", "status").stdout)["connections"]
+
+
+def memory(edge: Edge) -> int:
+    """The most that its container ever had, MiB."""
+    paths = "/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes"
+    return int(edge.container.run("sh", "-c", f"cat {paths} 2>/dev/null || true").stdout.split()[0]) >> 20
