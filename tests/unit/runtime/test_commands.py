@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import urllib.request
 
 import pytest
 from processes import Project, free_port, until
@@ -70,7 +72,7 @@ def laptop(tmp_path, redis):
 
 # What each command answers, or says when it works; those without one do not load the project.
 COMMANDS = {
-    "serve": (["serve", "ws", "--port={port}"], "Uvicorn running on"),
+    "serve": (["serve", "ws", "--port={port}"], ""),
     "worker": (
         ["worker", "reports", "--port=0", "--heartbeat={folder}/beat"],
         "worker: listening on reports",
@@ -81,6 +83,7 @@ COMMANDS = {
     "doctor": None,
     "status": None,
     "metrics": None,
+    "compare": None,
     "probe": None,
 }
 
@@ -99,12 +102,22 @@ def test_it_loads_the_project_through_the_overlay(laptop, redis, name):
         release = laptop.command("release")
         assert release.wait() == 0, release.output()
     words, told = COMMANDS[name]
-    process = laptop.command(*(word.format(port=free_port(), folder=laptop.folder) for word in words))
-    until(lambda: told in process.output() or process.exit_code() is not None, 20, f"{name} works")
+    port = free_port()
+    process = laptop.command(*(word.format(port=port, folder=laptop.folder) for word in words))
+    works = (lambda: _live(port)) if name == "serve" else (lambda: told in process.output())
+    until(lambda: works() or process.exit_code() is not None, 20, f"{name} works")
     assert told in process.output(), process.output()
     assert "Traceback" not in process.output()
-    if name not in ("serve", "worker"):
+    if name in ("serve", "worker"):
+        assert process.exit_code() is None, process.output()
+    else:
         assert process.wait() == 0, process.output()
+
+
+def _live(port: int) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/-/live") as answer:
+        return answer.status == 200
+    return False
 
 
 async def _bury(redis) -> None:
