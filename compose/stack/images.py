@@ -43,6 +43,9 @@ DEPENDENCIES = ("*.txt", "*.in", "*.toml", "*.lock", "*.cfg", "*.whl", "*.tar.gz
 LARGE_BYTES = 50_000_000
 """A file over this size is hardly source: a dump, uploads of a developer's. It is named, because each image carries it."""
 
+SEAL = IMAGES / "seal"
+"""The build context of the step that takes away what an image no longer needs once it is made."""
+
 SUITE = "trixie"
 """Debian release of the stack's own images; the application may need another (APP_DEBIAN)."""
 
@@ -53,18 +56,18 @@ class Image:
 
     `name` without tag; `context` the folder with its Dockerfile; `target` a stage of it; `arguments` and `contexts`
     (name -> folder) are handed to the build. `project` is the application's folder, of which the build gets a copy
-    without what is IGNORED; `suite` the Debian release it stands on; `parent` the variable of another image of ours that it
-    is made from, in the place of the base.
+    without what is IGNORED; `suite` the Debian release it stands on; `parent` another image of ours that it is made from, in the
+    place of the base. The last step of all of them comes from SEAL.
     """
 
     name: str
     context: Path
     target: str = ""
     arguments: dict[str, str] = field(default_factory=dict)
-    contexts: dict[str, Path] = field(default_factory=dict)
+    contexts: dict[str, Path] = field(default_factory=lambda: {"seal": SEAL})
     project: Path | None = None
     suite: str = SUITE
-    parent: str = ""
+    parent: Image | None = None
 
     def tag(self, base: str, contents: dict[Path, bytes] | None = None) -> str:
         """The full name: the tag is the hash of the files, the arguments and the BASE image's id.
@@ -284,7 +287,10 @@ def roots(settings: dict[str, str]) -> list[str]:
     return settings["APP_PATH"].replace(":", " ").split() or ["."]
 
 
-BACKUP = Image("channels-stack/backup", IMAGES / "backup", parent="DB_IMAGE")
+DB_SERVER = Image("channels-stack/db-server", IMAGES / "db", "server")
+"""The database's image before its last step."""
+
+BACKUP = Image("channels-stack/backup", IMAGES / "backup", parent=DB_SERVER)
 """It restores with the server of the database's image, so it is made from that one."""
 
 
@@ -329,18 +335,32 @@ def make(
     chosen = images or wanted(settings)
     suites = {image.suite for image in chosen.values()}
     descriptions = {suite: base(settings, suite)[1] for suite in sorted(suites)}
-    names: dict[str, str] = {}
+    names = {}
     contents: dict[Path, bytes] = {}
-    for variable, image in chosen.items():  # a parent stands before its children
-        parent = names.get(image.parent, "")
-        names[variable] = image.tag(parent or descriptions[image.suite]["BASE_DIGEST"], contents)
     for variable, image in chosen.items():
-        if build_missing and not exists(names[variable]):
-            description = descriptions[image.suite]
-            build(
-                image,
-                names[variable],
-                settings,
-                description | ({"BASE": names[image.parent]} if image.parent else {}),
-            )
+        names[variable] = one(
+            image, settings, descriptions[image.suite], contents, build_missing=build_missing
+        )
     return names
+
+
+def one(
+    image: Image,
+    settings: dict[str, str],
+    description: dict[str, str],
+    contents: dict[Path, bytes],
+    *,
+    build_missing: bool,
+) -> str:
+    """The full name of IMAGE; it is built, and its parent before it, where it is missing. CONTENTS as for `Image.tag`."""
+    if image.parent:
+        parent = one(image.parent, settings, description, contents, build_missing=False)
+        name = image.tag(parent, contents)
+    else:
+        name = image.tag(description["BASE_DIGEST"], contents)
+    if build_missing and not exists(name):
+        if image.parent:
+            one(image.parent, settings, description, contents, build_missing=True)
+            description = description | {"BASE": parent}
+        build(image, name, settings, description)
+    return name

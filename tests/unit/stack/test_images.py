@@ -44,6 +44,14 @@ def test_the_base_is_part_of_the_name(folder):
     assert Image("a", folder).tag("one") != Image("a", folder).tag("two")
 
 
+def test_the_last_step_is_part_of_the_name(folder, monkeypatch):
+    before = Image("a", folder).tag("base")
+    (folder.parent / "seal").mkdir(exist_ok=True)
+    monkeypatch.setattr(images, "SEAL", folder.parent / "seal")
+    (folder.parent / "seal/seal").write_text("another")
+    assert Image("a", folder).tag("base") != before
+
+
 def test_caches_are_not(folder):
     before = Image("a", folder).tag("base")
     (folder / "__pycache__").mkdir()
@@ -82,7 +90,7 @@ def test_each_folder_is_read_once(folder, monkeypatch):
     contents: dict = {}
     for name in ("a", "b", "c"):
         Image(name, folder).tag("base", contents)
-    assert read == [folder]
+    assert read == [folder, images.SEAL]
 
 
 @pytest.mark.parametrize(
