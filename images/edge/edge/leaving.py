@@ -1,9 +1,9 @@
 """Websockets through an edge that stops: only the application can say why they end, so it is asked to.
 
-Each replica of `ws` that HAProxy knows is asked by a request of this program's own, which comes from the same address as
-HAProxy's connections: by that the replica finds the sockets that it is to close with 1012 (`channels_stack/leaving.py`).
-After a reload several workers of HAProxy have that address; the name of one narrows it down (`workers`).
-So are those that it knew lately: one that stops has left the name service before its websockets are closed.
+Each replica of `ws` that HAProxy knows is asked by a request of this program's own, which names the secrets of the workers
+that end (`workers`): each went with the handshakes of its worker, so the replica knows which sockets to close with 1012, and that
+it is the edge who asks (`channels_stack/leaving.py`). So are those that it knew lately: one that stops has left the name service
+before its websockets are closed.
 Nothing depends on the answers. A replica of an older release says 405, and its sockets are cut in the end; so are those
 of one that says nothing.
 """
@@ -46,18 +46,24 @@ Replica = tuple[str, int]
 
 def tell(
     seconds: float,
+    secrets: Collection[str],
     over: Callable[[], bool] = lambda: False,
-    worker: str = "",
     former: Collection[Replica] = (),
 ) -> int:
-    """Have the websockets of this edge, or of one WORKER, closed with 1012, spread over SECONDS; how many they are.
+    """Have the websockets of the workers with SECRETS closed with 1012, spread over SECONDS; how many they are.
 
     Asked are the replicas that HAProxy has found, and FORMER ones, which need not be there any more. Says so in one line of
     the log. Returns after ANSWER_SECONDS at most, and at once where OVER says that nothing is open any more. Raises Unreachable.
     """
     found = replicas()
-    target = f"/-/leave?seconds={seconds:.1f}" + (f"&worker={worker}" if worker else "")
-    answers = ask(sorted({*found, *former}), target, over)
+    lines = (
+        f"POST /-/leave?seconds={seconds:.1f} HTTP/1.1",
+        "Host: localhost",
+        f"X-Edge-Worker: {', '.join(secrets)}",
+        "Content-Length: 0",
+        "Connection: close",
+    )
+    answers = ask(sorted({*found, *former}), "\r\n".join([*lines, "", ""]).encode(), over)
     told = {replica: sockets(answer) for replica, answer in answers.items()}
     silent = {
         f"{replica[0]}:{replica[1]}": answers[replica].partition(b"\r\n")[0].decode("latin-1") or "no answer"
@@ -77,9 +83,8 @@ def replicas() -> list[Replica]:
     return sorted({(each["srv_addr"], int(each["srv_port"])) for each in haproxy.servers(BACKEND)})
 
 
-def ask(asked: list[Replica], target: str, over: Callable[[], bool]) -> dict[Replica, bytes]:
-    """POST TARGET to all of ASKED at the same time; what came back from each."""
-    request = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+def ask(asked: list[Replica], request: bytes, over: Callable[[], bool]) -> dict[Replica, bytes]:
+    """Send REQUEST to all of ASKED at the same time; what came back from each."""
     answers = dict.fromkeys(asked, b"")
     end = time.monotonic() + ANSWER_SECONDS
     with contextlib.ExitStack() as links, selectors.DefaultSelector() as waiting:

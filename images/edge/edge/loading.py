@@ -56,7 +56,7 @@ class Input:
         return memory.room(int(wanted), int(cache) * memory.MIB, memory.limit())
 
     def write(self, folder: Path, worker: str) -> Path:
-        """Leave copies in FOLDER; return the configuration to start HAProxy with, whose worker is called WORKER."""
+        """Leave copies in FOLDER; return the configuration to start HAProxy with, whose worker has the secret WORKER."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         own = {
             "EDGE_CERTIFICATE": str(folder / "tls.pem"),
@@ -161,9 +161,9 @@ def prepare() -> Path:
         wanted = read()
         check(wanted)
         haproxy.SERVERS.write_text("1\n")
-        name = workers.new_name()
-        workers.write([workers.Worker(name)])
-        return wanted.write(STATE, name)
+        secret = workers.new_secret()
+        workers.write([workers.Worker(secret)])
+        return wanted.write(STATE, secret)
 
 
 def lowered(wanted: Input) -> str:
@@ -189,17 +189,17 @@ def reload() -> bool:
             return False
         check(wanted)
         workers.make_room()
-        name, stays = workers.new_name(), settings.seconds(haproxy.setting("EDGE_RELOAD_TIMEOUT"))
+        secret, stays = workers.new_secret(), settings.seconds(haproxy.setting("EDGE_RELOAD_TIMEOUT"))
         haproxy.SERVERS.write_text(haproxy.ask("@1 show servers state"))
         drains = draining()
         kept = {name: (STATE / name).read_bytes() for name in ("settings.cfg", "tls.pem", "digest")}
-        wanted.write(STATE, name)
+        wanted.write(STATE, secret)
         answer = haproxy.ask("reload")
         if not answer.startswith("Success=1"):
             for name, text in kept.items():
                 (STATE / name).write_bytes(text)
             raise Refused("HAProxy did not take it: " + " ".join(answer.split())[:500])
-        workers.replaced(name, stays)
+        workers.replaced(secret, stays)
         if drains:
             drain(True)
         return True

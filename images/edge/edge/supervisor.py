@@ -132,10 +132,13 @@ class Supervisor:
         try:
             while not (self.ended() or status.stopping() or time.monotonic() > last):
                 self.wait(CLOSING_SECONDS)
-            leaving.tell(max(0.0, cut - time.monotonic()) * leaving.SPREAD, self.ended, former=self.replicas)
+            secrets = [each.secret for each in workers.known()]
+            leaving.tell(
+                max(0.0, cut - time.monotonic()) * leaving.SPREAD, secrets, self.ended, former=self.replicas
+            )
             self.wait(last - time.monotonic())
             if not self.ended():
-                leaving.tell(0.0, self.ended, former=self.replicas)
+                leaving.tell(0.0, secrets, self.ended, former=self.replicas)
         except Unreachable as error:
             failure = error
         self.wait(cut - time.monotonic())

@@ -1,7 +1,7 @@
-"""HAProxy's workers that may have websockets open, each by the name that it puts into its handshakes (X-Edge-Worker).
+"""HAProxy's workers that may have websockets open, each by the secret that it puts into its handshakes (X-Edge-Worker).
 
 After a reload the former worker stays for what it has open, until its EDGE_RELOAD_TIMEOUT is over, or until too many
-have come after it. All have the same address: by the name the application knows whose websockets are to be told.
+have come after it. By the secret the application knows whose websockets are to be told, and that it is the edge who says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import leaving, settings
 from .haproxy import STATE
 
 FILE = STATE / "workers"
-"""A line for each, the oldest first: its name, and the second of time.time() at which HAProxy cuts it (inf: it is the current
+"""A line for each, the oldest first: its secret, and the second of time.time() at which HAProxy cuts it (inf: it is the current
 one; -inf: its websockets are told)."""
 
 SPREAD_SECONDS = 2.0
@@ -31,7 +31,7 @@ NOTICE_SECONDS = 10.0
 class Worker:
     """One worker."""
 
-    name: str
+    secret: str
     cut: float = math.inf
 
 
@@ -44,34 +44,34 @@ def most() -> int:
     return int(match[1]) if match else sys.maxsize
 
 
-def new_name() -> str:
-    """A name that no worker has had."""
-    return os.urandom(6).hex()
+def new_secret() -> str:
+    """A secret that no worker has had."""
+    return os.urandom(16).hex()
 
 
 def known() -> list[Worker]:
     """The workers that may be there, the oldest first."""
     rows = [line.split() for line in FILE.read_text().splitlines()] if FILE.exists() else []
-    return [Worker(name, float(cut)) for name, cut in rows]
+    return [Worker(secret, float(cut)) for secret, cut in rows]
 
 
 def write(workers: list[Worker]) -> None:
     """Remember WORKERS."""
     new = FILE.with_suffix(".new")
-    new.write_text("".join(f"{each.name} {each.cut}\n" for each in workers))
+    new.write_text("".join(f"{each.secret} {each.cut}\n" for each in workers))
     new.replace(FILE)
 
 
-def replaced(name: str, seconds: float) -> None:
-    """A worker called NAME has taken the place of the current one, which is cut in SECONDS."""
+def replaced(secret: str, seconds: float) -> None:
+    """A worker with SECRET has taken the place of the current one, which is cut in SECONDS."""
     *former, current = known()
-    write([*former, Worker(current.name, time.time() + seconds), Worker(name)][-most() - 1 :])
+    write([*former, Worker(current.secret, time.time() + seconds), Worker(secret)][-most() - 1 :])
 
 
 def make_room() -> None:
     """Before a reload: tell the websockets of the worker that it displaces, and wait until they are told."""
-    told = sum(leaving.tell(SPREAD_SECONDS, worker=each.name) for each in known()[: -most()])
-    if told:
+    displaced = [each.secret for each in known()[: -most()]]
+    if displaced and leaving.tell(SPREAD_SECONDS, displaced):
         time.sleep(SPREAD_SECONDS + leaving.LAST_SECONDS)
 
 
@@ -80,6 +80,6 @@ def tell_outlived() -> None:
     workers, now = known(), time.time()
     due = [each for each in workers if now < each.cut < now + NOTICE_SECONDS]
     for each in due:
-        leaving.tell((each.cut - now) * leaving.SPREAD, worker=each.name)
+        leaving.tell((each.cut - now) * leaving.SPREAD, [each.secret])
     if due:
-        write([Worker(each.name, -math.inf) if each in due else each for each in workers])
+        write([Worker(each.secret, -math.inf) if each in due else each for each in workers])

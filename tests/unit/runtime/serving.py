@@ -22,7 +22,9 @@ ORIGIN = "https://localhost"
 
 
 class Serving:
-    """One serving process on its own port."""
+    """One serving process on its own port; what is not of the stack is asked of ``pages``, where it has such a companion."""
+
+    pages: Serving | None = None
 
     def __init__(self, folder: pathlib.Path, redis: Redis, *command: str, **environment: str) -> None:
         self.folder = folder
@@ -70,6 +72,8 @@ class Serving:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=(source, 0))
 
     def get(self, path: str, headers: Mapping[str, str] | None = None, source: str = "127.0.0.1") -> Answer:
+        if self.pages is not None and not path.startswith("/-/"):
+            return self.pages.get(path, headers, source)
         connection = self.connection(source)
         with contextlib.closing(connection):
             connection.request("GET", path, headers=dict(headers or {}))

@@ -11,7 +11,7 @@ from processes import Redis, until
 from serving import SERVERS, Answer, Serving, close_code, serve
 from websockets.sync.client import ClientConnection
 
-STOPPING, OTHER = "127.0.0.2", "127.0.0.3"  # two edges; both are this machine
+STOPPING, OTHER = "5" * 32, "0" * 32  # the secrets of two processes of an edge
 FORWARDED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
 
 
@@ -23,9 +23,8 @@ def redis():
 
 @pytest.fixture(scope="module", params=SERVERS)
 def serving(request, redis, tmp_path_factory):
-    """A process that believes both edges who their visitors are."""
-    folder = tmp_path_factory.mktemp(request.param)
-    serving = serve(folder, redis, request.param, TRUSTED_PROXIES=f"{STOPPING}/32 {OTHER}/32")
+    """A process that edges forward handshakes to."""
+    serving = serve(tmp_path_factory.mktemp(request.param), redis, request.param)
     yield serving
     serving.kill()
 
@@ -33,10 +32,16 @@ def serving(request, redis, tmp_path_factory):
 def ask(
     serving: Serving, query: str = "", headers: dict[str, str] | None = None, method: str = "POST"
 ) -> Answer:
-    """What STOPPING gets as the answer."""
-    with contextlib.closing(serving.connection(STOPPING)) as connection:
-        connection.request(method, f"/-/leave{query}", headers=headers or {})
+    """What the edge that stops gets as the answer."""
+    with contextlib.closing(serving.connection()) as connection:
+        connection.request(method, f"/-/leave{query}", headers={"X-Edge-Worker": STOPPING} | (headers or {}))
         return Answer(connection.getresponse())
+
+
+def opened(serving: Serving, stack: contextlib.ExitStack, secret: str = STOPPING) -> ClientConnection:
+    """A websocket that came through the process of an edge with SECRET."""
+    headers = {**FORWARDED, **({"X-Edge-Worker": secret} if secret else {})}
+    return stack.enter_context(serving.socket(additional_headers=headers))
 
 
 def lives(client: ClientConnection) -> bool:
@@ -47,12 +52,8 @@ def lives(client: ClientConnection) -> bool:
 
 def test_its_sockets_are_told_and_no_others(serving):
     with contextlib.ExitStack() as stack:
-
-        def opened(source: str) -> list[ClientConnection]:
-            options = {"source": source, "additional_headers": FORWARDED}
-            return [stack.enter_context(serving.socket(**options)) for _ in range(3)]
-
-        its, others = opened(STOPPING), opened(OTHER)
+        its = [opened(serving, stack) for _ in range(3)]
+        others = [opened(serving, stack, secret) for secret in (OTHER, "", STOPPING[:-1])]
         before = serving.journal().count("disconnect 1012")
         answer = ask(serving)
         assert (answer.status, answer.json()) == (200, {"sockets": 3})
@@ -61,14 +62,21 @@ def test_its_sockets_are_told_and_no_others(serving):
             lambda: serving.journal().count("disconnect 1012") == before + 3, what="the consumers learn of it"
         )
         assert all(lives(client) for client in others)
-        (new,) = opened(STOPPING)[:1]
-        assert lives(new), "what comes later may come through the next edge of this address"
+        assert lives(opened(serving, stack)), "what comes later stays open"
     assert "Traceback" not in serving.log()
+
+
+def test_of_several_processes_of_the_edge(serving):
+    with contextlib.ExitStack() as stack:
+        former, current = opened(serving, stack, OTHER), opened(serving, stack)
+        both = {"X-Edge-Worker": f"{OTHER}, {STOPPING}"}
+        assert ask(serving, headers=both).json() == {"sockets": 2}
+        assert close_code(former) == close_code(current) == 1012
 
 
 def test_they_are_told_one_after_the_other(serving):
     with concurrent.futures.ThreadPoolExecutor(20) as pool, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(serving.socket(source=STOPPING)) for _ in range(20)]
+        clients = [opened(serving, stack) for _ in range(20)]
         ends = [
             pool.submit(lambda client=client: (close_code(client), time.monotonic())) for client in clients
         ]
@@ -82,28 +90,18 @@ def test_they_are_told_one_after_the_other(serving):
 
 def test_the_second_time_does_not_wait_for_the_first(serving):
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(serving.socket(source=STOPPING)) for _ in range(5)]
+        clients = [opened(serving, stack) for _ in range(5)]
         ask(serving, "?seconds=60")
         ask(serving)
         assert [close_code(client) for client in clients] == [1012] * 5
 
 
-def test_of_one_process_of_the_edge_alone(serving):
-    with contextlib.ExitStack() as stack:
-
-        def opened(worker: str, source: str = STOPPING) -> ClientConnection:
-            headers = {**FORWARDED, "X-Edge-Worker": worker}
-            return stack.enter_context(serving.socket(source=source, additional_headers=headers))
-
-        former, current, another = opened("a1"), opened("b2"), opened("a1", OTHER)
-        assert ask(serving, "?worker=a1").json() == {"sockets": 1}
-        assert close_code(former) == 1012
-        assert lives(current) and lives(another)
-
-
 @pytest.mark.parametrize(
     ("query", "headers", "method", "status"),
     [
+        ("", {"X-Edge-Worker": ""}, "POST", 403),
+        ("", {"X-Edge-Worker": "none"}, "POST", 403),
+        ("", {"X-Edge-Worker": ",,"}, "POST", 403),
         ("", FORWARDED, "POST", 403),
         ("", {"Forwarded": "for=203.0.113.7"}, "POST", 403),
         ("?seconds=soon", {}, "POST", 400),
@@ -114,7 +112,8 @@ def test_of_one_process_of_the_edge_alone(serving):
     ],
 )
 def test_anything_else_ends_nothing(serving, query, headers, method, status):
-    with serving.socket(source=STOPPING) as client:
+    with contextlib.ExitStack() as stack:
+        client = opened(serving, stack)
         answer = ask(serving, query, headers, method)
         assert answer.status == status
         assert answer.headers["Allow"] == ("POST" if status == 405 else None)

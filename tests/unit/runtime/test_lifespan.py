@@ -46,7 +46,8 @@ def begin(folder, redis, server, service, **environment) -> Serving:
 def test_startup_comes_before_the_first_connection_and_shutdown_after_the_last(new, application, service):
     serving = new(application, service)
     # gunicorn's master holds the port before there is a worker: the connection waits for the startup.
-    assert serving.get("/state/").body == b"loaded"
+    path, answer = ("/state/", b"loaded") if service == "http" else ("/-/live", b"live\n")
+    assert serving.get(path).body == answer
     assert serving.journal() == ["lifespan.startup"]
     with serving.socket("/echo/") as client:
         client.recv()

@@ -25,12 +25,21 @@ def server(request):
 
 
 @pytest.fixture(scope="module")
-def running(server, redis, tmp_path_factory):
-    """A process that all tests of a server share."""
-    folder = tmp_path_factory.mktemp(server)
+def pages(server, redis, tmp_path_factory):
+    """A process for pages that all tests of a server share."""
+    folder = tmp_path_factory.mktemp(f"{server}-pages")
     (folder / "static").mkdir()
     (folder / "static/site.0123456789ab.css").write_text("body {}")
     (folder / "secret").write_text("secret")
+    serving = serve(folder, redis, server, "http", TRUSTED_PROXIES=f"{TRUSTED}/32", HTTP_PROCESSES="1")
+    yield serving
+    serving.kill()
+
+
+@pytest.fixture(scope="module")
+def running(server, redis, tmp_path_factory):
+    """A process for websockets that all tests of a server share."""
+    folder = tmp_path_factory.mktemp(server)
     limits = {"WS_MAX_MESSAGE_BYTES": "4096", "WS_MAX_SOCKETS": str(MAX_SOCKETS), "WS_THREADS": str(THREADS)}
     serving = serve(folder, redis, server, TRUSTED_PROXIES=f"{TRUSTED}/32", **limits)
     yield serving
@@ -52,50 +61,51 @@ def new(server, redis, tmp_path):
 
 
 @pytest.fixture
-def quiet(running):
+def quiet(running, pages):
     """The test must leave neither a traceback nor an error in the log."""
-    before = len(running.log())
+    before = [len(serving.log()) for serving in (running, pages)]
     yield
-    said = running.log()[before:]
-    assert "Traceback" not in said, said
-    assert '"level": "error"' not in said, said
-    assert '"level": "critical"' not in said, said
+    for serving, length in zip((running, pages), before, strict=True):
+        said = serving.log()[length:]
+        assert "Traceback" not in said, said
+        assert '"level": "error"' not in said, said
+        assert '"level": "critical"' not in said, said
 
 
 @pytest.mark.usefixtures("quiet")
 class TestPages:
-    def test_a_page(self, running):
-        answer = running.get("/who/")
+    def test_a_page(self, pages):
+        answer = pages.get("/who/")
         assert (answer.status, answer.json()["client"]) == (200, STRANGER)
         assert "Server" not in answer.headers
 
-    def test_a_trusted_peer_says_who_asks(self, running):
-        who = running.get("/who/", FORWARDED, source=TRUSTED).json()
+    def test_a_trusted_peer_says_who_asks(self, pages):
+        who = pages.get("/who/", FORWARDED, source=TRUSTED).json()
         assert (who["client"], who["secure"]) == ("203.0.113.7", True)
 
-    def test_a_stranger_is_not_believed(self, running):
-        who = running.get("/who/", FORWARDED, source=STRANGER).json()
+    def test_a_stranger_is_not_believed(self, pages):
+        who = pages.get("/who/", FORWARDED, source=STRANGER).json()
         assert (who["client"], who["secure"], who["forwarded_for"]) == (STRANGER, False, None)
 
-    def test_nobody_moves_the_root_of_the_application(self, running):
-        who = running.get("/who/", {"Daphne-Root-Path": "/elsewhere"}, source=TRUSTED).json()
+    def test_nobody_moves_the_root_of_the_application(self, pages):
+        who = pages.get("/who/", {"Daphne-Root-Path": "/elsewhere"}, source=TRUSTED).json()
         assert who["script_name"] == ""
 
-    def test_static_files_with_a_hash_are_immutable(self, running):
-        answer = running.get("/static/site.0123456789ab.css")
+    def test_static_files_with_a_hash_are_immutable(self, pages):
+        answer = pages.get("/static/site.0123456789ab.css")
         assert (answer.status, answer.body) == (200, b"body {}")
         assert "immutable" in answer.headers["Cache-Control"]
 
-    def test_a_static_file_that_a_newer_release_has_collected(self, running):
-        assert running.get("/static/new.css").status == 404
-        (running.folder / "static/new.css").write_text("p {}")
-        assert running.get("/static/new.css").body == b"p {}"
+    def test_a_static_file_that_a_newer_release_has_collected(self, pages):
+        assert pages.get("/static/new.css").status == 404
+        (pages.folder / "static/new.css").write_text("p {}")
+        assert pages.get("/static/new.css").body == b"p {}"
 
     @pytest.mark.parametrize(
         "path", ["/static/../secret", "/static/%2e%2e/secret", "/static//etc/passwd", "/static/%00"]
     )
-    def test_no_file_outside_the_static_root(self, running, path):
-        answer = running.get(path)
+    def test_no_file_outside_the_static_root(self, pages, path):
+        answer = pages.get(path)
         assert answer.status in (400, 404)
         assert b"secret" not in answer.body
 
@@ -258,12 +268,12 @@ class TestThreads:
 
 
 class TestFailingApplication:
-    def test_an_exception_in_a_page(self, running):
-        assert running.get("/broken/").status == 500
+    def test_an_exception_in_a_page(self, pages):
+        assert pages.get("/broken/").status == 500
 
-    def test_an_exception_in_a_stream_that_has_begun(self, running):
+    def test_an_exception_in_a_stream_that_has_begun(self, pages):
         with pytest.raises(http.client.IncompleteRead):
-            running.get("/abandoned-stream/")
+            pages.get("/abandoned-stream/")
 
     def test_an_exception_before_accept(self, running):
         assert running.refusal("/broken-connect/").status_code == 500
@@ -276,27 +286,34 @@ class TestFailingApplication:
 
 
 class TestStop:
-    def test_everything_ends_well(self, new):
-        serving = new(DRAIN_NOTICE_SECONDS="1.5")  # shorter than the pages take
-        with concurrent.futures.ThreadPoolExecutor() as pool, contextlib.ExitStack() as stack:
+    def test_sockets_end_well(self, new):
+        serving = new(DRAIN_NOTICE_SECONDS="1.5")
+        with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(serving.socket()) for _ in range(5)]
             late_speaker = stack.enter_context(serving.socket("/silent/"))
             idle = serving.connection()
             idle.connect()
-            pages = [pool.submit(serving.get, path) for path in ("/slow-sync/25/", "/slow-async/25/")]
-            until(lambda: _requests_in_flight(serving) == len(pages), what="the slow pages are being made")
             serving.terminate()
-
             until(lambda: serving.ready() == 404, what="the probe says that the process drains")
-            # The edge has not noticed yet. What it still sends is served, and not to keep the connection.
-            assert serving.get("/who/").headers["Connection"] == "close"
+            # The edge has not noticed yet. What it still sends is served.
             assert _accepts_socket(serving)
-
             assert [close_code(client) for client in [*clients, late_speaker]] == [1012] * 6
-            assert [(page.result().status, page.result().body) for page in pages] == [(200, b"finished")] * 2
         assert serving.process.wait() == 0
         assert serving.journal().count("disconnect 1012") == len(clients)
         assert "silent 1012" in serving.journal()
+        assert "Traceback" not in serving.log()
+
+    def test_pages_end_well(self, new):
+        serving = new("http", DRAIN_NOTICE_SECONDS="1.5", HTTP_PROCESSES="1")  # shorter than the pages take
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            pages = [pool.submit(serving.get, path) for path in ("/slow-sync/25/", "/slow-async/25/")]
+            until(lambda: _requests_in_flight(serving) == len(pages), what="the slow pages are being made")
+            serving.terminate()
+            until(lambda: serving.ready() == 404, what="the probe says that the process drains")
+            # What the edge still sends is served, and not to keep the connection.
+            assert serving.get("/who/").headers["Connection"] == "close"
+            assert [(page.result().status, page.result().body) for page in pages] == [(200, b"finished")] * 2
+        assert serving.process.wait() == 0
         assert "Traceback" not in serving.log()
 
     def test_nothing_that_only_lies_open_holds_it_up(self, new):
@@ -354,8 +371,9 @@ class TestStop:
 
     def test_streams_are_told_to_end(self, new):
         """An event stream with the sockets, and in good order; any other at the end of the time, and it is cut."""
-        serving = new(DRAIN_NOTICE_SECONDS="0.2", DRAIN_SECONDS="0.2", STOP_SECONDS="5")
-        with concurrent.futures.ThreadPoolExecutor() as pool, serving.socket():
+        times = {"DRAIN_NOTICE_SECONDS": "0.2", "DRAIN_SECONDS": "0.2", "STOP_SECONDS": "5"}
+        serving = new("http", HTTP_PROCESSES="1", **times)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
             pages = [pool.submit(_read_all, serving, path) for path in ("/events/", "/stream/")]
             until(lambda: _requests_in_flight(serving) == len(pages), what="the streams have begun")
             serving.terminate()
@@ -368,22 +386,31 @@ class TestStop:
         assert "stream over" in serving.journal()
         assert "Traceback" not in serving.log()
 
-    def test_it_ends_in_time_whatever_the_application_does(self, new):
-        serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="0", STOP_SECONDS="2")
-        with serving.socket("/stubborn/") as client, concurrent.futures.ThreadPoolExecutor() as pool:
+    def test_it_ends_in_time_whatever_a_consumer_does(self, new):
+        serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="0", STOP_SECONDS="4")
+        with serving.socket("/stubborn/") as client:
+            begun = time.monotonic()
+            serving.terminate()
+            assert close_code(client) == 1012
+            serving.process.wait()
+            assert time.monotonic() - begun < 6
+        assert "stubborn 1012" in serving.journal()
+
+    def test_it_ends_in_time_whatever_a_page_does(self, new):
+        times = {"DRAIN_NOTICE_SECONDS": "0", "DRAIN_SECONDS": "0", "STOP_SECONDS": "2"}
+        serving = new("http", HTTP_PROCESSES="1", **times)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
             paths = ("/slow-sync/100/", "/slow-async/100/", "/stream/")
             pages = [pool.submit(serving.get, path) for path in paths]
             until(lambda: _requests_in_flight(serving) == len(pages), what="the pages are being made")
             begun = time.monotonic()
             serving.terminate()
-            assert close_code(client) == 1012
             # Not 0: the thread of a page was cut off.
             assert serving.process.wait() == 1
             assert time.monotonic() - begun < 6  # the pages alone take 10 s
             for page in pages:
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     page.result()
-        assert "stubborn 1012" in serving.journal()
         assert "ended by force: " in serving.log()
 
     def test_a_second_signal_does_not_wait(self, new):

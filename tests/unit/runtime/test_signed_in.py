@@ -40,6 +40,8 @@ def start(redis, tmp_path_factory):
             serving = Serving(folder, redis, *STOCK[server], **environment).wait_until_it_serves()
         else:
             serving = serve(folder, redis, server, **environment)
+            serving.pages = serve(folder, redis, server, "http", HTTP_PROCESSES="1", **environment)
+            started.append(serving.pages)
         started.append(serving)
         return serving
 

@@ -22,6 +22,7 @@ from . import (
     metrics,
     origins,
     signed_in,
+    sockets,
     streaming,
     surroundings,
 )
@@ -75,6 +76,8 @@ class Application:
         app = self.canaries.guard(app)
         app = Refusals(app)
         app = Limits(app, settings)
+        if service == "ws":
+            app = sockets.no_pages(app)
         app = self.drain.gate(app)
         app = logs.access(app)
         app = ForwardedHeaders(app, settings.trusted_proxies)

@@ -13,6 +13,3 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SOCKET = "channels_stack"
 """In the scope of a websocket: its ``sockets.Socket``. A middleware that copies the scope keeps it."""
-
-PEER = "channels_stack.peer"
-"""In a scope: the address at the other end of the TCP connection, whoever the client behind it may be; "" where there is none."""

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import logging
 import os
 import signal
@@ -98,9 +99,12 @@ class Drain:
             self.sockets.discard(socket)
 
     async def _serve_request(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
+        offers_protocol = any(name.lower() == b"upgrade" for name, _ in scope["headers"])
+
         async def retire_connection(message: Message) -> None:
-            # The edge must not keep a connection that is about to be closed under its next request.
-            if self.draining and message["type"] == "http.response.start":
+            # The edge must not keep a connection that is about to be closed under its next request. And where a client offers
+            # another protocol, servers disagree about what follows its head: a body, or the next request.
+            if message["type"] == "http.response.start" and (self.draining or offers_protocol):
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
@@ -137,13 +141,14 @@ class Drain:
             logger.exception("the drain failed, the server stops without it")
         self._stop()
 
-    def leave(self, peer: str, seconds: float, worker: str = "") -> int:
-        """Have those sockets closed within ``seconds`` that are open now and come from ``peer``; how many they are.
-
-        With ``worker`` only those that came through this one of the peer's processes.
-        """
-        its = [each for each in self.sockets if each.peer == peer and worker in ("", each.worker)]
-        leaving = [each for each in its if not each.over]
+    def leave(self, secrets: Iterable[str], seconds: float) -> int:
+        """Have those sockets closed within ``seconds`` that are open now and came with one of ``secrets``; how many they are."""
+        known = [secret.encode() for secret in secrets]
+        leaving = [
+            each
+            for each in self.sockets
+            if not each.over and any(hmac.compare_digest(each.edge_worker, secret) for secret in known)
+        ]
         if leaving:
             task = asyncio.ensure_future(self.close(leaving, seconds))
             self._leaving.add(task)

@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
-from .asgi import PEER, App, Receive, Scope, Send
+from .asgi import App, Receive, Scope, Send
 from .settings import Network
 
 FORWARDING = (
@@ -28,10 +28,7 @@ PLAIN_SCHEME = {"http": "http", "websocket": "ws"}
 
 
 class ForwardedHeaders:
-    """Sets ``client``, ``scheme`` and the port of ``server`` in each scope for ``app`` from what a peer in ``trusted`` says.
-
-    PEER is that peer.
-    """
+    """Sets ``client``, ``scheme`` and the port of ``server`` in each scope for ``app`` from what a peer in ``trusted`` says."""
 
     def __init__(self, app: App, trusted: Sequence[Network]) -> None:
         self.app = app
@@ -42,7 +39,6 @@ class ForwardedHeaders:
             scope = dict(scope)
             # Daphne gives the addresses as lists, and no scheme for websockets.
             scope["client"] = tuple(scope["client"]) if scope.get("client") else None
-            scope[PEER] = scope["client"][0] if scope["client"] else ""
             scope.setdefault("scheme", PLAIN_SCHEME[scope["type"]])
             if self._is_trusted(scope["client"]):
                 self._apply(scope)

@@ -11,15 +11,31 @@ import time
 from typing import NamedTuple
 
 from . import metrics
-from .asgi import PEER, SOCKET, App, Message, Receive, Scope, Send
+from .asgi import SOCKET, App, Message, Receive, Scope, Send
 from .refusals import refuse
 
 logger = logging.getLogger(__name__)
 
+EDGE_WORKER = b"x-edge-worker"
 SEND_LIMIT = 5  # seconds a client that does not read may hold up its close frame
 # What the application sends to a client that has left is dropped for so long: time to learn of it by `receive`, and
 # to run `disconnect()`. One that never asks gets the error then, so that it cannot send to nobody for ever.
 GONE_SECONDS = 5
+
+
+def no_pages(app: App) -> App:
+    """``app`` for websockets alone; a request is answered 404.
+
+    The edge sends `ws` handshakes and nothing else. What else arrives has gone past its rules: no view is to see it.
+    """
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await refuse(scope, send, 404, "This process serves websockets; pages are served by http.")
+        else:
+            await app(scope, receive, send)
+
+    return guarded
 
 
 class Refusal(NamedTuple):
@@ -42,13 +58,13 @@ RESTARTING = Refusal(503, "This process is restarting.", 1, "draining")
 class Socket:
     """One websocket. ``inner`` is the scope as the consumer got it, with what middlewares have found out.
 
-    ``peer`` is the address that its TCP connection comes from, the edge's; ``worker`` the process there, as it calls itself.
+    ``edge_worker`` is the secret of the process of the edge that it came through (``leaving``); the application does not see it.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
-        self.peer: str = scope.get(PEER, "")
-        self.worker = dict(scope.get("headers", ())).get(b"x-edge-worker", b"").decode("latin-1")
+        headers = scope.get("headers", ())
+        self.edge_worker = b"".join(value for name, value in headers if name.lower() == EDGE_WORKER)
+        self.scope = {**scope, "headers": [pair for pair in headers if pair[0].lower() != EDGE_WORKER]}
         self.inner: Scope | None = None
         self.accepted = False
         self.refused = False  # by us, before it was accepted

@@ -25,6 +25,13 @@ DATABASES = {
         "OPTIONS": {"timeout": 20},
     }
 }
+# Pages and websockets are two processes: they share no memory.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": os.environ["TEST_DATABASE"] + ".cache",
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 if os.environ.get("TEST_CACHE_AWAY"):
     CACHES = {"default": {"BACKEND": "people.forgetful.Cache", "LOCATION": os.environ["TEST_CACHE_AWAY"]}}

@@ -15,6 +15,9 @@ from ..settings import Settings
 # The edge keeps idle connections to us for less: a server that closes first would meet its next request.
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
+# Bytes of a request's head that every server takes, in one line or many: twice what fits the edge's buffer, so that the edge,
+# which answers with a page of its own, is always the first to refuse.
+HEAD_BYTES = 65536
 
 
 def serve(settings: Settings, service: str, port: int) -> int:

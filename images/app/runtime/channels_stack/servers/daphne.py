@@ -30,6 +30,7 @@ from twisted.logger import (
     STDLibLogObserver,
     globalLogBeginner,
 )
+from twisted.web.http import HTTPChannel
 
 from .. import addresses, application, metrics
 from ..application import Application
@@ -38,9 +39,11 @@ from ..lifespan import StartupFailed
 from ..limits import POLICY, TokenBucket
 from ..settings import Settings
 from ..uploads import REFUSALS
-from . import BACKLOG, KEEP_ALIVE_SECONDS, cut_silent_readers
+from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, cut_silent_readers
 
 logger = logging.getLogger("daphne.server")
+# Twisted's own are 16 KiB, for a line and for the whole head.
+HTTPChannel.MAX_LENGTH = HTTPChannel.totalHeadersSize = HEAD_BYTES
 reactor: Any = twisted_reactor  # Twisted declares interfaces, not what the reactor is
 
 HANDSHAKE_SECONDS = 20  # for the application to accept or refuse a websocket; it may ask the database first

@@ -39,7 +39,7 @@ KILL_MARGIN = (
 def serve(settings: Settings, service: str, port: int) -> int:
     """Serve until a signal ends it; the exit code."""
     Worker.settings, Worker.service = settings, service
-    Worker.CONFIG_KWARGS = uvicorn.config_options(settings)
+    Worker.CONFIG_KWARGS = uvicorn.config_options(settings, service)
     Worker.forced = mmap.mmap(-1, 1)
     master = os.getpid()
     try:

@@ -8,6 +8,7 @@ import functools
 import logging
 import socket
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import uvicorn
@@ -17,7 +18,7 @@ from .. import addresses, application
 from ..application import Application
 from ..lifespan import StartupFailed
 from ..settings import Settings
-from . import BACKLOG, KEEP_ALIVE_SECONDS, cut_silent_readers
+from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, cut_silent_readers
 
 ALIVE_SECONDS = 1
 CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
@@ -26,7 +27,7 @@ CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is can
 def serve(settings: Settings, service: str, port: int) -> int:
     """Serve until a signal ends it; the exit code."""
     app = application.build(settings, service, "uvicorn")
-    config = uvicorn.Config(app, port=port, backlog=BACKLOG, **config_options(settings))
+    config = uvicorn.Config(app, port=port, backlog=BACKLOG, **config_options(settings, service))
     server = Server(config, app)
     try:
         listeners = [_bound(host, port) for host in addresses.to_listen_on()]
@@ -48,11 +49,14 @@ def _bound(host: str, port: int) -> socket.socket:
     return made
 
 
-def config_options(settings: Settings) -> dict[str, Any]:
+def config_options(settings: Settings, service: str) -> dict[str, Any]:
     """What uvicorn is told wherever it runs, here or inside gunicorn."""
     return {
         "loop": "uvloop",
-        "http": "httptools",
+        # httptools leaves an offer of another protocol than websocket half read, and takes what follows for the next request. The
+        # edge lets no such offer through; where nothing but handshakes is served, speed does not matter.
+        "http": "h11" if service == "ws" else "httptools",
+        "h11_max_incomplete_event_size": HEAD_BYTES,
         "ws": _websockets(settings),
         "ws_max_size": settings.ws_max_message_bytes,
         "ws_ping_interval": settings.ws_ping_seconds,
@@ -70,14 +74,30 @@ def config_options(settings: Settings) -> dict[str, Any]:
 def _websockets(settings: Settings) -> Any:
     """Ours; or uvicorn's older side of websockets, where the application pins a package too old for the newer one."""
     try:
+        from websockets import http11
         from websockets.server import ServerProtocol  # noqa: F401  # websockets 11
     except ImportError:
-        return "websockets"
+        return _older_websockets()
     if "websockets-sansio" not in WS_PROTOCOLS:  # uvicorn 0.35
-        return "websockets"
+        return _older_websockets()
+    _take_long_lines(http11)
     from .uvicorn_sockets import Socket
 
     return functools.partial(Socket, frames_per_second=settings.ws_messages_per_second)
+
+
+def _older_websockets() -> str:
+    from websockets.legacy import http
+
+    _take_long_lines(http)
+    return "websockets"
+
+
+def _take_long_lines(module: ModuleType) -> None:
+    """websockets refuses a line of a handshake over 8 KiB: cookies that the edge lets through, and every page takes."""
+    for name in ("MAX_LINE_LENGTH", "MAX_LINE"):  # MAX_LINE until websockets 10
+        if hasattr(module, name):
+            setattr(module, name, HEAD_BYTES)
 
 
 class Server(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""uvicorn's websocket: frames counted, and a close code that arrives.
+"""uvicorn's websocket: frames counted, a close code that arrives, and a handshake that cannot be read is answered.
 
 What the application never sees counts too: a ping is answered, a fragment kept. And when uvicorn fails a socket it
 closes the connection under what the client is still sending: the kernel answers that with a reset, and the client
@@ -7,11 +7,15 @@ sees 1006 where 1009 was meant. Here it says that it has no more to say, and wai
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from .. import metrics
 from ..limits import POLICY, TokenBucket
+
+logger = logging.getLogger(__name__)
 
 LINGER_SECONDS = 5
 
@@ -22,6 +26,19 @@ class Socket(WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, frames_per_second: float, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.bucket = TokenBucket(frames_per_second) if frames_per_second else None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Send what websockets answers to a head that it cannot read: uvicorn leaves it where it is, and the client waiting."""
+        logger.warning("websocket refused: %s", self.conn.handshake_exc)
+        metrics.refused("handshake")
+        self.handshake_initiated = self.handshake_complete = self.close_sent = True
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
 
     def handle_ping(self) -> None:
         if self._takes_frame():
