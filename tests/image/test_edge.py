@@ -977,6 +977,20 @@ def test_the_log_tells_a_websocket(edge):
     assert (entry["status"], entry["websocket"], entry["backend"]) == (101, True, "ws")
 
 
+def test_the_log_says_why_there_was_no_request(hasty):
+    with socket.create_connection(("127.0.0.1", hasty.https), timeout=10) as link:
+        receive(link)  # the edge waits for a handshake, then closes
+    with hasty.connect() as link:
+        receive(link)  # and for a request
+
+    def errors() -> list[str]:
+        lines = [json.loads(line) for line in hasty.container.output().splitlines()]
+        return [line["error"] for line in lines if line["event"] == "refused"]
+
+    wait_for(lambda: any("no request came" in error for error in errors()), "the log has it")
+    assert "Success" not in errors()
+
+
 def test_every_line_on_stdout_is_json(edge):
     """Also after hosts, paths and methods made to break it."""
     edge.get('/log?a="b"', host='evil"host\\')

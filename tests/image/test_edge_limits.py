@@ -88,6 +88,24 @@ def test_few_addresses_cannot_fill_the_edge(site: Site, backends: dict[str, Cont
         assert json.loads(edge.container.run("edge", "status").stdout)["connections"] < 150
 
 
+def test_visitors_who_all_seem_to_be_one_are_noticed(site: Site, backends: dict[str, Container]):
+    """As behind a proxy that nobody has named: said once, with the way out, and shown as long as it is so."""
+    edge = site.edge(EDGE_REQUESTS_PER_10S="0")
+
+    def crowd() -> dict | None:
+        for _ in range(20):
+            edge.get("/echo")
+        return json.loads(edge.container.run("edge", "status").stdout)["crowd"]
+
+    found = wait_for(crowd, "the crowd is seen", 30)
+    assert found["requests"] == found["of"] >= 100
+    said = f"requests in 10 s come from {found['address']}: "
+    wait_for(lambda: (crowd(), said in edge.container.logs())[1], "the edge says so", 30)
+    wait_for(lambda: not json.loads(edge.container.run("edge", "status").stdout)["crowd"], "it is over", 30)
+    assert edge.container.logs().count(said) == 1
+    assert "EDGE_TRUSTED_HOPS" in edge.container.logs()
+
+
 def test_new_connections_have_a_rate(site: Site, backends: dict[str, Container]):
     edge = site.edge(wait=False, EDGE_NEW_CONNECTIONS_PER_10S="20")
 

@@ -366,6 +366,27 @@ def test_an_edge_that_was_drained_before_does_not_wait_again(site: Site, backend
     assert time.monotonic() - begin < 20
 
 
+STOPPED = """
+import os, signal
+for process in filter(str.isdigit, os.listdir("/proc")):
+    if open(f"/proc/{process}/comm").read() == "haproxy\\n":
+        os.kill(int(process), signal.SIGSTOP)
+"""
+
+
+def test_a_stop_does_not_wait_for_a_reload_that_hangs(site: Site, backends, folder):
+    """The engine kills after 35 s; a reload alone may wait for 30."""
+    configure(folder, "localhost", EDGE_DRAIN_TIMEOUT="1s", EDGE_STOP_TIMEOUT="1s")
+    edge = site.edge(folder)
+    edge.container.run("python3", "-c", STOPPED)
+    configure(folder, "localhost", EDGE_DRAIN_TIMEOUT="1s", EDGE_STOP_TIMEOUT="2s")
+    docker("kill", "--signal=USR2", edge.container.name)
+    begin = time.monotonic()
+    docker("kill", "--signal=TERM", edge.container.name)
+    assert edge.container.ended(20) == 0
+    assert time.monotonic() - begin < 15
+
+
 @pytest.mark.parametrize(
     ("leave", "said"), [(405, "HTTP/1.1 405 Test"), (404, "HTTP/1.1 404 Test"), (0, "no answer")]
 )

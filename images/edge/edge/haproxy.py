@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 from . import settings
@@ -20,6 +22,12 @@ SERVERS = STATE / "servers.state"
 
 ANSWER_SECONDS = 30
 """A reload is answered once the new worker is ready: 0.2 s on an idle machine."""
+
+LOOK_SECONDS = 0.2
+"""How often a wait looks whether it has lasted long enough."""
+
+STOPPING = {signal.SIGTERM, signal.SIGINT}
+"""Signals that tell the edge to stop. They are blocked in the supervisor, so one that has come is pending."""
 
 PROMPT_SECONDS = 1
 """What is read while the edge stops is answered at once, or there is no time to wait for it."""
@@ -77,19 +85,35 @@ def setting(name: str) -> str:
 
 
 def ask(text: str, seconds: float = ANSWER_SECONDS) -> str:
-    """The answer of the master to the command TEXT, within SECONDS; `@1 ` in front is for its current worker."""
+    """The answer of the master to the command TEXT, within SECONDS; `@1 ` in front is for its current worker.
+
+    A request to stop that comes meanwhile ends the wait: the supervisor's own stop has no time for it.
+    """
+    end = time.monotonic() + seconds
+    answer = b""
     with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(seconds)
+        link.settimeout(LOOK_SECONDS)
         try:
             link.connect(str(MASTER))
             link.sendall(text.encode() + b"\n")
             link.shutdown(socket.SHUT_WR)
-            answer = b""
-            while more := link.recv(65536):
-                answer += more
+            while (more := _more(link)) != b"":
+                if more is None and (time.monotonic() > end or signal.sigpending() & STOPPING):
+                    raise Unreachable(
+                        f"HAProxy does not answer {text!r}: timed out, or the edge is told to stop"
+                    )
+                answer += more or b""
         except OSError as error:
             raise Unreachable(f"HAProxy does not answer {text!r}: {error}") from None
     return answer.decode(errors="replace")
+
+
+def _more(link: socket.socket) -> bytes | None:
+    """What comes next, b"" at the end; None where nothing has come within LOOK_SECONDS."""
+    try:
+        return link.recv(65536)
+    except TimeoutError:
+        return None
 
 
 def servers(backend: str = "") -> list[dict[str, str]]:

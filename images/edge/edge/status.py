@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from . import haproxy, loading
+from . import crowds, haproxy, loading
 from .haproxy import STATE
 
 
 def status() -> dict:
-    """{"draining", "former_workers", "connections", "replicas", "certificate": {"names", "issuer", "until", "days"}}."""
+    """{"draining", "former_workers", "connections", "crowd", "replicas", "certificate": {"names", "issuer", "until", "days"}}.
+
+    `crowd` is the one address that most requests come from, null where there is none.
+    """
+    crowd = crowds.look()
     processes = haproxy.ask("show proc")
     former = processes.partition("# old workers")[2].partition("# programs")[0]
     return {
         "draining": loading.draining(),
         "former_workers": len(re.findall(r"^\d+\s+worker", former, re.MULTILINE)),
         "connections": int(field(haproxy.ask("@1 show info"), "CurrConns")),
+        "crowd": crowd and {"address": crowd.address, "requests": crowd.requests, "of": crowd.total},
         "replicas": replicas(),
         "certificate": certificate(haproxy.ask(f"@1 show ssl cert {STATE / 'tls.pem'}")),
     }

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from . import haproxy, leaving, loading, settings, status, workers
+from . import crowds, haproxy, leaving, loading, settings, status, workers
 from .haproxy import MASTER, Unreachable
 from .loading import Refused
 
@@ -37,6 +37,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.seen = self.tried = ""
+        self.crowded = False
         self.replicas: dict[leaving.Replica, float] = {}
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
@@ -76,6 +77,9 @@ class Supervisor:
         with contextlib.suppress(Unreachable), loading.alone():
             self.remember()
             workers.tell_outlived()
+            if not self.crowded and (crowd := crowds.look()):
+                self.crowded = True  # said once
+                say(str(crowd))
         try:
             digest = loading.read().digest
         except Refused:
