@@ -11,6 +11,9 @@ import pytest
 from .conftest import Container, wait_for
 from .edges import Edge, Site, frame, head, read_frame
 
+NOTICED_SECONDS = 0.1
+"""A page below it is at once for a person. The crowd computes on the same two cores as the edge, which alone makes of 5 ms some 40."""
+
 ADDRESSES = 50
 PAGES = 60
 LARGE = "/static/large/file"
@@ -63,7 +66,9 @@ def test_who_is_not_in_the_crowd_notices_nothing(
         print(
             f"{kind}: p95 {quiet * 1000:.0f} ms quiet, {full * 1000:.0f} ms full, {strangers.counts}, {memory(edge)} MiB at most"
         )
-        assert full < 3 * quiet, f"{quiet * 1000:.0f} ms quiet, {full * 1000:.0f} ms full"
+        assert full < max(3 * quiet, NOTICED_SECONDS), (
+            f"{quiet * 1000:.0f} ms quiet, {full * 1000:.0f} ms full"
+        )
     assert "exited with code" not in edge.container.logs(), "the kernel has killed a worker"
 
 

@@ -14,12 +14,10 @@ import contextlib
 import json
 import selectors
 import socket
-import sys
 import time
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
 
-from . import haproxy
+from . import events, haproxy
 
 BACKEND = "ws"
 """The backend of haproxy.cfg that has the websockets."""
@@ -72,9 +70,7 @@ def tell(
     }
     count = sum(number for number in told.values() if number)
     if count or silent:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        line = {"time": now, "event": "leave", "told": count, "seconds": round(seconds, 1), "silent": silent}
-        print(json.dumps(line), file=sys.stderr, flush=True)  # stdout is for `reloaded`, too
+        events.report("leave", told=count, seconds=round(seconds, 1), silent=silent)
     return count
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from . import crowds, haproxy, leaving, loading, settings, status, workers
+from . import crowds, events, haproxy, leaving, loading, settings, status, workers
 from .haproxy import MASTER, Unreachable
 from .loading import Refused
 
@@ -79,7 +79,7 @@ class Supervisor:
             workers.tell_outlived()
             if not self.crowded and (crowd := crowds.look()):
                 self.crowded = True  # said once
-                say(str(crowd))
+                events.report("crowd", message=str(crowd))
         try:
             digest = loading.read().digest
         except Refused:
