@@ -12,7 +12,7 @@ from .conftest import Container, wait_for
 from .edges import Edge, Site, frame, head, read_frame
 
 NOTICED_SECONDS = 0.1
-"""A page below it is at once for a person. The crowd computes on the same two cores as the edge, which alone makes of 5 ms some 40."""
+"""A page below it is at once for a person. The crowd computes on the same two cores as the edge: 5 ms become 40."""
 
 ADDRESSES = 50
 PAGES = 60
