@@ -34,7 +34,10 @@ def test_an_office_that_comes_back_at_once_is_back_within_a_minute(
 
 def test_a_refusal_does_not_count(site: Site, backends: dict[str, Container]):
     """Who knocks on without a pause gets in at the rate that is allowed, pages and handshakes alike."""
-    edge = site.edge(EDGE_REQUESTS_PER_10S="20", EDGE_HANDSHAKES_PER_10S="10")
+    limits = {"EDGE_REQUESTS_PER_10S": "20", "EDGE_HANDSHAKES_PER_10S": "10"}
+    edge = site.edge(
+        EDGE_NEW_CONNECTIONS_PER_10S="0", **limits
+    )  # each of this test's requests is a connection of its own
     statuses: dict[str, list[int]] = {"page": [], "socket": []}
     end = time.monotonic() + 16
     while time.monotonic() < end:

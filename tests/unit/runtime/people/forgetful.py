@@ -2,14 +2,14 @@
 
 import os
 
-from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.filebased import FileBasedCache
 
 
-class Cache(LocMemCache):
-    """Away while the file LOCATION exists."""
+class Cache(FileBasedCache):
+    """Away while the file LOCATION exists. What it has lies beside that, for all processes."""
 
     def __init__(self, location, params):
-        super().__init__(location, params)
+        super().__init__(f"{location}.cache", params)
         self.location = location
 
     def get(self, key, default=None, version=None):

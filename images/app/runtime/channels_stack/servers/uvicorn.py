@@ -118,7 +118,7 @@ class Server(uvicorn.Server):
         try:
             await self.app.start()
         except StartupFailed as error:
-            logging.getLogger("uvicorn.error").critical("The application does not start: %s", error)
+            logging.getLogger("uvicorn.error").critical("The application does not start: %s", str(error))
             self.failed = self.should_exit = True
             return
         await super().startup(sockets=sockets)
