@@ -139,6 +139,21 @@ def test_releases_that_start_together_migrate_one_after_the_other(project, postg
     assert "another release is migrating, waiting for it" in first.output() + second.output()
 
 
+def test_a_pooler_cannot_keep_the_lock(project, postgres):
+    """A transaction has it: PgBouncer gives that a session of its own, and takes it back with the end."""
+    import psycopg
+
+    postgres.create("pooled")
+    holders = "SELECT state FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'"
+    environment = {"JOBS_DATABASE_PORT": str(postgres.port), "JOBS_DATABASE": "pooled", "SLOW_MIGRATION": "2"}
+    with psycopg.connect(f"host=127.0.0.1 port={postgres.port} user=postgres", autocommit=True) as link:
+        release = project.command("release", **environment)
+        until(lambda: project.journal() == ["migration begins"], what="it migrates")
+        assert link.execute(holders).fetchall() == [("idle in transaction",)]
+        assert release.wait() == 0, release.output()
+        assert link.execute(holders).fetchall() == []
+
+
 def test_it_waits_for_a_database_that_is_starting(project, redis):
     if not postgres_program("initdb"):
         pytest.skip(

@@ -232,28 +232,37 @@ def migration_lock(connection: Any, wait_seconds: float = LOCK_WAIT_SECONDS) -> 
 
     Raises ReleaseError when another release still holds it after ``wait_seconds``.
     """
+    from django.db import Error
+
     if connection.vendor != "postgresql":
         log.info("release: %s has no advisory lock: do not start two releases at once", connection.vendor)
         yield
         return
-    # A connection of its own: the lock belongs to a session, and a migration may close the session it runs
-    # in.
+    # A connection of its own: a migration may close the one it runs in. And a transaction, not the session, has the lock: a
+    # pooler (PgBouncer, psycopg's) would keep the session, and with it a lock that nobody gives back.
     holder = connection.copy()
     try:
+        holder.set_autocommit(False)
         _take_lock(holder, wait_seconds)
         yield
     finally:
-        holder.close()  # ends the session, and with it the lock
+        if holder.connection is not None:
+            with contextlib.suppress(Error):  # a session that is gone has no lock
+                holder.rollback()
+        holder.close()
 
 
 def _take_lock(connection: Any, wait_seconds: float) -> None:
     deadline = time.monotonic() + wait_seconds
     told = float("-inf")
     with connection.cursor() as cursor:
+        # Whatever the project has set: no snapshot that CREATE INDEX CONCURRENTLY waits for, and no end while migrations run.
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         while True:
             # Asked again and again, instead of one call that blocks, so that the wait can be told and
             # interrupted.
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
             if cursor.fetchone()[0]:
                 return
             left = deadline - time.monotonic()
