@@ -1,6 +1,6 @@
 """What follows from how many requests are worked on at once, and whether it fits together: database, uploads, memory.
 
-The runtime keeps to the same numbers: `slots`, `databases` and `uploads` in images/app/runtime/channels_stack.
+The runtime keeps to the same numbers: `slots`, `databases` and `uploads` in src/channels_stack/channels_stack.
 """
 
 from __future__ import annotations

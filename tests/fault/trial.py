@@ -24,7 +24,7 @@ from redis_set import RedisSet
 from channels_stack.layers import redis_host
 
 HERE = pathlib.Path(__file__).parent
-RUNTIME = HERE.parents[1] / "images/app/runtime"
+RUNTIME = HERE.parents[1] / "src/channels_stack"
 GROUPS, IN_EACH = 10, 3
 SIDES = ("stock", "ours")
 AFTER_SECONDS = 30  # what the issue of a deaf socket is measured at

@@ -14,7 +14,7 @@ from surroundings import ENVIRONMENT, FOLDER
 
 
 def _import_application() -> None:
-    sys.path[:0] = [str(surroundings.PROJECT / "app"), str(surroundings.PROJECT / "images/app/runtime")]
+    sys.path[:0] = [str(surroundings.PROJECT / "app"), str(surroundings.PROJECT / "src/channels_stack")]
     before = dict(os.environ)
     os.environ.update(ENVIRONMENT)
     try:

@@ -4,6 +4,6 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parents[2] / "images/app/runtime"), str(HERE), str(HERE.parent / "runtime")]
+sys.path[:0] = [str(HERE.parents[2] / "src/channels_stack"), str(HERE), str(HERE.parent / "runtime")]
 
 collect_ignore = ["samples"]  # they have tests of their own, of Channels 2

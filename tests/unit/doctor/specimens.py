@@ -9,7 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-RUNTIME = ROOT / "images/app/runtime"
+RUNTIME = ROOT / "src/channels_stack"
 
 # A project in which nothing is wrong.
 SOUND = {

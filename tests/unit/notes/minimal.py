@@ -3,5 +3,5 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-RUNTIME = ROOT / "images/app/runtime"
+RUNTIME = ROOT / "src/channels_stack"
 PROJECT = ROOT / "tests/versions/project"

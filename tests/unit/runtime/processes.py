@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 HERE = pathlib.Path(__file__).parent
-RUNTIME = HERE.parents[2] / "images/app/runtime"
+RUNTIME = HERE.parents[2] / "src/channels_stack"
 PORTS = range(20001, 30000)
 
 
