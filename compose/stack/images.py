@@ -278,7 +278,7 @@ def application(settings: dict[str, str], target: str) -> Image:
         "APP_WORKDIR": paths[0],
         "APP_VOLUMES": " ".join(commands.volumes(settings).values()),
     }
-    contexts = {"seal": SEAL, "runtime": ROOT / "src/channels_stack"}
+    contexts = {"seal": SEAL, "library": ROOT / "src/channels_stack"}
     image = Image(f"channels-stack/app-{target}", IMAGES / "app", target, arguments, contexts)
     return replace(image, project=project, suite=settings["APP_DEBIAN"])
 
