@@ -40,8 +40,8 @@ def free_port() -> int:
 _given: set[int] = set()
 
 
-def until(condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
-    """Poll until ``condition`` is true and return its value; fail after ``seconds``."""
+def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
+    """Poll until ``condition`` is true and return its value; fail after ``seconds``: generous, for a busy machine."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -236,7 +236,21 @@ class Process:
             )
 
     def output(self) -> str:
+        """What it has written so far; only when it has ended is that everything: see ``says``."""
         return self.output_file.read_text()
+
+    def says(self, *words: str, seconds: float = 60) -> str:
+        """The output, as soon as each of ``words`` is in it: the log is written by a thread, after the event."""
+
+        def missing() -> list[str]:
+            output = self.output()
+            return [word for word in words if word not in output]
+
+        try:
+            until(lambda: not missing(), seconds)
+        except AssertionError:
+            raise AssertionError(f"not said within {seconds} s: {missing()}\n{self.output()}") from None
+        return self.output()
 
     def child(self) -> int:
         """The process that `unshare` has started, by its number outside."""

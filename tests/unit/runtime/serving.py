@@ -10,6 +10,7 @@ import pathlib
 import signal
 import socket
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -55,7 +56,25 @@ class Serving:
         return self.journal_file.read_text().splitlines()
 
     def log(self) -> str:
+        """The log so far. A process that runs may still have lines to write: see ``says`` and ``whole_log``."""
         return self.process.output()
+
+    def says(self, *words: str, seconds: float = 60) -> str:
+        """The log, as soon as each of ``words`` is in it."""
+        return self.process.says(*words, seconds=seconds)
+
+    def whole_log(self) -> str:
+        """The log with everything that has happened so far, to assert that something is not in it.
+
+        A request of its own is the marker: lines are written in their order, so what came before it is there.
+        """
+        if self.process.exit_code() is not None:
+            return self.log()
+        path = f"/marker-{uuid.uuid4().hex}/"
+        with contextlib.closing(self.connection(timeout=60)) as connection:
+            connection.request("GET", path)
+            connection.getresponse().read()
+        return self.says(f"{path} ")
 
     def kill(self) -> None:
         """End it at once, with the worker processes that a gunicorn has."""
