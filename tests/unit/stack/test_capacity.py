@@ -1,8 +1,18 @@
 """What follows from HTTP_CONCURRENCY and the limits, and what does not fit together."""
 
+import re
+
 import pytest
 
+from channels_stack import databases, uploads
+from channels_stack.settings import Settings
 from stack import capacity, settings
+
+REQUIRED = {
+    "SECRET_KEY": "k3y-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2,
+    "DATABASE_URL": "postgresql://app:p@db:5432/app",
+    "REDIS_URL": "redis://app:p@redis:6379/0",
+}
 
 
 @pytest.fixture
@@ -13,24 +23,87 @@ def defaults():
 def test_the_defaults_fit(defaults):
     assert capacity.problems(defaults) == []
     # Every slot may hold a body of the largest size, twice, as long as that leaves half of the memory.
-    assert capacity.derived(defaults) == {"HTTP_TMP": "256m", "HTTP_MAXCONN": "768"}
+    assert capacity.derived(defaults) == {
+        "HTTP_TMP": "256m",
+        "HTTP_MAXCONN": "768",
+        "DB_MAX_CONNECTIONS": "192",
+    }
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"HTTP_CONCURRENCY": "9"},
+        {"HTTP_REPLICAS": "6"},
+        {"HTTP_PROCESSES": "4"},
+        {"WS_REPLICAS": "8"},
+        {"WORKER_CONCURRENCY": "10", "APP_WORKER_CHANNELS": "reports mails"},
+        {
+            "APP_COMMANDS": "celery: celery -A mysite worker; beat: celery -A mysite beat",
+            "HTTP_REPLICAS": "4",
+        },
+    ],
+)
+def test_one_change_of_the_defaults_fits_and_restarts_no_database(defaults, given):
+    assert capacity.problems(defaults | given) == []
+    assert capacity.max_connections(defaults | given) == capacity.max_connections(defaults)
 
 
 @pytest.mark.parametrize(
     ("given", "connections"),
     [
-        ({"HTTP_CONCURRENCY": "9"}, 100),
-        ({"HTTP_REPLICAS": "3"}, 102),
-        ({"HTTP_PROCESSES": "4"}, 142),
-        ({"WS_REPLICAS": "4"}, 102),
-        ({"WORKER_CONCURRENCY": "10", "APP_WORKER_CHANNELS": "reports mails"}, 102),
+        ({"HTTP_REPLICAS": "8"}, 207),
+        ({"HTTP_REPLICAS": "3", "DB_MEMORY": "512M"}, 107),
+        ({"HTTP_REPLICAS": "2", "DB_MEMORY": "256M"}, 87),
+        ({"HTTP_REPLICAS": "6", "APP_COMMANDS": "; ".join(f"c{n}: celery worker" for n in range(6))}, 197),
     ],
 )
-def test_more_connections_than_postgresql_takes(defaults, given, connections):
-    (row,) = capacity.problems(defaults | given)
+def test_more_connections_than_the_memory_of_the_database_bears(defaults, given, connections):
+    given = defaults | given
+    (row,) = capacity.problems(given)
     assert row[0] == "database"
-    assert f"up to {connections} connections" in row[1]
-    assert capacity.problems(defaults | given | {"DB_NODES": "0"}) == []  # its limit is not known here
+    assert f"up to {connections} connections" in row[1] and f"DB_MEMORY={given['DB_MEMORY']}" in row[1]
+    # The way out that the line gives is one.
+    memory = re.match(r"DB_MEMORY=(\w+),", row[2])[1]
+    assert capacity.problems(given | {"DB_MEMORY": memory}) == []
+    assert capacity.problems(given | {"DB_NODES": "0"}) == []  # its limit is not known here
+
+
+def test_more_connections_than_one_postgresql_serves(defaults):
+    given = defaults | {"HTTP_REPLICAS": "50", "DB_MEMORY": "64G"}
+    (row,) = capacity.problems(given)
+    assert capacity.max_connections(given) == 1000
+    assert "DB_MEMORY=" not in row[2] and "pooler" in row[2]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"HTTP_CONCURRENCY": "11", "WS_THREADS": "7", "WORKER_CONCURRENCY": "3"},
+        {"APP_WORKER_CHANNELS": "reports mails scores", "WORKER_PROCESSES": "2"},
+    ],
+)
+def test_the_runtime_holds_as_many_connections_as_the_stack_counts(defaults, given, monkeypatch):
+    given = defaults | given
+    # Without those that follow from others when they are empty.
+    said = {name: value for name, value in given.items() if value or name == "APP_WORKER_CHANNELS"}
+    runtime = Settings.from_environment({**said, **REQUIRED})
+    counted = capacity.connections(given)
+    processes = {"http": capacity.processes(given), "ws": 1, "worker": runtime.worker_processes}
+    assert processes["http"] == runtime.http_processes
+    for service, number in counted.items():
+        monkeypatch.setattr(databases, "service", service)
+        # The readiness check's is its own.
+        apart = capacity.READINESS if service != "worker" else 0
+        assert number == processes[service] * (databases.most(runtime) + apart), service
+
+
+def test_the_runtime_counts_copies_of_a_body_as_the_stack_does():
+    assert uploads.RESERVE_BYTES == capacity.RESERVE << 20
+    assert {"gunicorn": uploads.COPIES, "uvicorn": uploads.COPIES, "daphne": uploads.COPIES_WITH_DAPHNE} == (
+        capacity.COPIES
+    )
 
 
 def test_one_process_a_container_without_gunicorn(defaults):

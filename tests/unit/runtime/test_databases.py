@@ -1,0 +1,56 @@
+"""How many connections a process keeps: the pool that the overlay sets, or a time where Django has none."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import django
+import pytest
+
+from channels_stack import databases, overrides
+from channels_stack.settings import Settings
+
+ENVIRONMENT = {
+    "SECRET_KEY": "k3y-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2,
+    "DATABASE_URL": "postgresql://app:p@db:5432/app",
+    "REDIS_URL": "redis://app:p@redis:6379/0",
+    "HTTP_CONCURRENCY": "5",
+    "WS_THREADS": "7",
+    "WORKER_CONCURRENCY": "3",
+    "APP_WORKER_CHANNELS": "reports mails",
+}
+POOLED = django.VERSION >= (5, 1) and find_spec("psycopg") and find_spec("psycopg_pool")
+DEVELOPMENT = {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}
+
+
+def database(own=DEVELOPMENT, **environ):
+    """The default database that the overlay gives a project which has OWN."""
+    settings = Settings.from_environment({**ENVIRONMENT, **environ})
+    project = {"DATABASES": {"default": own}}
+    found = {each.name: each.value for each in overrides.find(project, settings, ("database",))}
+    return found["DATABASES"]["default"]
+
+
+@pytest.mark.skipif(not POOLED, reason="Django has pools since 5.1")
+@pytest.mark.parametrize(("service", "most"), [("http", 5 + 2 + 1), ("ws", 7 + 1), ("worker", 3 * 2 + 1)])
+def test_a_pool_holds_what_the_threads_of_a_process_can_want(monkeypatch, service, most):
+    monkeypatch.setattr(databases, "service", service)
+    found = database()
+    assert found["OPTIONS"]["pool"] == {"min_size": 1, "max_size": most, "timeout": 5, "max_idle": 60}
+    assert found["CONN_MAX_AGE"] == 0  # Django refuses a pool with anything else
+
+
+@pytest.mark.parametrize("service", ["release", ""])
+def test_what_ends_soon_keeps_no_connection(monkeypatch, service):
+    monkeypatch.setattr(databases, "service", service)
+    found = database()
+    assert found["CONN_MAX_AGE"] == 0 and "pool" not in found["OPTIONS"]
+
+
+def test_what_the_project_or_the_address_says_stays(monkeypatch):
+    monkeypatch.setattr(databases, "service", "http")
+    own = {"ENGINE": "django.db.backends.postgresql", "NAME": "shop", "OPTIONS": {"pool": {"max_size": 2}}}
+    assert database(own)["OPTIONS"]["pool"] == {"max_size": 2}
+    address = ENVIRONMENT["DATABASE_URL"] + "?CONN_MAX_AGE=30"
+    found = database(DATABASE_URL=address)
+    assert found["CONN_MAX_AGE"] == 30 and "pool" not in found["OPTIONS"]
