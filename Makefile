@@ -4,6 +4,12 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# ENV: on this machine a folder of compose/environments (docs/environments.md), without it the stack in compose/; for servers a
+# folder of ansible/inventory. A path is neither: sh calls so the file that it reads at its start.
+ENV ?=
+ifeq ($(origin ENV):$(findstring /,$(ENV)),environment:/)
+override ENV :=
+endif
 # T: one test file or folder.  TARGET: a running stack's address.  CONFIRM=yes: for what removes data.
 T ?=
 TARGET ?=
@@ -11,19 +17,22 @@ CONFIRM ?=
 # TIME: the moment to restore, 2026-03-31T17:05:00+00:00.
 TIME ?=
 # How smoke and browser tests get into TARGET; these are the files of the stack that `make up` runs here.
-OPTIONS ?= --project $$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' compose/.env) --ca compose/tls/ca.pem --password-file compose/secrets/demo_password
+OPTIONS ?= $(if $(ENV),,--project $$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' compose/.env) --ca compose/tls/ca.pem --password-file compose/secrets/demo_password)
 # PASSWORD=show: `make up` prints the first password again; where CI is set, never.
 PASSWORD ?=
-export CONFIRM TIME PASSWORD
+export ENV CONFIRM TIME PASSWORD
 
-STACK := PYTHONPATH=compose python3 -m stack
+STACK := PYTHONPATH=compose python3 -m stack --env "$$ENV"
 COMPOSE := $(STACK) compose
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+# The tests of a running stack: that of TARGET, or the environment ENV. Neither: the tests start stacks of their own.
+RUNNING = $(if $(ENV),IFS=$$'\n'; options=$$($(STACK) target); )$(PYTEST)
+INTO = $(if $(ENV),$$options )$(if $(TARGET),--target $(TARGET) $(OPTIONS))
 
 ##@ Run
 
-## Make this machine run the stack: engine, images, secrets, release, services
+## Make this machine run the stack: engine, images, secrets, release, services (ENV=staging: an environment of its own)
 up:
 	@$(STACK) up
 
@@ -110,13 +119,13 @@ unit: images
 image: images prepare
 	@env $$(cat .images) $(PYTEST) $(or $(T),tests/image)
 
-## Services and routing of stacks made for it, or of a running one (TARGET=https://...)
+## Services and routing of stacks made for it, or of a running one (ENV=staging, or TARGET=https://...)
 smoke: prepare
-	@$(PYTEST) $(or $(T),tests/smoke) $(if $(TARGET),--target $(TARGET) $(OPTIONS))
+	@$(RUNNING) $(or $(T),tests/smoke) $(INTO)
 
 ## Two people in a room, with a real browser
 browser: prepare
-	@$(PYTEST) $(or $(T),tests/browser) $(if $(TARGET),--target $(TARGET) $(OPTIONS))
+	@$(RUNNING) $(or $(T),tests/browser) $(INTO)
 
 ## Our worker beside Channels' own: jobs lost, jobs run twice, jobs per second
 bench-worker: images

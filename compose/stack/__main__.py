@@ -1,7 +1,9 @@
 """Command line of the tool; the Makefile calls it, people need not.
 
-python3 -m stack [--folder DIR] [--overlay NAME]… up|down|purge|check|images|edge|backup|restore|drill
-python3 -m stack [--folder DIR] compose ARGUMENT…    `docker compose` on this deployment
+python3 -m stack [--env NAME] [--overlay NAME]… up|down|purge|check|images|edge|backup|restore|drill
+python3 -m stack [--env NAME] compose ARGUMENT…    `docker compose` on this environment
+python3 -m stack [--env NAME] target               how its tests get in: options of pytest, a line each
+python3 -m stack --folder DIR …                    the same for a deployment in another folder
 """
 
 from __future__ import annotations
@@ -11,12 +13,24 @@ import os
 import sys
 from pathlib import Path
 
-from . import backup, certificates, edge, images, preflight, up
+from . import backup, certificates, edge, environments, images, preflight, up
 from . import settings as stack_settings
 from .console import Failure, say
-from .paths import COMPOSE, IMAGE_NAMES, Deployment
+from .paths import IMAGE_NAMES, Deployment
 
-COMMANDS = ["up", "down", "purge", "check", "images", "edge", "backup", "restore", "drill", "compose"]
+COMMANDS = [
+    "up",
+    "down",
+    "purge",
+    "check",
+    "images",
+    "edge",
+    "backup",
+    "restore",
+    "drill",
+    "target",
+    "compose",
+]
 
 
 def main() -> int:
@@ -24,16 +38,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="stack", description="Run the stack with Docker Compose on this machine."
     )
-    parser.add_argument("--folder", type=Path, default=COMPOSE, help="settings and secrets of the deployment")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--env", default="", help="an environment, compose/environments/<NAME>; default: the one in compose/"
+    )
+    where.add_argument("--folder", type=Path, help="settings and secrets of another deployment")
     parser.add_argument(
-        "--overlay", action="append", default=[], help="a compose.<NAME>.yml to add: dev, staging, test"
+        "--overlay", action="append", default=[], help="a compose.<NAME>.yml to add: dev, test"
     )
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of `docker compose`")
     options = parser.parse_args()
-    deployment = Deployment(options.folder.resolve(), tuple(options.overlay))
-    settings = deployment.settings
+    overlays = tuple(options.overlay)
     try:
+        if options.folder:
+            deployment = Deployment(options.folder.resolve(), overlays)
+        else:
+            deployment = environments.find(options.env, options.command, overlays)
         match options.command:
             case "up":
                 up.up(deployment)
@@ -50,19 +71,21 @@ def main() -> int:
                 moment = os.environ.get("TIME", "")
                 backup.restore(deployment, up.Project(deployment), confirmed=confirmed, moment=moment)
             case "check":
-                values = stack_settings.load(settings) if settings.exists() else stack_settings.defaults()
+                values = stack_settings.of(deployment)
                 preflight.prepare(values)
                 preflight.look(deployment, values, up.published(up.Project(deployment)))
                 say("this machine is able to run the stack")
             case "images":
-                values = stack_settings.load(settings) if settings.exists() else stack_settings.defaults()
+                values = stack_settings.of(deployment)
                 preflight.prepare(values)
                 names = images.make(values, images.everything(values))
                 IMAGE_NAMES.write_text("".join(f"{name}={tag}\n" for name, tag in names.items()))
+            case "target":
+                say("\n".join(up.target(deployment)))
             case "compose":
                 up.compose(deployment, options.arguments)
             case "edge":  # for servers: what the role `certificates` brings to each edge
-                values = stack_settings.load(settings)
+                values = stack_settings.load(deployment.settings)
                 edge.stage(deployment.edge, values, certificates.make(deployment, values))
     except Failure as failure:
         print(f"\nFAILED: {failure}", file=sys.stderr)

@@ -51,10 +51,11 @@ def need(project: Project) -> None:
     """Failure where the deployment makes no backups, or its project is another folder's."""
     ownership.claim(project.deployment)
     if not project.deployment.generated.exists():
-        raise Failure("there is no deployment yet: make up")
+        raise Failure(f"there is no deployment yet: {project.deployment.verb('up')}")
     if "BACKUP_IMAGE=" not in project.deployment.generated.read_text():
         raise Failure(
-            "no backups are made: set BACKUP_REPOSITORY in stack.env (docs/backups.md), then make up"
+            f"no backups are made: set BACKUP_REPOSITORY in {project.deployment.shown(project.deployment.settings)} "
+            f"(docs/backups.md), then {project.deployment.verb('up')}"
         )
 
 
@@ -75,11 +76,12 @@ def restore(deployment: Deployment, project: Project, *, confirmed: bool, moment
     running = {each["Service"] for each in project.containers() if each["State"] == "running"} - STAY
     if confirmed and running:
         raise Failure(
-            f"{', '.join(sorted(running))} still run, and may write: make down; then make restore CONFIRM=yes again"
+            f"{', '.join(sorted(running))} still run, and may write: {deployment.verb('down')}; then "
+            f"{deployment.verb('restore')} CONFIRM=yes again"
         )
     project.start("backup")
     with step("restore"):
         call(project, "restore", *(["--yes"] if confirmed else []), *(["--time", moment] if moment else []))
     # The code may be newer than what came back: the next start migrates it.
     deployment.released.unlink(missing_ok=True)
-    say("make up starts the stack with it")
+    say(f"{deployment.verb('up')} starts the stack with it")

@@ -62,7 +62,8 @@ def identity(folder: Path) -> str:
 def project(deployment: Deployment) -> str:
     """The project of this folder: what it remembers, before the first `make up` what it is set to."""
     chosen = settings.parse(deployment.settings) if deployment.settings.exists() else {}
-    return remembered(deployment.folder).get(NAME) or chosen.get(NAME) or settings.defaults()[NAME]
+    known = settings.defaults(deployment.name)
+    return remembered(deployment.folder).get(NAME) or chosen.get(NAME) or known[NAME]
 
 
 def things(name: str) -> list[Thing]:
@@ -111,7 +112,9 @@ def renamed(deployment: Deployment, chosen: dict[str, str]) -> list[Problem]:
     name = project(deployment)
     if chosen[NAME] == name or problems(deployment, name) or not things(name):
         return []
-    way_out = f"set it back to {name}; or make purge CONFIRM=yes first, which removes the data"
+    way_out = (
+        f"set it back to {name}; or {deployment.verb('purge')} CONFIRM=yes first, which removes the data"
+    )
     return [(f"{NAME} is {chosen[NAME]}, but this folder's stack is the project {name}", way_out)]
 
 

@@ -10,6 +10,8 @@ COMPOSE = ROOT / "compose"
 IMAGES = ROOT / "images"
 ENGINE = ROOT / "ansible/roles/engine/files/engine.py"
 EXAMPLE = COMPOSE / "stack.env.example"
+ENVIRONMENTS = COMPOSE / "environments"
+"""Each folder in it is an environment with a name, a deployment of its own (environments.py)."""
 IMAGE_NAMES = ROOT / ".images"
 """Where `make images` leaves the full names, NAME=tag, for the tests."""
 
@@ -18,11 +20,25 @@ IMAGE_NAMES = ROOT / ".images"
 class Deployment:
     """One deployment: a Compose project and the folder with its settings, secrets and certificates.
 
-    `make up` uses the folder `compose/`; the tests make one of their own each, so that they disturb nobody.
+    `make up` uses the folder `compose/`, `make up ENV=staging` the folder `compose/environments/staging/`; the tests make one of
+    their own each, so that they disturb nobody.
     """
 
     folder: Path
     overlays: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The environment's name, as in ENV=staging; "" of the default one and of folders elsewhere."""
+        return self.folder.name if self.folder.parent == ENVIRONMENTS else ""
+
+    def verb(self, words: str) -> str:
+        """The command line of a verb for this deployment: `up` is `make up`, of staging `make up ENV=staging`."""
+        return f"make {words} ENV={self.name}" if self.name else f"make {words}"
+
+    def shown(self, path: Path) -> str:
+        """PATH, a file of this deployment, as messages name it: `stack.env`, of staging with its folder in the checkout."""
+        return str(path.relative_to(ROOT if self.name else self.folder))
 
     @property
     def settings(self) -> Path:
@@ -38,6 +54,11 @@ class Deployment:
     def generated(self) -> Path:
         """What Compose reads by itself: settings, project name, image names. Made anew by each `make up`."""
         return self.folder / ".env"
+
+    @property
+    def definitions(self) -> Path:
+        """Where plain `docker compose` ends its search: without it, it goes on to compose/compose.yml, another deployment's."""
+        return self.folder / "compose.yaml"
 
     @property
     def secrets(self) -> Path:

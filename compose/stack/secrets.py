@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import subprocess
 from pathlib import Path
 
-from . import settings, stores
+from . import environments, settings, stores
 from .console import detail
-from .paths import EXAMPLE, Deployment
+from .paths import Deployment
 
 APPLICATION, DATA = 10001, 999
 """User ids that read the secrets: the application's and edge's containers, and those of db and redis."""
@@ -56,13 +55,8 @@ def own(folder: Path, owners: dict[str, int], image: str) -> None:
 
 def make(deployment: Deployment) -> dict[str, int]:
     """Create what is missing of stack.env, app.env and the secrets; return each secret's owner."""
-    deployment.folder.mkdir(parents=True, exist_ok=True)
+    environments.create(deployment)
     deployment.secrets.mkdir(mode=0o711, exist_ok=True)
-    if not deployment.settings.exists():
-        shutil.copyfile(EXAMPLE, deployment.settings)
-        detail(f"made {deployment.settings.name}: every setting with its default, to be edited")
-    if not deployment.application.exists():
-        deployment.application.write_text("# Variables for the application alone, NAME=value; see README\n")
     chosen = settings.load(deployment.settings)
     database, redis, first = (secrets.token_urlsafe(32) for _ in range(3))
     texts = {

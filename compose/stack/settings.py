@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from .console import Failure
-from .paths import EXAMPLE
+from .paths import EXAMPLE, Deployment
 
 DURATION = re.compile(r"^[1-9]\d*(ms|s|m|h|d)$")
 DOMAIN = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$")
@@ -32,9 +32,20 @@ def parse(path: Path, *, commented: bool = False) -> dict[str, str]:
     return found
 
 
-def defaults() -> dict[str, str]:
-    """Every setting with its default: the commented lines of the example are the defaults."""
-    return parse(EXAMPLE, commented=True)
+def defaults(environment: str = "") -> dict[str, str]:
+    """Every setting with its default: the commented lines of the example are the defaults.
+
+    An ENVIRONMENT with a name has a project of its own by default: `channels-stack-staging`.
+    """
+    known = parse(EXAMPLE, commented=True)
+    if environment:
+        known["COMPOSE_PROJECT_NAME"] += f"-{environment}"
+    return known
+
+
+def of(deployment: Deployment) -> dict[str, str]:
+    """The settings of DEPLOYMENT in effect; the defaults where it has no stack.env yet."""
+    return load(deployment.settings) if deployment.settings.exists() else defaults(deployment.name)
 
 
 def load(path: Path, place: str = "") -> dict[str, str]:
@@ -42,8 +53,9 @@ def load(path: Path, place: str = "") -> dict[str, str]:
 
     PLACE is where people wrote them, where that is another one than PATH.
     """
-    place = place or path.name
-    known = defaults()
+    deployment = Deployment(path.parent)
+    place = place or deployment.shown(path)
+    known = defaults(deployment.name)
     given = parse(path)
     problems = []
     for name in sorted(given.keys() - known.keys()):

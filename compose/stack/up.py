@@ -11,7 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from . import backup, certificates, commands, edge, images, ownership, preflight, rolling, secrets, stores
+from . import (
+    backup,
+    certificates,
+    commands,
+    edge,
+    environments,
+    images,
+    ownership,
+    preflight,
+    rolling,
+    secrets,
+    stores,
+)
 from . import settings as stack_settings
 from .compose import Project, replace, write_environment
 from .console import Failure, detail, say, step
@@ -23,11 +35,8 @@ def up(deployment: Deployment) -> None:
     started = time.monotonic()
     project = Project(deployment)
     with step("looking at this machine"):
-        settings = (
-            stack_settings.load(deployment.settings)
-            if deployment.settings.exists()
-            else stack_settings.defaults()
-        )
+        environments.create(deployment)
+        settings = stack_settings.load(deployment.settings)
         preflight.prepare(settings)
         preflight.look(deployment, settings, published(project))
     with step("settings, secrets, certificate"):
@@ -108,6 +117,21 @@ def address(settings: dict[str, str]) -> str:
     return f"https://{settings['DOMAINS'].split()[0]}{'' if port == '443' else f':{port}'}/"
 
 
+def target(deployment: Deployment) -> list[str]:
+    """How the tests of a running stack get into DEPLOYMENT, as options of pytest (tests/conftest.py)."""
+    if not deployment.generated.exists():
+        raise Failure(f"there is no deployment yet: {deployment.verb('up')}")
+    settings = stack_settings.load(deployment.settings)
+    options = {
+        "--target": address(settings),
+        "--project": ownership.project(deployment),
+        "--password-file": str(first_password(deployment)),
+    }
+    if settings["CERTIFICATE"] == "local":
+        options["--ca"] = str(deployment.authority / "ca.pem")
+    return [f"{name}={value}" for name, value in options.items()]
+
+
 def first_password(deployment: Deployment) -> Path:
     """The password of the first user of the reference application."""
     return deployment.secrets / "demo_password"
@@ -131,11 +155,13 @@ def farewell(
         say(
             f"  sign in as  admin  with the password  {password.read_text() if readable else f'in {password}'}"
         )
-        say(f"  make smoke TARGET={where}  prove that services and routing are right")
-    say("  make logs   follow what it does")
-    say("  make down   stop it; the data stays")
+        smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
+        say(f"  {smoke}  prove that services and routing are right")
+    say(f"  {deployment.verb('logs')}   follow what it does")
+    say(f"  {deployment.verb('down')}   stop it; the data stays")
     if not settings["BACKUP_REPOSITORY"]:
-        say("  No backups are made: set BACKUP_REPOSITORY in stack.env (docs/backups.md)")
+        place = deployment.shown(deployment.settings)
+        say(f"  No backups are made: set BACKUP_REPOSITORY in {place} (docs/backups.md)")
 
 
 def down(deployment: Deployment) -> None:
@@ -149,7 +175,7 @@ def compose(deployment: Deployment, arguments: list[str]) -> NoReturn:
     """Become `docker compose ARGUMENTS` on this deployment."""
     ownership.claim(deployment)
     if not deployment.generated.exists():
-        raise Failure("there is no deployment yet: make up")
+        raise Failure(f"there is no deployment yet: {deployment.verb('up')}")
     project = Project(deployment)
     command = project.command(*arguments, progress="auto")
     os.execvpe(command[0], command, project.environment())
@@ -159,7 +185,8 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
     """Remove containers, volumes (all data!), secrets, certificates and generated files; stack.env and app.env stay."""
     if not confirmed:
         raise Failure(
-            "this removes the database and every upload of this stack. If that is meant: make purge CONFIRM=yes"
+            "this removes the database and every upload of this stack. If that is meant: "
+            f"{deployment.verb('purge')} CONFIRM=yes"
         )
     ownership.claim(deployment)
     if ownership.things(ownership.project(deployment)):

@@ -69,6 +69,7 @@ def test_every_file_they_name_exists_or_is_made(pages, root):
         "compose/secrets",
         "compose/tls",
         "compose/acme",
+        "compose/environments",
         "ansible/inventory/production/.stack",
     )
     paths = set(re.findall(r"\b((?:app|compose|images|tests|docs|ansible)/[\w./-]*\w)", pages))

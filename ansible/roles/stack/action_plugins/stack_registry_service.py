@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 
-from stack import compose, environment, images, registry_service, render, settings, ship
+from stack import compose, images, inventory, registry_service, render, settings, ship
 from stack.console import Failure, Lines
 from stack.paths import Deployment
 
@@ -33,11 +33,11 @@ class ActionModule(ActionBase):
         try:
             with (
                 contextlib.redirect_stdout(Lines(Display().display)),
-                environment.place(folder, check=check) as deployment,
+                inventory.place(folder, check=check) as deployment,
             ):
                 release = self._make(deployment, arguments)
                 if not check:
-                    environment.save(release, folder / "registry")
+                    inventory.save(release, folder / "registry")
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
         made = {"release": release.name, "image": release.images["REGISTRY_IMAGE"]}
@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, **made, "objects": objects}
 
     def _make(self, deployment: Deployment, arguments: dict) -> render.Release:
-        compose.replace(deployment.settings, environment.lines(arguments["settings"], "stack_settings"))
+        compose.replace(deployment.settings, inventory.lines(arguments["settings"], "stack_settings"))
         chosen = settings.load(deployment.settings, "stack_settings")
         check = self._task.check_mode
         names = images.make(chosen, {"REGISTRY_IMAGE": registry_service.IMAGE}, build_missing=not check)

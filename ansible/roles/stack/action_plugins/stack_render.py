@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
 from stack import (
     certificates,
     compose,
-    environment,
     images,
+    inventory,
     registry,
     render,
     secrets,
@@ -52,11 +52,11 @@ class ActionModule(ActionBase):
         try:
             with (
                 contextlib.redirect_stdout(Lines(Display().display)),
-                environment.place(folder, check=self._task.check_mode) as deployment,
+                inventory.place(folder, check=self._task.check_mode) as deployment,
             ):
                 release = self._make(deployment, arguments)
                 if not self._task.check_mode:
-                    environment.save(release, folder / "rendered")
+                    inventory.save(release, folder / "rendered")
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
         made = {"release": release.name, "images": release.images, "files": sorted(release.files)}
@@ -66,8 +66,8 @@ class ActionModule(ActionBase):
         return {**result, "changed": False, **made, "objects": objects, "folder": str(folder / "rendered")}
 
     def _make(self, deployment: Deployment, arguments: dict) -> render.Release:
-        compose.replace(deployment.settings, environment.lines(arguments["settings"], "stack_settings"))
-        compose.replace(deployment.application, environment.lines(arguments["application"], "stack_app_env"))
+        compose.replace(deployment.settings, inventory.lines(arguments["settings"], "stack_settings"))
+        compose.replace(deployment.application, inventory.lines(arguments["application"], "stack_app_env"))
         for name in plain(arguments["application"], Path(arguments["inventory"])):
             Display().warning(
                 f"stack_app_env.{name} looks like a secret and is in plain text in the inventory: encrypt it with ansible-vault"

@@ -1,4 +1,4 @@
-"""The environment of servers on the controller: a deployment that is made from variables of an inventory."""
+"""What an inventory says, on the controller: a deployment that is made from its variables."""
 
 from __future__ import annotations
 
