@@ -6,18 +6,15 @@ metrics, static files, uploads, room for bodies, slots for pages, threads for we
 
 from __future__ import annotations
 
-import os
-
 from asgiref.sync import sync_to_async
 
 from . import (
     auth,
-    databases,
     decided,
     dispatch,
     identity,
-    importing,
     layers,
+    loading,
     logs,
     metrics,
     origins,
@@ -29,7 +26,6 @@ from . import (
 from .asgi import App, Receive, Scope, Send
 from .canary import Canaries
 from .drain import Drain
-from .environment import ConfigurationError, Problem
 from .lifespan import Lifespan
 from .limits import Limits
 from .media import serve_media
@@ -105,7 +101,7 @@ class Application:
         await self.canaries.stop()
         await self.database.close()
         await self.lifespan.stop(self.drain.remaining() - LIFESPAN_MARGIN)
-        await sync_to_async(close_database_pools, thread_sensitive=False)()
+        await sync_to_async(loading.close_database_pools, thread_sensitive=False)()
 
     def _readiness(self, settings: Settings, service: str) -> Readiness:
         """What this process needs for its work: pages a database, if there is one; websockets a channel layer, too.
@@ -133,58 +129,15 @@ def build(settings: Settings, service: str, server: str) -> Application:
 
     Raises ConfigurationError when APP_SETTINGS or APP_ASGI name nothing, or what is around does not fit.
     """
-    setup_django(settings, service)
+    loading.setup_django(settings, service)
     settings = surroundings.check(settings, service)
     identity.watch_consumers()
     auth.mend()
     decided.mend()
     streaming.mend()
-    app = load(settings)
+    app = loading.load(settings)
     dispatch.add_pages(app)
     return Application(app, settings, service, server)
-
-
-def setup_django(settings: Settings, service: str) -> None:
-    """``django.setup()`` for APP_SETTINGS, through the overlay. Logs are in our form before and after it."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "channels_stack.overlay"
-    databases.service = service
-    purpose = "the Django settings module"
-    importing.settings_module("APP_SETTINGS", purpose, settings.app_settings)
-    import django
-    from django.conf import settings as project
-    from django.core.exceptions import ImproperlyConfigured
-
-    kinds = (ImportError, SyntaxError, ImproperlyConfigured)
-    with importing.told("APP_SETTINGS", purpose, settings.app_settings, *kinds):
-        django.setup()  # imports INSTALLED_APPS and their models
-    logs.configure(settings, service)  # django.setup() has applied the project's LOGGING
-    # get_asgi_application(), which every asgi.py calls, is one more django.setup(): it would take the form back.
-    project.LOGGING_CONFIG = None
-
-
-def load(settings: Settings) -> App:
-    """The application that APP_ASGI names. Raises ConfigurationError when it names none."""
-    purpose = "the ASGI application, as module:attribute"
-    module_name, _, attribute = settings.app_asgi.partition(":")
-    target: object = importing.module("APP_ASGI", purpose, module_name)
-    for part in attribute.split("."):
-        if not hasattr(target, part):
-            wrong = f"is {settings.app_asgi!r}, but the module {module_name} has no attribute {attribute!r}"
-            raise ConfigurationError([Problem("APP_ASGI", wrong, purpose, "config.asgi:application")])
-        target = getattr(target, part)
-    if not callable(target):
-        wrong = f"is {settings.app_asgi!r}, which cannot be called and so is no ASGI application"
-        raise ConfigurationError([Problem("APP_ASGI", wrong, purpose, "config.asgi:application")])
-    return target
-
-
-def close_database_pools() -> None:
-    """Close psycopg's pools: the threads of one left open hold up the end of the process, 5 s each."""
-    from django.db import connections
-
-    for connection in connections.all():
-        if getattr(connection, "pool", None) is not None:
-            connection.close_pool()
 
 
 async def _answer_lifespan(receive: Receive, send: Send) -> None:

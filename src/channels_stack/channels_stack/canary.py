@@ -42,7 +42,7 @@ from .asgi import App, Receive, Scope, Send
 from .drain import Drain
 from .layers import LayerError
 from .memberships import Watched, owning
-from .refusals import refuse
+from .responses import RETRY_AFTER, respond
 
 FLIGHT_SECONDS = 2
 # A Redis that works needs some milliseconds for either; the rest is for a process that is very busy.
@@ -58,7 +58,6 @@ HEAL_SECONDS = 30
 RESET_SECONDS = 5
 RESIGN_FLIGHTS, CLOSE_FLIGHTS, END_FLIGHTS = 2, 5, 12
 STOP_SECONDS = 1
-RETRY_AFTER = b"5"
 # A step of the check, as its flaws name it.
 NOTICE = "notice new connections"
 
@@ -336,7 +335,7 @@ class Canaries:
             if scope["type"] == "websocket" and self.trouble():
                 metrics.refused("outage")
                 reason = "The channel layer is away, come back later."
-                await refuse(scope, send, 503, reason, [(b"retry-after", RETRY_AFTER)])
+                await respond(scope, send, 503, reason, [(b"retry-after", RETRY_AFTER)])
                 return
             async with owning():
                 await app(scope, receive, send)

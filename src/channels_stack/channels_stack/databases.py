@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from .settings import Settings
-from .threads import SHARED_BY_PAGES
+from .settings import SHARED_BY_PAGES, Settings
 
 SERVING = ("http", "ws", "worker")
 """Services whose threads stay. Elsewhere (a release, a command, a fork of Celery's) no connection is kept."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from . import application, layers
-from .jobs import Jobs, Letter
+from . import layers, loading
+from .jobs import Jobs, Letter, of_layer
 from .settings import Settings
 
 REASON_WIDTH = 80
@@ -27,7 +27,7 @@ def main(settings: Settings, action: str, channel: str, entry: str, everything: 
     if action in ("retry", "drop") and not (channel or everything):
         print(f"channels-stack: dead {action}: name a channel, or --all for every one", file=sys.stderr)
         return 2
-    application.setup_django(settings, "dead")
+    loading.setup_django(settings, "dead")
     try:
         return asyncio.run(_main(_jobs(settings), action, channel, entry, as_json))
     except (RedisError, OSError) as error:
@@ -40,7 +40,7 @@ def _jobs(settings: Settings) -> Jobs:
     from channels.layers import get_channel_layer
 
     alias = "tasks" if layers.configured("tasks") else "default"
-    return layers.jobs(settings, get_channel_layer(alias))
+    return of_layer(settings, get_channel_layer(alias))
 
 
 async def _main(jobs: Jobs, action: str, channel: str, entry: str, as_json: bool) -> int:

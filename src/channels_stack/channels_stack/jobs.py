@@ -21,6 +21,8 @@ from redis.exceptions import ResponseError
 
 from . import scripts
 from .connections import Connections
+from .layers import redis_host
+from .settings import Settings
 
 GROUP = "workers"
 # How long a taken job belongs to a process that does not renew its lease. It must outlast a restart of Redis
@@ -311,3 +313,25 @@ def _entries(answer: Any) -> list[Any]:
         return list(answer[0][1])
     (entries,) = answer.values()
     return list(entries[0] if entries and isinstance(entries[0], list) else entries)
+
+
+async def backlog(alias: str, channel: str) -> int | None:
+    """How many messages wait in ``channel``; None when the layer cannot tell."""
+    from channels.layers import get_channel_layer
+
+    layer = get_channel_layer(alias)
+    if isinstance(getattr(layer, "jobs", None), Jobs):
+        census = await layer.jobs.census(channel)
+        return int(census.waiting + census.later)
+    # The queueing layer keeps one sorted set per channel. It has no call for its length.
+    if not (hasattr(layer, "connection") and hasattr(layer, "ring_size")):
+        return None
+    return int(await layer.connection(0).zcard(layer.prefix + channel))
+
+
+def of_layer(settings: Settings, layer: Any) -> Jobs:
+    """Where the worker keeps its jobs: in ``layer`` if it is one for jobs, else beside it, in REDIS_URL."""
+    known = getattr(layer, "jobs", None)
+    if isinstance(known, Jobs):
+        return known
+    return Jobs(Connections(redis_host(settings.redis_url)), f"{settings.redis_prefix}:tasks:")

@@ -18,9 +18,6 @@ from redis.asyncio.retry import Retry
 from redis.exceptions import ConnectionError, TimeoutError
 
 from . import sentinels
-from .connections import Connections
-from .jobs import Jobs
-from .settings import Settings
 
 # redis-py 8 gives up reading after 5 s, exactly as long as channels_redis blocks in BZPOPMIN, so every idle
 # receiver dies. 15 s leaves room, and a connection whose peer has vanished is still noticed.
@@ -169,25 +166,3 @@ def configured(alias: str) -> bool:
     from django.conf import settings
 
     return alias in getattr(settings, "CHANNEL_LAYERS", {})
-
-
-async def backlog(alias: str, channel: str) -> int | None:
-    """How many messages wait in ``channel``; None when the layer cannot tell."""
-    from channels.layers import get_channel_layer
-
-    layer = get_channel_layer(alias)
-    if isinstance(getattr(layer, "jobs", None), Jobs):
-        census = await layer.jobs.census(channel)
-        return int(census.waiting + census.later)
-    # The queueing layer keeps one sorted set per channel. It has no call for its length.
-    if not (hasattr(layer, "connection") and hasattr(layer, "ring_size")):
-        return None
-    return int(await layer.connection(0).zcard(layer.prefix + channel))
-
-
-def jobs(settings: Settings, layer: Any) -> Jobs:
-    """Where the worker keeps its jobs: in ``layer`` if it is one for jobs, else beside it, in REDIS_URL."""
-    known = getattr(layer, "jobs", None)
-    if isinstance(known, Jobs):
-        return known
-    return Jobs(Connections(redis_host(settings.redis_url)), f"{settings.redis_prefix}:tasks:")

@@ -18,10 +18,9 @@ import logging
 import math
 from urllib.parse import parse_qs
 
-from .asgi import Scope, Send
+from .asgi import FORWARDING, Scope, Send
 from .drain import Drain
-from .proxy import FORWARDING
-from .refusals import refuse
+from .responses import respond
 from .sockets import EDGE_WORKER
 
 PATH = "/-/leave"
@@ -39,15 +38,15 @@ async def answer(drain: Drain, scope: Scope, send: Send) -> None:
     seconds = _seconds(query.get("seconds", "0"))
     secrets = _secrets(scope)
     if scope["method"] != "POST":
-        await refuse(scope, send, 405, "An edge that stops says it with POST.", [(b"allow", b"POST")])
+        await respond(scope, send, 405, "An edge that stops says it with POST.", [(b"allow", b"POST")])
     elif not secrets or any(name.lower() in FORWARDING for name, _ in scope["headers"]):
-        await refuse(scope, send, 403, "Only the edge through which sockets came may end them.")
+        await respond(scope, send, 403, "Only the edge through which sockets came may end them.")
     elif seconds is None:
-        await refuse(scope, send, 400, "seconds is the time to spread the closes over: ?seconds=4")
+        await respond(scope, send, 400, "seconds is the time to spread the closes over: ?seconds=4")
     else:
         sockets = drain.leave(secrets, seconds)
         logger.info("an edge leaves: %d sockets are closed with 1012, within %g s", sockets, seconds)
-        await refuse(scope, send, 200, json.dumps({"sockets": sockets}), kind="application/json")
+        await respond(scope, send, 200, json.dumps({"sockets": sockets}), kind="application/json")
 
 
 def _secrets(scope: Scope) -> list[str]:

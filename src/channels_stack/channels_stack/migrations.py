@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from . import application
+from . import loading
 from .settings import Settings
 
 
@@ -24,7 +24,7 @@ def main(settings: Settings) -> int:
     """Print the answer; 0. An unreachable database is an error with one line."""
     from .release import ReleaseError, wait_for_database
 
-    application.setup_django(settings, "migrations")
+    loading.setup_django(settings, "migrations")
     try:
         wait_for_database(10)
     except ReleaseError as error:

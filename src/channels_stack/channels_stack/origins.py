@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from . import metrics
 from .asgi import App, Receive, Scope, Send
-from .refusals import refuse
+from .responses import respond
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def check(app: App, allowed: Iterable[str]) -> App:
             if origin is not None and origin.decode("latin-1").lower() not in known:
                 log.warning("websocket refused: an Origin that ALLOWED_ORIGINS does not name")
                 metrics.refused("origin")
-                await refuse(scope, send, 403, "Pages of this origin may not open a websocket here.")
+                await respond(scope, send, 403, "Pages of this origin may not open a websocket here.")
                 return
         await app(scope, receive, send)
 

@@ -25,7 +25,7 @@ from typing import Any, Callable
 from . import layers, leaving, metrics
 from .asgi import App, Receive, Scope, Send
 from .drain import Drain
-from .refusals import refuse
+from .responses import respond
 
 PREFIX = "/-/"
 HANG_SECONDS = 10
@@ -54,7 +54,7 @@ class Probes:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             await self._answer(scope, send)
         elif scope["type"] == "websocket" and scope["path"].startswith(PREFIX):
-            await refuse(scope, send, 404, "There is no websocket at this path.")
+            await respond(scope, send, 404, "There is no websocket at this path.")
         else:
             await self.app(scope, receive, send)
 
@@ -62,15 +62,15 @@ class Probes:
         if scope["path"] == leaving.PATH:
             await leaving.answer(self.drain, scope, send)
         elif scope["method"] not in ("GET", "HEAD"):
-            await refuse(scope, send, 405, "Probes are read with GET.", [(b"allow", b"GET, HEAD")])
+            await respond(scope, send, 405, "Probes are read with GET.", [(b"allow", b"GET, HEAD")])
         elif scope["path"] == "/-/live":
-            await refuse(scope, send, 200, "live")
+            await respond(scope, send, 200, "live")
         elif scope["path"] == "/-/ready":
             await self._answer_ready(scope, send)
         elif scope["path"] == "/-/metrics":
             await _answer_metrics(scope, send)
         else:
-            await refuse(scope, send, 404, "There are /-/live, /-/ready and /-/metrics.")
+            await respond(scope, send, 404, "There are /-/live, /-/ready and /-/metrics.")
 
     async def _answer_ready(self, scope: Scope, send: Send) -> None:
         if self.drain.draining:
@@ -85,7 +85,7 @@ class Probes:
                 "warnings": self.readiness.warnings,
                 "was_ready": self.was_ready,
             }
-        await refuse(scope, send, status, json.dumps(answer), kind="application/json")
+        await respond(scope, send, status, json.dumps(answer), kind="application/json")
 
 
 class Readiness:

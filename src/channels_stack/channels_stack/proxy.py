@@ -11,17 +11,9 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
-from .asgi import App, Receive, Scope, Send
+from .asgi import FORWARDING, App, Receive, Scope, Send
 from .settings import Network
 
-FORWARDING = (
-    b"forwarded",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-forwarded-port",
-    b"x-forwarded-proto",
-    b"x-real-ip",
-)
 PORT = re.compile(r"^[1-9][0-9]{0,4}$")
 SECURE_SCHEME = {"http": "https", "websocket": "wss"}
 PLAIN_SCHEME = {"http": "http", "websocket": "ws"}

@@ -8,42 +8,16 @@ close code: 1012 for an outage, 1011 for a failure.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from . import metrics, outage
 from .asgi import App, Message, Receive, Scope, Send
+from .responses import RETRY_AFTER, respond
 
 logger = logging.getLogger(__name__)
 
-Headers = Iterable[tuple[bytes, bytes]]
-
-RETRY_AFTER = b"5"  # seconds; Redis and PostgreSQL restart within
-
 # What Channels' routers say in a ValueError when no consumer is meant for a websocket.
 NO_CONSUMER = ("No route found for path", "No application configured for scope type 'websocket'")
-
-
-async def refuse(
-    scope: Scope, send: Send, status: int, reason: str, headers: Headers = (), *, kind: str = "text/plain"
-) -> None:
-    """Answer an HTTP request, or a websocket that is not accepted yet, with a short response.
-
-    A server without the extension ``websocket.http.response`` can only say 403.
-    """
-    body = reason.encode() + b"\n"
-    sent = [(b"cache-control", b"no-store"), *headers]
-    prefix = "http.response"
-    if scope["type"] == "websocket":
-        if "websocket.http.response" not in (scope.get("extensions") or {}):
-            await send({"type": "websocket.close", "code": 1000})
-            return
-        prefix = "websocket.http.response"  # here servers give the type, text/plain, and the length
-    else:
-        sent.append((b"content-type", f"{kind}; charset=utf-8".encode()))
-        sent.append((b"content-length", str(len(body)).encode()))
-    await send({"type": f"{prefix}.start", "status": status, "headers": sent})
-    await send({"type": f"{prefix}.body", "body": b"" if scope.get("method") == "HEAD" else body})
 
 
 class Refusals:
@@ -59,7 +33,7 @@ class Refusals:
         elif not origin_is_well_formed(scope):
             logger.warning("websocket refused: malformed Origin from %s", _peer(scope))
             metrics.refused("origin")
-            await refuse(scope, send, 403, "The Origin header is malformed.")
+            await respond(scope, send, 403, "The Origin header is malformed.")
         else:
             await self._guard(scope, receive, send)
 
@@ -89,14 +63,14 @@ class Refusals:
                 logger.error(
                     "the application neither accepted nor refused the websocket %.200r", scope["path"]
                 )
-                await refuse(scope, send, 500, "The application gave no answer.")
+                await respond(scope, send, 500, "The application gave no answer.")
         except Exception as error:
             if isinstance(error, ValueError) and not answered and str(error).startswith(NO_CONSUMER):
                 logger.warning(
                     "websocket refused: no consumer for %.200r from %s", scope["path"], _peer(scope)
                 )
                 metrics.refused("path")
-                await refuse(scope, send, 404, "There is no websocket at this path.")
+                await respond(scope, send, 404, "There is no websocket at this path.")
             elif isinstance(error, OSError) and gone:
                 logger.debug("the client has left %.200r", scope["path"])
             elif outage.cause(error):
@@ -104,14 +78,14 @@ class Refusals:
                 if not answered:
                     metrics.refused("outage")
                     reason = "A data store is away, come back later."
-                    await refuse(scope, send, 503, reason, [(b"retry-after", RETRY_AFTER)])
+                    await respond(scope, send, 503, reason, [(b"retry-after", RETRY_AFTER)])
                 elif accepted and not closed:
                     await send({"type": "websocket.close", "code": 1012, "reason": "come back later"})
             else:
                 logger.exception("the application failed on the websocket %.200r", scope["path"])
                 if not answered:
                     metrics.refused("error")
-                    await refuse(scope, send, 500, "The application failed.")
+                    await respond(scope, send, 500, "The application failed.")
                 elif accepted and not closed:
                     await send({"type": "websocket.close", "code": 1011, "reason": "the application failed"})
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from . import application, dispatch, shared_state, worker
+from . import dispatch, loading, shared_state, worker
 from .environment import ConfigurationError
 from .settings import Settings
 
@@ -60,10 +60,10 @@ def main(
     Raises ConfigurationError when the project cannot be imported, or lacks a consumer or one of PROGRAMS (which
     APP_COMMANDS start).
     """
-    application.setup_django(settings, "release")
+    loading.setup_django(settings, "release")
     start = time.perf_counter()
     tell_overrides(settings)
-    app = application.load(settings)
+    app = loading.load(settings)
     if dispatch.add_pages(app):
         log.info(
             "release: %s routes no http: pages are served by Django's own get_asgi_application()",

@@ -39,6 +39,8 @@ OVERLAY_PARTS = (
 PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8")
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 SHORTEST_SECRET_KEY = 50  # characters; the same bound as Django's deployment check security.W009
+SHARED_BY_PAGES = 2
+"""Threads for the sync code of pages that only wait (``slots``)."""
 STOP_MARGIN = 2  # seconds between the last socket closed and STOP_SECONDS, for requests in flight to finish
 
 SERVICE_PORT = 8000

@@ -23,12 +23,11 @@ from typing import Any, Callable, cast
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from .asgi import App, Message, Receive, Scope, Send
-from .refusals import refuse
 from .requests import DISCONNECT
-from .threads import SHARED_BY_PAGES
+from .responses import RETRY_AFTER, respond
+from .settings import SHARED_BY_PAGES
 
 QUEUE_SECONDS = 5  # as the edge's `timeout queue`
-RETRY_AFTER = b"5"
 WAITING_SECONDS = 0.2
 
 
@@ -135,7 +134,7 @@ class Request:
                 self._slots.withdraw(turn)
         self._refused = True
         why = "All are busy, come back soon."
-        await refuse(self._scope, self._send, 503, why, [(b"retry-after", RETRY_AFTER)])
+        await respond(self._scope, self._send, 503, why, [(b"retry-after", RETRY_AFTER)])
         return {"type": DISCONNECT}
 
     def _work_on(self, thread: Thread) -> None:

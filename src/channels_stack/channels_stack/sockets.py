@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from . import metrics
 from .asgi import SOCKET, App, Message, Receive, Scope, Send
-from .refusals import refuse
+from .responses import respond
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def no_pages(app: App) -> App:
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await refuse(scope, send, 404, "This process serves websockets; pages are served by http.")
+            await respond(scope, send, 404, "This process serves websockets; pages are served by http.")
         else:
             await app(scope, receive, send)
 
@@ -49,7 +49,7 @@ class Refusal(NamedTuple):
     async def answer(self, scope: Scope, send: Send) -> None:
         """Refuse the handshake of ``scope``."""
         metrics.refused(self.counted)
-        await refuse(scope, send, self.status, self.text, [(b"retry-after", b"%d" % self.retry_after)])
+        await respond(scope, send, self.status, self.text, [(b"retry-after", b"%d" % self.retry_after)])
 
 
 RESTARTING = Refusal(503, "This process is restarting.", 1, "draining")

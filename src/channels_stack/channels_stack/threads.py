@@ -16,9 +16,6 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from .asgi import App, Receive, Scope, Send
 
-SHARED_BY_PAGES = 2
-"""Threads for the sync code of pages that only wait (``slots``)."""
-
 
 class Threads:
     """At most ``count`` threads; each starts when it is first needed, and stays. For one event loop."""

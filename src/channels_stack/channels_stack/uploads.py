@@ -15,9 +15,9 @@ import os
 import tempfile
 
 from .asgi import App, Message, Receive, Scope, Send
-from .refusals import refuse
 from .requests import DISCONNECT
-from .slots import QUEUE_SECONDS, RETRY_AFTER
+from .responses import RETRY_AFTER, respond
+from .slots import QUEUE_SECONDS
 
 COPIES, COPIES_WITH_DAPHNE = 2, 3
 RESERVE_BYTES = 16 << 20
@@ -154,4 +154,4 @@ def _length(scope: Scope) -> int | None:
 
 async def _refuse(scope: Scope, send: Send, status: int) -> None:
     reason, headers = REFUSALS[status]
-    await refuse(scope, send, status, reason, headers)
+    await respond(scope, send, status, reason, headers)

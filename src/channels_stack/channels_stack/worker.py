@@ -17,7 +17,7 @@ import signal
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from . import application, databases, endpoint, layers, metrics, status, supervised, surroundings
+from . import databases, endpoint, jobs, layers, loading, metrics, status, supervised, surroundings
 from .asgi import App
 from .canary import Canaries
 from .environment import ConfigurationError, Problem
@@ -46,9 +46,9 @@ def main(
     ``port`` answers probes and metrics (0: none does); the file ``heartbeat`` is renewed while every channel is
     listened to; ``concurrency`` is how many jobs of a channel run at a time.
     """
-    application.setup_django(settings, "worker")
+    loading.setup_django(settings, "worker")
     databases.skip_needless_hops()
-    app = application.load(settings)
+    app = loading.load(settings)
     problems: list[Problem | str] = [
         *channel_problems(app, channels),
         *surroundings.problems(settings, "worker"),
@@ -136,7 +136,7 @@ class Worker:
 
         self.layer = get_channel_layer(self.alias)
         _warn_about(self.layer, self.alias)
-        self.jobs = layers.jobs(self.settings, self.layer)
+        self.jobs = jobs.of_layer(self.settings, self.layer)
         self.stopping, self.hurried = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -159,7 +159,7 @@ class Worker:
         await asyncio.gather(*(self._finish(listener) for listener in self.listeners))
         leases.stop()
         await self._close()
-        await asyncio.get_running_loop().run_in_executor(None, application.close_database_pools)
+        await asyncio.get_running_loop().run_in_executor(None, loading.close_database_pools)
         log.info("worker: ended")
         if self.cut:
             # A thread that goes on with a job which was handed back would keep the process from ending.
@@ -276,7 +276,7 @@ class Worker:
             metrics.jobs_in_redis(channel, census)
             backlog[channel] = census.waiting + census.later
             if self.jobs is not getattr(self.layer, "jobs", None):
-                backlog[channel] += await layers.backlog(self.alias, channel) or 0
+                backlog[channel] += await jobs.backlog(self.alias, channel) or 0
         return backlog
 
 

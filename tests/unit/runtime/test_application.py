@@ -17,7 +17,7 @@ from django.db import connection
 connection.ensure_connection()
 connection.close()
 print(threading.active_count() > 1)
-from channels_stack.application import close_database_pools
+from channels_stack.loading import close_database_pools
 close_database_pools()
 print([thread.name for thread in threading.enumerate()])
 """
@@ -52,11 +52,11 @@ LOGGING = {
 """
 LOADS = """
 import logging
-from channels_stack import application
+from channels_stack import loading
 from channels_stack.settings import Settings
 settings = Settings.from_environment()
-application.setup_django(settings, "http")
-application.load(settings)
+loading.setup_django(settings, "http")
+loading.load(settings)
 logging.getLogger("any").warning("said")
 """
 

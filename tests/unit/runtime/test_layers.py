@@ -14,7 +14,8 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from processes import Redis, until
 
-from channels_stack.layers import LayerError, backlog, channel_layers, round_trip
+from channels_stack.jobs import backlog
+from channels_stack.layers import LayerError, channel_layers, round_trip
 from channels_stack.streams import RedisStreamsChannelLayer
 
 # redis-py 8 changed its defaults; before it the stock layers had neither trap.
