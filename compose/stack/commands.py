@@ -13,7 +13,7 @@ import shlex
 
 from .console import Failure
 
-SERVICES = {"edge", "http", "ws", "worker", "release", "db"}
+SERVICES = {"edge", "http", "ws", "worker", "release", "db", "redis-app"}
 SERVICES |= {f"{name}{number}" for name in ("redis", "sentinel") for number in ("", "-2", "-3")}
 APPLICATION = ("http", "ws", "worker", "release")
 """Services that run the application's image."""
@@ -71,7 +71,7 @@ def volumes(settings: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def service(command: list[str], mounts: list[str]) -> dict:
+def service(command: list[str], mounts: list[str], secrets: tuple[str, ...] = SECRETS) -> dict:
     """The definition of one command: like `worker` in compose.yml, but nothing can ask it how it is."""
     return {
         "image": "${WORKER_IMAGE:?run make up}",
@@ -84,10 +84,10 @@ def service(command: list[str], mounts: list[str]) -> dict:
         "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}},
         "env_file": ["${STACK_DIR:-.}/services.env", "${STACK_DIR:-.}/app.env"],
         "environment": {
-            **{f"{name.upper()}_FILE": f"/run/secrets/{name}" for name in SECRETS},
+            **{f"{name.upper()}_FILE": f"/run/secrets/{name}" for name in secrets},
             "CLOSED_TO_DATA_STORES": "true",
         },
-        "secrets": [*SECRETS, "data_ca"],
+        "secrets": [*secrets, "data_ca"],
         "stop_grace_period": "${STOP_GRACE:?run make up}",
         "tmpfs": ["/tmp:size=64m,mode=1777"],
         "volumes": ["static:/srv/static", "media:/srv/media", *mounts],
@@ -116,14 +116,17 @@ def definitions(settings: dict[str, str], *, swarm: bool = False) -> dict:
     """The Compose file of the application's own commands and volumes; empty where it has none."""
     found = volumes(settings)
     mounts = [f"{name}:{path}" for name, path in found.items()]
-    services = {name: service(command, mounts) for name, command in commands(settings).items()}
+    secrets = (*SECRETS, "app_redis_url") if settings["APP_REDIS"] else SECRETS
+    services = {name: service(command, mounts, secrets) for name, command in commands(settings).items()}
     if swarm:
         for each in services.values():
             each["deploy"]["placement"] = {"constraints": ["node.labels.app == true"]}
     else:
         healthy = {"condition": "service_healthy", "required": False}
         for each in services.values():
-            each |= {"depends_on": {"db": healthy, "redis": healthy}, "restart": "unless-stopped"}
+            each |= {"depends_on": dict.fromkeys(("db", "redis"), healthy), "restart": "unless-stopped"}
+            if settings["APP_REDIS"]:
+                each["depends_on"]["redis-app"] = healthy
     programs = sorted({service["command"][0] for service in services.values()})
     if mounts:
         names = (*APPLICATION, *JOBS_ON_SERVERS) if swarm else APPLICATION

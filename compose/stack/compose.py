@@ -160,6 +160,7 @@ def write_environment(deployment: Deployment, settings: dict[str, str], names: d
         "BIND_ADDRESS_6": bound.six,
         "PUBLIC_SUBNET_6": addresses.subnet(owner),
         **capacity.derived(settings),
+        **stores.derived(settings),
     }
     write_services(deployment)
     text = "# Made by `make up` from stack.env, which is the file to edit.\n"

@@ -20,7 +20,7 @@ from . import backup, capacity, commands, compose, stores
 from .console import Failure
 from .paths import COMPOSE, Deployment
 
-DATA = re.compile(r"db|redis(-\d)?|sentinel(-\d)?")
+DATA = re.compile(r"db|redis(-\d|-app)?|sentinel(-\d)?")
 """Names of the data stores' services."""
 JOBS = ("release", "static", "migrations", "pages", "traffic")
 SIGNING_NOTHING = ("edge", "backup")
@@ -50,7 +50,8 @@ class Options:
     """Name of the stack in the swarm; the beginning of every service's name."""
     db_node: str = ""
     redis_node: str = ""
-    """Host names of the nodes that hold the two volumes."""
+    app_redis_node: str = ""
+    """Host names of the nodes that hold the volumes of each."""
     redis_nodes: tuple[str, ...] = ()
     """Host names of the other data nodes: with REDIS_NODES=3 the first two of them have the second and third Redis."""
     update_monitor: str = "30s"
@@ -61,6 +62,8 @@ class Options:
     """On every edge node: settings and certificate, which an edge takes up without a restart."""
     redis_folder: str = "/srv/channels-stack/redis"
     """On the node of Redis: its users and their passwords, which change while it runs."""
+    app_redis_folder: str = "/srv/channels-stack/redis-app"
+    """The same on that of the application's own Redis."""
     encrypted: bool = False
     """Encrypt what goes between hosts on the overlay networks (IPsec: 26 bytes of each packet and the time of AES-GCM)."""
 
@@ -142,6 +145,7 @@ def joined(
         # Swarm never sees the placement of a data store that is somebody else's.
         "DB_NODE": options.db_node if settings["DB_NODES"] != "0" else "elsewhere",
         "REDIS_NODE": options.redis_node if settings["REDIS_NODES"] != "0" else "elsewhere",
+        "APP_REDIS_NODE": options.app_redis_node if settings["APP_REDIS"] in stores.KEEPING else "elsewhere",
         **{f"REDIS_NODE_{number}": node for number, node in enumerate(options.redis_nodes[:2], 2)},
         "SITE": settings["DOMAINS"].split()[0],
         "CHECK_PATH": options.check_path or "/",
@@ -149,9 +153,11 @@ def joined(
         "UPDATE_MONITOR": options.update_monitor,
         "EDGE_FOLDER": options.edge_folder,
         "REDIS_FOLDER": options.redis_folder,
+        "APP_REDIS_FOLDER": options.app_redis_folder,
         "BACKUP_FOLDER": backup.folder(settings),
         "STOP_GRACE": compose.stop_grace(settings),
         **capacity.derived(settings),
+        **stores.derived(settings),
     }
     if wrong := capacity.problems(settings):
         raise Failure("\n".join(": ".join(row) for row in wrong))
@@ -167,6 +173,8 @@ def joined(
                 "REDIS_NODES=3 needs three hosts in the group `data`: each Redis and its Sentinel stand on their own"
             )
         files.append(COMPOSE / "compose.swarm.sentinel.yml")
+    if settings["APP_REDIS"]:
+        files.append(COMPOSE / "compose.swarm.app-redis.yml")
     if settings["BACKUP_REPOSITORY"]:
         files.append(COMPOSE / "compose.backup.yml")
     compose.write_services(deployment)

@@ -17,6 +17,9 @@ APPLICATION, DATA = 10001, 999
 REDIS_ACL = Path(__file__).parents[2] / "images/redis/users.acl.template"
 """The access rules of Redis; `{password}` stands for the secret."""
 
+APP_REDIS_ACL = REDIS_ACL.with_name("app.acl.template")
+"""The same of the application's own Redis."""
+
 
 def write(path: Path, text: str, owner: int | None = None) -> None:
     """Create PATH with TEXT, readable by the user id OWNER (this user's own) alone; a file that exists keeps its content."""
@@ -58,7 +61,7 @@ def make(deployment: Deployment) -> dict[str, int]:
     environments.create(deployment)
     deployment.secrets.mkdir(mode=0o711, exist_ok=True)
     chosen = settings.load(deployment.settings)
-    database, redis, first = (secrets.token_urlsafe(32) for _ in range(3))
+    database, redis, application, first = (secrets.token_urlsafe(32) for _ in range(4))
     texts = {
         "secret_key": (secrets.token_urlsafe(64), APPLICATION),
         "secret_key_fallbacks": ("\n", APPLICATION),  # none yet; Swarm takes no secret without a byte
@@ -72,12 +75,21 @@ def make(deployment: Deployment) -> dict[str, int]:
         # Authorities of data stores that are somebody else's, named in their URLs as /run/secrets/data_ca.
         "data_ca": ("\n", APPLICATION),
         "redis_nodes": (secrets.token_urlsafe(32), DATA),
+        "app_redis_acl": (APP_REDIS_ACL.read_text().replace("{password}", application), DATA),
+        "app_redis_url": (stores.app_redis_url(application), APPLICATION),
     }
-    pairs = {"DB_NODES": ("db_password", "database_url"), "REDIS_NODES": ("redis_acl", "redis_url")}
+    pairs = {
+        "DB_NODES": ("db_password", "database_url"),
+        "REDIS_NODES": ("redis_acl", "redis_url"),
+        "APP_REDIS": ("app_redis_acl", "app_redis_url"),
+    }
     given: list[str] = []
     for name, (server, client) in pairs.items():
-        if chosen[name] == "0":
-            given += [server, client]  # somebody else's: only the operator knows its address
+        if chosen[name] in ("0", "", "outside"):
+            given += [
+                server,
+                client,
+            ]  # there is none, or it is somebody else's: only the operator knows its address
             continue
         # Both hold one password: a lone survivor would lock the application out, so it says so instead.
         if (deployment.secrets / server).exists() != (deployment.secrets / client).exists():
@@ -111,12 +123,15 @@ def notes(deployment: Deployment, owners: dict[str, int], *, acl: bool = True) -
         for path in sorted(deployment.secrets.iterdir())
         if path.name not in known
     ]
-    path = deployment.secrets / "redis_acl"
-    if acl and os.access(path, os.R_OK):
-        lacking = sorted(set(REDIS_ACL.read_text().split()) - set(path.read_text().split()) - {">{password}"})
+    rules = {"redis": (REDIS_ACL, "app"), "app_redis": (APP_REDIS_ACL, "default")}
+    for name, (template, user) in rules.items():
+        path = deployment.secrets / f"{name}_acl"
+        if not acl or not os.access(path, os.R_OK):
+            continue
+        lacking = sorted(set(template.read_text().split()) - set(path.read_text().split()) - {">{password}"})
         if lacking:
             found.append(
-                f"secrets/redis_acl was made by an earlier version and lacks {' '.join(lacking)}: add them to the user app's "
-                "line, or remove redis_acl and redis_url, which makes both anew"
+                f"secrets/{name}_acl was made by an earlier version and lacks {' '.join(lacking)}: add them to the user {user}'s "
+                f"line, or remove {name}_acl and {name}_url, which makes both anew"
             )
     return found

@@ -67,7 +67,7 @@ def load(path: Path, place: str = "") -> dict[str, str]:
         if text and not text.startswith("#") and not LINE.match(text):
             problems.append(f"{place}:{line_number}: not NAME=value: {text[:40]}")
     problems += [
-        f"{place}: {name} is {given[name]!r}; it takes one of: {', '.join(choices)}"
+        f"{place}: {name} is {given[name]!r}; it takes one of: {', '.join(choices).lstrip(', ')}"
         for name, choices in CHOICES.items()
         if given.get(name, choices[0]) not in choices
     ]
@@ -122,5 +122,6 @@ CHOICES = {
     "APP_CHECKS": ("tell", "enforce"),
     "REDIS_NODES": ("1", "3", "0"),
     "DB_NODES": ("1", "0"),
+    "APP_REDIS": ("", "cache", "queue", "both", "outside"),
 }
 """Settings that take one of a few words, the default first. The runtime checks the same; here it is seen before a build."""

@@ -1,9 +1,11 @@
-"""The data stores: one of each, three Redis with Sentinel, or services of somebody else's (REDIS_NODES, DB_NODES)."""
+"""The data stores: one of each, three Redis with Sentinel, services of somebody else's (REDIS_NODES, DB_NODES), and the
+application's own Redis (APP_REDIS)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from . import capacity
 from .console import Failure
 from .paths import COMPOSE, Deployment
 
@@ -15,6 +17,12 @@ SENTINELS = f"{PLACES}/redis/0"
 
 PLAIN, BEHIND = "redis://app:", "redis+sentinel://app:"
 
+APPLICATION = "redis-app"
+"""The service of the application's own Redis."""
+
+KEEPING = {"cache": ("allkeys-lru", "no"), "queue": ("noeviction", "yes"), "both": ("volatile-lru", "yes")}
+"""APP_REDIS -> what a full one throws away (maxmemory-policy), and whether it is on disk (appendonly)."""
+
 
 def files(settings: dict[str, str]) -> list[Path]:
     """The overlays for what differs from one of each."""
@@ -23,6 +31,10 @@ def files(settings: dict[str, str]) -> list[Path]:
         names.append("sentinel" if settings["REDIS_NODES"] == "3" else "outside-redis")
     if settings["DB_NODES"] == "0":
         names.append("outside-db")
+    if settings["APP_REDIS"]:
+        names.append("app-redis")
+    if settings["APP_REDIS"] == "outside":
+        names.append("outside-app-redis")
     return [COMPOSE / f"compose.{name}.yml" for name in names]
 
 
@@ -34,7 +46,21 @@ def services(settings: dict[str, str]) -> list[str]:
         found += [f"{kind}{each}" for kind in ("redis", "sentinel") for each in number]
     elif settings["REDIS_NODES"] == "1":
         found.append("redis")
+    if settings["APP_REDIS"] in KEEPING:
+        found.append(APPLICATION)
     return found
+
+
+def derived(settings: dict[str, str]) -> dict[str, str]:
+    """What the definition of the application's Redis takes besides the settings."""
+    policy, on_disk = KEEPING.get(settings["APP_REDIS"], KEEPING["cache"])
+    # A quarter is left for the buffers of clients and, where it is on disk, for pages that change while its file is rewritten.
+    usable = int(capacity.mebibytes(settings["APP_REDIS_MEMORY"]) * 3 / 4)
+    return {
+        "APP_REDIS_MAXMEMORY": f"{usable}mb",
+        "APP_REDIS_POLICY": policy,
+        "APP_REDIS_APPENDONLY": on_disk,
+    }
 
 
 def redis_url(settings: dict[str, str], password: str) -> str:
@@ -42,6 +68,11 @@ def redis_url(settings: dict[str, str], password: str) -> str:
     if settings["REDIS_NODES"] == "3":
         return f"{BEHIND}{password}@{SENTINELS}"
     return f"{PLAIN}{password}@redis:6379/0"
+
+
+def app_redis_url(password: str) -> str:
+    """The address of the application's Redis that is made here: without a user, whom old clients do not know."""
+    return f"redis://:{password}@{APPLICATION}:6379/0"
 
 
 def check(deployment: Deployment, settings: dict[str, str]) -> None:
@@ -65,6 +96,16 @@ def check(deployment: Deployment, settings: dict[str, str]) -> None:
         problems.append(
             f"REDIS_NODES=1, but secrets/redis_url names Sentinels: write {PLAIN}PASSWORD@redis:6379/0 there, with the "
             "password that it has now"
+        )
+    own = _read(deployment.secrets / "app_redis_url") if settings["APP_REDIS"] else ""
+    if settings["APP_REDIS"] == "outside" and own is not None and (not own or f"@{APPLICATION}:" in own):
+        problems.append(
+            "APP_REDIS=outside, but secrets/app_redis_url names no Redis outside the stack: write its address there"
+        )
+    if settings["APP_REDIS"] in KEEPING and own and f"@{APPLICATION}:" not in own:
+        problems.append(
+            f"APP_REDIS={settings['APP_REDIS']}, but secrets/app_redis_url names a Redis outside the stack: write "
+            "APP_REDIS=outside, or remove that file"
         )
     if settings["DB_NODES"] == "0" and (not database or "@db:" in database):
         problems.append(

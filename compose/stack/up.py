@@ -191,6 +191,12 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
     ownership.claim(deployment)
     if ownership.things(ownership.project(deployment)):
         Project(deployment).run("down", "--volumes", "--remove-orphans")
+        # Of services that the settings no longer have, whose volumes Compose does not know any more.
+        left = [
+            each.name for each in ownership.things(ownership.project(deployment)) if each.kind == "volume"
+        ]
+        if left:
+            subprocess.run(["docker", "volume", "rm", *left], check=True, stdout=subprocess.DEVNULL)
     made = (deployment.commands, deployment.labels, deployment.services, deployment.released)
     # The memory of what is to be removed goes last.
     for path in (deployment.secrets, deployment.authority, deployment.edge, *made, deployment.generated):

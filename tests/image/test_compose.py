@@ -15,12 +15,19 @@ from .conftest import docker, given
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "compose"
 # What differs in the data stores; each alone goes with all others.
-STORES = {"compose.sentinel.yml", "compose.outside-redis.yml", "compose.outside-db.yml"}
+STORES = {
+    "compose.sentinel.yml",
+    "compose.outside-redis.yml",
+    "compose.outside-db.yml",
+    "compose.app-redis.yml",
+    "compose.outside-app-redis.yml",
+}
 # Those of Swarm, and the registry, which is a stack of its own there, go with none of them: test_render.py is about them.
 OVERLAYS = sorted(
     {path.name for path in COMPOSE.glob("compose.*.yml")}
+    - {path.name for path in COMPOSE.glob("compose.swarm*.yml")}
     - STORES
-    - {"compose.single.yml", "compose.swarm.yml", "compose.swarm.sentinel.yml", "compose.registry.yml"}
+    - {"compose.single.yml", "compose.registry.yml"}
 )
 SERVICES = {"edge", "http", "ws", "worker", "redis", "db"}
 OWN = {"edge", "backup", "certificates"}
@@ -91,6 +98,7 @@ def test_every_combination_is_valid(environment, files):
         ("compose.sentinel.yml", {f"{name}-{n}" for name in ("redis", "sentinel") for n in (2, 3)}, set()),
         ("compose.outside-redis.yml", set(), {"redis"}),
         ("compose.outside-db.yml", set(), {"db"}),
+        ("compose.app-redis.yml", {"redis-app"}, set()),
     ],
 )
 def test_other_data_stores_go_with_every_overlay(environment, store, more, fewer):
@@ -112,6 +120,37 @@ def test_the_three_redis_are_held_to_the_rules_of_one(environment):
         assert [mount["source"] for mount in each["volumes"]] == [name]
 
 
+CLIENTS = ("http", "ws", "worker", "release")
+"""Services that run the application's code."""
+
+
+def test_the_applications_redis_is_held_to_the_rules_of_the_layers(environment):
+    services = config(
+        environment, "compose.yml", "compose.single.yml", "compose.app-redis.yml", profiles="release"
+    )["services"]
+    own, other = services["redis-app"], services["redis"]
+    rules = ("user", "read_only", "cap_drop", "security_opt", "networks", "logging", "restart", "healthcheck")
+    for rule in (*rules, "tmpfs", "stop_grace_period", "image", "configs"):
+        assert own[rule] == other[rule], rule
+    assert [each["source"] for each in own["secrets"]] == ["app_redis_acl"]
+    assert [each["source"] for each in own["volumes"]] == ["redis-app"]
+    assert list(own["networks"]) == ["data"] and "ports" not in own
+    for name in CLIENTS:
+        assert "app_redis_url" in [each["source"] for each in services[name]["secrets"]], name
+        assert services[name]["depends_on"]["redis-app"] == {
+            "condition": "service_healthy",
+            "required": False,
+        }
+
+
+def test_one_outside_is_read_and_not_started(environment):
+    files = ("compose.single.yml", "compose.app-redis.yml", "compose.outside-app-redis.yml")
+    services = config(environment, "compose.yml", *files, profiles="release")["services"]
+    assert "redis-app" not in services
+    for name in CLIENTS:
+        assert services[name]["environment"]["APP_REDIS_URL_FILE"] == "/run/secrets/app_redis_url"
+
+
 def test_swarm_takes_the_base_file(environment):
     variables = dict(line.split("=", 1) for line in environment.read_text().splitlines() if "=" in line)
     variables = {
@@ -131,7 +170,7 @@ def test_a_command_of_the_application_is_held_to_the_rules_of_the_worker(environ
     """Its definition is made by the tool; nothing but what it runs may differ from compose.yml's."""
     from stack import commands
 
-    settings = {"APP_COMMANDS": "celery: celery -A x worker", "APP_VOLUMES": "data"}
+    settings = {"APP_COMMANDS": "celery: celery -A x worker", "APP_VOLUMES": "data", "APP_REDIS": ""}
     files = ["compose.yml", "compose.single.yml"]
     expected = dict(config(environment, *files)["services"]["worker"])
     made = tmp_path / "compose.app.json"

@@ -97,6 +97,16 @@ def owned(deployment: Deployment) -> dict[str, str]:
     return {ownership.LABEL: ownership.identity(deployment.folder)}
 
 
+def test_purge_removes_the_volumes_of_services_that_the_settings_no_longer_have(folder, name):
+    deployment = folder("first")
+    remember(deployment)
+    label = "=".join(next(iter(owned(deployment).items())))
+    docker("volume", "create", "--label", f"{COMPOSES}={name}", "--label", label, f"{name}_redis-app")
+    done = tool(deployment, "purge")
+    assert done.returncode == 0, done.stderr
+    assert docker("volume", "ls", "--quiet", "--filter", f"label={COMPOSES}={name}").stdout == ""
+
+
 def test_a_new_name_belongs_to_whoever_comes(folder):
     assert told(folder("first")) == ""
 

@@ -27,8 +27,8 @@ def acl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def start(yard: Yard, image: str, acl: Path, volume: str) -> Container:
-    """Start it as compose does."""
+def start(yard: Yard, image: str, acl: Path, volume: str, *more: str) -> Container:
+    """Start it as compose does, with MORE of its command."""
     container = yard.start(
         image,
         "redis-server",
@@ -37,6 +37,7 @@ def start(yard: Yard, image: str, acl: Path, volume: str) -> Container:
         "/run/secrets/redis_acl",
         "--maxmemory",
         "64mb",
+        *more,
         flags=[
             "--user=999:999",
             f"--volume={IMAGES}/redis/redis.conf:/etc/redis/redis.conf:ro",

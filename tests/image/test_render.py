@@ -31,6 +31,7 @@ def made(tmp_path):
 
     def make(name: str = "", options: render.Options = OPTIONS, **given: str) -> render.Release:
         deployment.settings.write_text("".join(f"{key}={value}\n" for key, value in given.items()))
+        secrets.make(deployment)
         return render.render(deployment, settings.load(deployment.settings), IMAGES, options, name)
 
     return make
@@ -208,9 +209,45 @@ def test_data_stores_of_somebody_elses_are_not_rendered(made):
     }
 
 
+WITH_OWN = render.Options(db_node="one", redis_node="one", app_redis_node="two")
+
+
+def test_the_applications_redis_stands_by_its_volume_and_its_clients_read_its_address(made, tmp_path):
+    release = made(options=WITH_OWN, APP_REDIS="both", APP_COMMANDS="rq: rq worker")
+    own = services(release, "data")["redis-app"]
+    assert "node.hostname == two" in own["deploy"]["placement"]["constraints"]
+    assert "secrets" not in own and not any("app_redis_acl" in each["name"] for each in release.objects)
+    assert {"redis-app", "/srv/channels-stack/redis-app"} <= {mount.get("source") for mount in own["volumes"]}
+    assert own["networks"].keys() == {"data"}
+    found = services(release)
+    for job in render.JOBS:
+        found |= services(release, job)
+    for name in ("http", "ws", "worker", "rq", *render.JOBS):
+        assert "app_redis_url" in map(source, found[name]["secrets"]), name
+        assert found[name]["environment"]["APP_REDIS_URL_FILE"] == "/run/secrets/app_redis_url"
+    assert "redis-app" not in services(release, "signing")
+    elsewhere = made(options=WITH_OWN, APP_REDIS="both", APP_REDIS_MEMORY="1G", APP_COMMANDS="rq: rq worker")
+    after = services(elsewhere)
+    assert [name for name in after if after[name] != services(release)[name]] == ["redis-app"]
+
+
+def test_one_of_somebody_elses_is_not_rendered(made, tmp_path):
+    (tmp_path / "secrets/app_redis_url").write_text("redis://:secret@cache.example.org:6379/0")
+    deployed = made(options=WITH_OWN, APP_REDIS="outside")
+    assert "redis-app" not in services(deployed) and "app_redis_url" in map(
+        source, services(deployed)["http"]["secrets"]
+    )
+
+
 @pytest.mark.parametrize("part", ["stack", "data"])
 def test_swarm_takes_other_data_stores(made, part, tmp_path):
-    for number, release in enumerate((made(options=THREE, REDIS_NODES="3"), made(REDIS_NODES="0"))):
+    for number, release in enumerate(
+        (
+            made(options=THREE, REDIS_NODES="3"),
+            made(REDIS_NODES="0"),
+            made(options=WITH_OWN, APP_REDIS="cache"),
+        )
+    ):
         file = tmp_path / f"part-{number}.json"
         file.write_text(release.files[f"{part}.json"])
         done = subprocess.run(

@@ -6,8 +6,8 @@ from stack import commands
 from stack.console import Failure
 
 
-def settings(lines="", volumes=""):
-    return {"APP_COMMANDS": lines, "APP_VOLUMES": volumes}
+def settings(lines="", volumes="", redis=""):
+    return {"APP_COMMANDS": lines, "APP_VOLUMES": volumes, "APP_REDIS": redis}
 
 
 def test_each_command_is_a_service():
@@ -49,6 +49,14 @@ def test_on_servers_a_command_runs_where_the_application_does():
     """Not on a host that has the public ports alone, or the data."""
     found = commands.definitions(settings("celery: x"), swarm=True)["services"]["celery"]
     assert found["deploy"]["placement"] == {"constraints": ["node.labels.app == true"]}
+
+
+def test_a_command_reads_the_address_of_the_applications_redis_where_there_is_one():
+    for redis, given in (("", False), ("both", True), ("outside", True)):
+        each = commands.definitions(settings("celery: x", redis=redis))["services"]["celery"]
+        assert ("app_redis_url" in each["secrets"]) is given
+        assert ("APP_REDIS_URL_FILE" in each["environment"]) is given
+        assert ("redis-app" in each["depends_on"]) is given
 
 
 @pytest.mark.parametrize("lines", ["celery", "Celery: x", "ws: x", "a: x; a: y", "a:", "a: 'x"])

@@ -133,3 +133,38 @@ def test_a_database_of_somebody_elses_is_not_backed_up_here(deployment):
     secrets.make(deployment)
     with pytest.raises(Failure, match="BACKUP_REPOSITORY is set, but the database is somebody else's"):
         stores.check(deployment, settings.load(deployment.settings))
+
+
+def with_redis(deployment, chosen):
+    """A deployment with everything made for APP_REDIS=CHOSEN."""
+    deployment.folder.mkdir(parents=True, exist_ok=True)
+    deployment.settings.write_text(f"APP_REDIS={chosen}\n")
+    secrets.make(deployment)
+    return settings.load(deployment.settings)
+
+
+def test_the_applications_redis_has_a_password_of_its_own(deployment):
+    stores.check(deployment, with_redis(deployment, "cache"))
+    url, layers = ((deployment.secrets / f"{name}redis_url").read_text() for name in ("app_", ""))
+    password = url.removeprefix("redis://:").removesuffix("@redis-app:6379/0")
+    assert f"user default on >{password} " in (deployment.secrets / "app_redis_acl").read_text()
+    assert password not in layers
+
+
+@pytest.mark.parametrize("name", ["app_redis_url", "app_redis_acl"])
+def test_a_lost_half_of_it_is_named(deployment, name):
+    with_redis(deployment, "cache")
+    (deployment.secrets / name).unlink()
+    with pytest.raises(SystemExit, match=name):
+        secrets.make(deployment)
+
+
+def test_an_address_and_a_setting_that_contradict_each_other_are_refused(deployment):
+    with pytest.raises(Failure, match="app_redis_url names no Redis outside the stack"):
+        stores.check(deployment, with_redis(deployment, "outside"))
+    (deployment.secrets / "app_redis_url").write_text("rediss://:secret@cache.example.org:6380/0")
+    chosen = settings.load(deployment.settings)
+    stores.check(deployment, chosen)
+    with pytest.raises(Failure, match="write APP_REDIS=outside") as told:
+        stores.check(deployment, chosen | {"APP_REDIS": "both"})
+    assert "secret@" not in str(told.value)

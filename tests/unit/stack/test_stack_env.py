@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from stack import capacity, settings
+from stack import capacity, secrets, settings, stores
 from stack.console import Failure
 
 
@@ -128,6 +128,27 @@ def test_the_example_says_the_defaults_of_the_edge(root):
     }
 
 
+@pytest.mark.parametrize(
+    ("chosen", "policy", "on_disk"),
+    [("cache", "allkeys-lru", "no"), ("queue", "noeviction", "yes"), ("both", "volatile-lru", "yes")],
+)
+def test_the_applications_redis_keeps_what_it_was_asked_to(chosen, policy, on_disk):
+    given = settings.defaults() | {"APP_REDIS": chosen, "APP_REDIS_MEMORY": "1G"}
+    assert stores.derived(given) == {
+        "APP_REDIS_MAXMEMORY": "768mb",
+        "APP_REDIS_POLICY": policy,
+        "APP_REDIS_APPENDONLY": on_disk,
+    }
+    assert "redis-app" in stores.services(given)
+
+
+def test_a_stack_without_it_is_what_it_was(deployment):
+    assert stores.services(settings.defaults()) == ["db", "redis"]
+    assert stores.files(settings.defaults()) == []
+    secrets.make(deployment)
+    assert not [path.name for path in deployment.secrets.iterdir() if path.name.startswith("app_redis")]
+
+
 def test_every_variable_of_the_compose_files_is_known(root):
     images = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP", "CERTIFICATES")
     made = {
@@ -139,7 +160,7 @@ def test_every_variable_of_the_compose_files_is_known(root):
         "PUBLIC_SUBNET_6",
         *(f"{name}_IMAGE" for name in images),
     }
-    made |= capacity.derived(settings.defaults()).keys()
+    made |= capacity.derived(settings.defaults()).keys() | stores.derived(settings.defaults()).keys()
     used = set()
     for path in (root / "compose").glob("compose*.yml"):
         used |= set(re.findall(r"\$\{(\w+)(?!\w|:\?set by the role stack)", path.read_text()))
