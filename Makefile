@@ -132,6 +132,11 @@ bench-worker: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/worker/bench.py
 
+## An event's way to the members of a group: the groups layer alongside channels_redis (T="members events rounds")
+bench-groups: images
+	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/groups/bench.py $(T)
+
 ## What idle websockets cost, service by service (T=how many; default 2000)
 bench-sockets: prepare
 	@$(PYTHON) tests/bench/sockets/bench.py $(T)

@@ -46,17 +46,24 @@ class Connections:
         except NoScriptError:  # a Redis that is new, or has been restarted
             return await client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
 
+    def dedicated(self, **options: Any) -> Any:
+        """A connection of its own, outside of the pool, with ``options`` over those of the others; not connected yet."""
+        return self._pool(**options).make_connection()
+
     async def close(self) -> None:
         """Close the connections of the running event loop. A later call opens new ones."""
         known = self.clients.pop(asyncio.get_running_loop(), None)
         if known is not None:
             await known[1].aclose()
 
-    async def _live(self) -> Clients:
-        options = dict(self.options)
+    def _pool(self, **more: Any) -> redis.asyncio.ConnectionPool:
+        options = {**self.options, **more}
         address = options.pop("address", None)
         make = redis.asyncio.ConnectionPool
-        pool = make.from_url(address, **options) if address else make(**options)
+        return make.from_url(address, **options) if address else make(**options)
+
+    async def _live(self) -> Clients:
+        pool = self._pool()
         try:
             yield redis.asyncio.Redis(connection_pool=pool)
         finally:

@@ -107,6 +107,21 @@ REJOINED = Counter(
     ["layer"],
     registry=registry,
 )
+RECEIVER_CONNECTS = Counter(
+    "channels_stack_receiver_connects",
+    "Connections that the groups layer has made to receive on: the first, and one after each that broke",
+    registry=registry,
+)
+EVENTS_RECOVERED = Counter(
+    "channels_stack_group_events_recovered",
+    "Events of groups that did not arrive and were read from the history",
+    registry=registry,
+)
+GROUPS_LOST = Counter(
+    "channels_stack_groups_lost",
+    "Times that a group had lost events in a process, and the history did not have them",
+    registry=registry,
+)
 OVER_CAPACITY = Counter(
     "channels_stack_over_capacity",
     "Messages dropped because a channel, or the mailbox of a socket, was full",

@@ -64,6 +64,11 @@ def is_of_redis(error: BaseException) -> bool:
     )
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether Redis says with ``error`` that it has no memory left."""
+    return isinstance(error, redis_exceptions.ResponseError) and any(text in str(error) for text in FULL)
+
+
 def is_flaw(error: BaseException) -> bool:
     """Whether ``error`` comes from code that does not fit, and so proves nothing of the data store that it asks."""
     return isinstance(error, FLAWS) and not is_of_redis(error)
@@ -71,8 +76,7 @@ def is_flaw(error: BaseException) -> bool:
 
 def cause(error: BaseException) -> str:
     """In one line, which outage made the application raise ``error``; empty when it is no outage."""
-    full = isinstance(error, redis_exceptions.ResponseError) and str(error).startswith(FULL)
-    if full or is_of_redis(error):
+    if is_full(error) or is_of_redis(error):
         return _line("Redis", error)
     from django.db import InterfaceError, OperationalError
 

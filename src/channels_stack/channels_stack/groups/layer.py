@@ -1,0 +1,210 @@
+"""The channel layer for groups: Channels' own interface, on one connection that receives and a pool that sends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from channels.exceptions import ChannelFull
+from channels.layers import BaseChannelLayer
+
+from ..connections import Connections
+from . import wire
+from .codec import Codec
+from .history import History
+from .hosts import options
+from .hub import Hub, owner
+from .mailbox import Event
+from .names import Names
+from .policy import Policy
+from .queue import Queues
+
+log = logging.getLogger(__name__)
+
+# For one socket: far more than a consumer that works ever has waiting, and little compared with a container's memory.
+CAPACITY, CAPACITY_BYTES = 10_000, 16 << 20
+
+
+class RedisGroupsChannelLayer(BaseChannelLayer):
+    """Groups that lose no event to a broken connection or to a Redis that restarts with its data.
+
+    ``hosts`` is one Redis in any form that channels_redis takes (default: localhost, port 6379), or an address of Sentinels
+    (``hosts.options``). ``prefix`` starts every name in Redis. ``capacity``, and ``channel_capacity`` by channel name or glob,
+    is how many messages may wait for one channel, ``capacity_bytes`` how large they may be together; ``expiry`` is how many
+    seconds each of them may wait. ``history`` says how much of a group's past is kept (``policy.Policy``): by default 100
+    events for 60 seconds. ``symmetric_encryption_keys`` encrypts messages, as in channels_redis.
+
+    ``group_expiry`` is accepted and has no effect: a membership lives as long as its channel.
+    """
+
+    extensions = ("groups", "flush")
+
+    def __init__(
+        self,
+        hosts: Any = None,
+        prefix: str = "asgi",
+        expiry: float = 60,
+        group_expiry: int = 86_400,
+        capacity: int = CAPACITY,
+        channel_capacity: dict[Any, int] | None = None,
+        capacity_bytes: int = CAPACITY_BYTES,
+        history: Any = None,
+        symmetric_encryption_keys: Sequence[str | bytes] = (),
+    ) -> None:
+        super().__init__(expiry=expiry, capacity=capacity)
+        self.channel_capacity = self.compile_capacities(channel_capacity or {})
+        self.group_expiry, self.capacity_bytes = group_expiry, capacity_bytes
+        self.prefix = prefix
+        self.names = Names(prefix)
+        self.codec = Codec(symmetric_encryption_keys or ())
+        self.connections = Connections(options(hosts))
+        self.history = History(self.connections, self.names, Policy(history))
+        self.queues = Queues(self.connections, self.names, expiry)
+        self._hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+    # Channels
+
+    async def new_channel(self, prefix: str = "specific") -> str:
+        """A channel of this process, that it alone can receive from."""
+        return await self.hub().new_channel(prefix, self.get_capacity(prefix))
+
+    async def send(self, channel: str, message: dict[str, Any]) -> None:
+        """Send ``message`` to one receiver of ``channel``.
+
+        Raises ChannelFull when as many as its capacity wait there already: always for a channel that any process may receive
+        from; for a channel of one process only in that process, elsewhere the oldest message makes room, and is counted.
+        """
+        self._check_channel(channel)
+        body = self._packed(message)
+        client = owner(channel)
+        if client:
+            hub = self._hubs.get(asyncio.get_running_loop())
+            mailbox = hub.mailboxes.get(channel) if hub else None
+            if mailbox is not None and mailbox.full:
+                raise ChannelFull(channel)
+            redis = await self.connections.client()
+            await redis.publish(self.names.inbox(client), wire.direct(secrets.token_hex(8), channel, body))
+        elif not await self.queues.add(channel, body, self.get_capacity(channel)):
+            raise ChannelFull(channel)
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        """The next message for ``channel``, after any time."""
+        hub = self.hub()
+        if channel not in hub.mailboxes:
+            self._check_channel(channel)
+            if not owner(channel):
+                return await self._receive_from_queue(hub, channel)
+        while True:
+            event = await hub.receive(channel, self.capacity)
+            if not event.frame:
+                return self.message(event)
+
+    async def _receive_from_queue(self, hub: Hub, channel: str) -> dict[str, Any]:
+        while True:
+            body = await hub.receive_from_queue(channel)
+            try:
+                message = self.codec.unpack(body[1:])
+                if isinstance(message, dict):
+                    return message
+            except ValueError as error:
+                log.error("channel %s: a message is dropped: it %s", channel, error)
+
+    def message(self, event: Event) -> dict[str, Any]:
+        """What the event says, as a copy that its receiver may change."""
+        message: dict[str, Any] = event.content.copy() if event.flat else self.codec.unpack(event.body)
+        return message
+
+    # Groups
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Let ``channel``, one of this process, get every event of ``group`` from now on."""
+        self._check_group(group)
+        self._check_channel(channel)
+        await self.hub().join(group, channel)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        """Let it get no more of them; does nothing when it is no member."""
+        self._check_group(group)
+        self._check_channel(channel)
+        hub = self._hubs.get(asyncio.get_running_loop())
+        if hub is not None:
+            hub.leave(group, channel)
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        """Send ``message`` to every member of ``group``, in all processes."""
+        self._check_group(group)
+        await self.history.publish(group, self._packed(message))
+
+    async def announce_losses(self, channel: str) -> None:
+        """From now on, let ``channel`` know when a group of it has lost events that no history has.
+
+        It then receives ``{"type": "group.lost", "group": …}``, between what came before and what came after; a consumer's
+        handler for it is ``group_lost``.
+        """
+        mailbox = self.hub().mailboxes.get(channel)
+        if mailbox is None:
+            raise RuntimeError(f"announce_losses({channel!r}): this process has not made that channel")
+        mailbox.announces = True
+
+    # Management
+
+    async def flush(self) -> None:
+        """Remove everything below ``prefix`` from Redis, and all channels and groups of the running event loop."""
+        await self._leave_all()
+        redis = await self.connections.client()
+        pattern = "".join(f"\\{each}" if each in "*?[]\\^-" else each for each in self.prefix)
+        keys = [key async for key in redis.scan_iter(match=f"{pattern}*", count=1000)]
+        for start in range(0, len(keys), 1000):
+            await redis.delete(*keys[start : start + 1000])
+        await self.connections.close()
+
+    async def close_pools(self) -> None:
+        """Close the connections of the running event loop, as channels_redis' layers do."""
+        await self._leave_all()
+        await self.connections.close()
+
+    async def round_trip(self) -> float:
+        """Publish something for this process; the seconds until it has arrived."""
+        return await self.hub().round_trip()
+
+    def hub(self) -> Hub:
+        """What the running event loop receives with."""
+        loop = asyncio.get_running_loop()
+        hub = self._hubs.get(loop)
+        if hub is None:
+            hub = self._hubs[loop] = Hub(
+                *(self.connections, self.history, self.queues, self.codec, self.names),
+                expiry=self.expiry,
+                limit_bytes=self.capacity_bytes,
+                ended=lambda: self._forget(hub),
+            )
+        return hub
+
+    def _forget(self, hub: Hub | None) -> None:
+        """Its event loop ends: one that serves a single call must leave nothing behind."""
+        for loop, known in list(self._hubs.items()):
+            if known is hub:
+                del self._hubs[loop]
+
+    async def _leave_all(self) -> None:
+        hub = self._hubs.pop(asyncio.get_running_loop(), None)
+        if hub is not None:
+            await hub.close()
+
+    def _packed(self, message: dict[str, Any]) -> bytes:
+        if not isinstance(message, dict):
+            raise TypeError(f"a message is a dict, not a {type(message).__name__}")
+        return wire.MESSAGE + self.codec.pack(message)
+
+    def _check_channel(self, channel: str) -> None:
+        # Channels 4.2.1 has renamed both.
+        check = getattr(self, "require_valid_channel_name", None) or self.valid_channel_name
+        check(channel)
+
+    def _check_group(self, group: str) -> None:
+        check = getattr(self, "require_valid_group_name", None) or self.valid_group_name
+        check(group)
