@@ -1,10 +1,11 @@
 """The project's ASGI application, wrapped in what production needs.
 
-From the outside in: probes, forwarded headers, access log, drain, limits of websockets, refusals, canaries, origins,
-metrics, static files, uploads, room for bodies, slots for pages, threads for websockets, and then the application, unchanged.
+``Application._middlewares`` lists them, outermost first; within all of them is the project's application, unchanged.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from asgiref.sync import sync_to_async
 
@@ -39,6 +40,9 @@ from .status import Publisher
 from .threads import Threads
 from .uploads import COPIES_WITH_DAPHNE, Room
 
+Middleware = Callable[[App], App]
+"""Takes an application and returns one that does more."""
+
 LIFESPAN_MARGIN = 0.5  # seconds before STOP_SECONDS at which the project's own end is cut off
 
 
@@ -46,8 +50,6 @@ class Application:
     """What a server serves. Make one per process, in that process, with ``build``."""
 
     def __init__(self, app: App, settings: Settings, service: str, server: str) -> None:
-        from django.conf import settings as project
-
         self.drain = Drain(settings, on_begin=self._say_draining)
         self.sign_ins = signed_in.Check(self.drain.sockets, settings.ws_session_check_seconds)
         # Only who serves websockets closes them, and ends, where a layer delivers nothing.
@@ -56,28 +58,41 @@ class Application:
         self.readiness = self._readiness(settings, service)
         self.publisher = Publisher(settings, service, server, troubles=lambda: self.readiness.troubles)
         self.lifespan = Lifespan(app)
-        app = dispatch.below(app, project.FORCE_SCRIPT_NAME or "")
-        app = Threads(settings.ws_threads).for_sockets(app)
-        app = Slots(settings.http_concurrency).for_pages(app)
         if server == "daphne":
             self.room = Room(1, COPIES_WITH_DAPHNE)
         else:
             self.room = Room(settings.http_processes if server == "gunicorn" else 1)
-            app = self.room.for_bodies(app)
-        app = serve_media(app, settings)
-        app = serve_static(app, settings.static_root)
-        app = metrics.instrument(app)
-        if "origins" in settings.app_overlay:
-            app = origins.check(app, settings.allowed_origins)
-        app = self.canaries.guard(app)
-        app = Refusals(app)
-        app = Limits(app, settings)
-        if service == "ws":
-            app = sockets.no_pages(app)
-        app = self.drain.gate(app)
-        app = logs.access(app)
-        app = ForwardedHeaders(app, settings.trusted_proxies)
-        self._app: App = Probes(app, self.drain, self.readiness)
+        for middleware in reversed(self._middlewares(settings, service, server)):
+            app = middleware(app)
+        self._app = app
+
+    def _middlewares(self, settings: Settings, service: str, server: str) -> tuple[Middleware, ...]:
+        """What is around the application, outermost first."""
+        from django.conf import settings as project
+
+        sockets_only = service == "ws"
+        check_origins = "origins" in settings.app_overlay
+        bodies_pass = (
+            server != "daphne"
+        )  # Daphne has read a body before it calls the application, and asks for room itself
+        return (
+            lambda app: Probes(app, self.drain, self.readiness),
+            lambda app: ForwardedHeaders(app, settings.trusted_proxies),
+            logs.access,
+            self.drain.gate,
+            *([sockets.no_pages] if sockets_only else []),
+            lambda app: Limits(app, settings),
+            Refusals,
+            self.canaries.guard,
+            *([lambda app: origins.check(app, settings.allowed_origins)] if check_origins else []),
+            metrics.instrument,
+            lambda app: serve_static(app, settings.static_root),
+            lambda app: serve_media(app, settings),
+            *([self.room.for_bodies] if bodies_pass else []),
+            Slots(settings.http_concurrency).for_pages,
+            Threads(settings.ws_threads).for_sockets,
+            lambda app: dispatch.below(app, project.FORCE_SCRIPT_NAME or ""),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
