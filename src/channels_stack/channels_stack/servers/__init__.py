@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
+import logging
 import socket
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any, Callable, cast
 
 from ..settings import Settings
+
+log = logging.getLogger(__name__)
 
 # The edge keeps idle connections to us for less: a server that closes first would meet its next request.
 KEEP_ALIVE_SECONDS = 75
@@ -25,6 +31,23 @@ def serve(settings: Settings, service: str, port: int) -> int:
     server = settings.server_http if service == "http" else settings.server_ws
     module = importlib.import_module(f".{server}", __name__)
     return cast(int, module.serve(settings, service, port))
+
+
+def known(server: str, options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """``options`` without those that are none of ``names``: this version of ``server`` lacks them, which one line says.
+
+    The application may pin a server that is older or newer than ours. It serves, without what these options ask for.
+    """
+    names = set(names)
+    missing = sorted(options.keys() - names)
+    if missing:
+        log.warning("%s %s does not know %s: it serves without", server, version(server), ", ".join(missing))
+    return {name: value for name, value in options.items() if name in names}
+
+
+def parameters(function: Callable[..., Any]) -> list[str]:
+    """The names of what ``function``, or a class, takes."""
+    return list(inspect.signature(function).parameters)
 
 
 def cut_silent_readers(listener: Any, ping_seconds: float) -> None:

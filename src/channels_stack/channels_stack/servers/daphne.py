@@ -39,7 +39,7 @@ from ..lifespan import StartupFailed
 from ..limits import POLICY, TokenBucket
 from ..settings import Settings
 from ..uploads import REFUSALS
-from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, cut_silent_readers
+from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, cut_silent_readers, known, parameters
 
 logger = logging.getLogger("daphne.server")
 # Twisted's own are 16 KiB, for a line and for the whole head.
@@ -68,19 +68,19 @@ class Server(daphne_server.Server):
     """Daphne's server that begins with ``app.start()``, and drains on a signal instead of dropping all."""
 
     def __init__(self, app: Application, settings: Settings, port: int) -> None:
-        super().__init__(
-            app,
-            endpoints=[
+        options = {
+            "endpoints": [
                 f"tcp:port={port}:interface={host}:backlog={BACKLOG}" for host in addresses.to_listen_on()
             ],
-            signal_handlers=False,
-            websocket_timeout=FOR_EVER,
-            websocket_connect_timeout=HANDSHAKE_SECONDS,
-            websocket_handshake_timeout=HANDSHAKE_SECONDS,
-            ping_interval=settings.ws_ping_seconds,
-            ping_timeout=settings.ws_ping_seconds,
-            server_name="",
-        )
+            "signal_handlers": False,
+            "websocket_timeout": FOR_EVER,
+            "websocket_connect_timeout": HANDSHAKE_SECONDS,
+            "websocket_handshake_timeout": HANDSHAKE_SECONDS,
+            "ping_interval": settings.ws_ping_seconds,
+            "ping_timeout": settings.ws_ping_seconds,
+            "server_name": "",
+        }
+        super().__init__(app, **known("daphne", options, parameters(daphne_server.Server)))
         self.app = app
         self.max_message_bytes = settings.ws_max_message_bytes
         self.frames_per_second = settings.ws_messages_per_second

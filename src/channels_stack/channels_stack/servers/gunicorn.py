@@ -20,6 +20,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import make_settings
 from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 from uvicorn_worker import UvicornWorker
@@ -28,7 +29,7 @@ from .. import addresses, application, metrics
 from ..drain import FORCED
 from ..environment import ConfigurationError
 from ..settings import Settings
-from . import BACKLOG, uvicorn
+from . import BACKLOG, known, uvicorn
 
 REFUSED = 78
 KILL_MARGIN = (
@@ -43,7 +44,7 @@ def serve(settings: Settings, service: str, port: int) -> int:
     Worker.forced = mmap.mmap(-1, 1)
     master = os.getpid()
     try:
-        Master(_options(settings, service, port)).run()
+        Master(known("gunicorn", _options(settings, service, port), make_settings())).run()
     except (SystemExit, HaltServer) as end:
         if os.getpid() != master:
             raise  # a worker ends: gunicorn reads its exit code
@@ -63,10 +64,11 @@ def _options(settings: Settings, service: str, port: int) -> dict[str, Any]:
         "graceful_timeout": math.ceil(settings.stop_seconds) + KILL_MARGIN,
         "logger_class": PlainLogger,
         "loglevel": settings.log_level,
-        "control_socket_disable": True,  # it wants a home folder to write to
         # The heartbeat files belong into memory: a slow disk must not look like a stuck worker.
         "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
         "child_exit": _forget,
+        # It wants a home folder to write to. Older releases have none.
+        **({"control_socket_disable": True} if "control_socket_disable" in make_settings() else {}),
     }
 
 
@@ -83,9 +85,7 @@ class Master(BaseApplication):
 
     def load_config(self) -> None:
         for name, value in self.options.items():
-            # Older releases lack the newest settings, and what these switch off.
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
+            self.cfg.set(name, value)
 
 
 class PlainLogger(Logger):

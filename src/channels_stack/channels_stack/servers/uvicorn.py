@@ -18,7 +18,7 @@ from .. import addresses, application
 from ..application import Application
 from ..lifespan import StartupFailed
 from ..settings import Settings
-from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, cut_silent_readers
+from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, cut_silent_readers, known, parameters
 
 ALIVE_SECONDS = 1
 CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
@@ -51,7 +51,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 def config_options(settings: Settings, service: str) -> dict[str, Any]:
     """What uvicorn is told wherever it runs, here or inside gunicorn."""
-    return {
+    options = {
         "loop": "uvloop",
         # httptools leaves an offer of another protocol than websocket half read, and takes what follows for the next request. The
         # edge lets no such offer through; where nothing but handshakes is served, speed does not matter.
@@ -69,6 +69,7 @@ def config_options(settings: Settings, service: str) -> dict[str, Any]:
         "log_config": None,
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
     }
+    return known("uvicorn", options, parameters(uvicorn.Config))
 
 
 def _websockets(settings: Settings) -> Any:
@@ -110,8 +111,12 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        self.app.drain.install(asyncio.get_running_loop(), self._stop)
+        self.install_signal_handlers()
         yield
+
+    def install_signal_handlers(self) -> None:
+        """What uvicorn below 0.29 calls in the place of ``capture_signals``."""
+        self.app.drain.install(asyncio.get_running_loop(), self._stop)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         quiet_logs()
