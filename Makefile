@@ -76,10 +76,13 @@ restore-drill:
 check:
 	@$(STACK) check
 
-## What will break in production in a Channels project (P=path; default: the reference application)
-doctor: images
-	@docker run --rm --network none --volume "$(abspath $(or $(P),app))":/project:ro \
-	  $$(sed -n 's/^UVICORN_IMAGE=//p' .images) channels-stack doctor /project
+## Your own project: find out what runs it, and write that to stack.env and app.env (P=../myproject)
+adopt:
+	@$(STACK) adopt "$(P)"
+
+## What will break in production in a Channels project (P=path; default: the one that stack.env names)
+doctor:
+	@$(STACK) doctor "$(P)"
 
 ##@ Servers
 

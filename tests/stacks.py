@@ -115,10 +115,13 @@ class Stack:
 
 
 @contextmanager
-def own(variant: str, secrets: Mapping[str, str] | None = None, **others: str) -> Iterator[Stack]:
+def own(
+    variant: str, secrets: Mapping[str, str] | None = None, adopt: Path | None = None, **others: str
+) -> Iterator[Stack]:
     """Start a stack on free ports, and remove all of it at the end, come what may.
 
     Its settings are those of the VARIANT, if it is one of VARIANTS, and OTHERS; SECRETS are there before it starts.
+    ADOPT is a project that `make adopt` describes before.
     """
     name = f"{variant}-{os.getpid()}"
     folder, project = FOLDER / name, f"stack-test-{name}"
@@ -139,7 +142,8 @@ def own(variant: str, secrets: Mapping[str, str] | None = None, **others: str) -
     for file, text in (secrets or {}).items():
         (folder / "secrets" / file).write_text(text)
     try:
-        told = tool(folder, "up")
+        told = tool(folder, "adopt", str(adopt)) if adopt else ""
+        told += tool(folder, "up")
         yield Stack(
             variant=variant,
             url=f"https://localhost:{settings['HTTPS_PORT']}",

@@ -2,6 +2,7 @@
 
 python3 -m stack [--env NAME] [--overlay NAME]… up|down|purge|check|images|edge|backup|restore|drill
 python3 -m stack [--env NAME] compose ARGUMENT…    `docker compose` on this environment
+python3 -m stack [--env NAME] adopt|doctor PATH    a project's lines of stack.env; what will break in it
 python3 -m stack [--env NAME] target               how its tests get in: options of pytest, a line each
 python3 -m stack --folder DIR …                    the same for a deployment in another folder
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from . import backup, certificates, edge, environments, images, preflight, up
 from . import settings as stack_settings
+from .adopt import command as adopt
 from .console import Failure, say
 from .paths import IMAGE_NAMES, Deployment
 
@@ -28,6 +30,8 @@ COMMANDS = [
     "backup",
     "restore",
     "drill",
+    "adopt",
+    "doctor",
     "target",
     "compose",
 ]
@@ -47,7 +51,7 @@ def main() -> int:
         "--overlay", action="append", default=[], help="a compose.<NAME>.yml to add: dev, test"
     )
     parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of `docker compose`")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of `docker compose`, or a path")
     options = parser.parse_args()
     overlays = tuple(options.overlay)
     try:
@@ -82,6 +86,10 @@ def main() -> int:
                 IMAGE_NAMES.write_text("".join(f"{name}={tag}\n" for name, tag in names.items()))
             case "target":
                 say("\n".join(up.target(deployment)))
+            case "adopt":
+                adopt.adopt(deployment, " ".join(options.arguments))
+            case "doctor":
+                return adopt.doctor(deployment, " ".join(options.arguments))
             case "compose":
                 up.compose(deployment, options.arguments)
             case "edge":  # for servers: what the role `certificates` brings to each edge

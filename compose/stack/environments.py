@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 
 from . import settings
 from .console import Failure, detail
@@ -16,7 +17,7 @@ from .paths import COMPOSE, ENVIRONMENTS, EXAMPLE, ROOT, Deployment
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 """It becomes part of the names of containers, networks and volumes."""
 
-CREATING = ("up",)
+CREATING = ("up", "adopt")
 """Commands of the tool that make an environment that is not there yet."""
 
 SHARED = re.compile(r"APP_\w+|SERVER_\w+|\w+_IMAGE|DEBIAN_MIRROR|BUILD_NETWORK")
@@ -69,14 +70,18 @@ def missing(name: str) -> str:
     )
 
 
-def create(deployment: Deployment) -> None:
-    """Make stack.env, app.env and, in an environment with a name, compose.yaml where they are missing; what is there stays."""
+def create(deployment: Deployment, describing: Collection[str] = ()) -> None:
+    """Make stack.env, app.env and, in an environment with a name, compose.yaml where they are missing; what is there stays.
+
+    DESCRIBING are settings that a new environment does not take over from the default one, because it runs another project.
+    """
     deployment.folder.mkdir(parents=True, exist_ok=True)
     default = Deployment(COMPOSE)
     if deployment.name and not deployment.definitions.exists():
         deployment.definitions.write_text(DEFINITIONS)
     if not deployment.settings.exists():
-        taken = chosen(default) if deployment.name else {}
+        shared = chosen(default) if deployment.name else {}
+        taken = {name: line for name, line in shared.items() if name not in describing}
         deployment.settings.write_text(example(deployment.name, taken))
         what = (
             "the application and servers of compose/stack.env, every other setting"

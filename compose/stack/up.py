@@ -25,6 +25,7 @@ from . import (
     stores,
 )
 from . import settings as stack_settings
+from .adopt import command as adopt
 from .compose import Project, replace, write_environment
 from .console import Failure, detail, say, step
 from .paths import Deployment
@@ -37,6 +38,7 @@ def up(deployment: Deployment) -> None:
     with step("looking at this machine"):
         environments.create(deployment)
         settings = stack_settings.load(deployment.settings)
+        adopt.undescribed(deployment, settings)
         preflight.prepare(settings)
         preflight.look(deployment, settings, published(project))
     with step("settings, secrets, certificate"):

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
-from stacks import Stack, docker, eventually, on_threads
+from stacks import Stack, StackError, docker, eventually, on_threads
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -185,3 +185,21 @@ def commands_run_beside(visit: Visit) -> None:
     assert "<pre>before the silence</pre>" in visit.pages.get("/").text
     for service in ("celery", "beat"):
         assert len(visit.stack.containers(service)) == 1
+
+
+def celery_is_there(visit: Visit) -> None:
+    """The worker that the beat's schedule and a page's task would find answers, from where `make adopt` put it."""
+    ask = ["exec", "-T", "celery", "celery", "-A", "config.celery_app", "inspect", "ping", "--timeout", "5"]
+    eventually(lambda: "pong" in answer_of(visit, *ask), 60, "the answer of Celery's worker")
+    shown = visit.stack.compose(
+        "exec", "-T", "http", "python", "manage.py", "diffsettings", "--output", "unified"
+    )
+    assert "+ ADMIN_URL = 'staff-entrance/'" in shown, shown
+
+
+def answer_of(visit: Visit, *command: str) -> str:
+    """What a command of Compose prints; "" while it fails."""
+    try:
+        return visit.stack.compose(*command)
+    except StackError:
+        return ""

@@ -30,8 +30,10 @@ def visit(sample):
     stacks.remove_stale()
     if sample.settings.get("APP_REQUIREMENTS") == "uv.lock":
         lock(sample)
-    settings = {**COMMON, "APP_DIR": f"../tests/apps/{sample.name}", **sample.settings}
-    with stacks.own(sample.name, **settings) as stack, Visit(stack) as visit:
+    place = f"../tests/apps/{sample.name}"
+    settings = {"HTTP_PROCESSES": "1"} if sample.adopted else {**COMMON, "APP_DIR": place, **sample.settings}
+    adopt = stacks.ROOT / "compose" / place if sample.adopted else None
+    with stacks.own(sample.name, adopt=adopt, **settings) as stack, Visit(stack) as visit:
         yield visit
 
 

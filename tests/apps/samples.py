@@ -29,6 +29,8 @@ class Sample:
     """Settings that the release must say it has set."""
     told: tuple[str, ...] = ()
     """Other words of the build and the release."""
+    adopted: bool = False
+    """Its stack.env is what `make adopt` writes, and nothing by hand."""
     checks: tuple[Callable, ...] = field(default=())
     """What only this project has; called with a checks.Visit while the sockets are silent."""
 
@@ -179,5 +181,33 @@ SAMPLES = (
             "daphne 4.0.0 takes messages of any size",
             "twisted-iocpsupport==1.0.2",
         ),
+    ),
+    Sample(
+        "bakery",  # cookiecutter-django's layout: settings by environment, requirements/ with -r, Celery, .envs/.production
+        {},
+        adopted=True,
+        page="/",
+        shows="Orders of the day",
+        socket="/ws/orders/",
+        overridden=("ALLOWED_HOSTS", "STATIC_ROOT"),
+        checks=(checks.celery_is_there,),
+    ),
+    Sample(
+        "harbour",  # a src layout; every variable required, none given; a worker's channel behind a name; not for Python 3.13
+        {},
+        adopted=True,
+        page="/",
+        shows="Ships at the quay",
+        socket="/quay/",
+        overridden=("SECRET_KEY", "DATABASES", "CHANNEL_LAYERS"),
+    ),
+    Sample(
+        "market",  # a monorepo: backend/ beside frontend/; a folder that is written to; a driver that is compiled
+        {},
+        adopted=True,
+        page="/",
+        shows="Prices at the stalls",
+        socket="/ws/stalls/",
+        overridden=("SECRET_KEY", "CHANNEL_LAYERS"),
     ),
 )

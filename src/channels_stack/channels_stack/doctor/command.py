@@ -67,13 +67,14 @@ def _examined(options: argparse.Namespace) -> Report:
 def _project(options: argparse.Namespace, notes: list[str]) -> Project:
     """The project at PATH; APP_SETTINGS counts where it names one of its modules."""
     from_environment = os.environ.get("APP_SETTINGS", "")
+    roots = os.environ.get("APP_PATH", "").replace(":", " ").split()
     if not options.settings and from_environment:
         try:
-            project = Project(options.path, from_environment)
+            project = Project(options.path, from_environment, roots)
             options.settings = from_environment
             return project
         except NotAProjectError:
-            project = Project(options.path)
+            project = Project(options.path, roots=roots)
             notes.append(f"APP_SETTINGS is {from_environment}, which is not in {options.path}: not used")
             return project
-    return Project(options.path, options.settings)
+    return Project(options.path, options.settings, roots)

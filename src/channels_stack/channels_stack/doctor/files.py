@@ -8,7 +8,7 @@ import os
 import re
 import tokenize
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Union
@@ -201,10 +201,10 @@ class Plan:
 
 
 class Files:
-    """Everything below ``root`` that the rules look at."""
+    """Everything below ``root`` that the rules look at; ``roots`` are folders in it that are on Python's path."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, root: str, roots: Sequence[str] = ()) -> None:
+        self.root, self.roots = root, roots
         self.modules: dict[str, Module] = {}
         self.plans: list[Plan] = []
         self.texts: dict[str, str] = {}  # requirement and lock files
@@ -239,14 +239,14 @@ class Files:
             return
         if not tail:
             return
-        # Which folders are on Python's path is not known: those above the importing file, nearest first, and
-        # those with a manage.py.
+        # Which folders are on Python's path need not be known: those above the importing file, nearest first, what
+        # APP_PATH names, and those with a manage.py.
         folders = [here]
         while here:
             here = os.path.dirname(here)
             folders.append(here)
         folders += [os.path.dirname(path) for path in self.modules if os.path.basename(path) == "manage.py"]
-        folders += ["", "src"]
+        folders += [*self.roots, "", "src"]
         for folder in dict.fromkeys(folders):
             yield os.path.join(folder, tail)
 

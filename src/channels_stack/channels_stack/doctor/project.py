@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from . import settings as settings_module
@@ -37,10 +37,10 @@ class NotAProjectError(Exception):
 class Project:
     """What was read below ``root``. ``settings_name`` names the settings module; "" lets the doctor choose.
 
-    Raises NotAProjectError.
+    ``roots`` are the folders below it that are on Python's path, as APP_PATH has them. Raises NotAProjectError.
     """
 
-    def __init__(self, root: str, settings_name: str = "") -> None:
+    def __init__(self, root: str, settings_name: str = "", roots: Sequence[str] = ()) -> None:
         root = os.path.abspath(root)
         if not os.path.exists(root):
             raise NotAProjectError(f"{root} is not there")
@@ -48,7 +48,7 @@ class Project:
             raise NotAProjectError(f"{root} is a file: name the folder that holds manage.py")
         if not os.access(root, os.R_OK | os.X_OK):
             raise NotAProjectError(f"{root} cannot be read (as uid {os.getuid()})")
-        self.files = Files(root)
+        self.files = Files(root, roots)
         found = settings_module.find(self.files, settings_name)
         if settings_name and not found:
             raise NotAProjectError(

@@ -66,7 +66,7 @@ def find(files: Files, name: str = "") -> list[Module]:
     judged: dict[str, Module] = {}
     usual = _named_by_entry_points(files)
     for module in files.unique_modules():
-        if not _is_settings(module):
+        if not is_settings(module):
             continue
         folder = _project_of(module)
         if folder not in judged or _rank(module, usual) < _rank(judged[folder], usual):
@@ -91,7 +91,8 @@ def _rank(module: Module, usual: set[str]) -> tuple[int, int, str]:
     return 1 if module.path in usual else 2, 0, module.path
 
 
-def _is_settings(module: Module) -> bool:
+def is_settings(module: Module) -> bool:
+    """Whether the module looks like settings of Django, by what it assigns or by its name and what it imports."""
     if "INSTALLED_APPS" in module.assigned or "ROOT_URLCONF" in module.assigned:
         return True
     # settings/production.py, which takes nearly everything from base.py

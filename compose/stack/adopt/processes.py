@@ -1,0 +1,203 @@
+"""What a project runs beside its pages and sockets: workers of channels, Celery, commands after a release."""
+
+from __future__ import annotations
+
+import ast
+import os
+
+from channels_stack.doctor import settings as doctor_settings
+from channels_stack.doctor.files import Module
+from channels_stack.doctor.project import CHANNEL_ROUTER, TEST_FILE
+from channels_stack.doctor.values import Value, text, texts
+
+from .found import Told
+from .modules import Found
+from .tree import Tree, dotted_name
+
+OURS = {
+    *(
+        "migrate",
+        "collectstatic",
+        "runserver",
+        "check",
+        "shell",
+        "test",
+        "runworker",
+        "createsuperuser",
+        "makemigrations",
+    ),
+    *("compilemessages", "celery", "wait_for_db", "wait_for_database", "createcachetable", "dbshell"),
+}
+"""Commands of manage.py in start scripts that the stack does itself, or that are not for each release."""
+
+
+def find(tree: Tree, found: Found) -> Told:
+    """APP_WORKER_CHANNELS, APP_COMMANDS and APP_RELEASE_COMMANDS."""
+    assert found.settings is not None
+    told = Told()
+    _worker_channels(tree, told)
+    values = doctor_settings.read(tree.files, found.settings)
+    _celery(tree, found, told, values)
+    commands: dict[str, str] = {}
+    for place, match in tree.plans(r"manage\.py\s+([a-z]\w+)([^;&|\"']*)"):
+        if match[1] not in OURS:
+            commands.setdefault(f"{match[1]}{match[2]}".strip(), place)
+    told.line("APP_RELEASE_COMMANDS", "", "migrate and collectstatic are the release's own")
+    if commands:
+        told.questions.append(
+            "APP_RELEASE_COMMANDS: start scripts run "
+            + ", ".join(f"manage.py {command} ({place})" for command, place in commands.items())
+            + "; those that belong to each release go there, those that run all the time to APP_COMMANDS"
+        )
+    _redis(tree, told, values)
+    return told
+
+
+CLIENTS = {"redis", "django_redis", "django_rq", "rq", "huey", "dramatiq", "redis_lock", "pottery"}
+"""Packages by which a project speaks to a Redis itself; Celery and the layers have the stack's."""
+
+
+def _redis(tree: Tree, told: Told, values: doctor_settings.Settings) -> None:
+    """APP_REDIS, where a cache or code of the project's own wants a Redis."""
+    caches = [
+        str(backend.at)
+        for alias in (getattr(values["CACHES"], "items", None) or {})
+        if "redis" in (text(backend := values.get("CACHES", alias, "BACKEND")) or "").lower() and backend
+    ]
+    clients = [
+        str(module.place(imported.node))
+        for module in tree.own()
+        for imported in module.imports
+        if imported.module.partition(".")[0] in CLIENTS and not TEST_FILE.search(module.path)
+    ]
+    kind = "both" if caches and clients else "cache" if caches else "queue" if clients else ""
+    if kind:
+        told.line(
+            "APP_REDIS",
+            kind,
+            ", ".join(
+                [f"a cache: {each}" for each in caches] + [f"a client: {each}" for each in clients[:1]]
+            ),
+        )
+
+
+def _worker_channels(tree: Tree, told: Told) -> None:
+    """The names in each ChannelNameRouter."""
+    names: dict[str, str] = {}
+    for module in tree.own():
+        for call in module.calls(CHANNEL_ROUTER):
+            literal = call.args[0] if call.args else None
+            if isinstance(literal, ast.Name):
+                literal = module.assigned.get(literal.id)
+            keys = literal.keys if isinstance(literal, ast.Dict) else [None]
+            for key in keys:
+                value = _constant(tree, module, key)
+                if value:
+                    names.setdefault(value, str(module.place(key or call)))
+                else:
+                    told.questions.append(
+                        f"APP_WORKER_CHANNELS: {module.place(key or call)} routes channels by names that only running it "
+                        "tells; add them, separated by spaces"
+                    )
+    why = ", ".join(f"{name}: {place}" for name, place in names.items()) or "no ChannelNameRouter: no worker"
+    told.line("APP_WORKER_CHANNELS", " ".join(names), why)
+
+
+def _constant(tree: Tree, module: Module, node: ast.expr | None, depth: int = 0) -> str:
+    """The text that NODE is or names, in MODULE or where that imports it from; "" for any other."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    path, _, name = module.dotted(node).rpartition(".")
+    if not name or depth > 5:
+        return ""
+    source = module if not path else tree.files.module(path, module)
+    return _constant(tree, source, source.assigned.get(name), depth + 1) if source else ""
+
+
+def _celery(tree: Tree, found: Found, told: Told, values: doctor_settings.Settings) -> None:
+    apps: dict[str, tuple[Module, str, str]] = {}
+    for module in tree.own():
+        for name, value in module.assigned.items():
+            if isinstance(value, ast.Call) and module.dotted(value.func) in (
+                "celery.Celery",
+                "celery.app.Celery",
+            ):
+                apps.setdefault(module.path, (module, name, str(module.place(value))))
+    apps = {
+        path: each
+        for path, each in apps.items()
+        if any(path.startswith(os.path.join(root, "")) for root in found.roots)
+    }
+    if not apps:
+        return
+    if len(apps) > 1:
+        places = ", ".join(place for _, _, place in apps.values())
+        told.questions.append(
+            f"APP_COMMANDS: Celery applications are made in {places}; write APP_COMMANDS=celery: celery -A MODULE worker, and "
+            "beat: celery -A MODULE beat -s /tmp/beat for the one that has a schedule"
+        )
+        return
+    ((path, (_, name, place)),) = apps.items()
+    root = max((each for each in found.roots if path.startswith(os.path.join(each, ""))), key=len)
+    module_name = dotted_name(path, root)
+    if root != found.roots[0]:
+        told.notes.append(f"celery -A {module_name} is found through APP_PATH ({root})")
+    app = module_name if name in ("app", "celery") else f"{module_name}:{name}"
+    commands = [f"celery: celery -A {app} worker --loglevel INFO"]
+    beat = _schedule(tree, values)
+    if beat:
+        stored = "django_celery_beat" in [each for each, _ in texts(values["INSTALLED_APPS"])]
+        how = "--scheduler django_celery_beat.schedulers:DatabaseScheduler" if stored else "-s /tmp/beat"
+        commands.append(f"beat: celery -A {app} beat {how} --loglevel INFO")
+    told.line(
+        "APP_COMMANDS", "; ".join(commands), f"Celery: {place}" + (f"; its schedule: {beat}" if beat else "")
+    )
+    queues = {
+        value.value: str(module.place(value))
+        for module in tree.own()
+        for value in (
+            keyword.value
+            for node in module.nodes
+            if isinstance(node, ast.Call)
+            for keyword in node.keywords
+            if keyword.arg == "queue"
+        )
+        if isinstance(value, ast.Constant) and isinstance(value.value, str)
+    }
+    for value in _all_queues(values["CELERY_TASK_ROUTES"]):
+        queues.setdefault(text(value) or "", str(value.at))
+    queues.pop("", None)
+    if queues:
+        told.questions.append(
+            "APP_COMMANDS: tasks are sent to queues of their own ("
+            + ", ".join(f"{queue}: {where}" for queue, where in queues.items())
+            + f"); if the worker shall take them, add -Q celery,{','.join(queues)} to its line"
+        )
+
+
+def _all_queues(value: Value | None) -> list[Value]:
+    """The values of `queue` in CELERY_TASK_ROUTES."""
+    routes = getattr(value, "items", {})
+    found = (
+        [doctor_settings.get(route, "queue") for route in routes.values()] if isinstance(routes, dict) else []
+    )
+    return [each for each in found if each is not None and text(each)]
+
+
+def _schedule(tree: Tree, values: doctor_settings.Settings) -> str:
+    """file:line of a schedule of Celery's beat; "" where there is none."""
+    for name in ("CELERY_BEAT_SCHEDULE", "CELERYBEAT_SCHEDULE", "CELERY_BEAT_SCHEDULER"):
+        value = values[name]
+        if value is not None and getattr(value, "items", None) != {}:
+            return str(value.at)
+    for place in texts(values["INSTALLED_APPS"]):
+        if place[0] == "django_celery_beat":
+            return str(place[1].at)
+    for module in tree.own():
+        if "celery" not in module.text.lower():
+            continue
+        for node in module.nodes:
+            name = node.attr if isinstance(node, ast.Attribute) else ""
+            if name in ("beat_schedule", "add_periodic_task"):
+                return str(module.place(node))
+    return ""

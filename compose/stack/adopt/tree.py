@@ -1,0 +1,143 @@
+"""The sources of a project, as the doctor reads them: also those of a Python that is newer than this one."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from channels_stack.doctor.files import Files, Module
+
+from ..console import Failure
+
+ASIDE = {
+    *("test", "tests", "testing", "example", "examples", "sample", "samples", "demo", "demos", "sandbox"),
+    *(
+        "docs",
+        "doc",
+        "fixtures",
+        "template",
+        "templates",
+        "project_template",
+        "vendor",
+        "vendored",
+        "third_party",
+    ),
+    *("env", "venv", "virtualenv", "build", "dist"),
+}
+"""Folders whose modules are not what the project runs, as long as there are others."""
+
+CONTINUED = re.compile(r"[ \t\n\r#)\]}]|(else|elif|except|finally)\b")
+"""Begins a line that belongs to the statement above."""
+
+MOST_BOUNDARIES = 40
+"""Lines at which a statement that cannot be read may end before it is given up."""
+
+
+class Tree:
+    """What was read below ROOT. Raises Failure where that is no folder."""
+
+    def __init__(self, root: Path) -> None:
+        if not root.exists():
+            raise Failure(f"{root} does not exist: name your project's folder, make adopt P=../myproject")
+        if not root.is_dir():
+            raise Failure(f"{root} is a file: name the folder that holds it, make adopt P={root.parent}")
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise Failure(f"{root} cannot be read by this user (uid {os.getuid()})")
+        self.root = root
+        self.files = Files(str(root))
+        self.unread: list[str] = []
+        """file:line of what this Python cannot read."""
+        for problem in self.files.problems:
+            path = root / problem.place.path
+            if problem.broken and path.suffix == ".py" and problem.place.path not in self.files.modules:
+                self.unread.append(f"{problem.place.path}:{problem.place.line}")
+                text = path.read_text(encoding="utf-8", errors="replace")
+                self.files.modules[problem.place.path] = Module(problem.place.path, pieces(text), text)
+
+    def own(self) -> list[Module]:
+        """The modules outside of ASIDE; all of them where there is nothing else with settings or a manage.py."""
+        found = [module for module in self.files.unique_modules() if not aside(module.path)]
+        return found or self.files.unique_modules()
+
+    def text(self, path: str) -> str:
+        """The text of the file at PATH below the root; "" where there is none."""
+        whole = self.root / path
+        if not whole.is_file():
+            return ""
+        content = whole.read_bytes()
+        return content.decode(
+            "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace"
+        )
+
+    def exists(self, path: str) -> bool:
+        """Whether there is anything at PATH below the root."""
+        return (self.root / path).exists()
+
+    def plans(self, pattern: str) -> Iterator[tuple[str, re.Match[str]]]:
+        """(file:line, match) of PATTERN in the files that say how processes are started."""
+        for plan in self.files.plans:
+            if not aside(plan.path) and not re.search(
+                r"(^|[/._-])(test|tests|ci|dev|local)\b", plan.path.lower()
+            ):
+                for place, match in plan.matches(pattern):
+                    yield str(place), match
+
+
+def aside(path: str) -> bool:
+    """Whether PATH is in one of the folders ASIDE, or is a test."""
+    folder, name = os.path.split(path)
+    return bool(ASIDE & set(folder.lower().split("/"))) or bool(
+        re.fullmatch(r"(test_.*|.*_tests?|tests?|conftest)\.py", name) and not folder.endswith("settings")
+    )
+
+
+def pieces(text: str) -> ast.Module:
+    """What of TEXT can be read, statement by statement, each at its line."""
+    lines = text.splitlines(keepends=True)
+    starts = [number for number, line in enumerate(lines) if not CONTINUED.match(line)]
+    body: list[ast.stmt] = []
+    index = 0
+    while index < len(starts):
+        for end in range(index + 1, min(index + MOST_BOUNDARIES, len(starts)) + 1):
+            last = starts[end] if end < len(starts) else len(lines)
+            block = "\n" * starts[index] + "".join(lines[starts[index] : last])
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    body += ast.parse(block).body
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+            index = end
+            break
+        else:
+            index += 1
+    return ast.Module(body, [])
+
+
+def resolve(files: Files, dotted: str, roots: list[str]) -> tuple[Module, str] | None:
+    """The module DOTTED seen from the first of ROOTS that has it, and that root."""
+    for root in dict.fromkeys(roots):
+        for tail in (".py", "/__init__.py"):
+            path = os.path.normpath(os.path.join(root, dotted.replace(".", "/") + tail))
+            if path in files.modules:
+                return files.modules[path], root
+    return None
+
+
+def above(path: str) -> list[str]:
+    """The folders above PATH, the nearest first, "" (the project's own) last."""
+    found = []
+    while path and path != "/":
+        path = os.path.dirname(path)
+        found.append(path)
+    return found
+
+
+def dotted_name(path: str, root: str) -> str:
+    """The dotted name of the module at PATH for a Python whose path holds ROOT."""
+    name = os.path.relpath(path, root or ".").removesuffix(".py").replace("/", ".")
+    return name.removesuffix(".__init__")

@@ -1,0 +1,2 @@
+INSTALLED_APPS = ["django.contrib.contenttypes"]
+ROOT_URLCONF = "tests.urls"

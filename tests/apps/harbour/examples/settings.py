@@ -1,0 +1,3 @@
+SECRET_KEY = "example"
+INSTALLED_APPS = ["harbour"]
+ROOT_URLCONF = "harbour.urls"

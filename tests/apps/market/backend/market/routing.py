@@ -1,0 +1,5 @@
+from django.urls import path
+
+from .consumers import Stall
+
+routes = [path("ws/stalls/", Stall.as_asgi())]
