@@ -82,6 +82,35 @@ def read(path: Path, group: str, root: Path) -> tuple[list[str], list[str]]:
     return list(_installable(lines, root, notices)), notices
 
 
+def wanted_pythons(root: Path, path: Path) -> Iterator[tuple[str, str]]:
+    """(file:line, specifiers) of what the project in ROOT, and the folder of its requirements PATH, say of their Python."""
+    for folder in dict.fromkeys([path.parent, root]):
+        place = folder / "pyproject.toml"
+        if place.exists():
+            content = toml(place)
+            poetry = content.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python")
+            wanted = content.get("project", {}).get("requires-python")
+            if isinstance(poetry, str) and not wanted:
+                # "^3.11 || ^4.0": one of them is enough, and nobody has a Python 4.
+                wanted = _poetry_versions(poetry.partition("||")[0])
+            if wanted:
+                yield _line_of(place, root, r"^[ \t]*(requires-python|python)\s*="), wanted
+        place = folder / "setup.cfg"
+        if place.exists():
+            parser = configparser.ConfigParser(interpolation=None)
+            parser.read(place, encoding="utf-8")
+            wanted = parser.get("options", "python_requires", fallback="").strip()
+            if wanted:
+                yield _line_of(place, root, r"^python_requires"), wanted
+
+
+def _line_of(path: Path, root: Path, pattern: str) -> str:
+    """file:line of PATH, seen from ROOT, where PATTERN is."""
+    text = path.read_text(encoding="utf-8")
+    match = re.search(pattern, text, re.M)
+    return f"{path.relative_to(root)}:{text.count(chr(10), 0, match.start()) + 1 if match else 1}"
+
+
 # --- Requirements files -----------------------------------------------------------------------------
 
 

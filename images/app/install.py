@@ -21,7 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dependencies import Unreadable, canonical, read
+from dependencies import Unreadable, canonical, read, wanted_pythons
 
 DRIVERS = {"psycopg", "psycopg2", "psycopg2-binary"}
 """Ways to speak to PostgreSQL: an application that has one needs no other."""
@@ -43,6 +43,11 @@ FLOORS = (
 """(package, versions, what is wrong with them, what to ask for instead)."""
 
 OLDEST_CHANNELS = (4, 0)
+
+PYTHONS = {"trixie": "3.13", "forky": "3.14", "bookworm": "3.11", "bullseye": "3.9"}
+"""APP_DEBIAN -> the Python of that release, the one to prefer first."""
+
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def run(*command: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -103,6 +108,8 @@ def entries(lock: str) -> dict[str, str]:
 def install_application(venv: Venv, project: Path, application: str, constraints: str) -> dict[str, str]:
     """Install what the application asks for, from within PROJECT as its developers do; package name -> version then."""
     name, _, group = application.rstrip("]").partition("[")
+    for place, wanted in wanted_pythons(project, project / name):
+        refuse_python(place, wanted)
     try:
         lines, told = read(project / name, group, project)
     except Unreadable as error:
@@ -124,9 +131,46 @@ def install_application(venv: Venv, project: Path, application: str, constraints
     return present
 
 
+def refuse_python(place: str, wanted: str, here: str = "") -> None:
+    """Fail where the Python of this image is too old for what PLACE has WANTED; one that is too new is told of."""
+    here = here or HERE
+    if allows(wanted, here):
+        return
+    said = f"{place} requires Python {wanted}, and this image has {here}"
+    # 3.13 is refused by >=3.14, which it is too old for, and by <3.13, which people write without having tried.
+    if any(allows(wanted, f"{major}.{minor}") for major, minor in NEWER if (major, minor) > version(here)):
+        raise fail(f"{said}: {other_debian([wanted], here)}")
+    tell(f"{said}: where that is more than caution, {other_debian([wanted], here)}")
+
+
+NEWER = [(3, minor) for minor in range(9, 40)]
+
+
+def allows(wanted: str, python: str) -> bool:
+    """Whether the specifiers WANTED allow a PYTHON such as 3.13, in one of its patch releases."""
+    from pip._vendor.packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        specifiers = SpecifierSet(wanted)
+    except InvalidSpecifier:
+        return True  # somebody's own way to say it
+    return any(specifiers.contains(f"{python}.{patch}") for patch in (0, 5, 99))
+
+
+def other_debian(wanted: list[str], here: str = "") -> str:
+    """The way to a Python that all of WANTED allow: the setting, or that there is none."""
+    fitting = [
+        f"APP_DEBIAN={suite} (Python {python})"
+        for suite, python in PYTHONS.items()
+        if python != (here or HERE) and all(allows(each, python) for each in wanted)
+    ]
+    known = ", ".join(f"{suite} {python}" for suite, python in PYTHONS.items())
+    return f"set {fitting[0]}" if fitting else f"no Debian release has that ({known})"
+
+
 def why(output: str) -> str:
     """What pip's OUTPUT means for the operator, in one line with the way out."""
-    python = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    python = f"Python {HERE}"
     older = "an older APP_DEBIAN (bookworm: Python 3.11, bullseye: 3.9)"
     broken = re.findall(r"Failed building wheel for (\S+)|Failed to build '?([\w.-]+)", output)
     names = sorted({first or second for first, second in broken} - {"installable"})
@@ -141,6 +185,14 @@ def why(output: str) -> str:
             f"what it needs in APP_BUILD_PACKAGES ({needed}), or take newer versions or {older}"
         )
     missing = re.findall(r"No matching distribution found for (.+)", output)
+    if missing and (others := re.findall(r"([\w.!+-]+) Requires-Python ([^;\n]+)", output)):
+        # pip names what it passed over; of a pin that is the version, of anything else the newest.
+        exact = [wanted for number, wanted in others if missing[0].strip().endswith(f"=={number}")]
+        wanted = (exact or [others[-1][1]])[0].strip()
+        return (
+            f"there is no {missing[0].strip()} for {python}, it requires Python {wanted}: "
+            f"correct it in APP_REQUIREMENTS, or {other_debian([wanted])}"
+        )
     if missing:
         return (
             f"there is no {missing[0].strip()} for {python}: correct it in APP_REQUIREMENTS, or take {older}"

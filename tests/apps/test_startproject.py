@@ -1,4 +1,4 @@
-"""What `django-admin startproject` writes, of each Django that tests/versions has a row for, through `make up` as it is."""
+"""What `django-admin startproject` writes, of each Django that tests/versions has a row for, by `make adopt` and `make up` alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import stacks
 from checks import Visit, page, static_file
-from conftest import COMMON
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "versions"))
 from matrix import ROWS
@@ -54,10 +53,9 @@ def test_a_project_begun_today_runs(debian, django, tmp_path):
         image,
         *begin,
     )
-    names = {"APP_SETTINGS": "begun.settings", "APP_ASGI": "begun.asgi:application"}
-    with stacks.own(
-        f"begun-{django.strip('=.*').replace('.', '-') or 'newest'}", **COMMON, **settings, **names
-    ) as stack:
+    name = f"begun-{django.strip('=.*').replace('.', '-') or 'newest'}"
+    with stacks.own(name, adopt=project, HTTP_PROCESSES="1", APP_DEBIAN=debian) as stack:
+        assert "APP_SETTINGS=begun.settings" in stack.told and "APP_ASGI=begun.asgi:application" in stack.told
         assert "overlay: DATABASES: " in stack.told and "mails are dropped" in stack.told
         assert "Traceback" not in stack.told
         with Visit(stack) as visit:

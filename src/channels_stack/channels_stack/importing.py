@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterator
 from types import ModuleType
 
+from . import absent
 from .environment import ConfigurationError, Problem, secrets_as_variables
 
 FOREIGN = (os.path.dirname(os.__file__), *site.getsitepackages(), os.path.dirname(__file__))
@@ -32,9 +33,9 @@ def settings_module(name: str, purpose: str, path: str) -> None:
 def module(name: str, purpose: str, path: str) -> ModuleType:
     """Import the module ``path``, which the setting ``name`` gives. Raises ConfigurationError.
 
-    An exception of another kind than of importing is the application's own, and keeps its traceback.
+    An exception of another kind than of importing, or of what is not there, is the application's own, and keeps its traceback.
     """
-    with told(name, purpose, path, ImportError, SyntaxError):
+    with told(name, purpose, path, ImportError, SyntaxError, FileNotFoundError):
         return importlib.import_module(path)
 
 
@@ -63,6 +64,8 @@ def _wrong(error: Exception, path: str) -> str:
         return f"{text}; is its package in APP_REQUIREMENTS, or its folder in APP_PATH?"
     if isinstance(error, SyntaxError):
         return text
+    if way_out := absent.way_out(error, _own(error)[-1].filename if _own(error) else "", _message(error)):
+        return f"{text}; {way_out}"
     if os.strerror(errno.EROFS) in text:
         return f"{text}; no process may change the source: name the folders that it writes to in APP_VOLUMES"
     return f"{text}; variables that the project reads belong in app.env, on servers in stack_app_env"
@@ -72,12 +75,14 @@ def place(error: BaseException) -> str:
     """``file:line: `` of the last frame in the project's own source; empty where there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{_short(error.filename)}:{error.lineno}: "
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((*FOREIGN, "<frozen"))
-    ]
+    own = _own(error)
     return f"{_short(own[-1].filename)}:{own[-1].lineno}: " if own else ""
+
+
+def _own(error: BaseException) -> list[traceback.FrameSummary]:
+    """The frames in the project's own source, the last one last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if not frame.filename.startswith((*FOREIGN, "<frozen"))]
 
 
 def _message(error: Exception) -> str:

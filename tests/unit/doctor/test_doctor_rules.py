@@ -487,6 +487,16 @@ CASES = [
         },
     ),
     (
+        "W707",
+        {
+            S: (
+                "DEBUG = False",
+                'DEBUG = False\nSTATICFILES_DIRS = [BASE / "node_modules/bootstrap", "assets"]',
+            )
+        },
+        {S: ("DEBUG = False", 'DEBUG = False\nSTATICFILES_DIRS = ["assets/node"]\nNPM = "node_modules"')},
+    ),
+    (
         "E501",
         {ASGI: (VALIDATOR, "AuthMiddlewareStack(URLRouter(routes))")},
         {ASGI: (VALIDATOR, "OurOriginCheck(URLRouter(routes))")},

@@ -119,3 +119,10 @@ def test_a_failed_build_ends_with_the_one_line_that_says_why():
     lines += ["5.2 install.py: no wheel of a", "ERROR: failed to solve"]
     assert images.reason(lines).splitlines()[1:] == ["5.1 error: gcc", "no wheel of a"]
     assert "failed to solve" in images.reason(["#1 x", "ERROR: failed to solve"])
+
+
+def test_what_the_doctor_says_is_left_out_is_left_out():
+    import stack.adopt  # noqa: F401  (the doctor is found from there)
+    from channels_stack.doctor.rules.folders import LEFT_OUT
+
+    assert LEFT_OUT <= images.IGNORED

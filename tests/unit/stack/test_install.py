@@ -50,6 +50,11 @@ def test_the_numbers_of_a_version(install, text, numbers):
             "(gcc python3-dev libpq-dev, and libpq5 in APP_PACKAGES)",
         ),
         ("ERROR: No matching distribution found for djangoo==5", "there is no djangoo==5 for Python 3"),
+        (
+            "ERROR: Ignored the following versions that require a different python version: 6.0 Requires-Python >=3.12; "
+            "9.1 Requires-Python >=3.14\nERROR: No matching distribution found for Django==9.1",
+            "requires Python >=3.14: correct it in APP_REQUIREMENTS, or set APP_DEBIAN=forky (Python 3.14)",
+        ),
         ("ERROR: ResolutionImpossible: for help", "contradict each other"),
         ("ERROR: Invalid requirement: 'a==': Expected", "APP_REQUIREMENTS: Invalid requirement: 'a=='"),
         ("Killed", "pip could not install"),
@@ -58,3 +63,77 @@ def test_the_numbers_of_a_version(install, text, numbers):
 def test_what_pip_says_becomes_one_line(install, output, words):
     said = install.why(output)
     assert words in said and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("wanted", "here", "refused", "told"),
+    [
+        (
+            ">=3.14",
+            "3.13",
+            "requires Python >=3.14, and this image has 3.13: set APP_DEBIAN=forky (Python 3.14)",
+            "",
+        ),
+        (">=3.10,<3.13", "3.9", "set APP_DEBIAN=bookworm (Python 3.11)", ""),
+        (">=3.12", "3.11", "set APP_DEBIAN=trixie (Python 3.13)", ""),
+        (
+            ">=3.20",
+            "3.13",
+            "no Debian release has that (trixie 3.13, forky 3.14, bookworm 3.11, bullseye 3.9)",
+            "",
+        ),
+        (
+            ">=3.10,<3.13",
+            "3.13",
+            "",
+            "where that is more than caution, set APP_DEBIAN=bookworm (Python 3.11)",
+        ),
+        ("==3.12.*", "3.13", "", "no Debian release has that"),
+        (">=3.13.2", "3.13", "", ""),
+        (">=3.11", "3.13", "", ""),
+        ("whatever", "3.13", "", ""),
+    ],
+)
+def test_the_python_that_a_project_wants_is_compared(install, capsys, wanted, here, refused, told):
+    if refused:
+        with pytest.raises(SystemExit) as end:
+            install.refuse_python("pyproject.toml:4", wanted, here)
+        assert refused in str(end.value) and "pyproject.toml:4" in str(end.value)
+    else:
+        install.refuse_python("pyproject.toml:4", wanted, here)
+    said = capsys.readouterr().out
+    assert (told in said) if told else ("requires" not in said)
+
+
+def test_it_is_compared_before_anything_is_installed(install, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        "[project]\nname = 'x'\nrequires-python = '>=3.39'\ndependencies = []\n"
+    )
+    with pytest.raises(SystemExit, match=r"pyproject\.toml:3 requires Python >=3\.39"):
+        install.install_application(None, tmp_path, "pyproject.toml", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.14'\n", [("app/pyproject.toml:2", ">=3.14")]),
+        (
+            "pyproject.toml",
+            "[tool.poetry.dependencies]\npython = '^3.11 || ^4'\n",
+            [("app/pyproject.toml:2", ">=3.11,<4")],
+        ),
+        ("setup.cfg", "[options]\npython_requires = >=3.8\n", [("app/setup.cfg:2", ">=3.8")]),
+        ("pyproject.toml", "[tool.black]\n", []),
+    ],
+)
+def test_where_a_project_says_its_python(install, tmp_path, name, text, found):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / name).write_text(text)
+    assert list(install.wanted_pythons(tmp_path, tmp_path / "app/requirements.txt")) == found
+
+
+def test_adopt_and_the_build_know_the_same_pythons(install):
+    from stack.adopt import interpreter
+
+    known = {suite: interpreter.number(python) for python, suite in interpreter.SUITES.items()}
+    assert known == install.PYTHONS

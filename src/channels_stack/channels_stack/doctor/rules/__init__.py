@@ -14,6 +14,7 @@ SUBJECTS = (
     "consumers",
     "packages",
     "translations",
+    "folders",
 )
 LATER = ("running", "stack")  # what only --run and --stack look at
 
