@@ -1,4 +1,4 @@
-"""What `django-admin startproject` writes, of each Django that tests/versions has a row for, by `make adopt` and `make up` alone."""
+"""What `django-admin startproject` writes, of each Django in tests/versions, by `make adopt` and `make up` alone."""
 
 from __future__ import annotations
 

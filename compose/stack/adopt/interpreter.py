@@ -47,7 +47,8 @@ def find(tree: Tree, folders: list[str]) -> Told:
         reasons.append(f"{runs[0]} has Python {number(runs[1])}")
         if runs[1] != chosen:
             reasons.append(f"no Debian has that, the nearest is {number(chosen)}")
-    told.line("APP_DEBIAN", SUITES[chosen], "; ".join(reasons) or "the project says nothing of its Python")
+    if reasons:
+        told.line("APP_DEBIAN", SUITES[chosen], "; ".join(reasons))
     return told
 
 
