@@ -26,6 +26,14 @@ def test_nobody_is_deaf(outcome, fault, layer):
     assert (ours.deaf, ours.away) == (0, 0), ours.log[-3000:]
 
 
+@pytest.mark.parametrize(
+    "fault", [case.values[0] for case in CASES if case.values[1] == "groups"], ids=lambda f: f.name
+)
+def test_on_the_groups_layer_nobody_is_deaf_under_stock_uvicorn_either(outcome, fault):
+    stock = outcome[fault.name, "stock", "groups"]
+    assert (stock.deaf, stock.away) == (0, 0), stock.log[-3000:]
+
+
 @pytest.mark.parametrize(("fault", "layer"), CASES)
 def test_who_comes_meanwhile_is_let_in_or_told_to_come_back(outcome, fault, layer):
     ours = outcome[fault.name, "ours", layer]

@@ -21,11 +21,13 @@ from processes import Process, answers, free_port
 from redis.exceptions import RedisError
 from redis_set import RedisSet
 
+from channels_stack.groups import RedisGroupsChannelLayer
 from channels_stack.layers import redis_host
 
 HERE = pathlib.Path(__file__).parent
 RUNTIME = HERE.parents[1] / "src/channels_stack"
 GROUPS, IN_EACH = 10, 3
+PUBLISHERS = {"core": RedisChannelLayer, "groups": RedisGroupsChannelLayer}
 SIDES = ("stock", "ours")
 AFTER_SECONDS = 30  # what the issue of a deaf socket is measured at
 HEAR_SECONDS = 2
@@ -86,7 +88,7 @@ class Server:
         words = [word.format(port=self.port) for word in COMMANDS[side]]
         self.process = Process([sys.executable, *words], environment, folder)
         url = f"ws://127.0.0.1:{self.port}/group-{{}}/"
-        kind = RedisChannelLayer if layer == "core" else RedisPubSubChannelLayer
+        kind = PUBLISHERS.get(layer, RedisPubSubChannelLayer)
         prefix = f"{self.prefix}." if layer == "stack" else self.prefix
         host = {**redis_host(redis.url), "socket_timeout": LAST_SECONDS}
         self.publisher = kind(hosts=[host], prefix=prefix)
@@ -100,8 +102,8 @@ class Server:
             for number in range(GROUPS):
                 await self.publisher.group_send(f"group-{number}", {"type": "say", "text": text})
         finally:
-            # flush() of the queueing layer would remove the groups too.
-            await (self.publisher.close_pools() if self.layer == "core" else self.publisher.flush())
+            # flush() of these would remove what is in Redis too.
+            await (self.publisher.close_pools() if self.layer in PUBLISHERS else self.publisher.flush())
 
     def open(self) -> list[Person]:
         return [person for person in self.people if person.client]

@@ -40,6 +40,7 @@ from typing import Any
 from . import metrics, outage
 from .asgi import App, Receive, Scope, Send
 from .drain import Drain
+from .groups import RedisGroupsChannelLayer
 from .layers import LayerError
 from .memberships import Watched, owning
 from .responses import RETRY_AFTER, respond
@@ -272,11 +273,12 @@ def _despite_outages() -> Iterator[None]:
 
 
 class Canaries:
-    """One for each layer of the project that has groups and reaches beyond this process."""
+    """One for each layer of the project that has groups, reaches beyond this process and does not watch itself."""
 
     def __init__(self, drain: Drain | None = None) -> None:
         self.drain = drain
         self.canaries: list[Canary] = []
+        self.layers: dict[str, Any] = {}  # by alias, those that watch themselves
         self.unwatched: list[str] = []  # layers that cannot be watched, and why
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -286,7 +288,10 @@ class Canaries:
 
         for alias in getattr(settings, "CHANNEL_LAYERS", None) or {}:
             layer = _layer(alias)
-            if layer is not None:
+            if isinstance(layer, RedisGroupsChannelLayer):
+                self.layers[alias] = layer
+                self._tasks.append(asyncio.ensure_future(self._listen(layer)))
+            elif layer is not None:
                 self.watch(alias, layer)
 
     def watch(self, alias: str, layer: Any) -> None:
@@ -300,6 +305,10 @@ class Canaries:
             self.canaries.append(canary)
             self._tasks.append(asyncio.ensure_future(canary.run()))
 
+    async def _listen(self, layer: RedisGroupsChannelLayer) -> None:
+        with contextlib.suppress(*outage.LAYER):  # it goes on trying by itself
+            await layer.listen()
+
     async def stop(self) -> None:
         """Fly no more, and leave nothing in Redis."""
         for task in self._tasks:
@@ -312,6 +321,9 @@ class Canaries:
 
     def trouble(self) -> str:
         """Why the sockets of this process may be deaf; empty when they hear, or when nothing proves that they do not."""
+        for alias, layer in self.layers.items():
+            if layer.deafness():
+                return f"channel layer {alias!r}: {layer.deafness()}"
         for canary in self.canaries:
             in_use = canary.watched.alias == "default" or len(canary.watched.joined) > 1
             if in_use and canary.deafness():
@@ -320,7 +332,14 @@ class Canaries:
 
     def concern(self) -> str:
         """What an operator should know of the layers and of the checks of them, deaf or not; empty when all is well."""
-        return "; ".join([*self.unwatched, *filter(None, (canary.concern() for canary in self.canaries))])
+        deaf = [
+            f"channel layer {alias!r}: {layer.deafness()}"
+            for alias, layer in self.layers.items()
+            if layer.deafness()
+        ]
+        return "; ".join(
+            [*self.unwatched, *deaf, *filter(None, (canary.concern() for canary in self.canaries))]
+        )
 
     async def check(self, limit: float) -> None:
         """The check for readiness. Raises LayerError."""

@@ -221,6 +221,7 @@ def _layers(project: Project, settings: Settings) -> Found:
 SINGLE = {
     "channels_redis.pubsub.RedisPubSubChannelLayer": "channels_stack.single_layer.SingleLayer",
     "channels_redis.core.RedisChannelLayer": "channels_stack.single_layer.SingleQueueingLayer",
+    "channels_stack.groups.RedisGroupsChannelLayer": "channels_stack.groups.single.SingleGroupsLayer",
 }
 """Class of a layer -> the same that hands jobs to the layer `tasks`."""
 

@@ -23,6 +23,11 @@ LAYERS = {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {"hosts": [HOST], "prefix": PREFIX},
     },
+    # As docs/groups.md writes it.
+    "groups": {
+        "BACKEND": "channels_stack.groups.RedisGroupsChannelLayer",
+        "CONFIG": {"hosts": [URL], "prefix": PREFIX},
+    },
     # As the stack writes it.
     "stack": channel_layers(URL, PREFIX)["default"],
 }

@@ -219,8 +219,9 @@ def test_a_process_that_stays_deaf_gives_way_to_a_new_one(start, redis, tmp_path
     assert "nothing helps: the process ends" in serving.log()
 
 
-def test_handshakes_while_redis_is_away(start, own_redis, server):
-    serving = start(own_redis, server)
+@pytest.mark.parametrize("layer", ["pubsub", "groups"])
+def test_handshakes_while_redis_is_away(start, own_redis, server, layer):
+    serving = start(own_redis, server, TEST_LAYER=layer)
     with serving.socket() as client:
         client.recv(PATIENCE)
         own_redis.stop()

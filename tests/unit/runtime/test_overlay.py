@@ -9,6 +9,7 @@ import types
 from typing import Any
 
 import pytest
+from django.utils.module_loading import import_string
 
 from channels_stack import overrides
 from channels_stack.environment import ConfigurationError
@@ -25,6 +26,7 @@ REQUIRED = {
 }
 OLD = "django-insecure-abcdefghijkl"
 CORE = "channels_redis.core.RedisChannelLayer"
+GROUPS = "channels_stack.groups.RedisGroupsChannelLayer"
 MEMORY = {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 
 
@@ -317,10 +319,25 @@ def test_a_project_that_knows_one_layer_sends_its_jobs_to_the_worker():
     assert (
         queueing["CHANNEL_LAYERS"]["default"]["BACKEND"] == "channels_stack.single_layer.SingleQueueingLayer"
     )
+    groups = {"CHANNEL_LAYERS": {"default": layer("redis://localhost", GROUPS)}}
+    single = changed(groups, APP_WORKER_CHANNELS="jobs")["CHANNEL_LAYERS"]["default"]
+    assert single["BACKEND"] == "channels_stack.groups.single.SingleGroupsLayer"
+    assert import_string(single["BACKEND"])(**single["CONFIG"]).job_channels == {"jobs"}
     own = {"CHANNEL_LAYERS": {"default": layer("redis://localhost", "game.OwnRedisLayer")}}
     assert "tasks" not in changed(own, APP_WORKER_CHANNELS="jobs")["CHANNEL_LAYERS"]
     two = {"CHANNEL_LAYERS": {"default": MEMORY, "tasks": MEMORY}}
     assert "PubSub" in changed(two, APP_WORKER_CHANNELS="jobs")["CHANNEL_LAYERS"]["default"]["BACKEND"]
+
+
+def test_a_groups_layer_is_kept_and_moved_with_what_the_project_says_of_it():
+    own = {"BACKEND": GROUPS, "CONFIG": {"hosts": ["redis://localhost"], "history": {"size": 7}}}
+    found = changed({"CHANNEL_LAYERS": {"default": own}})["CHANNEL_LAYERS"]["default"]
+    assert found["BACKEND"] == GROUPS
+    assert found["CONFIG"]["hosts"][0]["address"] == REQUIRED["REDIS_URL"]
+    made = import_string(GROUPS)(**found["CONFIG"])
+    assert made.history.policy.of("any").size == 7
+    ours = {"BACKEND": GROUPS, "CONFIG": {"hosts": [REQUIRED["REDIS_URL"]]}}
+    assert "CHANNEL_LAYERS" not in changed({"CHANNEL_LAYERS": {"default": ours}})
 
 
 def test_several_lost_layers_share_nothing():

@@ -3,6 +3,8 @@
 ``CHANNEL_LAYERS = {"default": {"BACKEND": "channels_stack.groups.RedisGroupsChannelLayer", "CONFIG": {"hosts": [URL]}}}``
 """
 
+from .consumers import RecoverableConsumer
 from .layer import RedisGroupsChannelLayer
+from .publishing import broadcast, publish_on_commit
 
-__all__ = ["RedisGroupsChannelLayer"]
+__all__ = ["RecoverableConsumer", "RedisGroupsChannelLayer", "broadcast", "publish_on_commit"]

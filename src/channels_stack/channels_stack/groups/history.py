@@ -125,6 +125,16 @@ class History:
                 raise Gone(head, diverged=True)
         return Page(entries, head)
 
+    async def latest(self, group: str) -> list[wire.Entry]:
+        """The last event of ``group``; empty when the history has none."""
+        (head,) = await self.find([group])
+        if head is None or not head.offset:
+            return []
+        keys = [self.names.position(group), self.names.history(group)]
+        answer = await self.connections.run(scripts.READ, keys, [head.epoch, head.offset - 1, PAGE])
+        oldest = int(answer[1]) - self.policy.of(group).seconds * 1000
+        return [entry for entry in map(wire.entry, answer[2:]) if entry.milliseconds >= oldest][-1:]
+
     async def renew(self, group: str, epoch: str) -> Position | None:
         """End ``epoch`` of ``group``, unless that has happened already; where the group is now."""
         keys = [self.names.position(group), self.names.history(group)]

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # A handshake makes a channel and joins groups: it is refused before the edge gives it up.
 JOIN_SECONDS = 5
+# Without a sign for so long, twice the time between two pulses, a process is deaf.
+DEAF_SECONDS = 6
 # A channel whose owner has ended, or whose `receive` was cancelled, is forgotten unless somebody receives from it meanwhile.
 PAUSED_SECONDS = 30
 # The same thing that arrives twice, because its sender had to repeat it, is known among the last so many.
@@ -90,7 +92,7 @@ class Hub:
 
     async def new_channel(self, prefix: str, capacity: int) -> str:
         """A channel of this process, with a mailbox; what it is called begins with ``prefix``."""
-        await self._listen()
+        await self.listen()
         channel = f"{prefix.rstrip('.')}.{self.client}{LOCAL}{next(self._numbers):x}"
         self._open(channel, capacity)
         task = asyncio.current_task()
@@ -129,7 +131,7 @@ class Hub:
         if receiver is None:
             receiver = self._receivers[channel] = Receiver(self._queues, channel)
             self._receiver_of[self._names.wake(channel)] = receiver
-        await self._listen()
+        await self.listen()
         await self._timely(self.subscriptions.add(self._names.wake(channel)), f"channel {channel}")
         return await receiver.receive()
 
@@ -192,7 +194,7 @@ class Hub:
             self.subscriptions.remove(published)
 
     def _begin(self, name: str) -> Group:
-        group = self.groups[name] = Group(name, self._history, self._decoded, self._loop.time)
+        group = self.groups[name] = Group(name, self._history, self.decoded, self._loop.time)
         self._group_of[self._names.group(name)] = group
         joined = asyncio.ensure_future(self._subscribe(group))
         group.joined = joined
@@ -201,7 +203,7 @@ class Hub:
 
     async def _subscribe(self, group: Group) -> None:
         subscribing = self.subscriptions.add(self._names.group(group.name))
-        await self._listen()
+        await self.listen()
         if self._history.policy.of(group.name).size:
             _, position = await asyncio.gather(subscribing, self._find(group.name))
             group.found(position)
@@ -238,7 +240,7 @@ class Hub:
 
     async def round_trip(self) -> float:
         """Publish something for ourselves; the seconds until it has arrived."""
-        await self._listen()
+        await self.listen()
         token = secrets.token_bytes(8)
         echo = self._echoes[token] = self._loop.create_future()
         start = time.perf_counter()
@@ -250,6 +252,11 @@ class Hub:
             del self._echoes[token]
         return time.perf_counter() - start
 
+    def deafness(self) -> str:
+        """Why the sockets of this process may hear nothing; empty when they hear, or nothing was ever received."""
+        silence = self.subscriptions.silence()
+        return f"nothing was received for {silence:.0f} s" if silence > DEAF_SECONDS else ""
+
     async def close(self) -> None:
         """Receive nothing any more."""
         await self.watch.stop()
@@ -259,8 +266,8 @@ class Hub:
         self.mailboxes.clear()
         self.groups.clear()
 
-    async def _listen(self) -> None:
-        """Return when what is sent to this process arrives."""
+    async def listen(self) -> None:
+        """Begin to receive; return when what is sent to this process arrives."""
         self.watch.start(self._ended)
         if self._inbox not in self.subscriptions.wanted or not self.subscriptions.connected:
             await self._timely(self.subscriptions.add(self._inbox), "channel layer")
@@ -293,7 +300,7 @@ class Hub:
         if isinstance(arrived, wire.Entry):
             return group.arrived(arrived)
         if isinstance(arrived, wire.Loose) and self._is_new(arrived.identifier):
-            event = self._decoded(arrived.body, group.name, None)
+            event = self.decoded(arrived.body, group.name, None)
             return group.put(event) if event is not None else 0
         return 0
 
@@ -306,13 +313,13 @@ class Hub:
         arrived = wire.received(data)
         if isinstance(arrived, wire.Direct) and self._is_new(arrived.identifier):
             mailbox = self.mailboxes.get(arrived.channel)
-            event = self._decoded(arrived.body, "", None) if mailbox is not None else None
+            event = self.decoded(arrived.body, "", None) if mailbox is not None else None
             if mailbox is not None and event is not None:
                 mailbox.put(event)
                 return 1
         return 0
 
-    def _decoded(self, body: bytes, group: str, position: Position | None) -> Event | None:
+    def decoded(self, body: bytes, group: str, position: Position | None) -> Event | None:
         """The event that ``body`` is; None when it is nothing that a consumer takes, which is logged."""
         kind, content = body[:1], body[1:]
         try:

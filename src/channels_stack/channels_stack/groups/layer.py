@@ -15,12 +15,14 @@ from channels.layers import BaseChannelLayer
 from ..connections import Connections
 from . import wire
 from .codec import Codec
+from .group import Group
 from .history import History
 from .hosts import options
 from .hub import Hub, owner
-from .mailbox import Event
+from .mailbox import Event, Mailbox
 from .names import Names
 from .policy import Policy
+from .positions import Position
 from .queue import Queues
 
 log = logging.getLogger(__name__)
@@ -139,16 +141,63 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         self._check_group(group)
         await self.history.publish(group, self._packed(message))
 
+    async def group_broadcast(self, group: str, frame: str | bytes) -> None:
+        """Send a ready ``frame``, text or bytes, to every member of ``group`` that takes frames."""
+        self._check_group(group)
+        kind, content = (wire.TEXT, frame.encode()) if isinstance(frame, str) else (wire.BYTES, frame)
+        await self.history.publish(group, kind + self.codec.seal(content))
+
+    # For consumers that recover
+
+    async def join(self, group: str, channel: str) -> Group:
+        """``group_add``; the group as this process sees it."""
+        self._check_group(group)
+        return await self.hub().join(group, channel)
+
+    def position(self, group: str) -> Position | None:
+        """Where ``group`` is in this process; None where it has no history, or no member."""
+        known = self.hub().groups.get(group)
+        return known.position if known else None
+
+    async def events_after(self, group: str, position: Position) -> list[Event]:
+        """Everything that follows on ``position``, in order. Raises Gone when that is not complete (any more)."""
+        events: list[Event] = []
+        while True:
+            page = await self.history.read(group, position)
+            events += self._events(group, page.entries)
+            if page.complete:
+                return events
+            position = page.entries[-1].position
+
+    async def latest(self, group: str) -> list[Event]:
+        """The last event of ``group``, if its history has it."""
+        return self._events(group, await self.history.latest(group))
+
+    def _events(self, group: str, entries: list[wire.Entry]) -> list[Event]:
+        decoded = (self.hub().decoded(entry.body, group, entry.position) for entry in entries)
+        return [event for event in decoded if event is not None]
+
+    async def receive_event(self, channel: str) -> Event:
+        """The next event for a channel of this process: a message or, after ``take_frames``, a frame."""
+        return await self.hub().receive(channel, self.capacity)
+
+    def take_frames(self, channel: str) -> None:
+        """From now on, ``channel`` gets frames too."""
+        self._mailbox(channel).frames = True
+
     async def announce_losses(self, channel: str) -> None:
         """From now on, let ``channel`` know when a group of it has lost events that no history has.
 
         It then receives ``{"type": "group.lost", "group": …}``, between what came before and what came after; a consumer's
         handler for it is ``group_lost``.
         """
+        self._mailbox(channel).announces = True
+
+    def _mailbox(self, channel: str) -> Mailbox:
         mailbox = self.hub().mailboxes.get(channel)
         if mailbox is None:
-            raise RuntimeError(f"announce_losses({channel!r}): this process has not made that channel")
-        mailbox.announces = True
+            raise RuntimeError(f"channel {channel}: this process has not made it, or it has ended")
+        return mailbox
 
     # Management
 
@@ -170,6 +219,15 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
     async def round_trip(self) -> float:
         """Publish something for this process; the seconds until it has arrived."""
         return await self.hub().round_trip()
+
+    async def listen(self) -> None:
+        """Begin to receive, before there is a channel. The connection is made again by itself, now and later."""
+        await self.hub().listen()
+
+    def deafness(self) -> str:
+        """Why the sockets of this event loop may hear nothing; empty when they hear, or when nothing proves that they do not."""
+        hub = self._hubs.get(asyncio.get_running_loop())
+        return hub.deafness() if hub else ""
 
     def hub(self) -> Hub:
         """What the running event loop receives with."""

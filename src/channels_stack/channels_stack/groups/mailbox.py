@@ -17,7 +17,7 @@ LOST = "group.lost"
 class Event:
     """What has arrived in this process: decoded once, and shared by the mailboxes of all members."""
 
-    __slots__ = ("body", "born", "content", "flat", "frame", "group", "position", "size")
+    __slots__ = ("body", "born", "content", "envelope", "flat", "frame", "group", "position", "size")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Event:
         self.frame = frame
         self.flat = frame or is_flat(content)
         self.size = len(body)
+        self.envelope: str | None = None  # of a frame, as clients that recover get it
 
 
 def announcement(group: str, born: float) -> Event:

@@ -48,13 +48,15 @@ class Subscriptions:
     def __init__(self, connections: Connections, receive: Receive, subscribed: Callable[[], None]) -> None:
         self._connections, self._receive, self._subscribed = connections, receive, subscribed
         self.wanted: set[str] = set()
-        self.heard = 0.0  # when anything has come last, by the clock of the event loop
+        # When anything has come last on any connection, by the clock of the event loop; None: never.
+        self.heard: float | None = None
         self._connection: Any = None
         self._asked: set[str] = set()  # names for which this connection has sent SUBSCRIBE
         self._unconfirmed: dict[str, int] = {}  # how often it has, without an answer yet
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._changed: dict[str, None] = {}  # names to look at, in order
         self._change = asyncio.Event()
+        self._began = 0.0  # when this connection was made
         self._fresh = True  # `subscribed` is due for this connection
         self._task: asyncio.Task[None] | None = None
         self._tasks = Background()
@@ -63,6 +65,16 @@ class Subscriptions:
     @property
     def connected(self) -> bool:
         return self._connection is not None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing has come on this connection for longer than it lives without a sign."""
+        limit = asyncio.get_running_loop().time() - SILENCE_SECONDS
+        return self.connected and self._began < limit and (self.heard is None or self.heard < limit)
+
+    def silence(self) -> float:
+        """Seconds since anything has come; 0 as long as nothing ever has."""
+        return 0 if self.heard is None else asyncio.get_running_loop().time() - self.heard
 
     async def add(self, name: str) -> None:
         """Subscribe to ``name``; return when Redis has confirmed it."""
@@ -116,7 +128,7 @@ class Subscriptions:
     async def _run(self) -> None:
         pause = PAUSE
         while True:
-            self.heard = 0.0
+            heard = self.heard
             try:
                 await self._live()
             except Exception as error:
@@ -127,7 +139,7 @@ class Subscriptions:
                     log.warning(
                         wording, type(error).__name__, error, self._seldom.held("lost"), exc_info=not known
                     )
-            if self.heard:
+            if self.heard != heard:
                 pause = PAUSE
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(PAUSE_LIMIT, pause * 2)
@@ -143,6 +155,7 @@ class Subscriptions:
             await connection.connect()
             self._connection, self._asked, self._unconfirmed, self._fresh = connection, set(), {}, True
             self._changed = dict.fromkeys(self.wanted)
+            self._began = asyncio.get_running_loop().time()
             metrics.RECEIVER_CONNECTS.inc()
             writing = asyncio.ensure_future(self._write(connection))
             await self._read(connection)

@@ -85,8 +85,7 @@ class Watch:
             self._sweep()
             busy = loop.time() - due > BUSY_SECONDS
             await self._guarded("pulse", self._beat, SEND_SECONDS)
-            silent = loop.time() - self._subscriptions.heard > SILENCE_SECONDS
-            if self._subscriptions.connected and self._subscriptions.heard and silent and not busy:
+            if self._subscriptions.stuck and not busy:
                 self._subscriptions.reset(f"nothing was received for {SILENCE_SECONDS} s")
 
     async def _beat(self) -> None:

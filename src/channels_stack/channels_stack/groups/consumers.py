@@ -1,0 +1,235 @@
+"""Consumers whose clients lose nothing: what a client has missed of a group comes before what is new."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from channels.exceptions import StopConsumer
+
+from . import protocol
+from .history import Gone
+from .layer import RedisGroupsChannelLayer
+from .mailbox import Event
+from .positions import Position
+from .publishing import groups_layer
+
+# How long a client that speaks the protocol may take for its first frame.
+HELLO_SECONDS = 10
+
+
+class Delivered(dict):  # type: ignore[type-arg]  # Python 3.9 is to run it
+    """A message from the layer, with the event that it was."""
+
+    def __init__(self, message: dict[str, Any], event: Event) -> None:
+        super().__init__(message)
+        self.event = event
+
+
+class RecoverableConsumer:
+    """To be put before one of Channels' async WebSocket consumers::
+
+        class Room(RecoverableConsumer, AsyncWebsocketConsumer):
+            async def connect(self):
+                await self.accept()
+                await self.subscribe("room.7")
+
+    A client that offers the subprotocol gets envelopes (``protocol``), any other one bare frames, as before. Handlers are called
+    for what was missed as for what is new, in one order; their frames carry the event's position to the client.
+    """
+
+    channel_layer_alias: str
+    channel_layer: RedisGroupsChannelLayer
+    channel_name: str
+
+    async def subscribe(self, group: str) -> bool | None:
+        """Join ``group`` and send what the client has missed of it.
+
+        True: it has been sent. False: it is not there any more, and ``catch_up`` was called. None: the client has presented no
+        position, it comes for the first time. To be called after ``accept``.
+        """
+        if not self._accepted:
+            raise RuntimeError(
+                "subscribe() before accept(): a client presents its positions once it is connected"
+            )
+        presented = await self._presented()
+        here = (await self.channel_layer.join(group, self.channel_name)).position
+        recovered, missed = None, []
+        if group in presented and here is not None:
+            # Nothing is sent before all of it has been read: what is sent is complete.
+            found = await self._missed(group, presented[group])
+            recovered, missed = found is not None, found or []
+        elif here is not None and self.channel_layer.history.policy.of(group).size == 1:
+            missed = await self.channel_layer.latest(group)
+        start = presented[group] if recovered else here
+        self._seen[group] = start
+        if self._speaks:
+            await self._write(protocol.subscribed(group, start, recovered))
+        if recovered is False:
+            await self.catch_up(group)
+        for event in missed:
+            await self._deliver(event)
+        return recovered
+
+    async def unsubscribe(self, group: str) -> None:
+        """Leave ``group``."""
+        self._seen.pop(group, None)
+        await self.channel_layer.group_discard(group, self.channel_name)
+
+    async def catch_up(self, group: str) -> None:
+        """What the client has missed of ``group`` cannot be recovered: read it from your database and send it here."""
+
+    async def group_lost(self, event: dict[str, Any]) -> None:
+        """Events of ``event["group"]`` were lost while the client was connected: it gets word, then ``catch_up`` is called."""
+        group = event["group"]
+        if self._speaks:
+            await self._write(protocol.lost(group, self.channel_layer.position(group)))
+        await self.catch_up(group)
+
+    # Between Channels and the socket
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        groups_layer(self.channel_layer_alias)
+        self._socket_receive, self._socket_send = receive, send
+        self._offered = protocol.PROTOCOL in (scope.get("subprotocols") or ())
+        self._accepted = self._speaks = False
+        self._hello: dict[str, Position | None] | None = None
+        self._unread: list[Any] = []
+        self._seen: dict[str, Position | None] = {}  # what this client has of each group
+        self._about: Event | None = None  # the event whose handler runs
+        self._held: str | bytes | None = (
+            None  # the last frame of that handler, which is to carry the position
+        )
+        return await super().__call__(scope, self._incoming, self._outgoing)  # type: ignore[misc]
+
+    async def websocket_connect(self, message: Any) -> None:
+        await self.channel_layer.announce_losses(self.channel_name)
+        self.channel_layer.take_frames(self.channel_name)
+        await super().websocket_connect(message)  # type: ignore[misc]
+
+    @property
+    def channel_receive(self) -> Any:
+        """What Channels takes the messages of the layer from."""
+        return self._next_event
+
+    @channel_receive.setter
+    def channel_receive(self, value: Any) -> None:
+        """Channels' own would drop frames and positions."""
+
+    async def _next_event(self) -> Delivered:
+        event = await self.channel_layer.receive_event(self.channel_name)
+        return Delivered({} if event.frame else self.channel_layer.message(event), event)
+
+    async def dispatch(self, message: Any) -> None:
+        if isinstance(message, Delivered):
+            if self._is_new(message.event):
+                await self._deliver(message.event, message)
+        else:
+            await super().dispatch(message)  # type: ignore[misc]
+
+    def _is_new(self, event: Event) -> bool:
+        seen = self._seen.get(event.group) if event.position else None
+        if seen is None or event.position is None or event.position.epoch != seen.epoch:
+            return True
+        return event.position.offset > seen.offset
+
+    async def _deliver(self, event: Event, message: Any = None) -> None:
+        if event.frame:
+            await self._write_frame(event)
+        else:
+            async with self._handling(event):
+                await super().dispatch(message or self.channel_layer.message(event))  # type: ignore[misc]
+        if event.position and event.group in self._seen:
+            self._seen[event.group] = event.position
+
+    async def _write_frame(self, event: Event) -> None:
+        if not self._speaks:
+            kind = "text" if isinstance(event.content, str) else "bytes"
+            await self._socket_send({"type": "websocket.send", kind: event.content})
+            return
+        if event.envelope is None:  # the first of this process
+            event.envelope = protocol.frame(event.content, event.group, event.position)
+        await self._write(event.envelope)
+
+    @contextlib.asynccontextmanager
+    async def _handling(self, event: Event) -> AsyncIterator[None]:
+        """The last frame that is sent within carries the position of ``event``: the client then has all of them."""
+        if not self._speaks or not event.position or event.group not in self._seen:
+            yield
+            return
+        self._about = event
+        try:
+            yield
+            held, self._held = self._held, None
+            if held is not None:
+                await self._write(protocol.frame(held, event.group, event.position))
+        finally:
+            self._about = self._held = None
+
+    async def _outgoing(self, message: Any) -> None:
+        kind = message["type"]
+        if kind == "websocket.accept":
+            if self._offered and message.get("subprotocol") is None:
+                message = {**message, "subprotocol": protocol.PROTOCOL}
+                self._speaks = True
+            self._accepted = True
+        elif kind == "websocket.send" and self._speaks:
+            content = message["bytes"] if message.get("text") is None else message["text"]
+            held = self._held
+            if self._about is None:
+                await self._write(protocol.frame(content))
+            else:
+                self._held = content
+                if held is not None:
+                    await self._write(protocol.frame(held))
+            return
+        elif kind == "websocket.close" and self._held is not None:
+            held, self._held = self._held, None
+            await self._write(protocol.frame(held))
+        await self._socket_send(message)
+
+    async def _write(self, envelope: str) -> None:
+        await self._socket_send({"type": "websocket.send", "text": envelope})
+
+    async def _incoming(self) -> Any:
+        if self._unread:
+            return self._unread.pop()
+        message = await self._socket_receive()
+        if message["type"] == "websocket.receive" and self._speaks and self._hello is None:
+            await self._read_hello(message)
+            return await self._socket_receive()
+        return message
+
+    async def _presented(self) -> dict[str, Position | None]:
+        """The positions of the client's first frame; it is waited for."""
+        if self._speaks and self._hello is None:
+            try:
+                message = await asyncio.wait_for(self._socket_receive(), HELLO_SECONDS)
+            except asyncio.TimeoutError:
+                message = {"type": "websocket.receive"}
+            if message["type"] == "websocket.receive":
+                await self._read_hello(message)
+            else:
+                self._unread.append(message)
+                self._hello = {}
+        return self._hello or {}
+
+    async def _read_hello(self, message: Any) -> None:
+        try:
+            self._hello = protocol.positions(message.get("text"))
+        except protocol.Unwelcome as unwelcome:
+            await self._socket_send(
+                {"type": "websocket.close", "code": unwelcome.code, "reason": unwelcome.reason}
+            )
+            raise StopConsumer from None
+
+    async def _missed(self, group: str, position: Position | None) -> list[Event] | None:
+        """What follows on ``position``, complete; None when it is not there (any more)."""
+        if position is None:
+            return None
+        try:
+            return await self.channel_layer.events_after(group, position)
+        except Gone:
+            return None

@@ -1,0 +1,59 @@
+"""A consumer of the tutorial as it is, and the same for clients that recover."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rooms.settings")
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+from django.urls import path
+
+pages = get_asgi_application()
+
+from channels_stack.groups import RecoverableConsumer
+
+
+class Plain(AsyncWebsocketConsumer):
+    async def connect(self):
+        self.group = self.scope["url_route"]["kwargs"]["group"]
+        await self.channel_layer.group_add(self.group, self.channel_name)
+        await self.accept()
+
+    async def disconnect(self, code):
+        await self.channel_layer.group_discard(self.group, self.channel_name)
+
+    async def receive(self, text_data=None, bytes_data=None):
+        await self.channel_layer.group_send(self.group, {"type": "say", "text": text_data})
+
+    async def say(self, event):
+        await self.send(event["text"])
+
+
+class Room(RecoverableConsumer, AsyncWebsocketConsumer):
+    async def connect(self):
+        self.group = self.scope["url_route"]["kwargs"]["group"]
+        await self.accept()
+        await self.subscribe(self.group)
+
+    async def receive(self, text_data=None, bytes_data=None):
+        await self.channel_layer.group_send(self.group, {"type": "say", "text": text_data})
+
+    async def say(self, event):
+        if event["text"] == "twice":
+            await self.send("once")
+        if event["text"] != "filtered":
+            await self.send(event["text"])
+
+    async def catch_up(self, group):
+        await self.send(f"all of {group}")
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": pages,
+        "websocket": URLRouter(
+            [path("plain/<str:group>/", Plain.as_asgi()), path("room/<str:group>/", Room.as_asgi())]
+        ),
+    }
+)
