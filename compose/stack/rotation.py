@@ -17,11 +17,14 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from .console import Failure
 from .paths import Deployment
-from .stores import PLACES
+from .stores import APPLICATION, PLACES
 
-KINDS = ("secret_key", "db", "redis")
-HOSTS = {"db": "database_url", "redis": "redis_url"}
-"""Services of the stack, and the secret whose host name tells whether the application uses them."""
+KINDS = ("secret_key", "db", "redis", "app_redis")
+HOSTS = {"db": "database_url", "redis": "redis_url", "app_redis": "app_redis_url"}
+"""Data stores of the stack, and the secret whose host name tells whether the application uses them."""
+
+ACLS = {"redis": "redis_acl", "app_redis": "app_redis_acl"}
+"""The other halves of their addresses, for Compose."""
 
 NODES = "redis_nodes"
 """The secret that three Redis and their Sentinels log in to each other with. It goes with the kind `redis`; while a new one comes
@@ -44,6 +47,8 @@ def chosen(deployment: Deployment, words: str) -> list[str]:
     if unknown:
         raise Failure(f"what={','.join(unknown)} is no secret to rotate; there are: {', '.join(KINDS)}")
     outside = {kind: host for kind in HOSTS if (host := outside_host(deployment, kind))}
+    if "app_redis" in wanted and outside.get("app_redis") == "nowhere":
+        raise Failure("app_redis: the application has no Redis of its own here (APP_REDIS)")
     for kind in wanted:
         if kind in outside:
             raise Failure(
@@ -56,7 +61,8 @@ def chosen(deployment: Deployment, words: str) -> list[str]:
 def outside_host(deployment: Deployment, kind: str) -> str:
     """The host of a data store that is not a service of the stack; "" where it is one."""
     host = urlsplit(read(deployment, HOSTS[kind])).hostname or ""
-    return "" if host == kind or (kind == "redis" and three(deployment)) else host or "nowhere"
+    service = APPLICATION if kind == "app_redis" else kind
+    return "" if host == service or (kind == "redis" and three(deployment)) else host or "nowhere"
 
 
 def three(deployment: Deployment) -> bool:
@@ -71,7 +77,7 @@ def begin(deployment: Deployment, wanted: list[str]) -> dict[str, str]:
         makers = {
             "secret_key": lambda: secrets.token_urlsafe(64),
             "db": lambda: secrets.token_urlsafe(32),
-            "redis": lambda: secrets.token_urlsafe(32),
+            **dict.fromkeys(ACLS, lambda: secrets.token_urlsafe(32)),
         }
         new = {kind: makers[kind]() for kind in wanted}
         if "redis" in wanted and three(deployment):
@@ -94,12 +100,13 @@ def switch(deployment: Deployment) -> None:
         )
     if NODES in new:
         put(deployment, NODES, " ".join(dict.fromkeys([new[NODES], *read(deployment, NODES).split()])))
-    if "redis" in new:
-        old = read(deployment, "redis_url")
-        put(deployment, "redis_url", with_login(old, urlsplit(old).username or OWNER, new["redis"]))
-        # The other half, for Compose.
-        rules, before = read(deployment, "redis_acl"), unquote(urlsplit(old).password or "")
-        put(deployment, "redis_acl", rules.replace(f">{before} ", f">{new['redis']} ") + "\n")
+    for kind, acl in ACLS.items():
+        if kind in new:
+            old = read(deployment, HOSTS[kind])
+            user = unquote(urlsplit(old).username or "") or ("" if kind == "app_redis" else OWNER)
+            put(deployment, HOSTS[kind], with_login(old, user, new[kind]))
+            rules, before = read(deployment, acl), unquote(urlsplit(old).password or "")
+            put(deployment, acl, rules.replace(f">{before} ", f">{new[kind]} ") + "\n")
     if "secret_key" in new:
         before, known = read(deployment, "secret_key"), read(deployment, "secret_key_fallbacks").split()
         older = dict.fromkeys(key for key in [before, *known] if key != new["secret_key"])

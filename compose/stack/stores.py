@@ -105,7 +105,7 @@ def check(deployment: Deployment, settings: dict[str, str]) -> None:
     if settings["APP_REDIS"] in KEEPING and own and f"@{APPLICATION}:" not in own:
         problems.append(
             f"APP_REDIS={settings['APP_REDIS']}, but secrets/app_redis_url names a Redis outside the stack: write "
-            "APP_REDIS=outside, or remove that file"
+            "APP_REDIS=outside, or remove app_redis_url and app_redis_acl, which makes both anew"
         )
     if settings["DB_NODES"] == "0" and (not database or "@db:" in database):
         problems.append(

@@ -203,3 +203,21 @@ def answer_of(visit: Visit, *command: str) -> str:
         return visit.stack.compose(*command)
     except StackError:
         return ""
+
+
+def sessions_and_clients_have_a_redis(visit: Visit) -> None:
+    """One browser, two replicas: its session is the same, and so is what the project's own clients keep."""
+    browser = visit.browser()
+    shown = [int(re.search(r"visit (\d+)", browser.get("/").text)[1]) for _ in range(PAGES)]
+    assert shown == list(range(1, PAGES + 1))
+    prizes = [f"prize-{number}" for number in range(5)]
+    assert browser.get("/draw/", params={"prize": prizes}).json() == {"drawn": prizes, "left": 0}
+    assert browser.get("/people/").json()["people"] >= 1
+    eventually(
+        lambda: browser.get("/counted/word/").json() == {"letters": 4}, 30, "the job of the queue is done"
+    )
+    assert browser.get("/forget/").json() == {"forgotten": 1}
+    keys = "import redis, os; print(len(redis.from_url(open(os.environ['REDIS_URL_FILE']).read()).sscan('people')[1]))"
+    assert visit.stack.compose("exec", "-T", "http", "python", "-c", keys).strip() == "0", (
+        "the layers' has none of it"
+    )

@@ -162,6 +162,25 @@ SAMPLES = (
         checks=(checks.commands_run_beside,),
     ),
     Sample(
+        "forum",  # a Redis of its own: two caches, sessions in one, clients made at import, queues of django-rq, REDIS_URL
+        {
+            "APP_SETTINGS": "forum.settings",
+            "APP_ASGI": "forum.asgi:application",
+            "APP_REDIS": "both",
+            "APP_COMMANDS": "rq: python manage.py rqworker default",
+        },
+        page="/",
+        shows="Forum",
+        socket="/thread/",
+        overridden=("DATABASES", "CHANNEL_LAYERS", "CACHES"),
+        told=(
+            "CACHES: APP_REDIS; 'default' was at 127.0.0.1, the container itself, "
+            "'pages' was at redis, the Redis of the channel layers",
+            "forum/presence.py:6: prizes is a client of Redis at localhost: it reaches the application's Redis, redis-app",
+        ),
+        checks=(checks.sessions_and_clients_have_a_redis,),
+    ),
+    Sample(
         "legacy",  # pins that have no wheels for Python 3.13, one that is compiled, one for Windows; Channels 4.0 on its Daphne
         {
             "APP_SETTINGS": "legacy.settings",

@@ -228,6 +228,7 @@ VALUES = {
     "stack_keep_releases": 5,
     "stack_name": "channels-stack",
     "stack_redis_host": "",
+    "stack_app_redis_host": "",
     "stack_release": "",
     "stack_settings": {"DOMAINS": "rooms.example.org"},
     "stack_trial_seconds": 0,
@@ -257,6 +258,7 @@ def test_variables_of_a_release_that_are_well(name):
         {"stack_keep_releases": 0},
         {"stack_trial_seconds": -1},
         {"stack_redis_host": "host2"},
+        {"stack_app_redis_host": "host2"},
     ],
     ids=str,
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -156,14 +157,20 @@ def redis(
     yard: Yard, redis_image: str, engine: Engine, deployment: Deployment, tmp_path_factory
 ) -> Container:
     """As Swarm starts it, with the file that was written for its first start."""
-    folder = tmp_path_factory.mktemp("users")
-    stores.users(engine, deployment, f"{folder}/users.acl", final=False, check=False)
+    return start(yard, redis_image, engine, deployment, tmp_path_factory.mktemp("users"), "redis")
+
+
+def start(
+    yard: Yard, image: str, engine: Engine, deployment: Deployment, folder: Path, service: str
+) -> Container:
+    """SERVICE as Swarm starts it, its users in FOLDER."""
+    stores.users(engine, deployment, f"{folder}/users.acl", final=False, check=False, node=service)
     (folder / "users.acl").chmod(0o444)
     folder.chmod(0o755)
     folder.parent.chmod(0o755)
     folder.parent.parent.chmod(0o755)
     flags = [
-        label(yard, "redis"),
+        label(yard, service),
         "--user=999:999",
         f"--volume={IMAGES}/redis/redis.conf:/etc/redis/redis.conf:ro",
         f"--volume={folder}:/etc/redis/users:ro",
@@ -171,7 +178,7 @@ def redis(
         "--tmpfs=/tmp",
     ]
     command = ["redis-server", "/etc/redis/redis.conf", "--aclfile", "/etc/redis/users/users.acl"]
-    container = yard.start(redis_image, *command, flags=flags)
+    container = yard.start(image, *command, flags=flags)
     container.users = folder / "users.acl"
     wait_for(lambda: container.health() == "healthy", "Redis is healthy", 30)
     return container
@@ -238,12 +245,43 @@ def test_new_rules_are_taken_up_while_it_runs(engine, deployment, redis, tmp_pat
     template = tmp_path / "users.acl.template"
     template.write_text(stores.REDIS_ACL.read_text().replace(" +publish", ""))
     url = rotation.read(deployment, "redis_url")
-    monkeypatch.setattr(stores, "REDIS_ACL", template)
+    monkeypatch.setitem(stores.RULES, "redis", (template, "app"))
     stores.users(engine, deployment, str(redis.users), final=False, check=False)
     assert "NOPERM" in ask(redis, url, "PUBLISH", "room", "x")
     monkeypatch.undo()
     stores.users(engine, deployment, str(redis.users), final=False, check=False)
     assert ask(redis, url, "PUBLISH", "room", "x") == "0"
+
+
+def test_the_applications_own_redis_accepts_both_and_then_the_new_one(
+    yard, redis_image, engine, deployment, tmp_path_factory
+):
+    """Its user has no name: with the password alone a client comes in."""
+    deployment.settings.write_text("APP_REDIS=both\n")
+    secrets.make(deployment)
+    assert "app_redis" in rotation.chosen(deployment, "")
+    folder = tmp_path_factory.mktemp("own-users")
+    own = start(yard, redis_image, engine, deployment, folder, "redis-app")
+
+    def answer(url: str) -> str:
+        login = ["--no-auth-warning", "--pass", urlsplit(url).password]
+        return own.run("redis-cli", *login, "PING", check=False).stdout.strip()
+
+    def told(*, final: bool) -> list[str]:
+        path = str(folder / "users.acl")
+        return stores.users(engine, deployment, path, final=final, check=False, node="redis-app")
+
+    old = rotation.read(deployment, "app_redis_url")
+    assert told(final=True) == [] and answer(old) == "PONG"
+    rotation.begin(deployment, ["app_redis"])
+    rotation.switch(deployment)
+    new = rotation.read(deployment, "app_redis_url")
+    assert urlsplit(new).username == "" and new != old
+    assert told(final=False) and answer(old) == answer(new) == "PONG"
+    assert told(final=True) and told(final=True) == []
+    assert answer(new) == "PONG" and "NOAUTH" in answer(old)
+    assert urlsplit(new).password in rotation.read(deployment, "app_redis_acl")
+    assert rotation.end(deployment)
 
 
 def test_a_lost_keeper_is_told_with_the_way_out(engine, deployment, redis):
@@ -337,5 +375,9 @@ def test_what_is_not_the_stacks_is_not_rotated(tmp_path):
     assert rotation.chosen(deployment, "") == ["secret_key"]
     with pytest.raises(Failure, match=r"redis_url leads to one\.example\.org"):
         rotation.chosen(deployment, "redis")
-    with pytest.raises(Failure, match="what=tls is no secret to rotate; there are: secret_key, db, redis"):
+    with pytest.raises(
+        Failure, match="what=tls is no secret to rotate; there are: secret_key, db, redis, app_redis"
+    ):
         rotation.chosen(deployment, "secret_key,tls")
+    with pytest.raises(Failure, match="app_redis: the application has no Redis of its own here"):
+        rotation.chosen(deployment, "app_redis")

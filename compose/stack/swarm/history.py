@@ -18,7 +18,7 @@ from ..console import Failure
 from . import jobs, objects
 from .engine import Engine
 
-ROTATED = ("secret_key", "secret_key_fallbacks", "database_url", "redis_url")
+ROTATED = ("secret_key", "secret_key_fallbacks", "database_url", "redis_url", "app_redis_url")
 """Secrets of which the newest is the right one for every release."""
 
 

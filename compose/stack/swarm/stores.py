@@ -23,8 +23,9 @@ from urllib.parse import unquote, urlsplit
 
 from ..console import Failure
 from ..paths import Deployment
-from ..rotation import OWNER, outside_host, read
-from ..secrets import REDIS_ACL, write
+from ..rotation import HOSTS, OWNER, outside_host, read
+from ..secrets import APP_REDIS_ACL, REDIS_ACL, write
+from ..stores import APPLICATION
 from .engine import Engine
 
 ITERATIONS = 4096
@@ -37,6 +38,9 @@ KEEPER = "redis_keeper"
 
 KEEPER_RULES = "resetkeys resetchannels -@all +acl|setuser +acl|getuser +config|set"
 """The last is for what three Redis log in to each other with; who may set users may do anything anyway."""
+
+RULES = {"redis": (REDIS_ACL, "app"), "app_redis": (APP_REDIS_ACL, "default")}
+"""Kind of a Redis -> the rules of its users, and who of them is the application."""
 
 REDIS_USER, REDIS_PORT = 999, 6379
 
@@ -143,20 +147,25 @@ def verifies(verifier: str, password: str) -> bool:
 def users(
     engine: Engine, deployment: Deployment, path: str, *, final: bool, check: bool, node: str = "redis"
 ) -> list[str]:
-    """Let the Redis on this host accept the deployment's redis_url, and with FINAL nothing else; what was changed.
+    """Let the Redis on this host accept the deployment's address of it, and with FINAL nothing else; what was changed.
 
-    PATH is the file, on this host, that Redis reads at its start; NODE its service.
+    PATH is the file, on this host, that Redis reads at its start; NODE its service: the application's own or one of the layers'.
     """
-    password = redis_password(deployment)
-    if not password or outside_host(deployment, "redis"):
+    kind = "app_redis" if node == APPLICATION else "redis"
+    password = redis_password(deployment, kind)
+    if not password or outside_host(deployment, kind):
         return []
     if not check:
         write(deployment.secrets / KEEPER, secrets.token_urlsafe(32))
     keeper = read(deployment, KEEPER)
     container = running(engine, node)
-    alive = hashes(ask(engine, container, ("keeper", keeper), "ACL GETUSER app")) if container else set()
+    alive = (
+        hashes(ask(engine, container, ("keeper", keeper), f"ACL GETUSER {RULES[kind][1]}"))
+        if container
+        else set()
+    )
     wanted = {digest(password)} if final else {digest(password)} | alive
-    text = rules(wanted, keeper)
+    text = rules(wanted, keeper, kind)
     code, before, _ = engine.run(shlex.join(["cat", path]), "")
     changed = []
     if container and final and not alive:
@@ -175,9 +184,9 @@ def users(
     return changed
 
 
-def redis_password(deployment: Deployment) -> str:
+def redis_password(deployment: Deployment, kind: str = "redis") -> str:
     """The application's, "" where there is none."""
-    return unquote(urlsplit(read(deployment, "redis_url")).password or "")
+    return unquote(urlsplit(read(deployment, HOSTS[kind])).password or "")
 
 
 def digest(password: str) -> str:
@@ -195,9 +204,9 @@ def words(passwords: set[str]) -> str:
     return " ".join(f"#{each}" for each in sorted(passwords))
 
 
-def rules(passwords: set[str], keeper: str) -> str:
-    """The users of Redis, with the hashes PASSWORDS for the application."""
-    text = REDIS_ACL.read_text().replace(">{password}", words(passwords))
+def rules(passwords: set[str], keeper: str, kind: str = "redis") -> str:
+    """The users of a Redis of this KIND, with the hashes PASSWORDS for the application."""
+    text = RULES[kind][0].read_text().replace(">{password}", words(passwords))
     return text + f"user keeper on #{digest(keeper)} {KEEPER_RULES}\n"
 
 

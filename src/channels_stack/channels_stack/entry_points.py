@@ -4,20 +4,35 @@ An old manage.py, a celery.py or a script may *assign* DJANGO_SETTINGS_MODULE wh
 it would run with the project's database, key and DEBUG of development. The image's environment imports this module
 at the start of each interpreter (channels_stack.pth): where the container says that the overlay is in force, it stays so.
 Who wants other settings says so before Python starts: `env DJANGO_SETTINGS_MODULE=shop.other python manage.py …`.
+
+Who asks for REDIS_URL or another name of the application's own Redis gets an answer that is in no environment, so no child
+process inherits it and no report of a crash lists it.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from typing import Callable
 
 NAME, OVERLAY = "DJANGO_SETTINGS_MODULE", "channels_stack.overlay"
 
 
 class _Environ(os._Environ):  # type: ignore[type-arg]  # Python 3.9 is to run it
-    """The environment of this process, in which NAME stays OVERLAY but for the stack's own commands."""
+    """The environment of this process: NAME stays OVERLAY but for the stack's own commands, names of app_redis are answered."""
 
     told = False
+    answered: tuple[str, ...] = ()
+    answers: Callable[[], Mapping[str, str]]
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return super().__getitem__(name)
+        except KeyError:
+            if name in self.answered and name in (answers := _Environ.answers()):
+                return answers[name]
+            raise
 
     def __setitem__(self, name: str, value: str) -> None:
         if name == NAME and value != OVERLAY and not _is_ours(sys._getframe(1).f_globals.get("__package__")):
@@ -37,4 +52,9 @@ def _is_ours(package: object) -> bool:
 
 
 if os.environ.get(NAME) == OVERLAY:
+    if "APP_REDIS_URL_FILE" in os.environ:  # else no interpreter pays for these imports
+        from . import app_redis, redirect
+
+        _Environ.answered, _Environ.answers = app_redis.NAMES, app_redis.variables
+        redirect.install()
     os.environ.__class__ = _Environ

@@ -21,6 +21,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from . import app_redis
+
 TRUE_WORDS = ("1", "true", "yes", "on")
 FALSE_WORDS = ("0", "false", "no", "off")
 SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -58,6 +60,8 @@ _lent: set[str] = set()
 def secrets_as_variables() -> Iterator[None]:
     """Within the block the content of NAME_FILE is the variable NAME as well, for each of LENT.
 
+    Where the application has a Redis of its own, REDIS_URL and the other names of ``app_redis`` mean that one.
+
     For settings modules: most of those that read the environment know only variables (django-environ,
     dj-database-url, os.environ). No longer than while they are imported, so that neither a program which the
     application starts nor a report of a crash holds a secret.
@@ -65,6 +69,7 @@ def secrets_as_variables() -> Iterator[None]:
     env = Environment()
     files = {name for name in LENT if f"{name}_FILE" in os.environ and name not in os.environ}
     given = {name: value for name in files if (value := env.secret(name, ""))}
+    given.update(app_redis.variables())
     os.environ.update(given)
     _lent.update(given)
     try:
@@ -234,7 +239,7 @@ class Environment:
     ) -> str | None:
         """The text of NAME or of the file NAME_FILE; None when neither is set or neither can be read."""
         file_name = f"{name}_FILE"
-        if name in self.environ and file_name in self.environ and name not in _lent:
+        if file_name in self.environ and self._is_set(name):
             self.refuse(name, f"is set, and so is {file_name}: remove one of them", purpose)
             return None
         if file_name in self.environ:
@@ -245,6 +250,10 @@ class Environment:
             wanted = f"is required: set it, or {file_name} to the path of a file that holds it"
             self.refuse(name, wanted, purpose, "" if secret else example)
         return None
+
+    def _is_set(self, name: str) -> bool:
+        """Whether the variable NAME is there, and not lent (``secrets_as_variables``) or only answered (``entry_points``)."""
+        return name in self.environ and name not in _lent and name in list(self.environ)
 
     def _file(self, file_name: str, path: str, purpose: str, may_be_empty: bool) -> str | None:
         """The content of ``path`` without a byte order mark and without the line ends an editor adds."""

@@ -74,9 +74,9 @@ def _wrong(error: Exception, path: str) -> str:
 def place(error: BaseException) -> str:
     """``file:line: `` of the last frame in the project's own source; empty where there is none."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{_short(error.filename)}:{error.lineno}: "
+        return f"{shown(error.filename)}:{error.lineno}: "
     own = _own(error)
-    return f"{_short(own[-1].filename)}:{own[-1].lineno}: " if own else ""
+    return f"{shown(own[-1].filename)}:{own[-1].lineno}: " if own else ""
 
 
 def _own(error: BaseException) -> list[traceback.FrameSummary]:
@@ -90,7 +90,7 @@ def _message(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def _short(filename: str) -> str:
+def shown(filename: str) -> str:
     """``filename`` as seen from the nearest folder on Python's path."""
     roots = [
         os.path.join(root, "") for root in sys.path if root and filename.startswith(os.path.join(root, ""))

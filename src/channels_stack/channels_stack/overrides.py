@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any, Callable
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from . import database_options, layers, mail, sentinels, shared_state
+from . import app_redis, caches, database_options, elsewhere, layers, mail, sentinels, shared_state
 from .databases import kept as kept_connections
 from .environment import ConfigurationError, Environment, Problem
 from .override import LOCAL, Found, Override, Project
@@ -187,7 +187,11 @@ def _same_database(own: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 def _layers(project: Project, settings: Settings) -> Found:
     """Layers that more than this process can reach are the project's own choice, and stay."""
     own = project.get("CHANNEL_LAYERS") or {}
-    lost = [alias for alias, layer in own.items() if not _reachable(layer, settings.redis_url)]
+    lost = [
+        alias
+        for alias, layer in own.items()
+        if not _reachable(layer, settings.redis_url) or _on_applications(layer, settings)
+    ]
     if own and not lost:
         patient = {alias: _patient(layer, settings.redis_url) for alias, layer in own.items()}
         yield from _set(
@@ -275,6 +279,17 @@ def _reachable(layer: Mapping[str, Any], redis_url: str) -> bool:
     return all(address == redis_url or _host(address) not in (*LOCAL, single) for address in addresses)
 
 
+def _on_applications(layer: Mapping[str, Any], settings: Settings) -> bool:
+    """Whether ``layer`` is on the application's own Redis, which may throw away what a layer has to keep."""
+    own = app_redis.parsed(settings.app_redis_url)
+    if own is None or "redis" not in str(layer.get("BACKEND", "")).lower():
+        return False
+    hosts = (layer.get("CONFIG") or {}).get("hosts") or []
+    given = [hosts] if isinstance(hosts, (str, dict)) else hosts
+    addresses = [_address(host) for host in given]
+    return any(address != settings.redis_url and _host(address) == own.host for address in addresses)
+
+
 def _is_ours(host: Any, redis_url: str) -> bool:
     """Whether ``host`` is what ``layers.channel_layers`` makes of ``redis_url``, which names Sentinels."""
     known = host.get("sentinels") if isinstance(host, dict) else None
@@ -331,7 +346,7 @@ def _told(layer: Mapping[str, Any]) -> str:
         return "in memory"
     hosts = (layer.get("CONFIG") or {}).get("hosts") or ["localhost"]
     first = hosts if isinstance(hosts, (str, dict)) else hosts[0]
-    return f"at {_host(_address(first)) or 'a socket'}, which is not this stack's"
+    return f"at {_host(_address(first)) or 'a socket'}, which is not for layers"
 
 
 def _celery(project: Project, settings: Settings) -> Found:
@@ -343,12 +358,14 @@ def _celery(project: Project, settings: Settings) -> Found:
     if "celery" not in sys.modules and find_spec("celery") is None:
         return
     own = {name: str(project.get(name) or "") for name in ("CELERY_BROKER_URL", "BROKER_URL")}
-    lost = [name for name, url in own.items() if url and _here(url)]
+    lost = [name for name, url in own.items() if url and (_here(url) or _is_applications(url, settings))]
     if not any(own.values()):
         lost = ["CELERY_BROKER_URL"]
     server, needed = _for_celery(settings.redis_url)
     for name in lost:
         before = f"{_host(own[name])}, the container itself" if own[name] else "Celery's own default"
+        if _is_applications(own[name], settings):
+            before = "the application's own Redis, which may throw away what waits"
         before = "the same, which Celery cannot read" if own[name] == settings.redis_url else before
         yield Override(name, server, f"REDIS_URL, instead of {before}")
     if lost:
@@ -359,7 +376,11 @@ def _celery(project: Project, settings: Settings) -> Found:
         if needed:
             yield Override(name, {**options, **needed}, "REDIS_PREFIX, REDIS_URL")
     for name in ("CELERY_RESULT_BACKEND", "RESULT_BACKEND"):
-        if _here(str(project.get(name) or "")):
+        own_backend = str(project.get(name) or "")
+        if _here(own_backend) and own_backend.startswith("redis") and settings.app_redis_url:
+            server, _ = _for_celery(settings.app_redis_url)
+            yield Override(name, server, "APP_REDIS, instead of the container itself")
+        elif _here(own_backend):
             server, needed = _for_celery(settings.redis_url)
             yield Override(name, server, "REDIS_URL, instead of the container itself")
             if needed:
@@ -385,6 +406,14 @@ def _here(url: str) -> bool:
     """Whether ``url`` of a server means this container, or Sentinels; files and memory have no server."""
     local = "://" in url and url.split(":")[0] in BROKERS and _host(url) in LOCAL
     return local or sentinels.is_behind(url)
+
+
+def _is_applications(url: str, settings: Settings) -> bool:
+    """Whether ``url`` of a broker leads to the application's own Redis."""
+    own = app_redis.parsed(settings.app_redis_url)
+    return (
+        own is not None and url.startswith("redis") and url != settings.redis_url and _host(url) == own.host
+    )
 
 
 def _static(project: Project, settings: Settings) -> Found:
@@ -457,6 +486,7 @@ PARTS: dict[str, Callable[[Project, Settings], Found]] = {
     "database": _database,
     "layers": _layers,
     "celery": _celery,
+    "redis": caches.find,
     "static": _static,
     "media": _media,
     "mail": mail.find,
@@ -467,7 +497,12 @@ PARTS: dict[str, Callable[[Project, Settings], Found]] = {
 
 def risks(project: Project) -> list[str]:
     """What the project keeps and should not: one line each, for the release."""
-    lines = [*mail.risks(project), *shared_state.risks(project)]
+    lines = [
+        *mail.risks(project),
+        *shared_state.risks(project),
+        *caches.risks(project),
+        *elsewhere.risks(project),
+    ]
     for alias, layer in (project.get("CHANNEL_LAYERS") or {}).items():
         hosts = (layer.get("CONFIG") or {}).get("hosts") or []
         given = [hosts] if isinstance(hosts, (str, dict)) else hosts
@@ -487,11 +522,13 @@ def risks(project: Project) -> list[str]:
     for alias, cache in (project.get("CACHES") or {}).items():
         places = cache.get("LOCATION") or ""
         for place in [places] if isinstance(places, str) else places:
+            if caches.lost_place(cache):
+                continue
             host = _host(place) if "://" in place else place.rpartition(":")[0]
             if host and host in LOCAL:
                 lines.append(
                     f"CACHES[{alias!r}]: {host} is the container itself, nothing listens there; name a cache server "
-                    "of yours, or use django.core.cache.backends.db.DatabaseCache"
+                    "of yours, or django.core.cache.backends.redis.RedisCache at localhost and APP_REDIS=cache"
                 )
     return lines
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from . import dispatch, loading, shared_state, worker
+from . import clients, dispatch, loading, shared_state, worker
 from .environment import ConfigurationError
 from .settings import Settings
 
@@ -79,6 +79,7 @@ def main(
         raise ConfigurationError(problems)
     try:
         _step("checks", lambda: check(settings))
+        tell_clients()
         _step("database", lambda: wait_for_database(database_wait_seconds))
         _step("migrations", migrate)
         _step("static files", collect_static)
@@ -131,6 +132,12 @@ def tell_overrides(settings: Settings) -> None:
         )
     for risk in overrides.risks(vars(overlay)):
         log.warning("release: %s", risk)
+
+
+def tell_clients() -> None:
+    """Say which clients of Redis, made as modules were imported, look for it at a wrong place. Checks import every module."""
+    for reached, line in clients.lines():
+        log.log(logging.INFO if reached else logging.WARNING, "release: %s", line)
 
 
 def check(settings: Settings) -> str:

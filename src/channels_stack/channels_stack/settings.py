@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from typing import Union
 from urllib.parse import urlsplit
 
+from . import app_redis
 from .environment import Environment
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -29,6 +30,7 @@ OVERLAY_PARTS = (
     "database",
     "layers",
     "celery",
+    "redis",
     "static",
     "media",
     "mail",
@@ -72,6 +74,7 @@ class Settings:
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
     redis_prefix: str
+    app_redis_url: str = field(repr=False)
     drain_notice_seconds: float
     drain_seconds: float
     stop_seconds: float
@@ -135,6 +138,7 @@ class Settings:
             database_url=_url(env, "DATABASE_URL", "the database", "postgresql://app:password@db:5432/app"),
             redis_url=_redis_url(env),
             redis_prefix=_prefix(env),
+            app_redis_url=_app_redis_url(env),
             drain_notice_seconds=env.number(
                 "DRAIN_NOTICE_SECONDS", 3, maximum=300, purpose="from not ready to the first closed socket"
             ),
@@ -366,6 +370,18 @@ def _redis_url(env: Environment) -> str:
             sentinels.Sentinels(url)
         except ValueError as error:
             env.refuse("REDIS_URL", str(error), purpose, sentinels.EXAMPLE)
+    return url
+
+
+def _app_redis_url(env: Environment) -> str:
+    purpose, example = "the application's own Redis", "redis://:password@redis.example.org:6379/0"
+    url = env.secret(app_redis.NAME, "").strip()
+    try:
+        known = app_redis.parsed(url)
+    except ValueError:
+        known = None
+    if url and known is None:
+        env.refuse(app_redis.NAME, "is no address of a Redis, redis:// or rediss://", purpose, example)
     return url
 
 

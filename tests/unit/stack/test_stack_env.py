@@ -101,7 +101,8 @@ def test_the_example_says_the_defaults_of_the_runtime():
 def test_every_setting_of_the_runtime_stands_in_the_example():
     from channels_stack.settings import Settings
 
-    files = {"secret_key", "secret_key_fallbacks", "database_url", "redis_url"}  # secrets, made by `make up`
+    # Secrets, made by `make up`.
+    files = {"secret_key", "secret_key_fallbacks", "database_url", "redis_url", "app_redis_url"}
     fixed = {"static_root", "media_root"}  # volumes of compose.yml
     names = {field.name for field in dataclasses.fields(Settings)} - files - fixed
     assert names - {name.lower() for name in settings.defaults()} == set()

@@ -55,12 +55,16 @@ def store_settings(groups: dict, variables: dict) -> dict[str, str]:
     given = variables[hosts[0]].get("stack_settings") if hosts else None
     if not isinstance(given, dict):  # nothing, or what the role `stack` refuses
         given = {}
-    return {name: str(given.get(name, 1)) for name in ("REDIS_NODES", "DB_NODES")}
+    return {
+        "APP_REDIS": str(given.get("APP_REDIS") or ""),
+        **{name: str(given.get(name, 1)) for name in ("REDIS_NODES", "DB_NODES")},
+    }
 
 
 def keeps_data(groups: dict, variables: dict) -> bool:
-    """Whether PostgreSQL or Redis runs on these hosts, and not somewhere else."""
-    return set(store_settings(groups, variables).values()) != {"0"}
+    """Whether PostgreSQL or a Redis runs on these hosts, and not somewhere else."""
+    wanted = store_settings(groups, variables)
+    return wanted.pop("APP_REDIS") not in ("", "outside") or set(wanted.values()) != {"0"}
 
 
 def store_problems(groups: dict, variables: dict) -> list[str]:

@@ -80,7 +80,7 @@ def stack_problems(values: dict[str, Any]) -> list[str]:
     ]
     problems += [
         f"{name} is {str(values[name])!r}; it takes a host of the group `data`: {', '.join(values['data'])}"
-        for name in ("stack_db_host", "stack_redis_host")
+        for name in ("stack_db_host", "stack_redis_host", "stack_app_redis_host")
         if values[name] and values[name] not in values["data"]
     ]
     if values["registry"] and values["registry"] not in values["hosts"]:
