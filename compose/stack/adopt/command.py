@@ -103,10 +103,10 @@ def project(settings: dict[str, str]) -> Path:
 
 def examine(folder: Path, settings: dict[str, str]) -> int:
     """Have the doctor read the project in FOLDER, as the APP_* lines of SETTINGS describe it; its exit code."""
-    names = ("APP_PATH", "APP_SETTINGS", "APP_ASGI", "APP_REQUIREMENTS", "APP_DEBIAN")
+    names = ("APP_PATH", "APP_SETTINGS", "APP_ASGI", "APP_REQUIREMENTS", "APP_DEBIAN", "APP_OVERLAY")
     environment = {**os.environ, **{name: settings[name] for name in names if name in settings}}
     environment |= {"PYTHONPATH": str(ROOT / "src/channels_stack"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "channels_stack", "doctor", str(folder)]
+    command = [sys.executable, "-m", "channels_stack", "doctor", "--deployed", str(folder)]
     return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -24,6 +24,9 @@ BASE_WORDS = ("base", "common", "defaults", "default", "shared", "global")
 TEMPLATE_WORDS = ("example", "sample", "template", "dist", "skeleton")
 """In the name of a settings module: what others build on, and what is copied to make one."""
 
+MOST_CHOICES = 4
+"""Of several projects in one tree, so many are named."""
+
 MAKES_ASGI = ("ProtocolTypeRouter", "get_asgi_application", "get_default_application")
 
 
@@ -245,15 +248,25 @@ def _nothing(tree: Tree) -> str:
     )
     if inside:
         return f"{tree.root} holds manage.py in {', '.join(inside)}, but no settings: where are INSTALLED_APPS assigned?"
+    for module in tree.own():
+        for imported in module.imports:
+            if imported.module.partition(".")[0] == "configurations" and imported.name == "Configuration":
+                return (
+                    f"{module.place(imported.node)}: settings as classes (django-configurations) are not read by the stack: "
+                    "write a module that assigns them, and name it in manage.py"
+                )
     return f"{tree.root} holds no Django project (no module assigns INSTALLED_APPS or ROOT_URLCONF): name the folder of one"
 
 
 def _several(tree: Tree, groups: dict[str, list[tuple[Module, str]]], managed: dict[str, str]) -> str:
+    shown = sorted(groups.items())[:MOST_CHOICES]
     choices = [
-        f"make adopt P={tree.root / home} ({managed.get(home) or group[0][0].path})"
-        for home, group in sorted(groups.items())
+        f"make adopt P={tree.root / home} ({managed.get(home) or group[0][0].path})" for home, group in shown
     ]
-    return f"{tree.root} holds {len(groups)} Django projects, and a stack runs one: {' or '.join(choices)}"
+    more = f", and {len(groups) - len(shown)} more" if len(groups) > len(shown) else ""
+    return (
+        f"{tree.root} holds {len(groups)} Django projects, and a stack runs one: {' or '.join(choices)}{more}"
+    )
 
 
 # --- ASGI --------------------------------------------------------------------------------------------
@@ -266,7 +279,7 @@ def _is_asgi(module: Module) -> bool:
 def applications(module: Module) -> dict[str, int]:
     """Name -> line of what the top level of MODULE makes that is an ASGI application, by what it is made of."""
     found: dict[str, int] = {}
-    for node in module.tree.body:
+    for node in _top_level(module.tree.body):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             names = [each.arg for each in node.args.args]
             if names == ["scope", "receive", "send"]:
@@ -290,6 +303,16 @@ def applications(module: Module) -> dict[str, int]:
         if _is_asgi(module) and "application" in imported.names and imported.name:
             found.setdefault("application", imported.node.lineno)
     return found
+
+
+def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module that belong to no function and no class, also those that depend on something."""
+    for node in body:
+        yield node
+        if isinstance(node, (ast.If, ast.Try, ast.With)):
+            handlers = getattr(node, "handlers", [])
+            parts = [*node.body, *(each for handler in handlers for each in handler.body)]
+            yield from _top_level([*parts, *getattr(node, "orelse", []), *getattr(node, "finalbody", [])])
 
 
 def has_router(module: Module) -> bool:

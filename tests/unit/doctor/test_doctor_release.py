@@ -12,7 +12,8 @@ import pytest
 from specimens import ROOT, RUNTIME, write
 from specimens import SETTINGS as S
 
-from channels_stack.doctor import checks, deployed
+from channels_stack import overrides
+from channels_stack.doctor import checks, deployed, moot
 
 ASGI = "config/asgi.py"
 BLOCKS = {"chat/consumers.py": ("        pass\n", "        import time\n\n        time.sleep(5)\n")}
@@ -126,6 +127,8 @@ def test_a_bug_of_the_doctor_ends_no_release(monkeypatch):
 def test_every_moot_rule_is_a_rule():
     numbers = {rule.id.rpartition(".")[2] for rule in checks.rules()}
     assert {*deployed.MOOT, *deployed.ORIGINS, deployed.SQLITE} - numbers == set()
+    assert {number for each in moot.SET.values() for number in each} - numbers == set()
+    assert set(moot.SET) <= set(overrides.PARTS)
 
 
 @pytest.mark.parametrize(("mode", "moot"), [(0o700, True), (0o500, False)])

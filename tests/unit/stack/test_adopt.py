@@ -206,6 +206,10 @@ def test_two_asgi_modules_that_nothing_tells_apart_are_a_question(make):
         ("inner = ProtocolTypeRouter({})\napplication = Sentry(inner)\n", "application"),
         ("pages = get_asgi_application()\nouter: ASGI = Wrapped(pages)\n", "outer"),
         ("from .routing import application\n", "application"),
+        (
+            "pages = get_asgi_application()\ntry:\n    application = ProtocolTypeRouter({})\nexcept E: ...\n",
+            "application",
+        ),
         ("import channels.routing\napp = channels.routing.ProtocolTypeRouter({})\n", "app"),
     ],
 )
@@ -251,6 +255,11 @@ def test_what_cannot_be_adopted_is_one_line(make, tmp_path):
         propose(tmp_path / "file")
     with pytest.raises(Failure, match=r"holds no Django project .*INSTALLED_APPS"):
         propose(make({"app.py": "print(1)\n"}))
+    classes = (
+        "from configurations import Configuration\n\n\nclass Base(Configuration):\n    INSTALLED_APPS = []\n"
+    )
+    with pytest.raises(Failure, match=r"mysite/settings\.py:1: settings as classes"):
+        propose(make({"mysite/settings.py": classes}))
 
 
 def test_two_projects_in_one_tree_are_named(make):
@@ -730,3 +739,14 @@ def test_the_doctor_takes_the_lines_of_stack_env_or_those_that_adopt_finds(make,
     for path in ("", str(folder), os.path.relpath(folder)):
         command.doctor(deployment, path)
         assert "server/config/settings/heroku.py" in capfd.readouterr().out
+
+
+def test_the_doctor_leaves_out_what_the_stack_sets_unless_the_overlay_is_off(make, deployment, capfd):
+    folder = make(PLAIN, {"mysite/settings.py": SETTINGS + "ALLOWED_HOSTS = []\n"})
+    command.doctor(deployment, str(folder))
+    said = capfd.readouterr().out
+    assert "E509" not in said and "left out, which the stack itself sets right" in said
+    deployment.folder.mkdir()
+    deployment.settings.write_text(f"APP_DIR={folder}\nAPP_SETTINGS=mysite.settings\nAPP_OVERLAY=-hosts\n")
+    command.doctor(deployment, "")
+    assert "E509 ALLOWED_HOSTS is empty" in capfd.readouterr().out

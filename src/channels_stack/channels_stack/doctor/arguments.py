@@ -22,5 +22,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--asgi", default="", metavar="MODULE:NAME", help="ASGI application, for --run (default: APP_ASGI)"
     )
+    parser.add_argument(
+        "--deployed",
+        action="store_true",
+        help="leave out what the stack does itself, or sets over the project (APP_OVERLAY)",
+    )
     parser.add_argument("--json", action="store_true", help="write JSON")
     parser.add_argument("--list", action="store_true", help="print every rule, and look at nothing")

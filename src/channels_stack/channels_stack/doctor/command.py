@@ -15,6 +15,7 @@ from ..environment import ConfigurationError
 from . import report as reports
 from .examine import Report, examine
 from .findings import rules
+from .moot import unspoken
 from .project import NotAProjectError, Project
 
 ERRORS, UNREADABLE = 1, 2
@@ -59,7 +60,8 @@ def _examined(options: argparse.Namespace) -> Report:
 
         return Stack(read)
 
-    report = examine(project, run if options.run else None, stack if options.stack else None)
+    without = unspoken(os.environ.get("APP_OVERLAY", "on").split()) if options.deployed else set()
+    report = examine(project, run if options.run else None, stack if options.stack else None, without)
     report.notes = [*notes, *report.notes]
     return report
 

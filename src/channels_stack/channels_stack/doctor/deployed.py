@@ -12,32 +12,7 @@ from django.core.checks import CheckMessage, Warning
 from ..settings import Settings
 from . import checks
 from .findings import CODE, PREFIX, SETTINGS, rules
-
-MOOT = {
-    # What starts processes here is `channels-stack`: no runserver, no runworker, no line of a Procfile.
-    "E105": "runserver",
-    "E114": "Daphne's options",
-    "W115": "uvicorn's worker class",
-    "E205": "APP_ASGI names the application",
-    "E207": "runserver; Django's own daphne.E001 says the same",
-    "W208": "runserver",
-    "W209": "runworker",
-    "E210": "APP_WORKER_CHANNELS names the channels, and the worker looks whether they are consumed",
-    "E202": "django.setup() comes before the application is imported",
-    # The build reads what is installed, not what is asked for; its notices are told by each release.
-    "E701": "versions",
-    "E702": "packages",
-    "E703": "versions",
-    "E704": "versions",
-    "W705": "packages",
-}
-"""Rule -> what of the stack it would speak about."""
-
-ORIGINS = ("E501", "E502", "W503")
-"""Moot where the stack holds every websocket to ALLOWED_ORIGINS: the part `origins` of the overlay."""
-
-SQLITE = "W404"
-"""Moot where the database's folder is a volume."""
+from .moot import MOOT, ORIGINS, SQLITE
 
 
 def messages(settings: Settings) -> list[CheckMessage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ class Report:
 
     findings: list[Finding] = field(default_factory=list)
     silenced: int = 0
+    left_out: int = 0  # of what the stack itself sets right
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     files: int = 0
@@ -42,8 +43,12 @@ def examine(
     project: Project | None,
     run: Callable[[Project], Any] | None = None,
     stack: Callable[[Project | None], Any] | None = None,
+    without: Collection[str] = (),
 ) -> Report:
-    """Apply all rules to ``project``; ``run`` imports it first, ``stack`` looks at a running stack."""
+    """Apply all rules to ``project`` but those of the numbers ``without``, which are counted.
+
+    ``run`` imports it first, ``stack`` looks at a running stack.
+    """
     report = Report()
     if project:
         imported = run(project) if run else None
@@ -55,6 +60,9 @@ def examine(
                 one for one in report.findings if not said & set(SAID_BY.get(one.id[len(PREFIX) :], ()))
             ]
         report.findings = _heard(project, report)
+        spoken = [one for one in report.findings if one.id[len(PREFIX) :] not in without]
+        report.left_out = len(report.findings) - len(spoken)
+        report.findings = spoken
         report.files = len(project.all_modules)
         report.settings = [settings.path for settings in project.settings]
         if not project.settings:

@@ -34,7 +34,8 @@ def summary(report: Report) -> str:
     read = f" in {_count(report.files, 'Python file')}" if report.files else ""
     settings = f"; settings: {', '.join(report.settings)}" if report.settings else ""
     silenced = f"; {report.silenced} silenced" if report.silenced else ""
-    return found + read + settings + silenced
+    left_out = f"; {report.left_out} left out, which the stack itself sets right" if report.left_out else ""
+    return found + read + settings + silenced + left_out
 
 
 def _count(number: int, thing: str) -> str:

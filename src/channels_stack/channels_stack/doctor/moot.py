@@ -1,0 +1,51 @@
+"""Rules that have nothing to say of a project which this stack runs: of what the stack does itself, or sets over the project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MOOT = {
+    # What starts processes here is `channels-stack`: no runserver, no runworker, no line of a Procfile.
+    "E105": "runserver",
+    "E114": "Daphne's options",
+    "W115": "uvicorn's worker class",
+    "E205": "APP_ASGI names the application",
+    "E207": "runserver; Django's own daphne.E001 says the same",
+    "W208": "runserver",
+    "W209": "runworker",
+    "E210": "APP_WORKER_CHANNELS names the channels, and the worker looks whether they are consumed",
+    "E202": "django.setup() comes before the application is imported",
+    # The build reads what is installed, not what is asked for; its notices are told by each release.
+    "E701": "versions",
+    "E702": "packages",
+    "E703": "versions",
+    "E704": "versions",
+    "W705": "packages",
+}
+"""Rule -> what of the stack it would speak about."""
+
+ORIGINS = ("E501", "E502", "W503")
+"""Moot where the stack holds every websocket to ALLOWED_ORIGINS: the part `origins` of the overlay."""
+
+SQLITE = "W404"
+"""Moot where the database's folder is a volume."""
+
+SET = {
+    "debug": ("E507", "W508"),
+    "secret_key": ("E504", "W505", "E506", "W315"),
+    "hosts": ("E509", "W510"),
+    "origins": ORIGINS,
+    "database": ("E401", "E402", SQLITE),
+    "layers": ("E301", "E302", "E307", "W308", "W309", "E310", "E311", "W316"),
+    "static": ("E511",),
+}
+"""Part of the overlay -> rules about the values that it sets, which are the project's own in its sources."""
+
+
+def unspoken(overlay: Sequence[str]) -> set[str]:
+    """The numbers of the rules that say nothing of sources which this stack runs with APP_OVERLAY as it is."""
+    found = set(MOOT)
+    for part, numbers in SET.items():
+        if "off" not in overlay and f"-{part}" not in overlay:
+            found.update(numbers)
+    return found
