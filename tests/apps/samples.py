@@ -176,6 +176,7 @@ SAMPLES = (
         told=(
             "CACHES: APP_REDIS; 'default' was at 127.0.0.1, the container itself, "
             "'pages' was at redis, the Redis of the channel layers",
+            "RQ_QUEUES['default']['HOST']: clients of localhost reach the application's Redis, redis-app",
             "forum/presence.py:6: prizes is a client of Redis at localhost: it reaches the application's Redis, redis-app",
         ),
         checks=(checks.sessions_and_clients_have_a_redis,),

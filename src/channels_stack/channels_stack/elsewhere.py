@@ -83,11 +83,27 @@ def risks(project: Project) -> list[str]:
                 f"{name}: {host} is the container itself; layers and Celery's broker are moved from there, a client of the "
                 f"project's own finds no Redis; {app_redis.WAY_OUT}"
             )
+        elif place is not None and place.tls:
+            lines.append(
+                f"{name}: {host} is the container itself; the application's Redis speaks TLS: give it REDIS_URL"
+            )
         elif place is None:
             lines.append(
                 f"{name}: {host} is the container itself, where no Redis listens; {app_redis.WAY_OUT}"
             )
     return lines
+
+
+def reached(project: Project) -> list[str]:
+    """One line for each setting whose clients reach the application's own Redis although it names this container."""
+    place = app_redis.place()
+    if place is None or place.tls:
+        return []
+    return [
+        f"{name}: clients of {host} reach the application's Redis, {place.host}"
+        for name, host, server in found(project)
+        if server is REDIS
+    ]
 
 
 def found(project: Project) -> Iterator[Found]:

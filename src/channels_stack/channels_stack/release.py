@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from . import clients, dispatch, loading, shared_state, worker
+from . import clients, dispatch, elsewhere, loading, shared_state, worker
 from .environment import ConfigurationError
 from .settings import Settings
 
@@ -79,7 +79,7 @@ def main(
         raise ConfigurationError(problems)
     try:
         _step("checks", lambda: check(settings))
-        tell_clients()
+        tell_clients(settings)
         _step("database", lambda: wait_for_database(database_wait_seconds))
         _step("migrations", migrate)
         _step("static files", collect_static)
@@ -134,8 +134,14 @@ def tell_overrides(settings: Settings) -> None:
         log.warning("release: %s", risk)
 
 
-def tell_clients() -> None:
-    """Say which clients of Redis, made as modules were imported, look for it at a wrong place. Checks import every module."""
+def tell_clients(settings: Settings) -> None:
+    """Say which clients of Redis look for it at a wrong place: settings, and modules, which the checks have imported by now."""
+    from . import overlay
+
+    if settings.app_redis_url and "redis" not in settings.app_overlay:
+        return  # they stay where they look
+    for line in elsewhere.reached(vars(overlay)):
+        log.info("release: %s", line)
     for reached, line in clients.lines():
         log.log(logging.INFO if reached else logging.WARNING, "release: %s", line)
 

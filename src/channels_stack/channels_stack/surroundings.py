@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
+from . import app_redis
 from .environment import ConfigurationError, Environment, Problem
 from .settings import Settings
 
@@ -65,7 +66,11 @@ def check(settings: Settings, service: str) -> Settings:
 
 def problems(settings: Settings, service: str) -> list[Problem]:
     """What is wrong around a process of ``service``."""
-    return [*redis_problems(settings, service), *_in_time(database_problems)]
+    return [
+        *redis_problems(settings, service),
+        *app_redis_problems(settings),
+        *_in_time(database_problems),
+    ]
 
 
 def redis_problems(settings: Settings, service: str) -> Iterator[Problem]:
@@ -116,6 +121,26 @@ def redis_problems(settings: Settings, service: str) -> Iterator[Problem]:
         yield Problem("REDIS_URL", wrong, purpose)
     elif skew > SKEW_TOLD:
         log.warning("the clock of redis and ours are %.0f s apart: synchronise both hosts by NTP", skew)
+
+
+def app_redis_problems(settings: Settings) -> Iterator[Problem]:
+    """Whether the application's own Redis refuses us. One that is away stops nobody: not every page uses it."""
+    import redis
+
+    own = app_redis.parsed(settings.app_redis_url)
+    if own is None:
+        return
+    client = redis.Redis.from_url(
+        own.url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
+    )
+    try:
+        client.ping()
+    except redis.exceptions.AuthenticationError:
+        yield Problem(app_redis.NAME, f"{own.host}:{own.port} refuses its user or password", "APP_REDIS")
+    except redis.exceptions.RedisError as error:
+        log.warning("the application's redis %s:%d does not answer yet: %s", own.host, own.port, error)
+    finally:
+        client.close()
 
 
 def database_problems() -> Iterator[Problem]:

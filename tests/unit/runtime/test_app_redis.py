@@ -13,7 +13,7 @@ import pytest
 import redis as redis_py
 from processes import RUNTIME, Redis, free_port, until
 
-from channels_stack import app_redis, caches, clients, elsewhere, overrides
+from channels_stack import app_redis, caches, clients, elsewhere, overrides, surroundings
 from channels_stack.settings import Settings
 
 IMAGE = pathlib.Path(__file__).resolve().parents[3] / "images/redis"
@@ -231,6 +231,21 @@ def test_settings_find_it_as_they_are_imported(own, tmp_path):
     )
 
 
+def test_a_login_that_it_refuses_is_told_before_anything_serves(own):
+    """And one that is away is not: not every page uses it."""
+    for url, refused in (
+        (own.url, False),
+        (own.url.replace(PASSWORD, "of-yesterday"), True),
+        ("redis://:p@127.0.0.1:1", False),
+    ):
+        settings = Settings.from_environment({**REQUIRED, "APP_REDIS_URL": url})
+        problems = [str(each) for each in surroundings.app_redis_problems(settings)]
+        assert bool(problems) is refused
+        assert not refused or (
+            "refuses its user or password" in problems[0] and "yesterday" not in problems[0]
+        )
+
+
 # What the overlay moves
 
 REQUIRED = {
@@ -378,9 +393,17 @@ def test_what_is_no_server_of_that_kind_is_not_named(project):
     assert list(elsewhere.found(project)) == []
 
 
-def test_with_one_of_its_own_nothing_is_said_of_what_reaches_it(monkeypatch):
+def test_with_one_of_its_own_the_release_says_what_reaches_it(monkeypatch):
+    queues = {"RQ_QUEUES": {"default": {"HOST": "localhost", "PORT": 6379}}}
+    assert elsewhere.reached(queues) == []
+    monkeypatch.setenv(app_redis.NAME, REQUIRED["APP_REDIS_URL"].replace("redis:", "rediss:"))
+    assert elsewhere.reached(queues) == []
+    assert "speaks TLS: give it REDIS_URL" in elsewhere.risks(queues)[0]
     monkeypatch.setenv(app_redis.NAME, REQUIRED["APP_REDIS_URL"])
-    assert elsewhere.risks({"RQ_QUEUES": {"default": {"HOST": "localhost", "PORT": 6379}}}) == []
+    assert elsewhere.risks(queues) == []
+    assert elsewhere.reached(queues) == [
+        "RQ_QUEUES['default']['HOST']: clients of localhost reach the application's Redis, redis-app"
+    ]
     assert len(elsewhere.risks({"RABBITMQ_HOST": "localhost"})) == 1
 
 

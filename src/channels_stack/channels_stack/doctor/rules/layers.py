@@ -384,7 +384,8 @@ def layer_beside_cache(project: Project) -> Found:
     In production: a full cache evicts the members of groups in silence or, with noeviction, makes every send() fail;
     clearing it empties the queues. Another database number changes none of this.
 
-    Instead: give the cache a Redis of its own, whose maxmemory-policy is allkeys-lru; the layer's is noeviction.
+    Instead: give the cache a Redis of its own, whose maxmemory-policy is allkeys-lru; the layer's is noeviction. Here:
+        APP_REDIS=cache   # in stack.env
     """
     for settings in project.settings:
         caches = settings["CACHES"]
