@@ -4,7 +4,9 @@ No sockets: what is measured is the way of an event from Redis to the consumer's
 ``consumer`` are Channels' consumers as they are, dispatch included; ``no hop`` are the same without the thread hop that
 Channels makes for each message where no database connection is open (``databases.skip_needless_hops``).
 
-    make bench-groups [T="members events rounds"]
+``broadcast`` are ready frames for ``RecoverableConsumer``, compared with stock consumers and ``group_send``.
+
+    make bench-groups [T="members events rounds kind..."]
 """
 
 from __future__ import annotations
@@ -32,10 +34,10 @@ from channels.layers import channel_layers  # noqa: E402
 from channels_redis.pubsub import RedisPubSubChannelLayer  # noqa: E402
 
 from channels_stack import databases  # noqa: E402
-from channels_stack.groups import RedisGroupsChannelLayer  # noqa: E402
+from channels_stack.groups import RecoverableConsumer, RedisGroupsChannelLayer  # noqa: E402
 
 IN_FLIGHT = 4
-KINDS = ("receive", "consumer", "no hop")
+KINDS = ("receive", "consumer", "no hop", "broadcast")
 EVENT = {"type": "say", "text": "x" * 128}
 STOCK_HOP = channels.consumer.aclose_old_connections
 
@@ -57,6 +59,12 @@ class Count:
             await self.future
 
 
+class Ready(RecoverableConsumer, AsyncWebsocketConsumer):
+    async def connect(self):
+        await self.accept()
+        await self.subscribe("room")
+
+
 class Room(AsyncWebsocketConsumer):
     groups = ["room"]
     count: Count
@@ -74,28 +82,32 @@ async def receiver(layer, count: Count) -> None:
         count.one()
 
 
-async def consumer(layer, count: Count) -> None:
+async def consumer(layer, count: Count, kind: type = Room) -> None:
     messages = asyncio.Queue()
     messages.put_nowait({"type": "websocket.connect"})
 
     async def send(message) -> None:
         count.one()
 
-    await Room.as_asgi()({"type": "websocket", "path": "/"}, messages.get, send)
+    await kind.as_asgi()({"type": "websocket", "path": "/"}, messages.get, send)
 
 
 async def measure(layer, kind: str, members: int, events: int) -> tuple[float, float]:
     """Deliveries per second, and microseconds of CPU for each."""
     channel_layers.set("default", layer)
     count = Count()
-    tasks = [
-        asyncio.ensure_future((receiver if kind == "receive" else consumer)(layer, count))
-        for _ in range(members)
-    ]
+    ready = kind == "broadcast" and isinstance(layer, RedisGroupsChannelLayer)
+
+    def member():
+        return (
+            receiver(layer, count) if kind == "receive" else consumer(layer, count, Ready if ready else Room)
+        )
+
+    tasks = [asyncio.ensure_future(member()) for _ in range(members)]
     await count.reached(members)
     start, cpu = time.perf_counter(), time.process_time()
     for number in range(events):
-        await layer.group_send("room", EVENT)
+        await (layer.group_broadcast("room", EVENT["text"]) if ready else layer.group_send("room", EVENT))
         if number >= IN_FLIGHT:
             await count.reached(members * (number - IN_FLIGHT + 2))
     await count.reached(members * (events + 1))
@@ -115,14 +127,14 @@ def layers(redis: Redis) -> dict:
     }
 
 
-def main(members: int = 1000, events: int = 40, rounds: int = 5) -> None:
+def main(members: int = 1000, events: int = 40, rounds: int = 5, *kinds: str) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {0})
     print(
         f"{members} members, {events} events, {rounds} rounds; medians; ratio to stock of the same round (range)"
     )
     with Redis() as redis:
-        for kind in KINDS:
+        for kind in kinds or KINDS:
             channels.consumer.aclose_old_connections = STOCK_HOP
             if kind == "no hop":
                 databases.skip_needless_hops()
@@ -141,4 +153,4 @@ def main(members: int = 1000, events: int = 40, rounds: int = 5) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:4]), *sys.argv[4:])

@@ -298,3 +298,34 @@ def test_a_server_that_does_not_speak_the_protocol_is_named(server, group):
 
     with pytest.raises(Refused, match="does not speak"):
         run(session())
+
+
+def test_a_client_that_does_not_read_delays_no_other_and_gets_all_of_it_later(server, layer, group):
+    """More than the buffers of a connection hold: the rest waits, and the other client has long got it."""
+    count, size = 60, 200_000
+
+    async def session() -> tuple:
+        async with recovering(server, group) as slow, recovering(server, group) as quick:
+            await envelope(slow)
+            await envelope(quick)
+            slow.transport.pause_reading()
+            for number in range(count):
+                await layer.group_broadcast(group, f"{number} " + "x" * size)
+            got = [(await envelope(quick))["e"].partition(" ")[0] for _ in range(count)]
+            slow.transport.resume_reading()
+            return got, [(await envelope(slow))["e"].partition(" ")[0] for _ in range(count)]
+
+    assert run(session()) == ([str(number) for number in range(count)],) * 2
+
+
+def test_what_is_published_on_commit_comes_after_it_and_never_after_a_rollback(redis, tmp_path):
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{processes.RUNTIME}:{processes.HERE}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **redis.environment(),
+    }
+    process = processes.Process([sys.executable, "-m", "rooms.commit"], environment, tmp_path)
+    assert process.wait(120) == 0, process.output()
+    got = json.loads(process.output().splitlines()[-1])
+    assert got == ["outside", "later", '{"ready": true}', "frame", "00", "last"]

@@ -9,10 +9,10 @@ from typing import Any
 
 from channels.exceptions import StopConsumer
 
-from . import protocol
+from . import protocol, writing
 from .history import Gone
 from .layer import RedisGroupsChannelLayer
-from .mailbox import Event
+from .mailbox import Event, is_announcement
 from .positions import Position
 from .publishing import groups_layer
 
@@ -81,11 +81,19 @@ class RecoverableConsumer:
     async def catch_up(self, group: str) -> None:
         """What the client has missed of ``group`` cannot be recovered: read it from your database and send it here."""
 
-    async def group_lost(self, event: dict[str, Any]) -> None:
+    async def group_lost(self, event: Delivered) -> None:
         """Events of ``event["group"]`` were lost while the client was connected: it gets word, then ``catch_up`` is called."""
-        group = event["group"]
+        group, position = event["group"], event.event.position
+        if position is None:
+            # It had no room in the mailbox, because the client reads slowly: it may well be in the history.
+            missed = await self._missed(group, self._seen.get(group))
+            for each in missed or []:
+                await self._deliver(each)
+            if missed is not None:
+                return
+        self._seen[group] = position
         if self._speaks:
-            await self._write(protocol.lost(group, self.channel_layer.position(group)))
+            await self._write(protocol.lost(group, position))
         await self.catch_up(group)
 
     # Between Channels and the socket
@@ -98,6 +106,8 @@ class RecoverableConsumer:
         self._hello: dict[str, Position | None] | None = None
         self._unread: list[Any] = []
         self._seen: dict[str, Position | None] = {}  # what this client has of each group
+        self._busy = 0  # events and messages that are in hand
+        self._writing: asyncio.Task[None] | None = None  # a frame for which the socket has no room yet
         self._about: Event | None = None  # the event whose handler runs
         self._held: str | bytes | None = (
             None  # the last frame of that handler, which is to carry the position
@@ -106,7 +116,7 @@ class RecoverableConsumer:
 
     async def websocket_connect(self, message: Any) -> None:
         await self.channel_layer.announce_losses(self.channel_name)
-        self.channel_layer.take_frames(self.channel_name)
+        self.channel_layer.take_frames(self.channel_name, self._write_now if writing.EAGER else None)
         await super().websocket_connect(message)  # type: ignore[misc]
 
     @property
@@ -120,16 +130,33 @@ class RecoverableConsumer:
 
     async def _next_event(self) -> Delivered:
         event = await self.channel_layer.receive_event(self.channel_name)
+        self._busy += 1
         return Delivered({} if event.frame else self.channel_layer.message(event), event)
 
     async def dispatch(self, message: Any) -> None:
-        if isinstance(message, Delivered):
-            if self._is_new(message.event):
+        if not isinstance(message, Delivered):
+            self._busy += 1
+        try:
+            if self._writing is not None:
+                await asyncio.wait({self._writing})
+            if not isinstance(message, Delivered):
+                await super().dispatch(message)  # type: ignore[misc]
+            elif self._is_new(message.event):
                 await self._deliver(message.event, message)
-        else:
-            await super().dispatch(message)  # type: ignore[misc]
+        finally:
+            self._busy -= 1
+
+    def _write_now(self, event: Event) -> bool:
+        """Write a frame while the consumer waits; False: it has something in hand, or the socket is full."""
+        if self._busy or (self._writing is not None and not self._writing.done()):
+            return False
+        if self._is_new(event):
+            self._writing = writing.start(self._deliver(event))
+        return True
 
     def _is_new(self, event: Event) -> bool:
+        if is_announcement(event):
+            return True
         seen = self._seen.get(event.group) if event.position else None
         if seen is None or event.position is None or event.position.epoch != seen.epoch:
             return True

@@ -127,7 +127,7 @@ class Group:
                 "group %s: events are lost, Redis has no history of them%s", self.name, _seldom.held("lost")
             )
         for mailbox in self.members.values():
-            mailbox.announce(self.name, self._born())
+            mailbox.announce(self.name, self._born(), self.position)
 
     def _go_on_from(self, head: Position | None) -> None:
         """Skip to ``head``, or to where the events begin that have arrived meanwhile and follow on each other."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 from weakref import WeakKeyDictionary
 
 from channels.exceptions import ChannelFull
@@ -181,9 +181,12 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         """The next event for a channel of this process: a message or, after ``take_frames``, a frame."""
         return await self.hub().receive(channel, self.capacity)
 
-    def take_frames(self, channel: str) -> None:
-        """From now on, ``channel`` gets frames too."""
-        self._mailbox(channel).frames = True
+    def take_frames(self, channel: str, sink: Callable[[Event], bool] | None = None) -> None:
+        """From now on, ``channel`` gets frames too. ``sink`` is called with one for which nothing else waits, and says whether
+        it has taken it; else it is received in its turn.
+        """
+        mailbox = self._mailbox(channel)
+        mailbox.frames, mailbox.sink = True, sink
 
     async def announce_losses(self, channel: str) -> None:
         """From now on, let ``channel`` know when a group of it has lost events that no history has.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, Callable
 
 from ..mailboxes import lost
 from .codec import is_flat
@@ -39,9 +39,14 @@ class Event:
         self.envelope: str | None = None  # of a frame, as clients that recover get it
 
 
-def announcement(group: str, born: float) -> Event:
-    """The message that says that events of ``group`` are lost."""
-    return Event({"type": LOST, "group": group}, b"", born, group)
+def announcement(group: str, born: float, position: Position | None = None) -> Event:
+    """The message that says that events of ``group`` are lost, those up to ``position``; None: some before what follows."""
+    return Event({"type": LOST, "group": group}, b"", born, group, position)
+
+
+def is_announcement(event: Event) -> bool:
+    """Whether ``event`` is such a message."""
+    return not event.frame and event.content.get("type") == LOST
 
 
 class Mailbox:
@@ -57,6 +62,7 @@ class Mailbox:
         "groups",
         "limit_bytes",
         "missed",
+        "sink",
         "waiting",
     )
 
@@ -68,6 +74,7 @@ class Mailbox:
         self.waiting: list[asyncio.Future[None]] = []
         self.frames = False  # whether its receiver takes frames
         self.announces = False  # whether it is to be told of lost events
+        self.sink: Callable[[Event], bool] | None = None  # takes a frame at once, if it can
         self.missed: set[str] = set()  # groups whose events were dropped here, still to be announced
 
     @property
@@ -76,6 +83,8 @@ class Mailbox:
 
     def put(self, event: Event) -> None:
         """Add ``event``. Where there is no room the oldest are dropped and counted."""
+        if event.frame and self.sink is not None and not self.events and self.sink(event):
+            return
         self.events.append(event)
         self.bytes += event.size
         if len(self.events) > self.capacity or self.bytes > self.limit_bytes:
@@ -83,10 +92,10 @@ class Mailbox:
         if self.waiting:
             self.wake()
 
-    def announce(self, group: str, born: float) -> None:
+    def announce(self, group: str, born: float, position: Position | None) -> None:
         """Let the receiver know, in the order of events, that some of ``group`` are lost."""
         if self.announces:
-            self.put(announcement(group, born))
+            self.put(announcement(group, born, position))
 
     def take(self, oldest: float) -> Event | None:
         """The next event that was born at ``oldest`` or later; those before are dropped and counted. None: none."""
