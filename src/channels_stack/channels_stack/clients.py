@@ -44,7 +44,7 @@ def found() -> Iterator[tuple[str, str]]:
 
 def _options(value: Any) -> dict[str, Any] | None:
     """What a client of redis-py, or of what was made from it, connects with; None where VALUE is none."""
-    if type(value).__module__.partition(".")[0] not in ("redis", "valkey", "aioredis"):
+    if type(value).__module__.partition(".")[0] not in ("redis", "valkey"):
         return None
     pool = getattr(value, "connection_pool", value)
     options = getattr(pool, "connection_kwargs", None)

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import Callable
+from collections.abc import Callable, Mapping
 
 NAME, OVERLAY = "DJANGO_SETTINGS_MODULE", "channels_stack.overlay"
 

@@ -503,10 +503,16 @@ def risks(project: Project) -> list[str]:
         *caches.risks(project),
         *elsewhere.risks(project),
     ]
+    own = app_redis.place()
     for alias, layer in (project.get("CHANNEL_LAYERS") or {}).items():
         hosts = (layer.get("CONFIG") or {}).get("hosts") or []
         given = [hosts] if isinstance(hosts, (str, dict)) else hosts
         bare = any(not (isinstance(host, dict) and "socket_timeout" in host) for host in given)
+        if own and any(_host(_address(host)) == own.host for host in given):
+            lines.append(
+                f"CHANNEL_LAYERS[{alias!r}] is on the application's own Redis, which may throw away what a layer keeps; "
+                "take -layers out of APP_OVERLAY, or give it the address in the file REDIS_URL_FILE"
+            )
         if str(layer.get("BACKEND", "")).startswith("channels_redis.core") and bare and _redis_gives_up():
             lines.append(
                 f"CHANNEL_LAYERS[{alias!r}]: redis-py 8 ends a socket that is idle for 5 s; write its host as "

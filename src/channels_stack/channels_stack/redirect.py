@@ -1,12 +1,12 @@
 """Clients of Redis that look for it in their own container reach the application's Redis, whoever made them and when.
 
 `redis.Redis(host="localhost")` in a module, a queue of django-rq, a broker written into code: each opens its connections by
-one method of redis-py (of valkey-py, of aioredis), which is replaced in every Python program of a container with
+one method of redis-py (of valkey-py), which is replaced in every Python program of a container with
 APP_REDIS. A client at the Redis of the channel layers that does not have their login is sent there as well, and one that
 knows the place and no password gets it. Its database keeps its number.
 
-Held by redis-py 4.2 to 8.1 (`Connection._connect`; tests/unit/runtime/test_app_redis.py). A version without that method is
-left alone, and says so.
+Held by redis-py 4.2 to 8.1 and valkey-py 6.2 (`Connection._connect`). A version without that method is left alone, and
+says so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ MODULES = (
     "redis.asyncio.connection",
     "valkey.connection",
     "valkey.asyncio.connection",
-    "aioredis.connection",
 )
 
 log = logging.getLogger(__name__)

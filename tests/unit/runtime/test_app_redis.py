@@ -407,6 +407,16 @@ def test_with_one_of_its_own_the_release_says_what_reaches_it(monkeypatch):
     assert len(elsewhere.risks({"RABBITMQ_HOST": "localhost"})) == 1
 
 
+def test_a_layer_that_is_left_on_it_is_told(monkeypatch):
+    """APP_OVERLAY=-layers, and settings that make their layer from REDIS_URL."""
+    monkeypatch.setenv(app_redis.NAME, REQUIRED["APP_REDIS_URL"])
+    backend = "channels_redis.pubsub.RedisPubSubChannelLayer"
+    for host, lines in ((REQUIRED["APP_REDIS_URL"], 1), (REQUIRED["REDIS_URL"], 0)):
+        layers = {"default": {"BACKEND": backend, "CONFIG": {"hosts": [host]}}}
+        told = overrides.risks({"CHANNEL_LAYERS": layers})
+        assert len(told) == lines and all("take -layers out of APP_OVERLAY" in line for line in told)
+
+
 def test_sessions_in_a_cache_that_forgets_are_told(monkeypatch):
     monkeypatch.setenv(app_redis.NAME, REQUIRED["APP_REDIS_URL"])
     monkeypatch.setenv("APP_REDIS", "cache")

@@ -24,7 +24,7 @@ def draw(request):
 
 
 def people(request):
-    return JsonResponse({"people": redis.from_url(settings.REDIS_URL, db=4).scard("people")})
+    return JsonResponse({"people": redis.from_url(settings.REDIS_URL).scard("people")})
 
 
 def counted(request, word):
