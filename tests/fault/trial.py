@@ -117,9 +117,7 @@ class Server:
             await self.publish(text)
         except RedisError:
             return False  # it is asked again
-        return await _until(
-            lambda: len(self.open()) == len(self.people) and not self.deaf(text), HEAR_SECONDS
-        )
+        return await _until(lambda: len(self.open()) == len(self.people) and not self.deaf(text), seconds)
 
 
 async def run(fault: Fault) -> dict[tuple[str, str], Result]:

@@ -63,6 +63,7 @@ class Ready(RecoverableConsumer, AsyncWebsocketConsumer):
     async def connect(self):
         await self.accept()
         await self.subscribe("room")
+        await self.send("ready")
 
 
 class Room(AsyncWebsocketConsumer):
@@ -104,13 +105,14 @@ async def measure(layer, kind: str, members: int, events: int) -> tuple[float, f
         )
 
     tasks = [asyncio.ensure_future(member()) for _ in range(members)]
-    await count.reached(members)
+    await count.reached(members * (2 if ready else 1))  # accepted, and a word that it has joined
+    count.value = 0
     start, cpu = time.perf_counter(), time.process_time()
     for number in range(events):
         await (layer.group_broadcast("room", EVENT["text"]) if ready else layer.group_send("room", EVENT))
         if number >= IN_FLIGHT:
-            await count.reached(members * (number - IN_FLIGHT + 2))
-    await count.reached(members * (events + 1))
+            await count.reached(members * (number - IN_FLIGHT + 1))
+    await count.reached(members * events)
     seconds, used = time.perf_counter() - start, time.process_time() - cpu
     for task in tasks:
         task.cancel()
