@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Collection
 
-from . import settings
+from . import ownership, settings
 from .console import Failure, detail
 from .paths import COMPOSE, ENVIRONMENTS, EXAMPLE, ROOT, Deployment
 
@@ -19,6 +19,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 CREATING = ("up", "adopt")
 """Commands of the tool that make an environment that is not there yet."""
+
+REMOVING = ("down", "purge")
+"""Those that take away what the engine has of one, folder or not."""
 
 SHARED = re.compile(r"APP_\w+|SERVER_\w+|\w+_IMAGE|DEBIAN_MIRROR|BUILD_NETWORK")
 """Settings that decide what the images are. A new environment starts with those of the default one."""
@@ -37,9 +40,12 @@ def find(name: str, command: str, overlays: tuple[str, ...] = ()) -> Deployment:
         return Deployment(COMPOSE, overlays)
     check(name)
     deployment = Deployment(ENVIRONMENTS / name, overlays)
-    if command not in CREATING and not deployment.folder.is_dir():
-        raise Failure(missing(name))
-    return deployment
+    if deployment.folder.is_dir() or command in CREATING:
+        return deployment
+    # A folder that was removed before its stack leaves that running.
+    if command in REMOVING and ownership.things(ownership.project(deployment)):
+        return deployment
+    raise Failure(missing(name))
 
 
 def check(name: str) -> None:
@@ -56,6 +62,34 @@ def names() -> list[str]:
     """The environments with a name that there are, sorted."""
     found = ENVIRONMENTS.iterdir() if ENVIRONMENTS.is_dir() else ()
     return sorted(path.name for path in found if path.is_dir() and NAME.fullmatch(path.name))
+
+
+def every() -> list[Deployment]:
+    """The environments that have settings, the default one first."""
+    found = [Deployment(COMPOSE), *(Deployment(ENVIRONMENTS / name) for name in names())]
+    return [each for each in found if each.settings.exists()]
+
+
+def problems(deployment: Deployment, chosen: dict[str, str]) -> list[ownership.Problem]:
+    """What DEPLOYMENT, set as CHOSEN, would share with another environment or has lost, and may not."""
+    rows = []
+    repository = chosen["BACKUP_REPOSITORY"]
+    for other in every():
+        theirs = settings.parse(other.settings).get("BACKUP_REPOSITORY", "")
+        # A volume is each project's own.
+        if other.folder != deployment.folder and repository == theirs and repository not in ("", "volume"):
+            place = other.settings.relative_to(ROOT)
+            rows.append((f"BACKUP_REPOSITORY is that of {place} too", "a repository of its own for each"))
+    data = f"{ownership.project(deployment)}_db"
+    if chosen["DB_NODES"] != "0" and not (deployment.secrets / "db_password").exists():
+        there = ownership.things(ownership.project(deployment))
+        if any(each.kind == "volume" and each.name == data for each in there):
+            place, purge = deployment.shown(deployment.secrets), deployment.verb("purge")
+            way_out = f"put {place} back from your copy; or {purge} CONFIRM=yes, which removes the data"
+            rows.append(
+                (f"the database is there (volume {data}), but the passwords in {place} are gone", way_out)
+            )
+    return rows
 
 
 def missing(name: str) -> str:

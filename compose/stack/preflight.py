@@ -7,13 +7,12 @@ import ipaddress
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
 from pathlib import Path
 
-from . import addresses, apt, capacity, certificates, host, ownership
+from . import addresses, apt, capacity, certificates, environments, host, ownership, ports
 from .console import Failure, agreed, detail, table
 from .paths import ENGINE, Deployment
 
@@ -87,7 +86,7 @@ def refuse(rows: list[Problem]) -> None:
     if rows:
         table(("looked at", "problem", "way out"), rows)
         raise Failure(
-            f"{len(rows)} problem{'s' if len(rows) > 1 else ''} to solve first; nothing was changed"
+            f"{len(rows)} problem{'s' if len(rows) > 1 else ''} to solve first; nothing that runs was changed"
         )
 
 
@@ -95,8 +94,14 @@ def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> No
     """Refuse with all problems: project, ports (those in OURS are this stack's), disk, memory, clock and certificate."""
     of_project = ownership.renamed(deployment, settings)
     of_project += ownership.problems(deployment, settings[ownership.NAME])
+    of_project += environments.problems(deployment, settings)
     rows = [("project", *row) for row in of_project]
-    rows += [*ports(settings, ours), *hops(settings), *space(), *clock(settings)]
+    rows += [
+        *ports.problems(deployment, settings, ours),
+        *hops(deployment, settings),
+        *space(),
+        *clock(settings),
+    ]
     if why := not rows and addresses.bound(settings["BIND_ADDRESS"], settings[ownership.NAME]).why:
         detail(why)
     rows += capacity.problems(settings)
@@ -104,37 +109,13 @@ def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> No
     refuse(rows)
 
 
-def ports(settings: dict[str, str], ours: set[int]) -> list[Problem]:
-    """Published ports that somebody else holds."""
-    try:
-        wanted = addresses.asked(settings["BIND_ADDRESS"])
-    except ValueError as error:
-        return [
-            (
-                "address",
-                f"BIND_ADDRESS: {error}",
-                ":: for all, 0.0.0.0 for IPv4 alone, or one address of each family",
-            )
-        ]
-    rows = []
-    for name in ("HTTP_PORT", "HTTPS_PORT"):
-        number = int(settings[name])
-        if not 0 < number < 65536:
-            rows.append(("port", f"{name}={number} is no port", "1 to 65535"))
-        elif number not in ours and not (free(wanted.four, number) and free(wanted.six, number)):
-            rows.append(
-                ("port", f"{number} is in use{holder(number)}", f"stop that, or set {name} in stack.env")
-            )
-    return rows
-
-
-def hops(settings: dict[str, str]) -> list[Problem]:
+def hops(deployment: Deployment, settings: dict[str, str]) -> list[Problem]:
     """This machine believed as what stands in front, while strangers may come by the same way."""
     if "host" in settings["EDGE_TRUSTED_HOPS"].split() and not all(
         map(local, settings["BIND_ADDRESS"].split())
     ):
         problem = f"EDGE_TRUSTED_HOPS names host, and BIND_ADDRESS={settings['BIND_ADDRESS']} lets others come past it"
-        return [("in front", problem, "BIND_ADDRESS=127.0.0.1 in stack.env")]
+        return [("in front", problem, f"BIND_ADDRESS=127.0.0.1 in {deployment.shown(deployment.settings)}")]
     return []
 
 
@@ -144,34 +125,6 @@ def local(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
-
-
-def free(address: str, number: int) -> bool:
-    """Whether NUMBER can be bound at ADDRESS, or that is none."""
-    if not address or (":" in address and not addresses.reachable()):
-        return True
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if ":" in address:
-            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        try:
-            probe.bind((address, number))
-        except PermissionError:
-            return True  # the engine binds it, as root
-        except OSError:
-            return False
-    return True
-
-
-def holder(number: int) -> str:
-    """The process that listens on NUMBER, as far as this user may see it."""
-    if shutil.which("ss") is None:
-        return ""
-    answer = subprocess.run(
-        ["ss", "-Hltnp", f"sport = :{number}"], capture_output=True, text=True, check=False
-    ).stdout
-    quoted = answer.split('"')
-    return f" by {quoted[1]}" if len(quoted) > 1 else ""
 
 
 def space() -> list[Problem]:

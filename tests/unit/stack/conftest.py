@@ -23,3 +23,18 @@ def deployment(tmp_path):
     from stack.paths import Deployment
 
     return Deployment(tmp_path / "deployment")
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """An empty checkout, whose `compose/` holds the default environment."""
+    from stack import environments, paths, ports
+
+    compose = tmp_path / "compose"
+    compose.mkdir()
+    for module in (paths, environments):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    for module in (paths, environments, ports):
+        monkeypatch.setattr(module, "COMPOSE", compose)
+        monkeypatch.setattr(module, "ENVIRONMENTS", compose / "environments")
+    return tmp_path

@@ -7,18 +7,6 @@ from stack.console import Failure
 from stack.paths import Deployment
 
 
-@pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """An empty checkout, whose `compose/` holds the default environment."""
-    compose = tmp_path / "compose"
-    compose.mkdir()
-    for module in (paths, environments):
-        monkeypatch.setattr(module, "ROOT", tmp_path)
-        monkeypatch.setattr(module, "COMPOSE", compose)
-        monkeypatch.setattr(module, "ENVIRONMENTS", compose / "environments")
-    return tmp_path
-
-
 def test_without_a_name_it_is_the_one_in_compose(checkout):
     found = environments.find("", "ps")
     assert found.folder == checkout / "compose"
@@ -122,3 +110,17 @@ def test_a_new_one_runs_the_application_of_the_default_one_and_shares_nothing_el
         path.write_text("")
     environments.create(staging)
     assert staging.settings.read_text() == staging.application.read_text() == ""
+
+
+def test_two_may_not_write_their_backups_to_one_repository(checkout):
+    production, staging = environments.find("", "up"), environments.find("staging", "up")
+    for each in (production, staging):
+        environments.create(each)
+        each.secrets.mkdir()
+        (each.secrets / "db_password").touch()
+    for repository, shared in (("/srv/backups", True), ("volume", False), ("", False)):
+        production.settings.write_text(f"BACKUP_REPOSITORY={repository}\n")
+        staging.settings.write_text(f"BACKUP_REPOSITORY={repository}\n")
+        found = environments.problems(staging, settings.of(staging))
+        assert bool(found) is shared
+        assert all(problem.endswith("compose/stack.env too") for problem, _ in found)

@@ -17,7 +17,9 @@ from stack import preflight
         ("host", "::", True),
     ],
 )
-def test_this_machine_is_believed_where_strangers_do_not_come_by_the_same_way(hops, address, refused):
-    rows = preflight.hops({"EDGE_TRUSTED_HOPS": hops, "BIND_ADDRESS": address})
+def test_this_machine_is_believed_where_strangers_do_not_come_by_the_same_way(
+    deployment, hops, address, refused
+):
+    rows = preflight.hops(deployment, {"EDGE_TRUSTED_HOPS": hops, "BIND_ADDRESS": address})
     assert bool(rows) == refused
     assert all("BIND_ADDRESS=127.0.0.1" in way_out for _, _, way_out in rows)

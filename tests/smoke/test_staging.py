@@ -1,0 +1,164 @@
+"""An environment with a name, as its operator has it beside another stack: begun, tested, changed, removed by `make … ENV=`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import stacks
+from test_two_stacks import things
+from visitors import browse
+
+pytestmark = [pytest.mark.containers, pytest.mark.writes, pytest.mark.variants("default")]
+
+ENVIRONMENTS = stacks.ROOT / "compose/environments"
+SMALL = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", "HTTP_PROCESSES": "1", "LOG_LEVEL": "debug"}
+OUTER = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "T", "ENV", "TARGET", "OPTIONS")
+"""What a `make` that runs these tests says to a `make` of theirs."""
+
+
+def make(verb: str, name: str, *variables: str) -> subprocess.CompletedProcess[str]:
+    """What `make VERB ENV=NAME` does and says."""
+    given = {key: value for key, value in os.environ.items() if key not in OUTER}
+    return subprocess.run(
+        ["make", verb, f"ENV={name}", *variables],
+        cwd=stacks.ROOT,
+        env={**given, "ENGINE": "keep"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=stacks.START_SECONDS,
+        check=False,
+    )
+
+
+def done(verb: str, name: str, *variables: str) -> str:
+    """The same where it must succeed."""
+    ended = make(verb, name, *variables)
+    assert ended.returncode == 0, f"make {verb} ENV={name}\n{ended.stdout}"
+    return ended.stdout
+
+
+def written(name: str, **settings: str) -> Path:
+    """The folder of a new environment with SETTINGS, as an operator writes them below the example's."""
+    folder = ENVIRONMENTS / name
+    folder.mkdir(parents=True)
+    lines = {"BIND_ADDRESS": "127.0.0.1", **stacks.machine_settings(), **SMALL, **settings}
+    text = (stacks.ROOT / "compose/stack.env.example").read_text()
+    (folder / "stack.env").write_text(text + "".join(f"{key}={value}\n" for key, value in lines.items()))
+    return folder
+
+
+def removed(folder: Path) -> None:
+    make("purge", folder.name, "CONFIRM=yes")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def staging():
+    """A running environment on free ports."""
+    for folder in ENVIRONMENTS.glob("ci-*"):
+        if not Path("/proc", folder.name.removeprefix("ci-")).exists():
+            removed(folder)  # of a run that was killed
+    name, port = f"ci-{os.getpid()}", stacks.free_port()
+    folder = written(name, HTTP_PORT=str(stacks.free_port()), HTTPS_PORT=str(port))
+    try:
+        told = done("up", name)
+        yield stacks.Stack(
+            variant="staging",
+            url=f"https://localhost:{port}",
+            ca=folder / "tls/ca.pem",
+            user="admin",
+            password=(folder / "secrets/demo_password").read_text().strip(),
+            project=f"channels-stack-{name}",
+            folder=folder,
+            told=told,
+        )
+    finally:
+        removed(folder)
+
+
+def name_of(staging) -> str:
+    return staging.folder.name
+
+
+def test_it_is_as_small_as_it_is_set_and_says_its_own_verbs(staging):
+    assert len(staging.containers("http")) == len(staging.containers("ws")) == 1
+    assert f"make down ENV={name_of(staging)}" in staging.told
+    assert "make down " not in staging.told.replace(f"make down ENV={name_of(staging)}", "")
+
+
+def test_plain_docker_compose_in_its_folder_means_it(staging):
+    def compose(*words: str) -> str:
+        command = ["docker", "compose", *words]
+        return subprocess.run(
+            command, cwd=staging.folder, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+
+    assert sorted(compose("ps", "--all", "--format", "{{.Name}}").split()) == staging.containers()
+    # And every value of it: nothing comes from compose/.env, which Compose reads as well.
+    rendered = done("ps", name_of(staging)) and stacks.tool(staging.folder, "compose", "config")
+    assert compose("config") == rendered
+
+
+@pytest.mark.parametrize("verb", ["ps", "status", "check"])
+def test_every_verb_takes_it(staging, verb):
+    assert done(verb, name_of(staging))
+
+
+@pytest.mark.parametrize("verb", ["backup", "restore-drill"])
+def test_backups_that_are_not_made_are_said_with_the_file_to_edit(staging, verb):
+    ended = make(verb, name_of(staging))
+    place = f"compose/environments/{name_of(staging)}/stack.env"
+    assert ended.returncode and f"set BACKUP_REPOSITORY in {place}" in ended.stdout
+
+
+def test_its_pages_and_sockets_are_right(staging):
+    """The smoke tests themselves, into the running environment."""
+    told = done("smoke", name_of(staging), "T=tests/smoke/test_pages.py")
+    assert " passed" in told and " failed" not in told
+
+
+def test_another_one_on_its_ports_is_refused_with_its_name_and_free_ones(staging):
+    number = staging.url.rpartition(":")[2]
+    other = written(f"{name_of(staging)}-b", HTTP_PORT=str(stacks.free_port()), HTTPS_PORT=number)
+    try:
+        ended = make("up", other.name)
+        assert ended.returncode
+        (line,) = [each for each in ended.stdout.splitlines() if "in use" in each]
+        assert f"{number} is in use by the environment {name_of(staging)} " in line
+        assert (
+            f" in compose/environments/{other.name}/stack.env (free now); or make down ENV={name_of(staging)}"
+            in line
+        )
+        assert "HTTPS_PORT=" in line
+        assert not any(things(f"channels-stack-{other.name}").values())
+    finally:
+        shutil.rmtree(other)
+
+
+def test_a_changed_setting_is_its_own(stack, staging):
+    before = staging.containers(), stack.containers()
+    with (staging.folder / "stack.env").open("a") as file:
+        file.write("EDGE_HSTS_SECONDS=60\n")
+    assert "reloaded" in done("up", name_of(staging))
+    header = "Strict-Transport-Security"
+    with browse(staging) as visitor:
+        assert visitor.get("/login/").headers[header] == "max-age=60"
+    with browse(stack) as visitor:
+        assert visitor.get("/login/").headers[header] != "max-age=60"
+    assert (staging.containers(), stack.containers()) == before
+
+
+def test_a_purge_leaves_its_settings_and_the_other_stack(stack, staging):
+    before = things(stack.project)
+    refused = make("purge", name_of(staging))
+    assert refused.returncode and f"make purge ENV={name_of(staging)} CONFIRM=yes" in refused.stdout
+    done("purge", name_of(staging), "CONFIRM=yes")
+    assert not any(things(staging.project).values())
+    assert things(stack.project) == before
+    left = {path.name for path in staging.folder.iterdir()}
+    assert left == {"stack.env", "app.env", "compose.yaml"}
