@@ -318,14 +318,25 @@ def test_a_client_that_does_not_read_delays_no_other_and_gets_all_of_it_later(se
     assert run(session()) == ([str(number) for number in range(count)],) * 2
 
 
-def test_what_is_published_on_commit_comes_after_it_and_never_after_a_rollback(redis, tmp_path):
+def script(name: str, redis, folder) -> str:
+    """What the program ``name`` of the project has printed."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{processes.RUNTIME}:{processes.HERE}",
         "PYTHONDONTWRITEBYTECODE": "1",
         **redis.environment(),
     }
-    process = processes.Process([sys.executable, "-m", "rooms.commit"], environment, tmp_path)
+    process = processes.Process([sys.executable, "-m", f"rooms.{name}"], environment, folder)
     assert process.wait(120) == 0, process.output()
-    got = json.loads(process.output().splitlines()[-1])
+    return process.output()
+
+
+def test_what_is_published_on_commit_comes_after_it_and_never_after_a_rollback(redis, tmp_path):
+    got = json.loads(script("commit", redis, tmp_path).splitlines()[-1])
     assert got == ["outside", "later", '{"ready": true}', "frame", "00", "last"]
+
+
+def test_what_had_no_room_for_a_client_that_does_not_read_comes_from_the_history(redis, tmp_path):
+    output = script("slow", redis, tmp_path)
+    assert "a consumer does not keep up" in output
+    assert json.loads(output.splitlines()[-1]) == [str(number) for number in range(50)]
