@@ -7,10 +7,10 @@ held to the same rules; a test compares the two. With SWARM left out it also say
 from __future__ import annotations
 
 import json
-import posixpath
 import re
 import shlex
 
+from . import volumes
 from .console import Failure
 
 SERVICES = {"edge", "http", "ws", "worker", "release", "db", "redis-app"}
@@ -57,20 +57,6 @@ def lines(text: str, example: str) -> list[list[str]]:
     return [each for each in found if each]
 
 
-def volumes(settings: dict[str, str]) -> dict[str, str]:
-    """Volume name -> folder in the containers, from APP_VOLUMES: below APP_DIR, or absolute below /srv."""
-    found = {}
-    for word in settings["APP_VOLUMES"].split():
-        path = posixpath.normpath(posixpath.join("/srv/app", word))
-        taken = ("/srv", "/srv/app", "/srv/static", "/srv/media")
-        if ".." in word or not re.fullmatch(r"/srv/[\w./-]+", path) or path in taken:
-            raise Failure(
-                f"APP_VOLUMES has {word!r}; it takes folders below APP_DIR, or absolute ones below /srv: data /srv/queue"
-            )
-        found["app-" + re.sub(r"[^a-z0-9]+", "-", path.removeprefix("/srv/").lower()).strip("-")] = path
-    return found
-
-
 def service(command: list[str], mounts: list[str], secrets: tuple[str, ...] = SECRETS) -> dict:
     """The definition of one command: like `worker` in compose.yml, but nothing can ask it how it is."""
     return {
@@ -114,8 +100,8 @@ def service(command: list[str], mounts: list[str], secrets: tuple[str, ...] = SE
 
 def definitions(settings: dict[str, str], *, swarm: bool = False) -> dict:
     """The Compose file of the application's own commands and volumes; empty where it has none."""
-    found = volumes(settings)
-    mounts = [f"{name}:{path}" for name, path in found.items()]
+    found = volumes.read(settings)
+    mounts = [volume.mount for volume in found]
     secrets = (*SECRETS, "app_redis_url") if settings["APP_REDIS"] else SECRETS
     services = {name: service(command, mounts, secrets) for name, command in commands(settings).items()}
     if swarm:
@@ -135,7 +121,7 @@ def definitions(settings: dict[str, str], *, swarm: bool = False) -> dict:
         # The release says that one is missing, before anything that runs is replaced.
         looked_for = [f"--program={program}" for program in programs]
         services.setdefault("release", {})["command"] = ["channels-stack", "release", *looked_for]
-    return {"services": services, "volumes": {name: {} for name in found}} if services else {}
+    return {"services": services, "volumes": {volume.name: {} for volume in found}} if services else {}
 
 
 def text(settings: dict[str, str], *, swarm: bool = False) -> str:

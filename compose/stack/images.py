@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import commands, host
+from . import host, volumes
 from .console import Failure, detail, step
 from .paths import IMAGES, ROOT
 
@@ -197,8 +197,12 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
             command += ["--target", image.target]
         for name, value in {**description, "VERSION": version(), **image.arguments}.items():
             command += ["--build-arg", f"{name}={value}"]
-        for line in oddities(image.project) if image.project else ():
-            detail(line)
+        if image.project:
+            for line in (
+                *oddities(image.project),
+                *volumes.notices(image.project, files(image.project), settings),
+            ):
+                detail(line)
         contexts = {**image.contexts, **(copy(image.project, Path(folder)) if image.project else {})}
         for name, path in contexts.items():
             command += ["--build-context", f"{name}={path}"]
@@ -270,13 +274,17 @@ def application(settings: dict[str, str], target: str) -> Image:
         )
     if missing:
         raise Failure("\n".join(missing))
+    kept = volumes.read(settings)
+    if kept:
+        volumes.check(project, files(project), settings)
     paths = [Path("/srv/app", root).as_posix() for root in roots(settings)]
     copied = ("APP_REQUIREMENTS", "APP_CONSTRAINTS", "APP_PACKAGES", "APP_BUILD_PACKAGES")
     arguments = {
         **{name: settings[name] for name in copied},
         "APP_PYTHONPATH": ":".join(paths),
         "APP_WORKDIR": paths[0],
-        "APP_VOLUMES": " ".join(commands.volumes(settings).values()),
+        "APP_VOLUMES": " ".join(volume.path for volume in kept),
+        "APP_FILES": " ".join(f"{volume.link}={volume.path}" for volume in kept if volume.link),
     }
     contexts = {"seal": SEAL, "library": ROOT / "src/channels_stack"}
     image = Image(f"channels-stack/app-{target}", IMAGES / "app", target, arguments, contexts)

@@ -53,6 +53,7 @@ class ConfigurationError(Exception):
 
 
 LENT = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+_given: dict[str, str] = {}
 _lent: set[str] = set()
 
 
@@ -66,6 +67,7 @@ def secrets_as_variables() -> Iterator[None]:
     dj-database-url, os.environ). No longer than while they are imported, so that neither a program which the
     application starts nor a report of a crash holds a secret.
     """
+    _given.update({} if _given else os.environ)
     env = Environment()
     files = {name for name in LENT if f"{name}_FILE" in os.environ and name not in os.environ}
     given = {name: value for name in files if (value := env.secret(name, ""))}
@@ -78,6 +80,11 @@ def secrets_as_variables() -> Iterator[None]:
         for name in given:
             os.environ.pop(name, None)
         _lent.difference_update(given)
+
+
+def before_settings() -> Mapping[str, str]:
+    """The environment of this process before a project's settings were imported, which may add to it (dotenv, setdefault)."""
+    return _given or os.environ
 
 
 class Environment:

@@ -10,9 +10,8 @@ APP_OVERLAY says which parts are left alone. Nothing but settings has a name in 
 from __future__ import annotations
 
 import importlib
-import os
 
-from .environment import Environment, secrets_as_variables
+from .environment import Environment, before_settings, secrets_as_variables
 from .override import Override
 from .overrides import find
 from .settings import Settings, overlay_parts
@@ -27,7 +26,8 @@ overrides: tuple[Override, ...] = ()
 """What was set over the project's own settings, in the order of the parts."""
 
 if _parts:
-    overrides = find(vars(_project), Settings.from_environment(os.environ), _parts)
+    # What the project has set by then (dotenv, setdefault) is not the operator's word.
+    overrides = find(vars(_project), Settings.from_environment(before_settings()), _parts)
     for _override in overrides:
         setattr(_project, _override.name, _override.value)
 

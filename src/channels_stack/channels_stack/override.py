@@ -17,6 +17,8 @@ class Override:
     name: str
     value: Any = field(repr=False)
     why: str
+    before: Any = field(default=None, repr=False)
+    """What the project has, where something later depends on it."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.why}"

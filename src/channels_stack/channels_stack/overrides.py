@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from . import app_redis, caches, database_options, elsewhere, layers, mail, sentinels, shared_state
 from .databases import kept as kept_connections
-from .environment import ConfigurationError, Environment, Problem
+from .environment import ConfigurationError, Problem
 from .override import LOCAL, Found, Override, Project
 from .override import setting as _set
 from .settings import Settings
@@ -51,9 +51,8 @@ def find(project: Project, settings: Settings, parts: Sequence[str]) -> tuple[Ov
 
 
 def _debug(project: Project, settings: Settings) -> Found:
-    on = Environment().boolean("DEBUG", False)  # `make dev` sets it
-    why = "as the variable DEBUG says" if "DEBUG" in os.environ else "as in production"
-    yield from _set(project, "DEBUG", on, f"{'on' if on else 'off'}, {why}")
+    why = "on, as the variable DEBUG says" if settings.debug else "off, as in production"
+    yield from _set(project, "DEBUG", settings.debug, why)
 
 
 def _secret_key(project: Project, settings: Settings) -> Found:
@@ -99,7 +98,7 @@ def _proxy(project: Project, settings: Settings) -> Found:
 
 
 def _cookies(project: Project, settings: Settings) -> Found:
-    if not Environment().boolean("DEBUG", False):
+    if not settings.debug:
         for name in ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"):
             yield from _set(project, name, True, "the edge speaks HTTPS only")
 
@@ -116,23 +115,23 @@ def _database(project: Project, settings: Settings) -> Found:
             value = {**databases, "default": {**own, "OPTIONS": options}}
             yield Override("DATABASES", value, f"DATABASE_URL says {', '.join(given)}")
         return
-    if _vendor(own) == _vendor(wanted):
+    if vendor(own) == vendor(wanted):
         # A backend of its own kind (PostGIS, tenants, metrics) and its options stay.
         wanted["ENGINE"] = own["ENGINE"]
         portable, left = database_options.portable(own.get("OPTIONS") or {})
         wanted["OPTIONS"] = {**portable, **wanted["OPTIONS"]}
-    elif ".gis." in own.get("ENGINE", "") and _vendor(wanted) == "postgresql":
+    elif ".gis." in own.get("ENGINE", "") and vendor(wanted) == "postgresql":
         wanted["ENGINE"] = ENGINES["postgis"]
     wanted.update(kept_connections(settings, wanted))
     # The URL's own parameters win; CONN_MAX_AGE is ours to say.
     kept = {name: own[name] for name in database_options.KEPT if name in own}
-    before = f"{_vendor(own) or 'no database'}{' on ' + own['HOST'] if own.get('HOST') else ''}"
-    after = f"{_vendor(wanted)}{' on ' + wanted['HOST'] if wanted['HOST'] else ''}"
+    before = f"{vendor(own) or 'no database'}{' on ' + own['HOST'] if own.get('HOST') else ''}"
+    after = f"{vendor(wanted)}{' on ' + wanted['HOST'] if wanted['HOST'] else ''}"
     value = {**databases, "default": {**kept, **wanted}}
     without = (
         f"; without its OPTIONS {', '.join(left)}, which say where and as whom to connect" if left else ""
     )
-    yield Override("DATABASES", value, f"DATABASE_URL, {after}, instead of {before}{without}")
+    yield Override("DATABASES", value, f"DATABASE_URL, {after}, instead of {before}{without}", before=own)
 
 
 def database(url: str) -> dict[str, Any]:
@@ -167,7 +166,8 @@ def database(url: str) -> dict[str, Any]:
     }
 
 
-def _vendor(config: Mapping[str, Any]) -> str:
+def vendor(config: Mapping[str, Any]) -> str:
+    """The database that CONFIG, one of Django's DATABASES, is: postgresql, mysql, sqlite; "" for another."""
     engine = str(config.get("ENGINE") or "")
     known = {
         "postg": "postgresql",
@@ -181,7 +181,7 @@ def _vendor(config: Mapping[str, Any]) -> str:
 
 def _same_database(own: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     same = all(str(own.get(name) or "") == str(wanted.get(name) or "") for name in ADDRESS)
-    return same and _vendor(own) == _vendor(wanted)
+    return same and vendor(own) == vendor(wanted)
 
 
 def _layers(project: Project, settings: Settings) -> Found:
@@ -423,7 +423,7 @@ def _static(project: Project, settings: Settings) -> Found:
         yield Override("STATIC_ROOT", settings.static_root, settings.static_root)
     if not project.get("STATIC_URL"):
         yield Override("STATIC_URL", "/static/", "the project has none")
-    if not Environment().boolean("DEBUG", False):
+    if not settings.debug:
         yield from _hashed_static(project)
 
 
@@ -520,7 +520,7 @@ def risks(project: Project) -> list[str]:
             )
     for alias, database in (project.get("DATABASES") or {}).items():
         host = str(database.get("HOST") or "localhost")
-        if alias != "default" and _vendor(database) in ("postgresql", "mysql") and host in LOCAL:
+        if alias != "default" and vendor(database) in ("postgresql", "mysql") and host in LOCAL:
             lines.append(
                 f"DATABASES[{alias!r}]: {host} is the container itself, nothing listens there; give it the host of a server "
                 "of yours, by a variable in app.env"

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from . import clients, dispatch, elsewhere, loading, shared_state, worker
+from . import clients, dispatch, elsewhere, loading, migrating, shared_state, worker
 from .environment import ConfigurationError
 from .settings import Settings
 
@@ -195,6 +195,8 @@ def wait_for_database(seconds: float) -> str:
     from django.db import Error, connection
 
     address = _address(connection)
+    if connection.vendor == "sqlite" and (wrong := migrating.read_only(connection.settings_dict)):
+        raise ReleaseError(f"database {address}: {wrong}")
     _prepare(connection)
     deadline = time.monotonic() + seconds
     attempt = 1
@@ -228,14 +230,17 @@ def _way_out(cause: str) -> str:
 
 def migrate() -> str:
     """Apply all migrations, alone."""
-    from django.db import Error, connection
+    from django.db import connection
 
     lines = _Lines("migrate")
     with migration_lock(connection):
         try:
             _call("migrate", interactive=False, verbosity=1, no_color=True, stdout=lines, stderr=lines)
-        except Error as error:
-            raise ReleaseError(f"migrations: {_masked(_one_line(str(error)), connection)}") from error
+        except ReleaseError:
+            raise
+        except Exception as error:
+            why = _masked(migrating.failed(lines.begun, error), connection)
+            raise ReleaseError(f"migrations: {why}{migrating.exchanged()}") from error
     return "applied"
 
 
@@ -302,6 +307,10 @@ def collect_static() -> str:
 def run_command(line: str) -> str:
     """Run one command of manage.py, written as in a shell."""
     name, *arguments = shlex.split(line)
+    from django.core.management import get_commands
+
+    if name not in get_commands():
+        raise ReleaseError(f"{name}: the project has no such command; APP_RELEASE_COMMANDS names it")
     _call(name, *arguments, stdout=_Lines(name), stderr=_Lines(name))
     return "done"
 

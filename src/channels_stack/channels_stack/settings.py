@@ -16,7 +16,7 @@ from typing import Union
 from urllib.parse import urlsplit
 
 from . import app_redis
-from .environment import Environment
+from .environment import TRUE_WORDS, Environment
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -55,6 +55,8 @@ WORKER_HEARTBEAT = (
 class Settings:
     """What the operator decided. Make one with ``from_environment``."""
 
+    debug: bool
+    """The variable DEBUG is on, which `make dev` sets. A project may have variables of that name and other words."""
     app_settings: str
     app_asgi: str
     app_overlay: tuple[str, ...]
@@ -105,6 +107,7 @@ class Settings:
         https_port = _port(env, "HTTPS_PORT", 443)
         public_port = _port(env, "PUBLIC_PORT", https_port)
         settings = cls(
+            debug=env.environ.get("DEBUG", "").strip().lower() in TRUE_WORDS,
             app_settings=env.text("APP_SETTINGS", "config.settings", purpose="the Django settings module"),
             app_asgi=_app_asgi(env),
             app_overlay=overlay_parts(env),

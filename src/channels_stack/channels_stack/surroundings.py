@@ -18,7 +18,7 @@ from typing import Any, Callable
 from urllib.parse import urlsplit
 
 from . import app_redis
-from .environment import ConfigurationError, Environment, Problem
+from .environment import ConfigurationError, Problem
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def problems(settings: Settings, service: str) -> list[Problem]:
     return [
         *redis_problems(settings, service),
         *app_redis_problems(settings),
-        *_in_time(database_problems),
+        *_in_time(lambda: database_problems(settings.debug)),
     ]
 
 
@@ -143,8 +143,8 @@ def app_redis_problems(settings: Settings) -> Iterator[Problem]:
         client.close()
 
 
-def database_problems() -> Iterator[Problem]:
-    """Whether the default database lacks migrations of this code."""
+def database_problems(development: bool = False) -> Iterator[Problem]:
+    """Whether the default database lacks migrations of this code; in DEVELOPMENT that is a line of the log."""
     from django.conf import settings
     from django.db import Error, connection
     from django.db.migrations.executor import MigrationExecutor
@@ -166,7 +166,7 @@ def database_problems() -> Iterator[Problem]:
         wrong = (
             f"lacks migrations of this code, {', '.join(names[:NAMED])}{more}: run `channels-stack release`"
         )
-        if Environment().boolean("DEBUG", False):
+        if development:
             # Development: `runserver` tells it and goes on too, and whoever wrote the migration is about to run it.
             log.warning("the database %s", wrong)
             return

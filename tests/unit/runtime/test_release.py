@@ -66,7 +66,7 @@ def test_static_files_of_the_old_release_stay(project):
     ("environment", "wrong"),
     [
         ({"APP_RELEASE_COMMANDS": "make_demo --fail"}, "release failed: make_demo: demo: told to fail"),
-        ({"APP_RELEASE_COMMANDS": "make_dema"}, "release failed: make_dema: Unknown command: 'make_dema'"),
+        ({"APP_RELEASE_COMMANDS": "make_dema"}, "release failed: make_dema: the project has no such command"),
         (
             {"APP_RELEASE_COMMANDS": "make_demo --nosuch"},
             "release failed: make_demo: Error: unrecognized arguments",

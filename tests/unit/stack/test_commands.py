@@ -63,9 +63,3 @@ def test_a_command_reads_the_address_of_the_applications_redis_where_there_is_on
 def test_a_wrong_command_is_named(lines):
     with pytest.raises(Failure, match="APP_COMMANDS"):
         commands.commands(settings(lines))
-
-
-@pytest.mark.parametrize("folder", ["/etc", "../x", "/srv/static", ".", "/srv/../etc", "a:b"])
-def test_a_wrong_folder_is_named(folder):
-    with pytest.raises(Failure, match="APP_VOLUMES"):
-        commands.volumes(settings(volumes=folder))

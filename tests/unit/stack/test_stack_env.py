@@ -103,7 +103,7 @@ def test_every_setting_of_the_runtime_stands_in_the_example():
 
     # Secrets, made by `make up`.
     files = {"secret_key", "secret_key_fallbacks", "database_url", "redis_url", "app_redis_url"}
-    fixed = {"static_root", "media_root"}  # volumes of compose.yml
+    fixed = {"static_root", "media_root", "debug"}  # volumes of compose.yml; `make dev`
     names = {field.name for field in dataclasses.fields(Settings)} - files - fixed
     assert names - {name.lower() for name in settings.defaults()} == set()
 
