@@ -48,6 +48,10 @@ logs:
 ps:
 	@$(COMPOSE) ps --all
 
+## A command of the application's manage.py, in a container of http (C="createsuperuser")
+manage:
+	@$(COMPOSE) exec http python -m django $(or $(C),help)
+
 ## What every process says of itself: sockets, delays, jobs that wait, memory
 status:
 	@$(COMPOSE) exec -T ws channels-stack status

@@ -151,6 +151,8 @@ def example(environment: str, taken: dict[str, str]) -> str:
         name = match["name"] if match else ""
         if name in taken:
             line = taken[name]
+        elif taken and match and not match["commented"]:
+            line = f"#{name}="  # for the reference application, and the default environment runs another
         elif name == "COMPOSE_PROJECT_NAME":
             line = f"#{name}={own[name]}"
         lines.append(line)

@@ -35,9 +35,10 @@ def parse(path: Path, *, commented: bool = False) -> dict[str, str]:
 def defaults(environment: str = "") -> dict[str, str]:
     """Every setting with its default: the commented lines of the example are the defaults.
 
+    Another line is what a new stack.env says of the reference application: it has no default.
     An ENVIRONMENT with a name has a project of its own by default: `channels-stack-staging`.
     """
-    known = parse(EXAMPLE, commented=True)
+    known = parse(EXAMPLE, commented=True) | dict.fromkeys(parse(EXAMPLE), "")
     if environment:
         known["COMPOSE_PROJECT_NAME"] += f"-{environment}"
     return known

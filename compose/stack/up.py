@@ -22,6 +22,7 @@ from . import (
     preflight,
     rolling,
     secrets,
+    steady,
     stores,
 )
 from . import settings as stack_settings
@@ -72,6 +73,7 @@ def up(deployment: Deployment) -> None:
             kept = edge.reload(project) & before
             if kept:
                 detail("the edge was reloaded with its new settings, not replaced")
+        steady.check(project)
         new = project.identities() - before
         detail(
             f"{len(new)} container{'s' * (len(new) > 1)} started" if new else "nothing had to be restarted"
@@ -139,6 +141,14 @@ def first_password(deployment: Deployment) -> Path:
     return deployment.secrets / "demo_password"
 
 
+def first_user(settings: dict[str, str]) -> str:
+    """The name of the user whom the release has made with that password; "" where it makes none."""
+    for words in commands.lines(settings["APP_RELEASE_COMMANDS"], "demo --username admin"):
+        if words[0] == "demo" and "--username" in words[:-1]:
+            return words[words.index("--username") + 1]
+    return ""
+
+
 def to_be_shown(environment: Mapping[str, str], known: bool) -> bool:
     """Whether the first password is printed: when it was made just now or is asked for, and never into the log of a CI."""
     in_ci = environment.get("CI", "").lower() not in ("", "0", "false")
@@ -152,13 +162,17 @@ def farewell(
     say()
     say(f"The stack runs ({seconds:.0f} s): {where}")
     password = first_password(deployment)
-    if "demo" in settings["APP_RELEASE_COMMANDS"]:
+    if name := first_user(settings):
         readable = shown and os.access(password, os.R_OK)
         say(
-            f"  sign in as  admin  with the password  {password.read_text() if readable else f'in {password}'}"
+            f"  sign in as  {name}  with the password  {password.read_text() if readable else f'in {password}'}"
         )
         smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
         say(f"  {smoke}  prove that services and routing are right")
+    else:
+        say(
+            f"  {deployment.verb('manage')} C=createsuperuser   make the first user, if the application has users"
+        )
     say(f"  {deployment.verb('logs')}   follow what it does")
     say(f"  {deployment.verb('down')}   stop it; the data stays")
     if not settings["BACKUP_REPOSITORY"]:

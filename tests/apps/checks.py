@@ -8,9 +8,12 @@ import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 import httpx
 import pytest
+from people import launch, through
+from playwright.sync_api import sync_playwright
 from stacks import Stack, StackError, docker, eventually, on_threads
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -111,10 +114,28 @@ def hear(socket: ClientConnection, wanted: dict) -> None:
 
 
 def page_with_ws_works_behind_https(visit: Visit) -> None:
-    """The page has `ws://` written into it, and the browser is told to read that as `wss://`."""
+    """The page has `ws://` written into it: a browser talks through it, at localhost and at a name of the net's.
+
+    At the usual ports, as `make up` prints them: Chromium is led from there to those of this stack. It reads `ws://` as
+    `wss://`, because the edge tells it to, but not at localhost.
+    """
     answer = visit.pages.get("/chat/lobby/")
     assert "'ws://'" in answer.text
     assert "upgrade-insecure-requests" in answer.headers["content-security-policy"]
+    stack = visit.stack
+    ports = {443: stack.port, 80: stack.plain_port}
+    with sync_playwright() as playwright:
+        for name in ("localhost", "rooms.example.org"):
+            rules = ", ".join(f"MAP {name}:{usual} 127.0.0.1:{port}" for usual, port in ports.items())
+            browser = launch(playwright, f"--host-resolver-rules={rules}")
+            page = browser.new_context(ignore_https_errors=True).new_page()
+            through(partial(page.goto, f"https://{name}/chat/lobby/"))
+            page.wait_for_function("chatSocket.readyState === WebSocket.OPEN")
+            page.fill("#chat-message-input", f"said at {name}")
+            page.click("#chat-message-submit")
+            shown = f"document.querySelector('#chat-log').value.includes('said at {name}')"
+            page.wait_for_function(shown)
+            browser.close()
 
 
 def any_management_command(visit: Visit) -> None:
@@ -122,7 +143,7 @@ def any_management_command(visit: Visit) -> None:
     shown = visit.stack.compose(
         "exec", "-T", "http", "python", "manage.py", "diffsettings", "--output", "unified"
     )
-    assert "+ ALLOWED_HOSTS = ['localhost']" in shown and "+ DEBUG" not in shown, shown
+    assert "+ ALLOWED_HOSTS = ['localhost', 'rooms.example.org']" in shown and "+ DEBUG" not in shown, shown
 
 
 def events_arrive_at_once_and_outlive_a_minute(visit: Visit) -> None:

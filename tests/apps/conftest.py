@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import stacks
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "browser"))
+
 from checks import Visit
 
 COMMON = {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import checks
+import stacks
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,19 @@ class Sample:
     """What only this project has; called with a checks.Visit while the sockets are silent."""
 
 
+TUTORIAL_PORT = stacks.free_port()
+
 SAMPLES = (
     Sample(
         "tutorial",  # unpinned requirements; SQLite, DEBUG, no hosts, Redis on 127.0.0.1; ws:// in the page
-        {"APP_SETTINGS": "mysite.settings", "APP_ASGI": "mysite.asgi:application"},
+        {
+            "APP_SETTINGS": "mysite.settings",
+            "APP_ASGI": "mysite.asgi:application",
+            # A browser visits it at the usual ports, as `make up` prints them.
+            "DOMAINS": "localhost rooms.example.org",
+            "HTTPS_PORT": str(TUTORIAL_PORT),
+            "ALLOWED_ORIGINS": f"https://localhost:{TUTORIAL_PORT} https://localhost https://rooms.example.org",
+        },
         page="/chat/lobby/",
         shows="Chat Room",
         socket="/ws/chat/lobby/",

@@ -218,6 +218,24 @@ def test_plain_http_moves_to_https_with_its_port(edge):
     assert answer.header("location") == "https://localhost:8443/a/b?c=d"
 
 
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("localhost", 101), ("a.localhost", 101), ("example.test", 308), ("localhost.test", 308)],
+)
+def test_a_handshake_without_tls_is_for_names_of_the_visitors_own_machine(site, name, status):
+    """Where browsers leave the `ws://` of a page alone: upgrade-insecure-requests passes over these names."""
+    edge = site.edge(DOMAINS="localhost a.localhost example.test localhost.test")
+    ask = (
+        f"GET /ws/ HTTP/1.1\r\nHost: {name}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", edge.http), timeout=10) as link:
+        link.sendall(ask.encode())
+        assert link.recv(65536).split()[1] == str(status).encode()
+    page = edge.plain(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+    assert page.status == 308
+
+
 def test_the_usual_port_is_left_out(site):
     answer = site.edge(wait=False, HTTPS_PORT="443").plain(
         b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

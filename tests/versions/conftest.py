@@ -12,7 +12,7 @@ import stacks
 import table
 from matrix import CASES, ROWS, Row
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "apps"))
+sys.path += [str(Path(__file__).resolve().parents[1] / name) for name in ("apps", "browser")]
 from checks import Visit
 
 SMALL = {

@@ -46,7 +46,7 @@ def find(tree: Tree, found: Found, overlay: set[str]) -> Told:
     if "sqlite" in (text(engine) or "") and "database" not in overlay:
         told.notes.append(
             f"SQLite ({engine.at if engine else ''}) becomes the stack's PostgreSQL, which is empty; to keep the file: "
-            "APP_OVERLAY=-database, and the file's folder in APP_VOLUMES"
+            "APP_OVERLAY=-database, and the file in APP_VOLUMES"
         )
     elif "postgis" in (text(engine) or ""):
         told.questions.append(

@@ -20,6 +20,11 @@ NEW_SERVICE_FAILURES = 3
 """Tasks of a service that never ran before which may fail before the release is given up."""
 
 
+STEADY_SECONDS = 10
+"""How long the same tasks of such a service have to run where no health check says how they are: one of APP_COMMANDS may end
+again and again."""
+
+
 @dataclass
 class Watched:
     """One service while it is rolled."""
@@ -54,6 +59,13 @@ class Watched:
             and task["DesiredState"] == "running"
             and definition(task["Spec"]) == wanted
             for task in self.tasks
+        )
+
+    @property
+    def unproved(self) -> bool:
+        """Whether only time shows that it stands: it is new, so that Swarm watches no update, and has no health check."""
+        return self.before is None and not self.now["Spec"]["TaskTemplate"]["ContainerSpec"].get(
+            "Healthcheck"
         )
 
     @property
@@ -129,9 +141,11 @@ def roll(
     release = next(iter(file.values()))["deploy"]["labels"][LABEL]
     deadline = time.monotonic() + seconds
     told = ""
+    since: dict[str, tuple[set[str], float]] = {}
     while True:
         watched = look(engine, before, set(file), known, release)
-        open_ones = [each for each in watched if not each.done]
+        standing_still = [each for each in watched if each.done and steady(each, since, time.monotonic())]
+        open_ones = [each for each in watched if each not in standing_still]
         text = ", ".join(str(each) for each in watched if each.changed or not each.done)
         if text != told:
             engine.tell(f"    {text}" if text else "    every service stands")
@@ -146,6 +160,14 @@ def roll(
             reasons = [why(engine, each) for each in open_ones if each.failed]
             raise Failure(f"not done within {seconds:.0f} s: {'; '.join(texts)}\n" + "\n".join(reasons))
         pause()
+
+
+def steady(each: Watched, since: dict[str, tuple[set[str], float]], now: float) -> bool:
+    """Whether EACH needs no more watching; SINCE remembers which of its tasks ran, and from when."""
+    running = {task["ID"] for task in each.tasks if task["Status"]["State"] == "running"}
+    if each.name not in since or since[each.name][0] != running:
+        since[each.name] = (running, now)
+    return not each.unproved or now - since[each.name][1] >= STEADY_SECONDS
 
 
 def resized(before: dict, file: dict) -> list[str]:

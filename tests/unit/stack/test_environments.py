@@ -85,6 +85,15 @@ def test_a_new_default_one_starts_with_the_example(checkout):
     assert sorted(path.name for path in default.folder.iterdir()) == ["app.env", "stack.env"]
 
 
+def test_a_new_one_has_no_command_of_the_reference_application_for_another(checkout):
+    default = environments.find("", "up")
+    default.folder.mkdir(parents=True, exist_ok=True)
+    default.settings.write_text("APP_DIR=../../shop\n")
+    staging = environments.find("staging", "up")
+    environments.create(staging)
+    assert settings.of(staging)["APP_RELEASE_COMMANDS"] == ""
+
+
 def test_a_new_one_runs_the_application_of_the_default_one_and_shares_nothing_else(checkout, capsys):
     default = environments.find("", "up")
     environments.create(default)
@@ -98,7 +107,7 @@ def test_a_new_one_runs_the_application_of_the_default_one_and_shares_nothing_el
     staging = environments.find("staging", "up")
     environments.create(staging)
     mine, theirs = settings.of(staging), settings.of(default)
-    shared = {"APP_DIR", "APP_COMMANDS", "SERVER_WS", "BUILD_NETWORK"}
+    shared = {"APP_DIR", "APP_COMMANDS", "APP_RELEASE_COMMANDS", "SERVER_WS", "BUILD_NETWORK"}
     assert {name for name, value in mine.items() if value != settings.defaults("staging")[name]} == shared
     assert {name: mine[name] for name in shared} == {name: theirs[name] for name in shared}
     assert "#COMPOSE_PROJECT_NAME=channels-stack-staging\n" in staging.settings.read_text()
