@@ -6,6 +6,7 @@ identity (the path under which it was made) in `.env`, and each verb looks for w
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -126,7 +127,35 @@ def claim(deployment: Deployment) -> None:
 
 
 def labels(whole: dict, owner: str) -> str:
-    """A Compose file that has every service, network and volume of WHOLE, all definitions, bear OWNER."""
-    label = {"labels": {LABEL: owner.replace("$", "$$")}}
-    kinds = ("services", "networks", "volumes")
-    return json.dumps({kind: dict.fromkeys(whole.get(kind, {}), label) for kind in kinds}, indent=1) + "\n"
+    """A Compose file that has every service, network and volume of WHOLE, all definitions, bear OWNER.
+
+    A service also bears which state its secrets are in: Compose does not compare files, and a process reads them once.
+    """
+    own = {LABEL: owner.replace("$", "$$")}
+    kinds = ("networks", "volumes")
+    found = {kind: {key: {"labels": own} for key in whole.get(kind, {})} for kind in kinds}
+    found["services"] = {
+        name: {"labels": own | state_of_secrets(name, each, whole.get("secrets") or {})}
+        for name, each in whole.get("services", {}).items()
+    }
+    return json.dumps(found, indent=1) + "\n"
+
+
+SECRETS = "channels-stack.secrets"
+"""The label of a service that tells one state of its secrets from another."""
+
+READ_ONCE = ("db",)
+"""Services that read their secret on an empty volume alone: a change is no reason to restart them."""
+
+
+def state_of_secrets(name: str, service: dict, secrets: dict) -> dict[str, str]:
+    """The label of SERVICE, called NAME, which changes when the file of one of its SECRETS was written; none where it has none.
+
+    By time and size: their content is not for everybody who may look at a label, nor for everybody who may run this.
+    """
+    files = [Path(secrets[each["source"]]["file"]) for each in service.get("secrets") or []]
+    there = [path.stat() for path in sorted(files) if path.exists()]
+    if name in READ_ONCE or not there:
+        return {}
+    text = " ".join(f"{each.st_mtime_ns}-{each.st_size}" for each in there)
+    return {SECRETS: hashlib.sha256(text.encode()).hexdigest()[:12]}
