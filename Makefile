@@ -14,6 +14,8 @@ endif
 T ?=
 TARGET ?=
 CONFIRM ?=
+# JOBS: how many processes run the tests of `make unit`: two for each core, because most of them wait.
+JOBS ?= $$((2 * $$(nproc)))
 # TIME: the moment to restore, 2026-03-31T17:05:00+00:00.
 TIME ?=
 # How smoke and browser tests get into TARGET; these are the files of the stack that `make up` runs here.
@@ -120,15 +122,17 @@ test: unit image smoke browser
 ## The application and the runtime, in a container with Redis and PostgreSQL (T=path for one)
 unit: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/unit/pytest.ini -p no:cacheprovider $(or $(T),tests/unit)
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/unit/pytest.ini -p no:cacheprovider \
+	  $(or $(T),tests/unit --numprocesses $(JOBS) --dist worksteal)
 
 ## Each image: contents, contracts, behaviour (T=path for one)
 image: images prepare
-	@env $$(cat .images) $(PYTEST) $(or $(T),tests/image)
+	@env $$(cat .images) $(PYTEST) $(or $(T),tests/image -m "not alone" --numprocesses $(JOBS) --dist loadfile)
+	@$(if $(T),,env $$(cat .images) $(PYTEST) tests/image -m alone)
 
 ## Services and routing of stacks made for it, or of a running one (ENV=staging, or TARGET=https://...)
 smoke: prepare
-	@$(RUNNING) $(or $(T),tests/smoke) $(INTO)
+	@$(RUNNING) $(or $(T),tests/smoke $(if $(strip $(INTO)),,--numprocesses 2 --dist loadgroup)) $(INTO)
 
 ## Two people in a room, with a real browser
 browser: prepare

@@ -14,6 +14,7 @@ import pytest
 import stacks
 
 MARKERS = {
+    "alone": "measures times: runs when no other test does (`make image`)",
     "variants(*names)": "server variants of stacks.VARIANTS to run on; without it: default and daphne",
     "containers": "looks into the stack's containers: needs them on this machine",
     "writes": "leaves rows in the database: not on a running stack",
@@ -52,7 +53,9 @@ def pytest_generate_tests(metafunc):
     else:
         marker = metafunc.definition.get_closest_marker("variants")
         variants = marker.args if marker else ("default", "daphne")
-    metafunc.parametrize("stack", variants, indirect=True, scope="session")
+    # With pytest-xdist, one process has all tests of a variant: its stack is started once.
+    params = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in variants]
+    metafunc.parametrize("stack", params, indirect=True, scope="session")
 
 
 @pytest.hookimpl(trylast=True)

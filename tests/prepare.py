@@ -2,7 +2,8 @@
 """Make this machine able to run the tests: a virtual environment from the lock, and Debian's Chromium.
 
 `prepare.py controller`: the same without the browser, for who only runs the playbooks. Standard library only. What is there
-already is left alone; the environment is made anew when the lock changes.
+already is left alone: a lock that changes is installed into the environment, which is new for another Python only, so
+that nothing is pulled away under tests that run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ VENV = ROOT / ".venv"
 LOCKS = [ROOT / "tests/requirements.txt", ROOT / "ansible/requirements.txt"]
 """The second one is what an operator's controller has; the two agree with each other (stack.lock)."""
 
-STAMP = VENV / "lock.sha256"
+STAMP = VENV / "locks.sha256"
 
 
 def packages(*, browser: bool) -> list[str]:
@@ -53,7 +54,8 @@ def main(what: str = "tests") -> None:
         return
     names = " and ".join(str(lock.relative_to(ROOT)) for lock in LOCKS)
     print(f"==> {VENV.name}: Python {sys.version.split()[0]}, packages of {names}", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+    if not (VENV / f"lib/python{sys.version_info.major}.{sys.version_info.minor}").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     requirements = [part for lock in LOCKS for part in ("--requirement", lock)]
     command = [VENV / "bin/pip", "install", "--quiet", "--require-hashes", *requirements]
     subprocess.run(command, check=True)

@@ -12,13 +12,14 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlsplit
+
+from support.polling import until
+from support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(__file__).resolve().parent / ".stacks"
@@ -34,9 +35,7 @@ VARIANTS = {
 START_SECONDS = 600
 """How long a start may take; it includes building the images that are not there yet."""
 
-POLL_SECONDS = 0.1
-
-Value = TypeVar("Value")
+eventually = until
 
 
 class StackError(Exception):
@@ -216,13 +215,6 @@ def inspect(name: str) -> dict:
     return json.loads(docker("inspect", "--type", "container", name))[0]
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def on_threads(context: ssl.SSLContext) -> ssl.SSLContext:
     """The CONTEXT for a connection that one thread reads while another writes, as websockets.sync does.
 
@@ -231,12 +223,3 @@ def on_threads(context: ssl.SSLContext) -> ssl.SSLContext:
     """
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def eventually(condition: Callable[[], Value], seconds: float, what: str) -> Value:
-    """The first true value of CONDITION; AssertionError with WHAT and the last value after SECONDS."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}; seen last: {value!r}"
-        time.sleep(POLL_SECONDS)
-    return value

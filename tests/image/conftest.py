@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.polling import PATIENCE, Value, said, until
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 sys.path.insert(0, str(IMAGES.parent / "compose"))
@@ -43,14 +44,9 @@ def docker(*arguments: str, check: bool = True, timeout: float = 60) -> subproce
     return done
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 15) -> object:
-    """Poll until `condition` returns something true, and return it; fail with `what` in the end."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what}")
+def wait_for(condition: Callable[[], Value], what: str, seconds: float = PATIENCE) -> Value:
+    """`until`, which says first what is waited for."""
+    return until(condition, seconds, what)
 
 
 @dataclass
@@ -88,6 +84,10 @@ class Container:
         done = docker("logs", self.name, check=False)
         return done.stdout + done.stderr
 
+    def says(self, *words: str, seconds: float = PATIENCE) -> str:
+        """What it wrote, as soon as each of WORDS is in it: the engine has it a moment after the event."""
+        return said(self.logs, *words, seconds=seconds)
+
     def health(self) -> str:
         """starting, healthy or unhealthy; a container that ended fails."""
         state = self.inspect()["State"]
@@ -100,7 +100,7 @@ class Container:
         docker("stop", f"--time={seconds}", self.name)
         return self.inspect()["State"]["ExitCode"], time.monotonic() - begin
 
-    def ended(self, seconds: float = 15) -> int:
+    def ended(self, seconds: float = PATIENCE) -> int:
         """Wait for the end, return the exit code."""
         wait_for(lambda: not self.inspect()["State"]["Running"], f"{self.name} ended", seconds)
         return self.inspect()["State"]["ExitCode"]

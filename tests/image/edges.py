@@ -8,12 +8,14 @@ import json
 import socket
 import ssl
 import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from selfsigned import self_signed
+from support.polling import PATIENCE
 
 from .conftest import Container, Yard, docker, wait_for
 
@@ -88,7 +90,7 @@ class Edge:
     https: int
     http: int
 
-    def connect(self, alpn: str = "http/1.1", timeout: float = 10, versions=None) -> ssl.SSLSocket:
+    def connect(self, alpn: str = "http/1.1", timeout: float = PATIENCE, versions=None) -> ssl.SSLSocket:
         """A TLS connection."""
         context = ssl._create_unverified_context()
         context.set_alpn_protocols([alpn])
@@ -98,7 +100,7 @@ class Edge:
             socket.create_connection(("127.0.0.1", self.https), timeout=timeout), server_hostname="localhost"
         )
 
-    def raw(self, data: bytes, timeout: float = 10) -> Answer:
+    def raw(self, data: bytes, timeout: float = PATIENCE) -> Answer:
         """Send these bytes over TLS, return the answer."""
         with self.connect(timeout=timeout) as link:
             send(link, data)
@@ -115,12 +117,12 @@ class Edge:
 
     def plain(self, data: bytes) -> Answer:
         """Send these bytes to the plain port."""
-        with socket.create_connection(("127.0.0.1", self.http), timeout=10) as link:
+        with socket.create_connection(("127.0.0.1", self.http), timeout=PATIENCE) as link:
             send(link, data)
             return parse(receive(link))
 
     def upgrade(
-        self, path: str = "/ws", *, headers: bytes = UPGRADE + KEY + VERSION, timeout: float = 10
+        self, path: str = "/ws", *, headers: bytes = UPGRADE + KEY + VERSION, timeout: float = PATIENCE
     ) -> ssl.SSLSocket:
         """Send a handshake, return the open connection."""
         link = self.connect(timeout=timeout)
@@ -136,6 +138,13 @@ class Edge:
             return found if len(found) >= count else []
 
         return wait_for(lines, f"{count} log lines of {path}")
+
+    def whole_output(self) -> str:
+        """The log of all that came so far: a request of its own is the last line that is waited for."""
+        path = f"/marker/{uuid.uuid4().hex}"
+        self.get(path)
+        self.log(path)
+        return self.container.output()
 
 
 def head(link: socket.socket) -> Answer:
@@ -269,7 +278,7 @@ class Site:
 
     def control(self, container: Container, path: str, method: str = "GET") -> bytes:
         """Speak to a backend directly."""
-        with socket.create_connection(("127.0.0.1", container.port(8000)), timeout=5) as link:
+        with socket.create_connection(("127.0.0.1", container.port(8000)), timeout=PATIENCE) as link:
             link.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             answer = head(link)
             body = b""

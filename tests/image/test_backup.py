@@ -260,7 +260,7 @@ def test_wal_waits_for_a_service_that_is_gone_and_then_follows(place):
     before = int(place.sql(failed))
     place.sql("SELECT pg_switch_wal()")
     wait_for(lambda: int(place.sql(failed)) > before, "PostgreSQL was told that it was not stored", 30)
-    assert "the service backup does not answer" in place.services["db"].logs()
+    place.services["db"].says("the service backup does not answer")
     place.start("backup")
     stored(place)
 
@@ -580,7 +580,7 @@ def test_another_cluster_is_not_mixed_in(place, images, secrets):
     said = "the repository holds the backups of another cluster"
     wait_for(lambda: said in other.backup("status", check=False).stdout, "it says so", 60)
     other.sql("SELECT pg_switch_wal()")
-    wait_for(lambda: said in other.services["db"].logs(), "PostgreSQL is told so", 60)
+    other.services["db"].says(said)
     other.restore()
     assert other.sql("SELECT count(*) FROM rows") == "20000"
     other.stop("redis", "db", "backup")
@@ -650,7 +650,7 @@ def s3(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -> Store:
     def shell(command: str) -> str:
         return server.run("sh", "-c", f"echo {command} | weed shell").stdout
 
-    wait_for(lambda: "https port 8443" in server.logs(), "the store listens", 60)
+    server.says("https port 8443")
     wait_for(lambda: "created bucket" in shell("s3.bucket.create -name backups"), "there is a bucket", 30)
     certificate = (keys / "tls.pem").read_text().partition("-----BEGIN CERTIFICATE-----")
     return Store(

@@ -11,6 +11,8 @@ import pytest
 from .conftest import Container, wait_for
 from .edges import Edge, Site, frame, head, read_frame
 
+pytestmark = pytest.mark.alone
+
 NOTICED_SECONDS = 0.1
 """A page below it is at once for a person. The crowd computes on the same two cores as the edge: 5 ms become 40."""
 
@@ -54,12 +56,12 @@ def test_who_is_not_in_the_crowd_notices_nothing(
     site: Site, edge: Edge, kind: str, connections: int, least: int
 ):
     """LEAST connections of the crowd have to be open, or it has filled nothing."""
-    wait_for(lambda: connected(edge) < 50, "the former crowd has gone", 30)
+    wait_for(lambda: connected(edge) < 50, "the former crowd has gone")
     quiet = visit(edge)
     with edge.upgrade() as link, site.crowd(edge, kind, ADDRESSES, connections) as strangers:
         assert head(link).status == 101
-        wait_for(lambda: strangers.counts["open"] >= least, f"{least} of {kind} are there", 30)
-        wait_for(lambda: strangers.counts["tried"] >= ADDRESSES * connections, f"all {kind} have tried", 30)
+        wait_for(lambda: strangers.counts["open"] >= least, f"{least} of {kind} are there")
+        wait_for(lambda: strangers.counts["tried"] >= ADDRESSES * connections, f"all {kind} have tried")
         full = visit(edge)
         link.sendall(frame(b"still here"))
         assert read_frame(link) == b"still here"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.ports import free_port
 
 from .conftest import Container, Yard, docker, made, wait_for
 from .edges import KEY, UPGRADE, VERSION, Answer, Edge, Site, frame, head, parse, read_frame, receive, send
@@ -418,20 +419,11 @@ HERE = [
 ]
 
 
-def free_ports(number: int) -> list[int]:
-    """Ports of this machine that nobody has."""
-    links = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [link.getsockname()[1] for link in links]
-    for link in links:
-        link.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def on_this_host(site: Site, yard: Yard, backends: dict[str, Container], front: Path) -> Iterator[tuple]:
     """nginx on this machine as the document has it, in front of an edge on 127.0.0.1: its two ports and the edge."""
     edge = site.edge(PUBLIC_PORT="443", EDGE_TRUSTED_HOPS="host")
-    plain, secure = free_ports(2)
+    plain, secure = free_port(), free_port()
     text = replaced(
         block("nginx"),
         ("listen 80;", f"listen 127.0.0.1:{plain};"),

@@ -42,11 +42,11 @@ def application(request, yard, edge: Edge) -> Iterator[Container]:
     flags += [f"--volume={PROJECT}:/project/uploading.py:ro", "--network-alias=http", "--tmpfs=/tmp:size=64m"]
     image = given("DAPHNE_IMAGE" if request.param == "daphne" else "UVICORN_IMAGE")
     container = yard.start(image, "channels-stack", "serve", "http", flags=[*flags, "--no-healthcheck"])
-    wait_for(lambda: edge.get("/").status == 200, f"the edge found {request.param}", 30)
+    wait_for(lambda: edge.get("/").status == 200, f"the edge found {request.param}")
     yield container
     docker("rm", "--force", "--volumes", container.name)
     yard.containers.remove(container)
-    wait_for(lambda: edge.get("/").status == 503, "the edge has lost it", 30)
+    wait_for(lambda: edge.get("/").status == 503, "the edge has lost it")
 
 
 def upload(edge: Edge, length: int) -> tuple[int, str | None]:

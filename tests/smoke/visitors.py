@@ -16,7 +16,7 @@ from stacks import Stack, on_threads
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 60
 """How long an answer may take on a small, busy machine; usually it is milliseconds."""
 
 Headers = Iterable[tuple[str, str]]

@@ -19,7 +19,12 @@ from contextlib import contextmanager
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
-sys.path[:0] = [str(ROOT / "tests/unit/runtime"), str(ROOT / "src/channels_stack"), str(HERE)]
+sys.path[:0] = [
+    str(ROOT / "tests/unit/runtime"),
+    str(ROOT / "src/channels_stack"),
+    str(HERE),
+    str(ROOT / "tests"),
+]
 
 from processes import Process, Redis, until  # noqa: E402 (only now can it be found)
 

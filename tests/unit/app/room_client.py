@@ -12,7 +12,7 @@ from django.test import Client
 from surroundings import ORIGIN
 
 OURS = (ORIGIN.encode(),)
-SECONDS = 5  # the longest a test waits for one thing
+SECONDS = 60  # the longest a test waits for one thing
 
 
 def session_cookie(user) -> bytes:

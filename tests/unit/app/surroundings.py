@@ -8,31 +8,16 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from pathlib import Path
 
+from support.polling import until
+from support.ports import free_port
+
 PROJECT = Path(__file__).resolve().parents[3]
 ORIGIN = "https://rooms.test"
-PORTS = range(21200, 21300)
 
-
-def _free_ports(count: int) -> list[int]:
-    free = []
-    for port in PORTS:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        free.append(port)
-        if len(free) == count:
-            return free
-    raise RuntimeError(f"no {count} free ports among {PORTS}: is something left of another run?")
-
-
-REDIS_PORT, DATABASE_PORT = _free_ports(2)
+REDIS_PORT, DATABASE_PORT = free_port(), free_port()
 FOLDER = Path(tempfile.mkdtemp(prefix="rooms-"))
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -76,13 +61,11 @@ def start_database() -> subprocess.Popen:
     return process
 
 
-def _await_port(port: int, process: subprocess.Popen, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+def _await_port(port: int, process: subprocess.Popen) -> None:
+    def listens() -> bool:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise RuntimeError(f"nothing listens on port {port} after {seconds} s")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    until(listens, what=f"{process.args[0]} listens")

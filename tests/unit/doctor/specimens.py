@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.polling import PATIENCE
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 RUNTIME = ROOT / "src/channels_stack"
@@ -154,4 +156,6 @@ def doctor(*arguments: object, **environment: str) -> subprocess.CompletedProces
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RUNTIME), **environment}
     code = "import sys; from channels_stack.cli import main; sys.exit(main())"
     command = [sys.executable, "-B", "-c", code, "doctor", *map(str, arguments)]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )

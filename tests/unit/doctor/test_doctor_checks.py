@@ -8,6 +8,7 @@ import sys
 import pytest
 from specimens import RUNTIME, write
 from specimens import SETTINGS as S
+from support.polling import PATIENCE
 
 APP = ('INSTALLED_APPS = ["channels", ', 'INSTALLED_APPS = ["channels_stack.doctor", "channels", ')
 VARIABLES = {"SECRET_KEY": "x1y2z3" * 9, "DOMAINS": "example.org", "REDIS_URL": "redis://redis:6379/0"}
@@ -25,7 +26,7 @@ def check(folder, *arguments: str, code: str = "") -> subprocess.CompletedProces
     }
     command = [sys.executable, "-B", "-c", script]
     return subprocess.run(
-        command, env=variables, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        command, env=variables, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

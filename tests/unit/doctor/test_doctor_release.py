@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from specimens import ROOT, RUNTIME, write
 from specimens import SETTINGS as S
+from support.polling import PATIENCE
 
 from channels_stack import overrides
 from channels_stack.doctor import checks, deployed, moot
@@ -49,7 +50,7 @@ def release(folder: Path, tmp_path: Path, **others: str) -> tuple[int, list[str]
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return done.returncode, done.stdout.splitlines()

@@ -9,6 +9,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from support.polling import PATIENCE
 
 # `processes`, which the tests of the runtime have too.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "runtime"))
@@ -46,7 +47,7 @@ def python(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         return Outcome(done)

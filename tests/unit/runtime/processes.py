@@ -7,47 +7,34 @@ import glob
 import os
 import pathlib
 import pwd
-import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
+import urllib.request
 import uuid
-from collections.abc import Callable
 from typing import Any
+
+from support.polling import PATIENCE, said, until
+from support.ports import free_port
 
 HERE = pathlib.Path(__file__).parent
 RUNTIME = HERE.parents[2] / "src/channels_stack"
-PORTS = range(20001, 30000)
 
 
-def free_port() -> int:
-    """A port of the tests' range that nobody listens on."""
-    # In any order: two runs of the tests at once seldom choose the same.
-    for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("0.0.0.0", port))
-            if port not in _given:
-                _given.add(port)
-                return port
-    raise RuntimeError(f"no port is free from {PORTS.start} to {PORTS.stop}")
+def counts(port: int, *samples: str) -> str:
+    """The metrics of the process at ``port``, as soon as they have ``samples``: things are counted after they are over."""
 
+    def metrics() -> str:
+        with contextlib.suppress(OSError):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/metrics", timeout=PATIENCE) as response:
+                text = response.read().decode()
+            return text if all(sample in text for sample in samples) else ""
+        return ""
 
-_given: set[int] = set()
-
-
-def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
-    """Poll until ``condition`` is true and return its value; fail after ``seconds``: generous, for a busy machine."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what or condition}")
-        time.sleep(0.02)
-    return value
+    return until(metrics, what=f"it counts {samples}")
 
 
 def answers(port: int) -> bool:
@@ -125,7 +112,7 @@ class Postgres:
         self.process = subprocess.Popen(
             [postgres_program("postgres"), "-D", data, *options], **self._options()
         )
-        until(self._ready, 20, "postgres answers")
+        until(self._ready, what="postgres answers")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -161,7 +148,8 @@ def environment_of(project: str, folder: pathlib.Path, redis: Redis) -> dict[str
     return {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{RUNTIME}:{HERE}",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # Hundreds of processes start: what one has compiled, the others only load.
+        "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", f"{tempfile.gettempdir()}/pycache"),
         "SECRET_KEY": "k7f3-only-for-tests-" * 4,
         "DATABASE_URL": "sqlite://:memory:",
         "APP_OVERLAY": "off",  # the projects of these tests say themselves what they need
@@ -213,7 +201,7 @@ class Project:
         arguments = ["-m", "channels_stack", "worker", *options, *channels]
         process = self.python(*arguments, before=before, **environment)
         process.port, process.heartbeat = port, heartbeat
-        until(lambda: heartbeat.exists() or process.exit_code() is not None, 20, "the worker listens")
+        until(lambda: heartbeat.exists() or process.exit_code() is not None, what="the worker listens")
         assert process.exit_code() is None, process.output()
         return process
 
@@ -239,18 +227,9 @@ class Process:
         """What it has written so far; only when it has ended is that everything: see ``says``."""
         return self.output_file.read_text()
 
-    def says(self, *words: str, seconds: float = 60) -> str:
+    def says(self, *words: str, seconds: float = PATIENCE) -> str:
         """The output, as soon as each of ``words`` is in it: the log is written by a thread, after the event."""
-
-        def missing() -> list[str]:
-            output = self.output()
-            return [word for word in words if word not in output]
-
-        try:
-            until(lambda: not missing(), seconds)
-        except AssertionError:
-            raise AssertionError(f"not said within {seconds} s: {missing()}\n{self.output()}") from None
-        return self.output()
+        return said(self.output, *words, seconds=seconds)
 
     def child(self) -> int:
         """The process that `unshare` has started, by its number outside."""
@@ -267,8 +246,8 @@ class Process:
     def terminate(self) -> None:
         self.popen.send_signal(signal.SIGTERM)
 
-    def wait(self, seconds: float = 60) -> int:
-        """Its exit code, as soon as it has ended. SECONDS only end a wait for ever: machines differ."""
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Its exit code, as soon as it has ended."""
         try:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from processes import Process, Redis, environment_of, free_port, until
+from processes import PATIENCE, Process, Redis, counts, environment_of, free_port, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -44,7 +44,7 @@ class Serving:
         self.process = Process([sys.executable, *words], self.environment, folder)
 
     def wait_until_it_serves(self) -> Serving:
-        until(lambda: self._accepts() or self.process.exit_code() is not None, 20, "the server listens")
+        until(lambda: self._accepts() or self.process.exit_code() is not None, what="the server listens")
         assert self.process.exit_code() is None, self.process.output()
         return self
 
@@ -59,7 +59,7 @@ class Serving:
         """The log so far. A process that runs may still have lines to write: see ``says`` and ``whole_log``."""
         return self.process.output()
 
-    def says(self, *words: str, seconds: float = 60) -> str:
+    def says(self, *words: str, seconds: float = PATIENCE) -> str:
         """The log, as soon as each of ``words`` is in it."""
         return self.process.says(*words, seconds=seconds)
 
@@ -71,10 +71,14 @@ class Serving:
         if self.process.exit_code() is not None:
             return self.log()
         path = f"/marker-{uuid.uuid4().hex}/"
-        with contextlib.closing(self.connection(timeout=60)) as connection:
+        with contextlib.closing(self.connection()) as connection:
             connection.request("GET", path)
             connection.getresponse().read()
         return self.says(f"{path} ")
+
+    def counts(self, *samples: str) -> str:
+        """The metrics, as soon as they have ``samples``."""
+        return counts(self.port, *samples)
 
     def kill(self) -> None:
         """End it at once, with the worker processes that a gunicorn has."""
@@ -87,7 +91,7 @@ class Serving:
     def terminate(self) -> None:
         self.process.popen.send_signal(signal.SIGTERM)
 
-    def connection(self, source: str = "127.0.0.1", timeout: float = 15) -> http.client.HTTPConnection:
+    def connection(self, source: str = "127.0.0.1", timeout: float = PATIENCE) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=(source, 0))
 
     def get(self, path: str, headers: Mapping[str, str] | None = None, source: str = "127.0.0.1") -> Answer:
@@ -101,14 +105,18 @@ class Serving:
     def ready(self) -> int:
         return self.get("/-/ready").status
 
+    def wait_until_ready(self) -> None:
+        until(lambda: self.ready() == 200, what="the process is ready")
+
     @contextlib.contextmanager
     def socket(
         self, path: str = "/echo/", origin: str | None = ORIGIN, source: str = "127.0.0.1", **options: Any
     ) -> Iterator[ClientConnection]:
         """An open websocket; raises InvalidStatus when it is refused."""
-        options.setdefault("open_timeout", 10)
-        link = socket.create_connection(("127.0.0.1", self.port), 10, source_address=(source, 0))
-        with connect(f"ws://127.0.0.1:{self.port}{path}", sock=link, origin=origin, **options) as client:
+        options.setdefault("open_timeout", PATIENCE)
+        link = socket.create_connection(("127.0.0.1", self.port), PATIENCE, source_address=(source, 0))
+        options |= {"sock": link, "origin": origin, "create_connection": Client}
+        with connect(f"ws://127.0.0.1:{self.port}{path}", **options) as client:
             yield client
 
     def refusal(
@@ -120,6 +128,13 @@ class Serving:
                 raise AssertionError(f"{path} was accepted")
         except InvalidStatus as refused:
             return refused.response
+
+
+class Client(ClientConnection):
+    """A websocket whose answers are waited for, and not for ever."""
+
+    def recv(self, timeout: float | None = PATIENCE, decode: bool | None = None) -> Any:
+        return super().recv(timeout, decode)
 
 
 class Answer:
@@ -134,7 +149,7 @@ class Answer:
         return json.loads(self.body)
 
 
-def close_code(client: ClientConnection, seconds: float = 10) -> int:
+def close_code(client: ClientConnection, seconds: float = PATIENCE) -> int:
     """The close code that the client sees: 1006 for a connection that is cut."""
     try:
         while True:

@@ -104,14 +104,15 @@ def test_it_loads_the_project_through_the_overlay(laptop, redis, name):
     words, told = COMMANDS[name]
     port = free_port()
     process = laptop.command(*(word.format(port=port, folder=laptop.folder) for word in words))
-    works = (lambda: _live(port)) if name == "serve" else (lambda: told in process.output())
-    until(lambda: works() or process.exit_code() is not None, 20, f"{name} works")
+    if name == "serve":
+        until(lambda: _live(port) or process.exit_code() is not None, what="it serves")
+    if name in ("serve", "worker"):
+        process.says(told)
+        assert process.exit_code() is None, process.output()
+        process.terminate()
+    assert process.wait() == 0, process.output()
     assert told in process.output(), process.output()
     assert "Traceback" not in process.output()
-    if name in ("serve", "worker"):
-        assert process.exit_code() is None, process.output()
-    else:
-        assert process.wait() == 0, process.output()
 
 
 def _live(port: int) -> bool:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from processes import HERE, RUNTIME, Postgres
+from processes import HERE, PATIENCE, RUNTIME, Postgres
 
 USES_THE_POOL = """
 import threading
@@ -36,7 +36,7 @@ def test_pools_of_connections_are_closed():
             "TEST_POSTGRES_POOL": "1",
         }
         command = [sys.executable, "-B", "-c", USES_THE_POOL]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["True", "['MainThread']"]
 
@@ -78,7 +78,7 @@ def test_loading_the_application_does_not_take_the_form_of_the_logs_back(tmp_pat
         "REDIS_URL": "redis://127.0.0.1:1/0",
     }
     command = [sys.executable, "-B", "-c", LOADS]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     lines = (done.stdout + done.stderr).splitlines()
     assert [json.loads(line)["message"] for line in lines] == ["said"]

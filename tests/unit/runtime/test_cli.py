@@ -12,7 +12,7 @@ import sys
 import threading
 
 import pytest
-from processes import HERE, RUNTIME, Redis, until
+from processes import HERE, PATIENCE, RUNTIME, Redis, until
 from serving import SERVERS, Serving, free_port, serve
 
 from channels_stack import probe
@@ -22,7 +22,9 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     """`channels-stack` with ``arguments`` and these variables only."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{RUNTIME}:{HERE}", **environment}
     command = [sys.executable, "-B", "-m", "channels_stack", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def serve_in_vain(
@@ -32,7 +34,7 @@ def serve_in_vain(
     port = () if "--port" in options else ("--port", "{port}")
     serving = Serving(folder, redis, "-m", "channels_stack", "serve", "ws", *options, *port, **environment)
     try:
-        return serving.process.wait(20), serving
+        return serving.process.wait(), serving
     finally:
         serving.kill()
 

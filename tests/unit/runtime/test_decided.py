@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import RUNTIME
+from processes import PATIENCE, RUNTIME
 
 ASKS = """
 import asyncio, json, sys
@@ -51,7 +51,7 @@ def answers(*middlewares: str, **settings) -> dict[str, dict[str, str]]:
     """The headers of each path's answer, the same from a synchronous and an asynchronous handler."""
     command = [sys.executable, "-B", "-c", ASKS, json.dumps(middlewares), json.dumps(settings)]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RUNTIME)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     synchronous, asynchronous = map(json.loads, done.stdout.splitlines())
     assert synchronous == asynchronous

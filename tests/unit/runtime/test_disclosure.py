@@ -8,7 +8,7 @@ import socket
 import urllib.parse
 
 import pytest
-from processes import until
+from processes import PATIENCE
 from serving import SERVERS, Serving, serve
 
 MARKER = "mArKeR7391"
@@ -62,7 +62,7 @@ def requested(serving: Serving, method: str, path: str, body: str | bytes = "", 
 
 def raw(serving: Serving, text: str) -> None:
     """Send ``text``, which need not be HTTP, and wait for the end of what comes."""
-    with socket.create_connection(("127.0.0.1", serving.port), 10) as link:
+    with socket.create_connection(("127.0.0.1", serving.port), PATIENCE) as link:
         link.sendall(text.encode("latin-1"))
         link.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionError):
@@ -72,8 +72,7 @@ def raw(serving: Serving, text: str) -> None:
 
 def log_of(serving: Serving, last: str) -> str:
     """The log, when the request for ``last`` has its line."""
-    until(lambda: f"{last} " in serving.log(), what="the last request has its line")
-    return serving.log()
+    return serving.says(f"{last} ")
 
 
 def test_pages(pages):
@@ -139,7 +138,7 @@ def test_sockets(sockets):
             ) as client,
         ):
             client.send(MARKER)
-            client.recv(10)
+            client.recv()
     others = [{"path": f"/none/?{MARKER}"}, {"path": "/sync/receive/chain/", "origin": f"https://{MARKER}:x"}]
     for other in others:
         sockets.refusal(other["path"], other.get("origin"), additional_headers=HEADERS)

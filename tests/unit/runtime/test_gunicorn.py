@@ -37,8 +37,10 @@ def test_replacing_the_processes_costs_nobody_a_page(serving: Serving):
         assert set(answers) == {200}
         assert [(page.result().status, page.result().body) for page in slow] == [(200, b"finished")] * 2
         assert events.result().body.startswith(b"data: part")
-    assert "events over" in serving.journal()
+    until(lambda: "events over" in serving.journal(), what="the generator of the events has cleaned up")
     until(lambda: len(serving.process.children()) == 2, what="there are as many as before")
+    serving.terminate()
+    assert serving.process.wait() == 0
     assert "SIGABRT" not in serving.log()
     assert "ended by force" not in serving.log()
 

@@ -12,7 +12,7 @@ import pytest
 import redis as redis_py
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
-from processes import Redis, until
+from processes import PATIENCE, Redis, until
 
 from channels_stack.jobs import backlog
 from channels_stack.layers import LayerError, channel_layers, round_trip
@@ -87,7 +87,7 @@ def test_publishing_survives_a_restart_of_redis_that_breaks_the_stock_layer(redi
         await asyncio.to_thread(redis.start)
         first = [await outcome(layer.group_send("room", {"type": "first"}), 10) for layer in layers]
         # A subscription comes back on its own, but not at once: messages meanwhile are lost on this layer.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while not receivers[0].done() and time.monotonic() < deadline:
             await layers[0].group_send("room", {"type": "after"})
             await asyncio.wait({receivers[0]}, timeout=0.1)
@@ -133,7 +133,7 @@ def test_round_trip(redis, configured, alias):
         return one_after_another + together
 
     times = asyncio.run(trips())
-    assert all(0 < seconds < 1 for seconds in times)
+    assert all(0 < seconds < PATIENCE for seconds in times)
     client = redis_py.Redis(port=redis.port)
     # Nothing stays: the pubsub layer would keep every channel that it made until the process ends.
     until(lambda: not client.pubsub_channels(), what="no channel left")
@@ -160,15 +160,15 @@ def test_round_trip_tells_what_is_wrong_and_recovers(redis, configured):
         # As the status publisher and the probe do: they ask again.
         for _ in range(10):
             try:
-                return str(failure.value), took, await round_trip("default", timeout=3)
+                return str(failure.value), took, await round_trip("default", timeout=10)
             except LayerError:
                 continue
         raise AssertionError("no round trip after Redis came back")
 
     text, took, again = asyncio.run(trips())
     assert text.startswith("channel layer 'default': ")
-    assert took < 2
-    assert again < 3
+    assert took < 10
+    assert again < 10
 
 
 def test_round_trip_without_a_layer(configured):

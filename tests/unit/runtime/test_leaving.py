@@ -47,7 +47,7 @@ def opened(serving: Serving, stack: contextlib.ExitStack, secret: str = STOPPING
 def lives(client: ClientConnection) -> bool:
     """Whether it still echoes; it may have said who it is before."""
     client.send("still here?")
-    return "still here?" in (client.recv(5), client.recv(5))
+    return "still here?" in (client.recv(), client.recv())
 
 
 def test_its_sockets_are_told_and_no_others(serving):
@@ -63,7 +63,7 @@ def test_its_sockets_are_told_and_no_others(serving):
         )
         assert all(lives(client) for client in others)
         assert lives(opened(serving, stack)), "what comes later stays open"
-    assert "Traceback" not in serving.log()
+    assert "Traceback" not in serving.whole_log()
 
 
 def test_of_several_processes_of_the_edge(serving):
@@ -80,18 +80,18 @@ def test_they_are_told_one_after_the_other(serving):
         ends = [
             pool.submit(lambda client=client: (close_code(client), time.monotonic())) for client in clients
         ]
-        begun = time.monotonic()
-        assert ask(serving, "?seconds=1.0").json() == {"sockets": 20}
-        assert time.monotonic() - begun < 0.7, "the answer does not wait for them"
+        assert ask(serving, "?seconds=2.0").json() == {"sockets": 20}
+        answered = time.monotonic()
         codes, times = zip(*(end.result() for end in ends), strict=True)
     assert set(codes) == {1012}
-    assert 0.7 < max(times) - min(times) < 3
+    assert answered < max(times), "the answer does not wait for them"
+    assert max(times) - min(times) > 1.4
 
 
 def test_the_second_time_does_not_wait_for_the_first(serving):
     with contextlib.ExitStack() as stack:
         clients = [opened(serving, stack) for _ in range(5)]
-        ask(serving, "?seconds=60")
+        ask(serving, "?seconds=600")
         ask(serving)
         assert [close_code(client) for client in clients] == [1012] * 5
 
@@ -118,4 +118,4 @@ def test_anything_else_ends_nothing(serving, query, headers, method, status):
         assert answer.status == status
         assert answer.headers["Allow"] == ("POST" if status == 405 else None)
         assert lives(client)
-    assert "Traceback" not in serving.log()
+    assert "Traceback" not in serving.whole_log()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import HERE, RUNTIME, Project, Redis, until
+from processes import HERE, PATIENCE, RUNTIME, Project, Redis
 
 from channels_stack import logs
 
@@ -27,7 +27,7 @@ def lines_of(code: str, form: str = "json") -> list:
         env={"PYTHONPATH": f"{RUNTIME}:{HERE}"},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
     )
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
@@ -128,7 +128,9 @@ def test_a_real_project_that_configures_its_own_console(tmp_path):
             from test_worker import report, send
 
             send(redis, report(1))
-            until(lambda: "made report 1" in worker.output(), what="the line of the project")
+            worker.says("made report 1")
+            worker.terminate()
+            assert worker.wait() == 0
             lines = [json.loads(line) for line in worker.output().splitlines()]
         finally:
             project.end()

@@ -10,7 +10,7 @@ import pytest
 import redis as redis_py
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
-from processes import Redis
+from processes import PATIENCE, Redis
 
 from channels_stack import memberships, metrics, outage
 from channels_stack.mailboxes import Mailbox
@@ -32,7 +32,7 @@ def layer_of(redis: Redis, kind: str, **options):
     return KINDS[kind](hosts=[{"address": redis.url, "socket_timeout": 15}], prefix=redis.prefix, **options)
 
 
-async def hears(layer, channel: str, group: str, seconds: float = 2) -> bool:
+async def hears(layer, channel: str, group: str, seconds: float = PATIENCE) -> bool:
     receiving = asyncio.ensure_future(layer.receive(channel))
     await layer.group_send(group, SAY)
     done, _ = await asyncio.wait({receiving}, timeout=seconds)
@@ -139,7 +139,7 @@ def test_a_receiver_survives_a_restart(redis, kind):
                 await asyncio.wait({receiving}, timeout=0.2)
             return receiving.result()
 
-    assert asyncio.run(asyncio.wait_for(run(), 20)) == SAY
+    assert asyncio.run(asyncio.wait_for(run(), PATIENCE)) == SAY
 
 
 @pytest.mark.skipif(REDIS_PY < 8, reason="redis-py before 8 has no time limit of its own")
@@ -190,7 +190,7 @@ def test_a_receiver_of_the_stock_layer_dies_with_redis(redis):
         receiving = asyncio.ensure_future(layer.receive(await layer.new_channel()))
         await layer.group_send("room", SAY)  # it is connected now
         await asyncio.to_thread(redis.stop)
-        await asyncio.wait({receiving}, timeout=5)
+        await asyncio.wait({receiving}, timeout=PATIENCE)
         return receiving.done() and isinstance(receiving.exception(), redis_py.ConnectionError)
 
     assert asyncio.run(run())

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import RUNTIME
+from processes import PATIENCE, RUNTIME
 from prometheus_client.parser import text_string_to_metric_families
 
 from channels_stack import metrics
@@ -235,7 +235,7 @@ def test_processes_that_have_ended_leave_one_file_whatever_their_number(tmp_path
         "TEST_PROCESSES": "200",
     }
     run = subprocess.run(
-        [sys.executable, "-c", COUNTING], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", COUNTING], env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
     assert run.returncode == 0, run.stderr
     assert 'channels_stack_http_requests_total{method="GET",status="2xx"} 200.0' in run.stdout

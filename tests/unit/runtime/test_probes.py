@@ -16,7 +16,7 @@ from processes import Postgres, Redis, until
 from serving import Serving, free_port, serve
 
 from channels_stack import probe
-from channels_stack.probes import CACHE_SECONDS, CHECK_NAME, HANG_SECONDS, Readiness
+from channels_stack.probes import CACHE_SECONDS, CHECK_NAME, Readiness
 
 LIMIT = 0.4
 OWN = f"SELECT pid, state FROM pg_stat_activity WHERE application_name = '{CHECK_NAME}'"
@@ -40,15 +40,11 @@ class TestReadiness:
         async def hangs(limit):
             await asyncio.sleep(60)
 
+        many = {f"hangs {number}": hangs for number in range(100)}
         begun = time.monotonic()
-        (reasons,) = self.reasons({"a": works, "b": fails, "c": hangs, "d": hangs, "e": hangs})
-        assert reasons == {
-            "b": "ConnectionError: refused",
-            "c": "no answer within 0.4 s",
-            "d": "no answer within 0.4 s",
-            "e": "no answer within 0.4 s",
-        }
-        assert time.monotonic() - begun < 2.5 * LIMIT  # at the same time, not one after the other
+        (reasons,) = self.reasons({"a": works, "b": fails, **many})
+        assert reasons == {"b": "ConnectionError: refused", **dict.fromkeys(many, "no answer within 0.4 s")}
+        assert time.monotonic() - begun < 50 * LIMIT  # at the same time, not one after the other
 
     def test_askers_share_a_run(self):
         runs = []
@@ -90,8 +86,9 @@ def start(tmp_path, redis):
     started = []
 
     def start(server: str = "uvicorn", service: str = "ws", **environment: str) -> Serving:
-        quick = {"READY_TIMEOUT_SECONDS": "1", **environment}
-        started.append(serve(tmp_path, redis, server, service, **quick))
+        started.append(
+            serve(tmp_path, redis, server, service, **{"READY_TIMEOUT_SECONDS": "5", **environment})
+        )
         return started[-1]
 
     yield start
@@ -102,7 +99,7 @@ def start(tmp_path, redis):
 @pytest.mark.parametrize("server", ["uvicorn", "daphne"])
 def test_redis_goes_and_comes_back(start, redis, server):
     serving = start(server)
-    assert serving.ready() == 200
+    serving.wait_until_ready()
     redis.stop()
     until(lambda: serving.ready() == 503, what="not ready without Redis")
     answer = serving.get("/-/ready").json()
@@ -111,30 +108,30 @@ def test_redis_goes_and_comes_back(start, redis, server):
     # The container is healthy: to replace it would bring nothing back, and cut its sockets.
     assert probe.main("ws", serving.port) == 0
     redis.start()
-    until(lambda: serving.ready() == 200, what="ready again with Redis")
+    serving.wait_until_ready()
 
 
 def test_pages_do_not_depend_on_a_channel_layer(start, redis):
     """It is reported where an operator looks, and no more."""
     serving = start("gunicorn", "http", HTTP_PROCESSES="1")
-    assert serving.ready() == 200
+    serving.wait_until_ready()
     redis.stop()
-    until(lambda: serving.get("/-/ready").json()["warnings"], 20, "the layer is missed")
+    until(lambda: serving.get("/-/ready").json()["warnings"], what="the layer is missed")
     ready = serving.get("/-/ready")
     assert (ready.status, ready.json()["reasons"]) == (200, {})
     assert ready.json()["warnings"]["canary"].startswith("channel layer 'default': no")
-    assert b'channels_stack_check_failed{check="canary"} 1.0' in serving.get("/-/metrics").body
+    serving.counts('channels_stack_check_failed{check="canary"} 1.0')
     assert serving.get("/who/").status == 200
     redis.start()
-    until(lambda: not serving.get("/-/ready").json()["warnings"], 20, "the layer is heard again")
-    assert b'channels_stack_check_failed{check="canary"} 0.0' in serving.get("/-/metrics").body
+    until(lambda: not serving.get("/-/ready").json()["warnings"], what="the layer is heard again")
+    serving.counts('channels_stack_check_failed{check="canary"} 0.0')
 
 
 def test_pages_are_served_without_a_channel_layer_from_the_beginning(start, redis):
     redis.stop()
     serving = start("uvicorn", "http")
-    assert serving.ready() == 200
-    until(lambda: serving.get("/-/ready").json()["warnings"], 20, "the layer is missed")
+    serving.wait_until_ready()
+    until(lambda: serving.get("/-/ready").json()["warnings"], what="the layer is missed")
     assert "no message to ourselves has come back yet" in serving.get("/-/ready").json()["warnings"]["canary"]
     assert probe.main("http", serving.port) == 0
 
@@ -157,18 +154,23 @@ class TestDatabase:
     def serving(self, request, start, postgres):
         pool = {"TEST_POSTGRES_POOL": request.param} if request.param else {}
         serving = start("uvicorn", "http", TEST_POSTGRES_PORT=str(postgres.port), **pool)
-        assert serving.ready() == 200
+        serving.wait_until_ready()
         return serving
 
-    def again(self, serving) -> tuple[int, dict[str, str]]:
-        time.sleep(CACHE_SECONDS)
-        answer = serving.get("/-/ready")
-        return answer.status, answer.json()["reasons"]
+    def again(self, serving, status: int = 200) -> dict[str, str]:
+        """The reasons of the next answer with STATUS that is not the cached one."""
+
+        def asked():
+            time.sleep(CACHE_SECONDS)
+            answer = serving.get("/-/ready")
+            return answer if answer.status == status else None
+
+        return until(asked, what=f"readiness is answered with {status}").json()["reasons"]
 
     def test_it_is_kept_and_closed_in_the_end(self, serving, sql):
         first = sql(OWN)
         for _ in range(4):
-            assert self.again(serving) == (200, {})
+            assert self.again(serving) == {}
         assert sql(OWN) == first
         ((_, state),) = first
         assert state == "idle"  # no transaction is left open
@@ -179,7 +181,7 @@ class TestDatabase:
     def test_it_is_made_anew_when_it_breaks(self, serving, sql):
         first = sql(OWN)
         assert sql(f"SELECT pg_terminate_backend({first[0][0]})") == [(True,)]
-        assert self.again(serving) == (200, {})
+        assert self.again(serving) == {}
         assert sql(OWN) != first
 
     def test_others_take_every_connection(self, serving, sql, postgres):
@@ -189,38 +191,38 @@ class TestDatabase:
             (pid, _) = sql(OWN)[0]
             with pytest.raises(psycopg.OperationalError, match="too many clients"):
                 take_all(others, name)
-            assert self.again(serving) == (200, {})
+            assert self.again(serving) == {}
             assert sql(OWN)[0][0] == pid
             sql(f"SELECT pg_terminate_backend({pid})")
             until(lambda: not sql(OWN), what="it is gone")
             others.enter_context(psycopg.connect(name, autocommit=True))
-            assert self.again(serving) == (200, {})
+            assert self.again(serving) == {}
             assert not sql(OWN)
-            assert "the database answers, but has no connection left for this check" in serving.log()
-        until(lambda: self.again(serving) == (200, {}) and sql(OWN), what="it has one again")
+            serving.says("the database answers, but has no connection left for this check")
+        until(lambda: self.again(serving) == {} and sql(OWN), what="it has one again")
 
     def test_a_server_that_stops_answering_and_another_that_takes_over(self, start, postgres, sql):
         with Link(postgres.port) as link:
-            serving = start("uvicorn", "http", TEST_POSTGRES_PORT=str(link.port))
-            assert serving.ready() == 200
+            serving = start("uvicorn", "http", TEST_POSTGRES_PORT=str(link.port), READY_TIMEOUT_SECONDS="1")
+            serving.wait_until_ready()
             link.go_dead()
-            assert self.again(serving) == (503, {"database": "no answer within 1 s"})
-            until(lambda: self.again(serving)[0] == 200, HANG_SECONDS + 10, "it asks on a new connection")
+            assert self.again(serving, 503) == {"database": "no answer within 1 s"}
+            assert self.again(serving) == {}  # it asks on a new connection
 
 
 def test_a_database_that_hangs(start):
     """It costs one thread, however often the probe is asked, and the rest of the process goes on."""
     with socket.create_server(("127.0.0.1", free_port()), backlog=50) as silent:
-        quick = {"READY_TIMEOUT_SECONDS": "0.4", "DRAIN_NOTICE_SECONDS": "0", "DRAIN_SECONDS": "0"}
+        quick = {"READY_TIMEOUT_SECONDS": "1", "DRAIN_NOTICE_SECONDS": "0", "DRAIN_SECONDS": "0"}
         serving = start(TEST_POSTGRES_PORT=str(silent.getsockname()[1]), STOP_SECONDS="2", **quick)
         first = serving.get("/-/ready")
-        assert (first.status, first.json()["reasons"]) == (503, {"database": "no answer within 0.4 s"})
+        assert (first.status, first.json()["reasons"]) == (503, {"database": "no answer within 1 s"})
         threads = _threads(serving)
         begun = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: serving.ready(), range(40)))
         assert set(answers) == {503}
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 30  # 40 one after the other would take longer
         time.sleep(CACHE_SECONDS)
         assert serving.ready() == 503
         assert _threads(serving) == threads

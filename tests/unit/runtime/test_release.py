@@ -134,7 +134,7 @@ def test_releases_that_start_together_migrate_one_after_the_other(project, postg
     }
     postgres.create("together")
     first, second = (project.command("release", **environment) for _ in range(2))
-    assert [first.wait(), second.wait(30)] == [0, 0], first.output() + second.output()
+    assert [first.wait(), second.wait()] == [0, 0], first.output() + second.output()
     assert project.journal() == ["migration begins", "migration ends"]
     assert "another release is migrating, waiting for it" in first.output() + second.output()
 
@@ -161,7 +161,7 @@ def test_it_waits_for_a_database_that_is_starting(project, redis):
         )
     server = Postgres()
     release = project.command("release", JOBS_DATABASE_PORT=str(server.port))
-    until(lambda: "attempt 2" in release.output(), what="the release waits")
+    release.says("attempt 2")
     with server:
         assert release.wait() == 0, release.output()
 

@@ -48,7 +48,7 @@ def test_it_starts_again_on_a_change_and_ends_with_the_signal(reloading, tmp_pat
     (tmp_path / "package/notes.txt").touch()
     os.utime(tmp_path / "package/new.py", (1, 1))
     until(lambda: words(tmp_path)[3:] == ["ended", "started"], what="a changed file, and only that")
-    assert "the source has changed" in reloading.output()
+    reloading.says("the source has changed")
     reloading.terminate()
     assert reloading.wait() == 0
     assert words(tmp_path)[5:] == ["ended"]

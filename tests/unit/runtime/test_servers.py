@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from processes import until
+from processes import PATIENCE, until
 from serving import SERVERS, Serving, close_code, serve
 from websockets.sync.client import ClientConnection
 
@@ -66,7 +66,7 @@ def quiet(running, pages):
     before = [len(serving.log()) for serving in (running, pages)]
     yield
     for serving, length in zip((running, pages), before, strict=True):
-        said = serving.log()[length:]
+        said = serving.whole_log()[length:]
         assert "Traceback" not in said, said
         assert '"level": "error"' not in said, said
         assert '"level": "critical"' not in said, said
@@ -114,8 +114,8 @@ class TestPages:
 class TestProbes:
     def test_live_ready_metrics(self, running):
         assert running.get("/-/live").status == 200
+        running.wait_until_ready()
         ready = running.get("/-/ready")
-        assert ready.status == 200
         assert ready.json() == {"ready": True, "reasons": {}, "warnings": {}, "was_ready": True}
         assert b"channels_stack_sockets" in running.get("/-/metrics").body
 
@@ -128,10 +128,10 @@ class TestProbes:
 class TestSockets:
     def test_echo(self, running):
         with running.socket() as client:
-            assert client.recv(5) == "ws 127.0.0.1 []"
+            assert client.recv() == "ws 127.0.0.1 []"
             for message in ("text", "", "ünïcödé", b"\x00\xff", b""):
                 client.send(message)
-                assert client.recv(5) == message
+                assert client.recv() == message
 
     def test_no_compression(self, running):
         with running.socket(compression="deflate") as client:
@@ -140,12 +140,12 @@ class TestSockets:
 
     def test_a_trusted_peer_says_who_asks(self, running):
         with running.socket(source=TRUSTED, additional_headers=FORWARDED) as client:
-            assert client.recv(5) == "wss 203.0.113.7 []"
+            assert client.recv() == "wss 203.0.113.7 []"
 
     def test_a_stranger_is_not_believed(self, running):
         headers = {**FORWARDED, "Daphne-Root-Path": "/elsewhere"}
         with running.socket(source=STRANGER, additional_headers=headers) as client:
-            assert client.recv(5) == "ws 127.0.0.1 []"
+            assert client.recv() == "ws 127.0.0.1 []"
 
     def test_unknown_path(self, running):
         assert running.refusal("/nowhere/").status_code == 404
@@ -182,7 +182,7 @@ class TestSockets:
                 open_sockets.enter_context(running.socket())
             refused = running.refusal("/echo/")
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
-            assert running.ready() == 200
+            running.wait_until_ready()
         until(lambda: _accepts_socket(running), what="there is room again")
 
     @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ class TestSockets:
     )
     def test_frames_that_break_the_protocol(self, running, frame, code):
         with running.socket() as client:
-            client.recv(5)
+            client.recv()
             client.socket.sendall(frame)
             assert close_code(client) == code
 
@@ -229,19 +229,19 @@ class TestSockets:
             # The client does not answer the close frame, so the other frames meet a socket that is being closed.
             until(lambda: running.journal().count("strict closes") == 3, what="each frame is answered")
             assert link.recv(4096) == b"\x88\x0b" + (1008).to_bytes(2, "big") + b"no frames"
-        until(lambda: "WEBSOCKET /strict/" in running.log(), what="the application has ended")
+        running.says("WEBSOCKET /strict/")  # the application has ended
 
     def test_a_client_that_leaves_while_the_application_talks(self, running):
         with running.socket("/chatty/") as client:
             client.send("x")
-            client.recv(5)
+            client.recv()
             client.socket.shutdown(socket.SHUT_RDWR)
         until(lambda: "chatty disconnect" in running.journal(), what="disconnect() has run")
 
     def test_a_client_that_leaves_before_it_is_accepted(self, running):
         with _begin_handshake(running, "/undecided/"):
             until(lambda: "asked" in running.journal(), what="the application is asked")
-        until(lambda: "WEBSOCKET /undecided/" in running.log(), what="the application has ended")
+        running.says("WEBSOCKET /undecided/")  # the application has ended
 
 
 @pytest.mark.usefixtures("quiet")
@@ -252,11 +252,11 @@ class TestThreads:
         with running.socket("/sync/") as waiting, running.socket("/echo/") as other:
             waiting.send(str(tmp_path / "released"))
             until(lambda: "sync waits" in running.journal(), what="a thread is blocked")
-            other.recv(5)
+            other.recv()
             other.send("still here?")
-            assert other.recv(5) == "still here?"
+            assert other.recv() == "still here?"
             (tmp_path / "released").touch()
-            assert waiting.recv(5) == "found"
+            assert waiting.recv() == "found"
 
     def test_threads_are_few_and_each_socket_keeps_its_own(self, running):
         with contextlib.ExitStack() as stack:
@@ -282,7 +282,7 @@ class TestFailingApplication:
         with running.socket("/broken/") as client:
             client.send("x")
             assert close_code(client) == 1011
-        until(lambda: "RuntimeError: broken consumer" in running.log(), what="the log has the exception")
+        running.says("RuntimeError: broken consumer")
 
 
 class TestStop:
@@ -321,18 +321,17 @@ class TestStop:
         serving = new(DRAIN_NOTICE_SECONDS="0.2", DRAIN_SECONDS="0.2", STOP_SECONDS="20")
         with contextlib.ExitStack() as stack:
             for begun in (b"", b"GET /who/ HTTP/1.1\r\n", b"POST /who/ HTTP/1.1\r\nHost: localhost\r\n"):
-                link = stack.enter_context(socket.create_connection(("127.0.0.1", serving.port), 5))
+                link = stack.enter_context(socket.create_connection(("127.0.0.1", serving.port), PATIENCE))
                 link.sendall(begun)
             for _ in range(3):
                 idle = stack.enter_context(contextlib.closing(serving.connection()))
                 idle.request("GET", "/-/ready")
                 idle.getresponse().read()
             client = stack.enter_context(serving.socket())
-            begun = time.monotonic()
             serving.terminate()
             assert close_code(client) == 1012
+            # Not 1: nothing had to be ended by force.
             assert serving.process.wait() == 0
-        assert time.monotonic() - begun < 12
 
     def test_sockets_are_closed_one_after_the_other(self, new):
         serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="1")
@@ -345,7 +344,7 @@ class TestStop:
             serving.terminate()
             codes, times = zip(*(end.result() for end in ends), strict=True)
         assert set(codes) == {1012}
-        assert 0.7 < max(times) - min(times) < 3
+        assert max(times) - min(times) > 0.7
         assert serving.process.wait() == 0
 
     def test_new_sockets_are_refused_while_the_others_are_closed(self, new):
@@ -377,7 +376,9 @@ class TestStop:
             pages = [pool.submit(_read_all, serving, path) for path in ("/events/", "/stream/")]
             until(lambda: _requests_in_flight(serving) == len(pages), what="the streams have begun")
             serving.terminate()
-            until(lambda: "events over" in serving.journal(), 3, "the generator of the events has cleaned up")
+            until(
+                lambda: "events over" in serving.journal(), what="the generator of the events has cleaned up"
+            )
             assert "stream over" not in serving.journal()
             assert serving.process.wait() == 0
             (events, complete), (_, whole) = (page.result() for page in pages)
@@ -389,41 +390,35 @@ class TestStop:
     def test_it_ends_in_time_whatever_a_consumer_does(self, new):
         serving = new(DRAIN_NOTICE_SECONDS="0", DRAIN_SECONDS="0", STOP_SECONDS="4")
         with serving.socket("/stubborn/") as client:
-            begun = time.monotonic()
             serving.terminate()
             assert close_code(client) == 1012
-            serving.process.wait()
-            assert time.monotonic() - begun < 6
+            serving.process.wait()  # the consumer waits for an hour
         assert "stubborn 1012" in serving.journal()
 
     def test_it_ends_in_time_whatever_a_page_does(self, new):
         times = {"DRAIN_NOTICE_SECONDS": "0", "DRAIN_SECONDS": "0", "STOP_SECONDS": "2"}
         serving = new("http", HTTP_PROCESSES="1", **times)
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            paths = ("/slow-sync/100/", "/slow-async/100/", "/stream/")
+            paths = ("/slow-sync/36000/", "/slow-async/36000/", "/stream/")
             pages = [pool.submit(serving.get, path) for path in paths]
             until(lambda: _requests_in_flight(serving) == len(pages), what="the pages are being made")
-            begun = time.monotonic()
             serving.terminate()
-            # Not 0: the thread of a page was cut off.
+            # Not 0: the thread of a page was cut off, which takes an hour.
             assert serving.process.wait() == 1
-            assert time.monotonic() - begun < 6  # the pages alone take 10 s
             for page in pages:
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     page.result()
         assert "ended by force: " in serving.log()
 
     def test_a_second_signal_does_not_wait(self, new):
-        serving = new(DRAIN_NOTICE_SECONDS="4", DRAIN_SECONDS="2")
+        serving = new(DRAIN_NOTICE_SECONDS="100", DRAIN_SECONDS="2", STOP_SECONDS="110")
         with serving.socket() as client:
             serving.terminate()
             until(lambda: serving.ready() == 404, what="the process drains")
-            begun = time.monotonic()
             # gunicorn's master passes SIGTERM on once; to Ctrl-C it answers with SIGQUIT for its workers.
             serving.process.popen.send_signal(2)
             assert close_code(client) == 1012
-            assert serving.process.wait() == 0
-        assert time.monotonic() - begun < 4  # what the notice alone would take
+            assert serving.process.wait() == 0  # sooner than the notice alone would take
 
 
 def _read_all(serving: Serving, path: str) -> tuple[bytes, bool]:
@@ -440,7 +435,7 @@ def _read_all(serving: Serving, path: str) -> tuple[bytes, bool]:
 def _accepts_socket(serving: Serving) -> bool:
     try:
         with serving.socket() as client:
-            return client.recv(5) is not None
+            return client.recv() is not None
     except Exception:
         return False
 
@@ -452,7 +447,7 @@ def _requests_in_flight(serving: Serving) -> int:
 
 def _thread(client: ClientConnection) -> str | bytes:
     client.send("thread")
-    return client.recv(5)
+    return client.recv()
 
 
 def _text_frame(text: bytes) -> bytes:
@@ -478,6 +473,6 @@ def _begin_handshake(
         **(change or {}),
     }
     lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
-    link = socket.create_connection(("127.0.0.1", serving.port), 5)
+    link = socket.create_connection(("127.0.0.1", serving.port), PATIENCE)
     link.sendall("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode())
     return link

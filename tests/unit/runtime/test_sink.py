@@ -9,10 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
-from processes import HERE, RUNTIME, environment_of, free_port, until
+from processes import HERE, PATIENCE, RUNTIME, environment_of, free_port, until
 from serving import Serving
 from test_logs import PREPARE, lines_of
 
@@ -40,7 +39,7 @@ class Stuck(Serving):
             stdout=into,
             stderr=subprocess.DEVNULL,
         )
-        until(self._accepts, 20, "the server listens")
+        until(self._accepts, what="the server listens")
         os.set_blocking(into, False)
         for piece in (b"x" * 4096, b"x"):
             with contextlib.suppress(BlockingIOError):
@@ -87,11 +86,9 @@ def test_the_process_serves_on_and_what_is_lost_is_counted(stuck):
 
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "daphne"])
 def test_an_orderly_end_does_not_wait_for_it(stuck, server):
-    serving = stuck(server, "ws", STOP_SECONDS="8")
-    started = time.monotonic()
+    serving = stuck(server, "ws", STOP_SECONDS="100")
     serving.popen.send_signal(signal.SIGTERM)
-    assert serving.popen.wait(20) == 0
-    assert time.monotonic() - started < 8
+    assert serving.popen.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "daphne"])
@@ -99,14 +96,12 @@ def test_nor_does_the_end_by_force(stuck, server):
     """A thread of the application goes on for ever: the watchdog ends the process."""
     serving = stuck(server, "http", STOP_SECONDS="3")
     with contextlib.closing(serving.connection()) as link:
-        link.request("GET", "/slow-sync/600/")
+        link.request("GET", "/slow-sync/36000/")
         until(lambda: serving.journal() == ["page slow-sync"], what="the page is being made")
-        started = time.monotonic()
         serving.popen.send_signal(signal.SIGTERM)
-        assert serving.popen.wait(20) == 1
+        assert serving.popen.wait(PATIENCE) == 1
         with contextlib.suppress(OSError, http.client.HTTPException):
             link.getresponse()
-    assert time.monotonic() - started < 3 + 3
 
 
 def test_the_last_lines_of_a_process_are_written():
@@ -141,7 +136,7 @@ def test_lost_lines_are_told_when_there_is_room_again():
         lines = []
         while not lines or "were dropped" not in lines[-1]:
             lines.append(json.loads(process.stdout.readline())["message"])
-        rest, _ = process.communicate(b"\n", timeout=20)
+        rest, _ = process.communicate(b"\n", timeout=PATIENCE)
     lost = 9000 - (len(lines) - 1) - len(rest.splitlines())
     assert lost > 0
     assert lines[-1] == f"{lost} lines were dropped: standard output did not take them"

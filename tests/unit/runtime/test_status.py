@@ -31,16 +31,25 @@ def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
         report(3, 60),
         *(report(n) for n in range(4, 8)),
     )
-    first = until(
-        lambda: [each for each in status.processes() if each["done"] == 1], what="the job is counted"
-    )[0]
+
+    def settled():
+        """The worker's state when it has done one job, failed one, and begun the long one."""
+        return [
+            each
+            for each in status.processes()
+            if each["done"] + each["failed"] == 2
+            and each["backlog"]["reports"] == 4
+            and each["layer_latency_ms"]
+        ]
+
+    first = until(settled, what="the jobs are counted")[0]
     assert (first["service"], first["server"], first["pid"]) == ("worker", "channels-stack", worker.popen.pid)
-    assert first["failed"] == 1
+    assert (first["done"], first["failed"]) == (1, 1)
     assert first["backlog"] == {"reports": 4, "thumbnails": 0}
     assert first["draining"] is False
     assert first["rss_bytes"] > 10_000_000
-    assert 0 < first["layer_latency_ms"] < 1000
-    assert 0 <= first["loop_lag_ms"] < 1000
+    assert 0 < first["layer_latency_ms"] < 60_000
+    assert 0 <= first["loop_lag_ms"] < 60_000
     expected = ["sockets", "accepted", "messages_in", "messages_out", "requests", "started", "host"]
     assert first.keys() >= set(expected)
     assert asyncio.run(status.aprocesses())[0].keys() == first.keys()
@@ -53,16 +62,15 @@ def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
 def test_a_process_that_was_killed_is_silent_beside_its_successor_and_forgotten_within_10_seconds(
     project, redis, capsys
 ):
-    worker = project.worker("reports")
-    until(status.processes, what="the worker is there")
-    worker.kill()
-    key = f"{redis.prefix}:status:worker:{status.processes()[0]['host']}:{worker.popen.pid}"
-    assert 0 < redis_py.Redis(port=redis.port).ttl(key) <= 10
-    successor = project.worker("reports")
+    worker, successor = project.worker("reports"), project.worker("reports")
 
     def states():
         return {each["pid"]: each["state"] for each in status.processes()}
 
+    until(lambda: len(states()) == 2, what="both are there")
+    worker.kill()
+    key = f"{redis.prefix}:status:worker:{status.processes()[0]['host']}:{worker.popen.pid}"
+    assert 0 < redis_py.Redis(port=redis.port).ttl(key) <= 10
     told = {worker.popen.pid: "silent", successor.popen.pid: "running"}
     until(lambda: states() == told, what="the dead one is told from the living one")
     assert cli.main(["status"]) == 0

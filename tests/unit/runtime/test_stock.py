@@ -54,21 +54,21 @@ def test_daphne_believes_anyone_about_the_root_of_the_application(stock):
 def test_a_stranger_fills_the_log_with_tracebacks(stock, command):
     serving = stock(*command)
     assert serving.refusal("/nowhere/").status_code == 500
-    until(lambda: "ValueError: No route found for path" in serving.log(), what="the log has the traceback")
+    serving.says("ValueError: No route found for path")
 
 
 @pytest.mark.parametrize("command", [DAPHNE, UVICORN], ids=["daphne", "uvicorn"])
 def test_a_consumer_that_waits_holds_up_every_other(stock, tmp_path, command):
     serving = stock(*command)
     with serving.socket("/sync/") as waiting, serving.socket("/echo/") as other:
-        other.recv(5)
+        other.recv()
         waiting.send(str(tmp_path / "released"))
         until(lambda: "sync waits" in serving.journal(), what="the thread is blocked")
         other.send("still here?")
         with pytest.raises(TimeoutError):
             other.recv(1)
         (tmp_path / "released").touch()
-        assert other.recv(5) == "still here?"
+        assert other.recv() == "still here?"
 
 
 def test_uvicorn_cuts_the_socket_of_an_application_that_failed(stock):
@@ -89,7 +89,7 @@ def test_uvicorn_waits_for_ever_for_an_event_stream(stock):
         connection.request("GET", "/events/")
         connection.getresponse()
         serving.terminate()
-        until(lambda: "Waiting for connections to close" in serving.log(), what="uvicorn stops")
+        serving.says("Waiting for connections to close")
         with pytest.raises(AssertionError, match="did not end"):
             serving.process.wait(3)
 

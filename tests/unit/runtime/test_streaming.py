@@ -32,7 +32,7 @@ def peak(serving: Serving) -> int:
 
 def read_all(serving: Serving, path: str) -> int:
     """Bytes of the answer."""
-    with contextlib.closing(serving.connection(timeout=60)) as connection:
+    with contextlib.closing(serving.connection()) as connection:
         connection.request("GET", path)
         response, size = connection.getresponse(), 0
         while block := response.read(1 << 20):

@@ -66,7 +66,7 @@ async def nothing(*_) -> list[Job]:
 async def take_over(layer, count: int = 1) -> list[Job]:
     """Take what others hold and have not renewed: that is seen once, and then watched for a part of the lease."""
     taken: list[Job] = []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + processes.PATIENCE
     while not taken and time.monotonic() < deadline:
         taken = await take(layer, count=count)
     return taken
@@ -117,7 +117,9 @@ def test_a_receiver_that_waits_is_woken_and_each_message_has_one_receiver(redis,
         waiting = [asyncio.ensure_future(each.receive("jobs")) for each in layers]
         for number in range(3):
             await layer.send("jobs", message(number))
-        return [each["number"] for each in await asyncio.wait_for(asyncio.gather(*waiting), 5)]
+        return [
+            each["number"] for each in await asyncio.wait_for(asyncio.gather(*waiting), processes.PATIENCE)
+        ]
 
     assert sorted(asyncio.run(several())) == [0, 1, 2]
 
@@ -225,7 +227,7 @@ def test_several_hosts_are_refused(redis):
 
 
 def test_the_round_trip_leaves_nothing(redis, layer):
-    assert 0 < asyncio.run(layer.round_trip()) < 1
+    assert 0 < asyncio.run(layer.round_trip()) < processes.PATIENCE
     assert redis_py.Redis(port=redis.port).keys() == []
 
 
@@ -472,7 +474,7 @@ def test_dead_letters_are_kept_listed_revived_and_dropped(layer):
         first, second = await layer.jobs.letters("jobs")
         assert (first.reason, first.attempts, first.message()) == ("reason 0", 1, message(0))
         assert first.traceback == "trace"
-        assert abs(first.died - time.time()) < 5
+        assert abs(first.died - time.time()) < 60
         assert await layer.jobs.letters("jobs", second.entry) == [second]
         assert await layer.jobs.revive(first)
         assert not await layer.jobs.revive(first)
@@ -522,7 +524,7 @@ def test_a_redis_that_was_emptied_is_taken_from_again(redis, layer):
             await asyncio.sleep(0.01)
         client.flushall()
         await layer.send("jobs", message(2))
-        return await asyncio.wait_for(waiting, 5)
+        return await asyncio.wait_for(waiting, processes.PATIENCE)
 
     assert asyncio.run(empty())["number"] == 2
 
@@ -569,5 +571,5 @@ def test_the_age_of_the_oldest_job_counts_from_when_it_was_first_sent(layer):
         assert again.entry != job.entry
         return census.oldest_seconds
 
-    assert 0.3 <= asyncio.run(age()) < 5
+    assert 0.3 <= asyncio.run(age()) < 60
     assert asyncio.run(layer.jobs.census("empty")).oldest_seconds == 0

@@ -76,7 +76,7 @@ def test_a_clock_that_is_wrong(redis, tmp_path, offset, ends):
         assert "are 40 s apart: synchronise both hosts by NTP" in serving.log()
     else:
         serving.wait_until_it_serves()
-        assert "are 10 s apart" in serving.log()
+        serving.says("are 10 s apart")
         serving.kill()
 
 
@@ -113,26 +113,24 @@ def test_a_worker_without_the_tables_of_this_code(project, tmp_path):
     worker = project.command("worker", "reports", JOBS_SQLITE=empty)
     assert worker.wait() == REFUSED, worker.output()
     assert "DATABASE_URL (the database): lacks migrations of this code, contenttypes.0001" in worker.output()
-    assert (
-        "lacks migrations of this code" in project.worker("reports", JOBS_SQLITE=empty, DEBUG="true").output()
-    )
+    project.worker("reports", JOBS_SQLITE=empty, DEBUG="true").says("lacks migrations of this code")
 
 
 def test_a_worker_waits_for_a_redis_that_is_not_there_yet(project, redis):
     redis.stop()
     try:
         worker = project.command("worker", "reports", "--port=0", f"--heartbeat={project.folder / 'beat'}")
-        until(lambda: "does not answer yet" in worker.output(), 20, "it tells that redis is away")
+        worker.says("does not answer yet")
     finally:
         redis.start()
-    until((project.folder / "beat").exists, 30, "it works as soon as redis is there")
+    until((project.folder / "beat").exists, what="it works as soon as redis is there")
 
 
 def test_a_redis_that_is_not_there_yet_is_told_and_waited_for(redis, tmp_path):
     redis.stop()
     serving = serve(tmp_path, redis, "uvicorn")
     try:
-        assert f"redis 127.0.0.1:{redis.port} does not answer yet" in serving.log()
+        serving.says(f"redis 127.0.0.1:{redis.port} does not answer yet")
         assert serving.ready() == 503
     finally:
         serving.kill()

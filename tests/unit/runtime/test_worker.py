@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 import redis as redis_py
 from channels_redis.core import RedisChannelLayer
-from processes import Project, Redis, until
+from processes import PATIENCE, Project, Redis, counts, until
 
 from channels_stack.jobs import Census, Letter
 from channels_stack.layers import channel_layers
@@ -66,7 +66,7 @@ def letters(redis: Redis, channel: str = "reports") -> list[Letter]:
 
 def get(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -87,10 +87,11 @@ def test_jobs_of_several_channels_run_one_at_a_time_in_each(project, redis):
     until(lambda: len(ended(project)) == 10, what="all jobs done")
     reports = [line for line in project.journal() if int(line.split()[1]) < 100]
     assert reports == [f"{what} {number}" for number in range(5) for what in ("begin", "end")]
-    status, text = get(worker.port, "/-/metrics")
-    assert status == 200
-    assert 'channels_stack_jobs_total{channel="reports",outcome="done"} 5.0' in text
-    assert 'channels_stack_job_seconds_count{channel="thumbnails"} 5.0' in text
+    counts(
+        worker.port,
+        'channels_stack_jobs_total{channel="reports",outcome="done"} 5.0',
+        'channels_stack_job_seconds_count{channel="thumbnails"} 5.0',
+    )
 
 
 def test_what_costs_a_message_costs_only_that_message(project, redis):
@@ -107,10 +108,8 @@ def test_what_costs_a_message_costs_only_that_message(project, redis):
     until(lambda: 9 in ended(project), what="the job after the broken ones")
     assert project.journal().count("broken 1") == 1
     assert worker.exit_code() is None
-    output = worker.output()
-    assert "job of type 'report.break' failed for good" in output
-    assert "RuntimeError: broken report" in output
-    until(lambda: 'outcome="dead"} 6.0' in get(worker.port, "/-/metrics")[1], what="all are dead letters")
+    worker.says("job of type 'report.break' failed for good", "RuntimeError: broken report")
+    counts(worker.port, 'outcome="dead"} 6.0')
     assert [(letter.message(), letter.reason) for letter in letters(redis)] == [
         ({"type": "report.break", "number": 1}, "RuntimeError: broken report"),
         ({"number": 2}, "the message has no type; its keys are: number"),
@@ -137,14 +136,12 @@ def test_the_stock_worker_goes_deaf_on_a_message_without_type_and_stays_up(proje
 def test_a_failed_job_comes_again_later_and_the_others_do_not_wait_for_it(project, redis):
     worker = project.worker("reports", WORKER_RETRY_SECONDS="1")
     send(redis, {"type": "report.tell", "number": 1, "failures": 2}, report(2))
-    until(lambda: ended(project) == [2, 1], 15, "it succeeds in the end")
+    until(lambda: ended(project) == [2, 1], what="it succeeds in the end")
     told = [line for line in project.journal() if line.startswith("told")]
     assert told == [f"told 1 attempt {attempt} redelivered False" for attempt in (1, 2, 3)]
-    text = get(worker.port, "/-/metrics")[1]
-    assert 'outcome="retried"} 2.0' in text
-    assert 'outcome="done"} 2.0' in text
+    counts(worker.port, 'outcome="retried"} 2.0', 'outcome="done"} 2.0')
     assert letters(redis) == []
-    assert "job of type 'report.tell' failed, attempt 1 of 4, next in" in worker.output()
+    worker.says("job of type 'report.tell' failed, attempt 1 of 4, next in")
 
 
 def test_a_job_that_fails_each_time_becomes_a_dead_letter_that_people_can_deal_with(project, redis):
@@ -176,8 +173,7 @@ def test_a_job_that_fails_each_time_becomes_a_dead_letter_that_people_can_deal_w
     until(lambda: project.journal().count("broken 1") == 4, what="it is tried again, twice")
     assert project.journal().count("broken 0") == 2
     until(lambda: census(redis).dead == 2, what="dead again")
-    text = until(lambda: 'state="dead"} 2.0' in get(worker.port, "/-/metrics")[1])
-    assert text
+    counts(worker.port, 'state="dead"} 2.0')
     assert dead("drop", "reports") == "2 dropped\n"
     assert dead("list") == "no dead letters\n"
 
@@ -191,7 +187,7 @@ def test_a_message_that_cannot_be_decoded_becomes_a_dead_letter(project, redis):
     (letter,) = letters(redis)
     assert "cannot be decoded" in letter.reason
     assert letter.body == b"\xc1 is no msgpack"
-    assert 'outcome="dead"} 1.0' in get(worker.port, "/-/metrics")[1]
+    counts(worker.port, 'outcome="dead"} 1.0')
 
 
 def test_a_job_that_kills_its_process_each_time_is_a_dead_letter_in_the_end(project, redis):
@@ -223,7 +219,7 @@ def test_what_a_killed_worker_had_is_done_by_another_and_marked(project, redis):
     assert sorted(ended(project)) == list(range(1, 10))
     told = [line for line in project.journal() if line.startswith("told")]
     assert told == [f"told 1 attempt 1 redelivered {again}" for again in (False, True)]
-    assert 'outcome="redelivered"} 1.0' in get(other.port, "/-/metrics")[1]
+    counts(other.port, 'outcome="redelivered"} 1.0')
 
 
 def test_a_job_that_blocks_its_process_for_longer_than_the_lease_is_not_done_twice(project, redis):
@@ -233,7 +229,10 @@ def test_a_job_that_blocks_its_process_for_longer_than_the_lease_is_not_done_twi
     until(lambda: sorted(ended(project)) == [1, 2], what="both done")
     until(lambda: census(redis).running == 0, what="both acknowledged")
     assert project.journal().count("begin 1") == 1
-    assert all("comes again" not in worker.output() for worker in workers)
+    for worker in workers:
+        worker.terminate()
+        assert worker.wait() == 0
+        assert "comes again" not in worker.output()
 
 
 def test_nothing_that_was_read_ahead_waits_behind_a_long_job(project, redis):
@@ -285,7 +284,7 @@ def test_sigterm_finishes_the_running_job_and_loses_none(project, redis):
     send(redis, *jobs)
     until(lambda: "begin 1" in project.journal(), what="the second job runs")
     worker.terminate()
-    assert worker.wait(5) == 0
+    assert worker.wait() == 0
     assert ended(project) == [0, 1]
     assert waiting(redis) == 8
     assert not worker.heartbeat.exists()
@@ -302,7 +301,7 @@ def test_stock_runworker_loses_on_sigterm_what_it_has_read_ahead(project, redis)
     client = redis_py.Redis(port=redis.port)
     until(lambda: "begin 1" in project.journal() and not client.exists(key), what="everything read ahead")
     stock.terminate()
-    assert stock.wait(5) != 0
+    assert stock.wait() != 0
     assert ended(project) == [0]
     assert not client.exists(key)
 
@@ -356,7 +355,7 @@ def test_on_another_layer_nothing_is_read_ahead_and_failures_are_kept_too(projec
     send(redis, {"type": "report.break", "number": 0}, *(report(n, 0.3) for n in range(1, 10)), make=core)
     until(lambda: "end 2" in project.journal(), what="some are done")
     worker.terminate()
-    assert worker.wait(5) == 0
+    assert worker.wait() == 0
     done = len(ended(project))
     left = redis_py.Redis(port=redis.port).zcard(f"{redis.prefix}:core:reports")
     kept = census(redis)
@@ -373,10 +372,10 @@ def test_a_second_signal_hands_the_running_job_back_at_once(project, redis):
     send(redis, report(1, 60))
     until(lambda: "begin 1" in project.journal(), what="the job runs")
     worker.popen.send_signal(signal.SIGINT)
-    until(lambda: "SIGINT: taking no more messages; running jobs: reports" in worker.output())
+    worker.says("SIGINT: taking no more messages; running jobs: reports")
     assert worker.exit_code() is None
     worker.popen.send_signal(signal.SIGINT)
-    assert worker.wait(5) == 0
+    assert worker.wait() == 0
     assert waiting(redis) == 1
 
 
@@ -387,7 +386,7 @@ def test_a_job_longer_than_the_grace_time_goes_back_to_its_channel(project, redi
     send(redis, {"type": kind, "number": 1, "seconds": 60}, channel=channel)
     until(lambda: "begin 1" in project.journal(), what="the job runs")
     worker.terminate()
-    assert worker.wait(6) == 0
+    assert worker.wait() == 0
     assert "handed back" in worker.output()
     assert "failed" not in worker.output()
     assert "Traceback" not in worker.output()
@@ -395,7 +394,7 @@ def test_a_job_longer_than_the_grace_time_goes_back_to_its_channel(project, redi
     send(redis, {"type": kind, "number": 2}, channel=channel)
     again = project.worker(channel)
     until(lambda: project.journal()[1:2] == ["begin 1"], what="another worker takes it, before what is newer")
-    assert "comes again" in again.output()
+    again.says("comes again")
 
 
 def test_a_job_is_ended_before_another_process_may_begin_it(project, redis):
@@ -404,7 +403,7 @@ def test_a_job_is_ended_before_another_process_may_begin_it(project, redis):
     until(lambda: "begin 1" in project.journal(), what="the job runs")
     project.worker("reports")
     first.terminate()
-    assert first.wait(10) == 0
+    assert first.wait() == 0
     until(lambda: project.journal().count("begin 1") == 2, what="the other worker has it")
     assert project.journal()[:4] == ["begin 1", "cut 1", "left 1", "begin 1"]
     assert "Traceback" not in first.output()
@@ -419,12 +418,10 @@ def test_a_failed_job_that_another_process_has_by_now_is_not_ours_to_settle(proj
     client = redis_py.Redis(port=redis.port)
     (entry, _), *_ = client.xrange(key)
     client.xclaim(key, "workers", "another", 0, [entry])
-    until(lambda: 'outcome="lost"} 1.0' in get(worker.port, "/-/metrics")[1], what="it is counted")
-    text = get(worker.port, "/-/metrics")[1]
-    assert 'outcome="failed"} 1.0' in text
+    text = counts(worker.port, 'outcome="lost"} 1.0', 'outcome="failed"} 1.0')
     assert 'outcome="retried"' not in text, kind
     assert 'outcome="dead"' not in text, kind
-    assert "was lost to another process meanwhile" in worker.output()
+    worker.says("was lost to another process meanwhile")
     counted = census(redis)
     assert (counted.running, counted.later, counted.dead) == (1, 0, 0)
 
@@ -438,7 +435,7 @@ def test_the_heartbeat_does_not_wait_for_a_redis_that_hangs(project, redis):
     try:
         stopped = time.monotonic()
         # Later than whatever was on its way is given up for lost, and a beat after it.
-        until(lambda: worker.heartbeat.stat().st_mtime > stopped + 5, 12, "it still beats")
+        until(lambda: worker.heartbeat.stat().st_mtime > stopped + 5, what="it still beats")
     finally:
         redis.process.send_signal(signal.SIGCONT)
     assert worker.exit_code() is None
@@ -448,11 +445,11 @@ def test_a_heartbeat_that_cannot_be_written_is_told_and_ends_no_job(project, red
     worker = project.worker("reports")
     worker.heartbeat.unlink()
     worker.heartbeat.mkdir()
-    until(lambda: "the heartbeat cannot be written" in worker.output(), what="it is told")
+    worker.says("the heartbeat cannot be written")
     send(redis, report(1))
     until(lambda: ended(project) == [1], what="jobs run")
     worker.heartbeat.rmdir()
-    until(lambda: "the heartbeat can be written again" in worker.output(), what="so is its end")
+    worker.says("the heartbeat can be written again")
     assert worker.output().count("cannot be written") == 1
 
 
@@ -462,7 +459,7 @@ def test_an_idle_worker_outlives_what_kills_the_stock_one(project, redis):
     stock = project.python("-m", "django", "runworker", "--layer", "tasks", "reports", JOBS_STOCK_LAYER="1")
     if not REDIS_PY_8:
         pytest.skip(f"redis-py {redis_py.__version__} reads without a time limit: nothing to compare with")
-    assert stock.wait(20) == 1
+    assert stock.wait() == 1
     assert "TimeoutError" in stock.output()
     assert ours.exit_code() is None
     send(redis, report(1))
@@ -472,19 +469,20 @@ def test_an_idle_worker_outlives_what_kills_the_stock_one(project, redis):
 def test_a_redis_outage_stops_the_heartbeat_and_ends_nothing(project, redis):
     worker = project.worker("reports")
     redis.stop()
-    until(lambda: get(worker.port, "/-/live")[0] == 503, 25, "the worker says that it is deaf")
+    until(lambda: get(worker.port, "/-/live")[0] == 503, what="the worker says that it is deaf")
     beat = worker.heartbeat.stat().st_mtime
-    until(lambda: "cannot receive (ConnectionError" in worker.output(), what="it says why")
+    worker.says("cannot receive (ConnectionError")
     assert worker.heartbeat.stat().st_mtime == beat
     redis.start()
-    until(lambda: worker.heartbeat.stat().st_mtime > beat, 20, "the heartbeat is back")
+    until(lambda: worker.heartbeat.stat().st_mtime > beat, what="the heartbeat is back")
     send(redis, report(1))
     until(lambda: ended(project) == [1], what="jobs run again")
     assert worker.exit_code() is None
-    told = [json.loads(line)["message"] for line in worker.output().splitlines()]
-    assert "channel reports: works again" in told
+    worker.says("channel reports: works again", "status: works again")
+    worker.terminate()
+    assert worker.wait() == 0
     # What is of no consequence is told once, not every 2 s.
-    until(lambda: "status: works again" in worker.output(), what="the end of the outage is told")
+    told = [json.loads(line)["message"] for line in worker.output().splitlines()]
     assert len([line for line in told if line.startswith("status: ConnectionError")]) == 1
 
 
@@ -509,13 +507,13 @@ def test_several_processes_live_and_die_together(project, redis):
     until(lambda: len(project.journal()) >= 2, what="both have begun")
     assert sorted(project.journal()[:2]) == ["begin 0", "begin 1"]  # each process has one
     until(lambda: len(ended(project)) == 2, what="both done")
-    until(lambda: 'outcome="done"} 2.0' in get(workers.port, "/-/metrics")[1], what="counted together")
+    counts(workers.port, 'outcome="done"} 2.0')
     assert get(workers.port, "/-/live")[0] == 200
 
     first, second = workers.children()
     os.kill(first, signal.SIGKILL)
     until(lambda: len(set(workers.children()) - {first, second}) == 1, what="another takes its place")
-    assert "a process ended with code -9: started again in 1 s" in workers.output()
+    workers.says("a process ended with code -9: started again in 1 s")
     until(lambda: workers.output().count("worker: listening on reports") == 3, what="it listens")
     send(redis, *(report(number, 0.5) for number in range(10, 20)))
     until(lambda: "begin 11" in project.journal(), what="it works")
