@@ -127,7 +127,7 @@ unit: images
 
 ## Each image: contents, contracts, behaviour (T=path for one)
 image: images prepare
-	@env $$(cat .images) $(PYTEST) $(or $(T),tests/image -m "not alone" --numprocesses $(JOBS) --dist loadfile)
+	@env $$(cat .images) $(PYTEST) $(or $(T),tests/image -m "not alone" --numprocesses $$(($$(nproc) + 1)) --dist loadfile)
 	@$(if $(T),,env $$(cat .images) $(PYTEST) tests/image -m alone)
 
 ## Services and routing of stacks made for it, or of a running one (ENV=staging, or TARGET=https://...)

@@ -82,7 +82,7 @@ def page(visit: Visit, path: str, shows: str) -> str:
             list(readers.map(read, range(PAGES)))
         return visit.replicas_that_saw("http", path) == [True, True]
 
-    eventually(read_by_all, 10, f"{path} in the access log of both containers of http")
+    eventually(read_by_all, what=f"{path} in the access log of both containers of http")
     return read()
 
 
@@ -201,7 +201,7 @@ def pins_of_the_project_are_what_runs(visit: Visit) -> None:
 
 def commands_run_beside(visit: Visit) -> None:
     """Celery's beat has sent a task through Redis; its worker has written what the page shows, also in a shared folder."""
-    eventually(lambda: "from beat" in visit.pages.get("/").text, 30, "the letter of the beat")
+    eventually(lambda: "from beat" in visit.pages.get("/").text, what="the letter of the beat")
     assert "<p>from the fixture</p>" in visit.pages.get("/").text
     assert "<pre>before the silence</pre>" in visit.pages.get("/").text
     for service in ("celery", "beat"):

@@ -45,7 +45,7 @@ def test_a_project_runs_as_it_is(sample, visit):
     if sockets:
         seen = partial(visit.replicas_that_saw, "ws", sample.socket)
         eventually(
-            lambda: seen() == [True, True], 10, f"{sample.socket} in the access log of both containers of ws"
+            lambda: seen() == [True, True], what=f"{sample.socket} in the access log of both containers of ws"
         )
     told = visit.stack.told
     missing = [name for name in sample.overridden if f"overlay: {name}: " not in told]

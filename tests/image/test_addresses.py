@@ -110,11 +110,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             daemon = subprocess.Popen(
                 ["nsenter", f"--net=/run/netns/{name}", *command], stdout=log, stderr=log, cwd=folder
             )
-        wait_for(lambda: machine.socket.exists(), f"the engine: {folder / 'log'}", 30)
+        wait_for(lambda: machine.socket.exists(), f"the engine: {folder / 'log'}")
         image = given("EDGE_IMAGE")
         saved = folder / "image.tar"
         subprocess.run(["docker", "save", "--output", saved, image], check=True)
-        wait_for(lambda: answers(machine), "the engine answers", 30)
+        wait_for(lambda: answers(machine), "the engine answers")
         machine.run("docker", "load", "--quiet", "--input", str(saved))
         saved.unlink()
         yield machine
@@ -177,7 +177,7 @@ def test_one_machine(machine: Machine, tmp_path: Path):
     program = [sys.executable, "-c", UP, str(folder)]
     machine.run(*program, PYTHONPATH=str(ROOT / "compose"), EDGE_IMAGE=given("EDGE_IMAGE"))
     container = machine.run("docker", "ps", "--quiet", "--filter", "name=six-edge").strip()
-    wait_for(lambda: healthy(machine, container), "a healthy edge", 30)
+    wait_for(lambda: healthy(machine, container), "a healthy edge")
     everybody_has_their_own_address(machine, container)
     machine.run("docker", "rm", "--force", container)
 
@@ -210,7 +210,7 @@ def test_servers(machine: Machine, tmp_path: Path):
         given("EDGE_IMAGE"),
     )
     container = wait_for(
-        lambda: machine.run("docker", "ps", "--quiet", "--filter", "name=edge.1").strip(), "a task", 30
+        lambda: machine.run("docker", "ps", "--quiet", "--filter", "name=edge.1").strip(), "a task"
     )
-    wait_for(lambda: healthy(machine, container), "a healthy edge", 30)
+    wait_for(lambda: healthy(machine, container), "a healthy edge")
     everybody_has_their_own_address(machine, container)

@@ -119,7 +119,7 @@ def test_the_first_certificate_reaches_every_edge(edges, service):
         [False, True],
     )
     for edge in edges:
-        wait_for(lambda edge=edge: "Pebble" in issuer(edge), "the certificate by ACME is served", 60)
+        wait_for(lambda edge=edge: "Pebble" in issuer(edge), "the certificate by ACME is served")
         status = json.loads(edge.container.run("edge", "status").stdout)
         assert status["certificate"]["names"] == [NAME]
     wait_for(lambda: service.health() == "healthy", "healthy")
@@ -137,7 +137,7 @@ def test_a_renewal_reaches_every_edge_and_interrupts_nobody(edges, service):
         statuses.update(edge.get("/echo").status for edge in edges)
         return all(certificate(edge) != before[edge.https] for edge in edges)
 
-    wait_for(renewed, "another certificate on each edge", 90)
+    wait_for(renewed, "another certificate on each edge")
     for edge in edges:  # half of so short a lifetime; the moments are whole seconds
         assert begins(certificate(edge)) - begins(before[edge.https]) >= VALID_SECONDS / 2 - 1
     assert statuses == {200}
@@ -180,7 +180,7 @@ def test_a_failed_renewal_is_seen_and_the_old_certificate_serves_on(edges, acme,
         done = service.run("certificates", "health", check=False)
         return done.stdout if done.returncode == 1 else ""
 
-    wait_for(lambda: "failed" in health(), "it is told", 90)
+    wait_for(lambda: "failed" in health(), "it is told")
     assert "days left" in health()
     assert "Traceback" not in service.says("certificates: failed, next attempt in 15 min")
     assert [edge.get("/echo").status for edge in edges] == [200, 200]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from .conftest import Container, wait_for
 from .edges import Edge, Site, head
 
@@ -19,6 +21,7 @@ def handshake(edge: Edge) -> tuple[int, str | None]:
         return answer.status, answer.header("retry-after")
 
 
+@pytest.mark.alone
 def test_an_office_that_comes_back_at_once_is_back_within_a_minute(
     site: Site, backends: dict[str, Container]
 ):

@@ -26,7 +26,7 @@ from .edges import KEY, UPGRADE, VERSION, Edge, Site, head, send
 from .smuggling import FORGED, SOCKET, VARIANTS, Variant
 
 RECORDER = Path(__file__).with_name("recorder")
-LISTEN_SECONDS = 1.0
+LISTEN_SECONDS = 3.0
 """How long an attempt waits for what is answered; the slow answer behind which requests are hidden takes 0.2 s."""
 
 APART_SECONDS = 0.1

@@ -10,42 +10,40 @@ from typing import TypeVar
 PATIENCE = 120
 """Seconds that a test waits for what usually takes a moment: machines are busy."""
 
-EVERY_SECONDS = 0.05
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+"""Seconds between two tries: a tenth of the time waited so far, within these. A try may cost a process (docker, ssh)."""
 
 Value = TypeVar("Value")
 
 
 def until(condition: Callable[[], Value], seconds: float = PATIENCE, what: str = "") -> Value:
     """The first true value of CONDITION; AssertionError with WHAT and the last value after SECONDS."""
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
     while not (value := condition()):
-        _in_time(deadline, seconds, what or condition, value)
-        time.sleep(EVERY_SECONDS)
+        time.sleep(_pause(begun, seconds, f"{what or condition}; seen last: {value!r}"))
     return value
 
 
 async def until_async(condition: Callable[[], Value], seconds: float = PATIENCE, what: str = "") -> Value:
     """The same while the event loop goes on."""
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
     while not (value := condition()):
-        _in_time(deadline, seconds, what or condition, value)
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(_pause(begun, seconds, f"{what or condition}; seen last: {value!r}"))
     return value
-
-
-def _in_time(deadline: float, seconds: float, what: object, value: object) -> None:
-    assert time.monotonic() < deadline, f"not within {seconds} s: {what}; seen last: {value!r}"
 
 
 def said(read: Callable[[], str], *words: str, seconds: float = PATIENCE) -> str:
     """The log that READ returns, as soon as each of WORDS is in it: lines are written after the event."""
-
-    def missing() -> list[str]:
+    begun = time.monotonic()
+    while True:
         log = read()
-        return [word for word in words if word not in log]
+        if not (lacks := [word for word in words if word not in log]):
+            return log
+        time.sleep(_pause(begun, seconds, f"said: {lacks}\n{log}"))
 
-    deadline = time.monotonic() + seconds
-    while lacks := missing():
-        assert time.monotonic() < deadline, f"not said within {seconds} s: {lacks}\n{read()}"
-        time.sleep(EVERY_SECONDS)
-    return read()
+
+def _pause(begun: float, seconds: float, what: str) -> float:
+    """How long to wait for the next try; AssertionError where SECONDS since BEGUN are over."""
+    waited = time.monotonic() - begun
+    assert waited < seconds, f"not within {seconds} s: {what}"
+    return min(max(waited / 10, SHORTEST_PAUSE), LONGEST_PAUSE)

@@ -76,7 +76,7 @@ def test_static(row, visit):
     assert answer.status_code == 200 and "rebeccapurple" in answer.text
     assert "immutable" in answer.headers["cache-control"]
     # Before Python 3.11 the name of a status that is an HTTPStatus stood there.
-    assert f'"GET {name[1]} 200 ' in visit.logs("http")[0]
+    eventually(lambda: f'"GET {name[1]} 200 ' in visit.logs("http")[0], what="the log has the request")
 
 
 def test_stream(row, visit):
@@ -155,8 +155,8 @@ def test_stop(row, running, visit):
     with ThreadPoolExecutor(1 + len(names)) as beside:
         page = beside.submit(visit.pages.get, "/slow/", params={"seconds": 4})
         socket.send(json.dumps({"job": "last", "seconds": 4}))
-        eventually(lambda: "slow begins" in visit.logs("http")[0], 3, "the request is in flight")
-        eventually(lambda: "job last begins" in visit.logs("worker")[0], 3, "the job is in flight")
+        eventually(lambda: "slow begins" in visit.logs("http")[0], what="the request is in flight")
+        eventually(lambda: "job last begins" in visit.logs("worker")[0], what="the job is in flight")
         stops = [beside.submit(docker, "stop", "--time", "20", name) for name in names]
         assert closed(socket).code == 1012
         answer = page.result()

@@ -206,7 +206,7 @@ class TestDatabase:
             serving = start("uvicorn", "http", TEST_POSTGRES_PORT=str(link.port), READY_TIMEOUT_SECONDS="1")
             serving.wait_until_ready()
             link.go_dead()
-            assert self.again(serving, 503) == {"database": "no answer within 1 s"}
+            assert self.again(serving, 503)["database"] == "no answer within 1 s"
             assert self.again(serving) == {}  # it asks on a new connection
 
 
@@ -216,7 +216,7 @@ def test_a_database_that_hangs(start):
         quick = {"READY_TIMEOUT_SECONDS": "1", "DRAIN_NOTICE_SECONDS": "0", "DRAIN_SECONDS": "0"}
         serving = start(TEST_POSTGRES_PORT=str(silent.getsockname()[1]), STOP_SECONDS="2", **quick)
         first = serving.get("/-/ready")
-        assert (first.status, first.json()["reasons"]) == (503, {"database": "no answer within 1 s"})
+        assert (first.status, first.json()["reasons"]["database"]) == (503, "no answer within 1 s")
         threads = _threads(serving)
         begun = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
