@@ -98,6 +98,9 @@ def main() -> int:
     except Failure as failure:
         print(f"\nFAILED: {failure}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `make doctor | head`: whoever reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("\nstopped; `make up` goes on from here", file=sys.stderr)
         return 130
