@@ -238,6 +238,6 @@ SAMPLES = (
         page="/",
         shows="Prices at the stalls",
         socket="/ws/stalls/",
-        overridden=("SECRET_KEY", "CHANNEL_LAYERS"),
+        overridden=("ALLOWED_HOSTS", "CHANNEL_LAYERS"),
     ),
 )
