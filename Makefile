@@ -132,7 +132,7 @@ image: images prepare
 
 ## Services and routing of stacks made for it, or of a running one (ENV=staging, or TARGET=https://...)
 smoke: prepare
-	@$(RUNNING) $(or $(T),tests/smoke $(if $(strip $(INTO)),,--numprocesses 2 --dist loadgroup)) $(INTO)
+	@$(RUNNING) $(or $(T),tests/smoke) $(INTO)
 
 ## Two people in a room, with a real browser
 browser: prepare

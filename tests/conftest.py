@@ -53,9 +53,7 @@ def pytest_generate_tests(metafunc):
     else:
         marker = metafunc.definition.get_closest_marker("variants")
         variants = marker.args if marker else ("default", "daphne")
-    # With pytest-xdist, one process has all tests of a variant: its stack is started once.
-    params = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in variants]
-    metafunc.parametrize("stack", params, indirect=True, scope="session")
+    metafunc.parametrize("stack", variants, indirect=True, scope="session")
 
 
 @pytest.hookimpl(trylast=True)
