@@ -303,15 +303,24 @@ BACKUP = Image("channels-stack/backup", IMAGES / "backup", parent=DB_SERVER)
 """It restores with the server of the database's image, so it is made from that one."""
 
 
+REDIS = {
+    "": Image("channels-stack/redis", IMAGES / "redis"),
+    "valkey": Image("channels-stack/valkey", IMAGES / "redis", arguments={"SERVER": "valkey"}),
+}
+"""What of Debian's may keep the layers, by the value of REDIS_IMAGE; any other one names an image that is there."""
+
+
 def wanted(settings: dict[str, str]) -> dict[str, Image]:
     """The images to build, by the variable of compose.yml that names each."""
     servers = {"HTTP_IMAGE": settings["SERVER_HTTP"], "WS_IMAGE": settings["SERVER_WS"]}
     targets = {name: "daphne" if server == "daphne" else "uvicorn" for name, server in servers.items()}
     targets["WORKER_IMAGE"] = targets["HTTP_IMAGE"]
     found = {name: application(settings, target) for name, target in targets.items()}
-    for name in ("edge", "redis", "db"):
-        if not settings.get(f"{name.upper()}_IMAGE"):
-            found[f"{name.upper()}_IMAGE"] = Image(f"channels-stack/{name}", IMAGES / name)
+    found["EDGE_IMAGE"] = Image("channels-stack/edge", IMAGES / "edge")
+    if settings["REDIS_IMAGE"] in REDIS:
+        found["REDIS_IMAGE"] = REDIS[settings["REDIS_IMAGE"]]
+    if not settings["DB_IMAGE"]:
+        found["DB_IMAGE"] = Image("channels-stack/db", IMAGES / "db")
     if settings["CERTIFICATE"] == "acme":
         found["CERTIFICATES_IMAGE"] = Image("channels-stack/certificates", IMAGES / "certificates")
     if settings["BACKUP_REPOSITORY"]:

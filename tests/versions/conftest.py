@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import time
@@ -71,6 +72,7 @@ def running(row: Row, request, tmp_path_factory):
         "APP_DEBIAN": row.debian,
         "SERVER_HTTP": row.http,
         "SERVER_WS": row.ws,
+        "REDIS_IMAGE": "" if row.redis == "redis" else row.redis,
     }
     stacks.remove_stale()
     say(request.config, f"{row.name}: images and start")
@@ -94,7 +96,7 @@ def visit(running):
 
 
 def versions(stack: stacks.Stack) -> dict[str, str]:
-    """What is installed where pages and where websockets are served."""
+    """What is installed where pages and where websockets are served, and what keeps the layers."""
     code = (
         "import platform\n"
         "from importlib.metadata import distributions\n"
@@ -105,6 +107,8 @@ def versions(stack: stacks.Stack) -> dict[str, str]:
     for service in ("http", "ws"):
         text = stack.compose("exec", "-T", service, "python", "-c", code)
         found |= dict(line.split() for line in text.splitlines())
+    server = stack.compose("exec", "-T", "redis", "redis-server", "--version")
+    found["server"] = re.sub(r"^(\w+) server v=(\S+) .*", r"\1 \2", server.strip(), flags=re.S)
     return found
 
 

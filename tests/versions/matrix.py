@@ -44,24 +44,30 @@ class Row:
     """Servers of pages and of websockets; each release of Debian meets each server."""
     cannot: dict[str, Lack] = field(default_factory=dict)
     """Case -> why these versions cannot do it. One that works must leave this list."""
+    redis: str = "redis"
+    """What keeps the layers: redis or valkey, of Debian."""
 
     @property
     def name(self) -> str:
         """What a test and its Compose project are called: `bullseye-django-3-2`."""
         named = ((package, self.pins.get(package)) for package in ("Django", "redis"))
         parts = [f"{package}-{pin.strip('=*.')}" for package, pin in named if pin]
-        return "-".join([self.debian, *(parts or ["newest"])]).lower().replace(".", "-")
+        server = [self.redis] if self.redis != "redis" else []
+        return "-".join([self.debian, *(parts or server or ["newest"])]).lower().replace(".", "-")
 
 
 OF_THE_NOTES = {"channels": "==4.0.0", "daphne": "==4.0.0", "channels-redis": "==4.0.0"}
 CHANNELS_4_3 = {"channels": "==4.3.*"}
 
-OF_THE_NOTES_CANNOT = {
-    "reason": Lack("`close()` takes a reason since Channels 4.1", seen="(1011, "),
+BEFORE_CHANNELS_4_3 = {
     "spawn": Lack(
         "the server starts, as the notes say, but asks the project's own database instead of the test's until Channels 4.3",
         seen="no such table",
     ),
+}
+OF_THE_NOTES_CANNOT = {
+    "reason": Lack("`close()` takes a reason since Channels 4.1", seen="(1011, "),
+    **BEFORE_CHANNELS_4_3,
 }
 BEFORE_DJANGO_4_2 = {"stream": Lack("Django streams from async generators since 4.2", seen="500 == 200")}
 
@@ -77,18 +83,43 @@ ROWS = (
     Row(
         "bullseye",
         "3.9",
+        {"Django": "==4.0.*", **OF_THE_NOTES},
+        http="uvicorn",
+        ws="gunicorn",
+        cannot={**OF_THE_NOTES_CANNOT, **BEFORE_DJANGO_4_2},
+    ),
+    Row(
+        "bullseye",
+        "3.9",
         {"Django": "==4.1.*", **OF_THE_NOTES},
         http="daphne",
         ws="uvicorn",
         cannot={**OF_THE_NOTES_CANNOT, **BEFORE_DJANGO_4_2},
     ),
     Row("bookworm", "3.11", {"Django": "==4.2.*", **CHANNELS_4_3}, http="gunicorn", ws="daphne"),
+    Row(
+        "bookworm",
+        "3.11",
+        {"Django": "==5.0.*", "channels": "==4.1.*", "daphne": "==4.1.*", "channels-redis": "==4.2.*"},
+        http="uvicorn",
+        ws="daphne",
+        cannot=BEFORE_CHANNELS_4_3,
+    ),
     Row("bookworm", "3.11", {"Django": "==5.2.*", **CHANNELS_4_3}, http="daphne", ws="uvicorn"),
+    Row(
+        "trixie",
+        "3.13",
+        {"Django": "==5.1.*", "channels": "==4.2.*"},
+        http="gunicorn",
+        ws="uvicorn",
+        cannot=BEFORE_CHANNELS_4_3,
+    ),
     Row("trixie", "3.13", {"Django": "==5.2.*"}, http="uvicorn", ws="gunicorn"),
     Row("trixie", "3.13", {"Django": "==6.0.*"}, http="gunicorn", ws="daphne"),
     Row("trixie", "3.13", {"Django": "==6.1.*"}, http="daphne", ws="uvicorn"),
     # Of redis-py 5.0.1 one method has another name: after some seconds the stack took every page off the net for good.
     Row("trixie", "3.13", {"redis": "==5.0.1"}, http="gunicorn", ws="uvicorn"),
     Row("bookworm", "3.11", {"channels-redis": "==4.1.*", "redis": "==4.6.*"}, http="gunicorn", ws="daphne"),
+    Row("trixie", "3.13", {}, http="gunicorn", ws="uvicorn", redis="valkey"),
     Row("forky", "3.14", {}, http="gunicorn", ws="daphne"),
 )

@@ -22,8 +22,9 @@ PACKAGES = (
     ("asgiref", "asgiref"),
     ("uvicorn", "uvicorn"),
     ("gunicorn", "gunicorn"),
+    ("Redis", "server"),
 )
-"""Column -> name of the package."""
+"""Column -> name of the package, or `server`: of the layers."""
 
 MARKS = {"passed": "yes", "skipped": "no"}
 NOT_YET = "not run yet"

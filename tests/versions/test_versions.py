@@ -134,8 +134,12 @@ def test_commands(row, running):
 
 
 def live_server_test_passes(running, method: str) -> None:
-    """The project's own test on a live server, in the container of websockets, with processes started by METHOD."""
-    running.compose("exec", "-T", "ws", "timeout", "60", "python", "-m", "mysite.live", method)
+    """The project's own test on a live server, in the container of websockets, with processes started by METHOD.
+
+    With settings of its own, named before Python starts: one that is assigned later gives way to the overlay.
+    """
+    own = ("env", "DJANGO_SETTINGS_MODULE=mysite.live_settings", "timeout", "240")
+    running.compose("exec", "-T", "ws", *own, "python", "-m", "mysite.live", method)
 
 
 def test_spawn(row, running):

@@ -126,3 +126,12 @@ def test_what_the_doctor_says_is_left_out_is_left_out():
     from channels_stack.doctor.rules.folders import LEFT_OUT
 
     assert LEFT_OUT <= images.IGNORED
+
+
+@pytest.mark.parametrize(
+    ("value", "server"),
+    [("", {}), ("valkey", {"SERVER": "valkey"}), ("redis:8", None), ("me/valkey:8", None)],
+)
+def test_what_keeps_the_layers_is_built_or_named(value, server):
+    made = images.wanted({**settings.defaults(), "REDIS_IMAGE": value}).get("REDIS_IMAGE")
+    assert (made and made.arguments) == server

@@ -1,10 +1,10 @@
-"""A test of the project on a live server: python -m mysite.live spawn|fork
+"""A test of the project on a live server: env DJANGO_SETTINGS_MODULE=mysite.live_settings python -m mysite.live spawn|fork
 
-It asks for the page and opens a websocket over the network, by hand: a browser is not installed.
+It asks for the page and opens a websocket over the network, by hand: a browser is not installed. The page counts a user
+whom only the test's database has: a server that asks another one counts none.
 """
 
 import multiprocessing
-import os
 import socket
 import sys
 import unittest
@@ -27,16 +27,17 @@ def socket_opens(address):
 
 def main(method):
     multiprocessing.set_start_method(method)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "mysite.live_settings"
     django.setup()
     from channels.testing import ChannelsLiveServerTestCase
     from django.conf import settings
+    from django.contrib.auth import get_user_model
 
     class Live(ChannelsLiveServerTestCase):
         def test_page_and_socket(self):
+            get_user_model().objects.create_user("of-the-test")
             address = self.live_server_url
             page = urllib.request.urlopen(address + "/", timeout=10).read().decode()
-            self.assertIn("0 users", page)
+            self.assertIn("1 users", page)
             self.assertTrue(socket_opens(address.replace("http://", "")))
 
     runner = get_runner(settings)(interactive=False)

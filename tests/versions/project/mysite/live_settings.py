@@ -1,4 +1,4 @@
-"""For `python -m mysite.live`: a database file, because a live server is another process, and one process's layer."""
+"""For `python -m mysite.live`: a database file, because a live server is another process, and a layer for one process."""
 
 from .settings import *  # noqa: F403
 
