@@ -124,10 +124,9 @@ def install_application(venv: Venv, project: Path, application: str, constraints
     if done.returncode:
         raise fail(why(done.stdout), "\n".join(done.stdout.splitlines()[-20:]))
     present = venv.packages()
-    if "channels" not in present:
-        raise fail(f"{Path(application).name} does not ask for channels: is it the right APP_REQUIREMENTS?")
-    if version(present["channels"]) < OLDEST_CHANNELS:
-        raise fail(f"channels {present['channels']} is too old for this stack, which runs Channels 4")
+    problem = unfit(present)
+    if problem:
+        raise fail(f"{Path(application).name} {problem}")
     return present
 
 
@@ -166,6 +165,15 @@ def other_debian(wanted: list[str], here: str = "") -> str:
     ]
     known = ", ".join(f"{suite} {python}" for suite, python in PYTHONS.items())
     return f"set {fitting[0]}" if fitting else f"no Debian release has that ({known})"
+
+
+def unfit(present: dict[str, str]) -> str:
+    """Why the packages that are PRESENT cannot be an application's; a Django without Channels can."""
+    if "django" not in present:
+        return "does not ask for Django: is it the right APP_REQUIREMENTS?"
+    if "channels" in present and version(present["channels"]) < OLDEST_CHANNELS:
+        return f"asks for channels {present['channels']}, which is too old for this stack: it runs Channels 4"
+    return ""
 
 
 def why(output: str) -> str:

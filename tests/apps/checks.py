@@ -242,3 +242,49 @@ def sessions_and_clients_have_a_redis(visit: Visit) -> None:
     assert visit.stack.compose("exec", "-T", "http", "python", "-c", keys).strip() == "0", (
         "the layers' has none of it"
     )
+
+
+def events_arrive_one_by_one(visit: Visit) -> None:
+    """Of an async generator that needs 2 s between its first event and its last."""
+    seen = []
+    with visit.pages.stream("GET", "/events/", timeout=40) as answer:
+        assert answer.headers["content-type"] == "text/event-stream"
+        seen = [time.monotonic() for line in answer.iter_lines() if line.startswith("data:")]
+    assert len(seen) == 3 and seen[-1] - seen[0] >= 1, seen
+
+
+def no_process_waits_for_websockets(visit: Visit) -> None:
+    """WS_REPLICAS=0: a handshake is refused at once, and the pages go on."""
+    assert visit.stack.containers("ws") == []
+    with pytest.raises(InvalidStatus) as refused:
+        visit.socket("/anywhere")
+    assert refused.value.response.status_code == 503
+
+
+def sessions_are_seen_by_every_replica(visit: Visit) -> None:
+    """Each visit counts, whichever replica is asked: Django's default cache is in the memory of each process."""
+    browser = visit.browser()
+    shown = [browser.get("/").text for _ in range(PAGES)]
+    assert [f"Visit {number + 1}<" in text for number, text in enumerate(shown)] == [True] * PAGES, shown
+
+
+def an_old_uvicorn_serves_without_what_it_lacks(visit: Visit) -> None:
+    """One line in each process says so."""
+    line = "uvicorn 0.17.6 does not know h11_max_incomplete_event_size: it serves without"
+    for service in ("http", "ws"):
+        assert [log.count(line) for log in visit.logs(service)] == [1, 1]
+
+
+def downloads_of_synchronous_views_arrive_as_they_are_made(visit: Visit) -> None:
+    """Lines one by one, and twice 600 MB at once, more than a container's memory."""
+
+    def download(_: int) -> int:
+        with visit.browser().stream("GET", "/large/", params={"megabytes": 600}, timeout=240) as answer:
+            assert answer.status_code == 200
+            return sum(map(len, answer.iter_bytes()))
+
+    with ThreadPoolExecutor(2) as readers:
+        assert list(readers.map(download, range(2))) == [600 << 20] * 2
+    with visit.pages.stream("GET", "/slow/", timeout=40) as answer:
+        seen = [time.monotonic() for _ in answer.iter_lines()]
+    assert len(seen) == 4 and seen[-1] - seen[0] >= 2, seen

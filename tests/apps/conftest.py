@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -29,16 +30,35 @@ def lock(sample):
 
 
 @pytest.fixture
-def visit(sample):
-    """A visitor of the stack that runs SAMPLE, which is removed at the end."""
+def visit(sample, request):
+    """A visitor of the stack that runs SAMPLE, which is removed at the end; how long `make up` took is printed."""
     stacks.remove_stale()
     if sample.settings.get("APP_REQUIREMENTS") == "uv.lock":
         lock(sample)
     place = f"../tests/apps/{sample.name}"
     settings = {"HTTP_PROCESSES": "1"} if sample.adopted else {**COMMON, "APP_DIR": place, **sample.settings}
     adopt = stacks.ROOT / "compose" / place if sample.adopted else None
+    started = time.monotonic()
     with stacks.own(sample.name, adopt=adopt, **settings) as stack, Visit(stack) as visit:
+        first = time.monotonic() - started
         yield visit
+        started = time.monotonic()
+        stacks.tool(stack.folder, "up")
+        built = (
+            "its images were built" if "image channels-stack/app-" in stack.told else "its images were there"
+        )
+        say(
+            request.config,
+            f"{sample.name}: `make up` took {first:.0f} s ({built}), again {time.monotonic() - started:.0f} s",
+        )
+
+
+def say(config, text: str) -> None:
+    """A line of progress, also where pytest collects what tests print."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    with config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        reporter.ensure_newline()
+        reporter.write_line(f"==> {text}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -192,6 +192,63 @@ SAMPLES = (
         checks=(checks.sessions_and_clients_have_a_redis,),
     ),
     Sample(
+        "radio",  # no Channels at all: pages and event streams, by Poetry's lock
+        {
+            "APP_SETTINGS": "radio.settings",
+            "APP_ASGI": "radio.asgi:application",
+            "APP_REQUIREMENTS": "poetry.lock",
+            "WS_REPLICAS": "0",
+        },
+        page="/",
+        shows="On air",
+        overridden=("SECRET_KEY",),
+        told=("radio.asgi:application routes no websockets: WS_REPLICAS=0",),
+        checks=(checks.events_arrive_one_by_one, checks.no_process_waits_for_websockets),
+    ),
+    Sample(
+        "museum",  # of Channels 3: setup.cfg, websockets only in asgi.py, sessions in LocMemCache, servers of 2022 and 2023
+        {
+            "APP_SETTINGS": "museum.settings",
+            "APP_ASGI": "museum.asgi:application",
+            "APP_REQUIREMENTS": "setup.cfg",
+            "APP_DEBIAN": "bookworm",
+        },
+        page="/",
+        shows="Visit ",
+        socket="/guide",
+        overridden=("SESSION_ENGINE", "DATABASES", "CHANNEL_LAYERS"),
+        told=("museum.asgi:application routes no http", "uvicorn 0.17.6 ", "gunicorn 21.2.0 "),
+        checks=(
+            checks.sessions_are_seen_by_every_replica,
+            checks.an_old_uvicorn_serves_without_what_it_lacks,
+        ),
+    ),
+    Sample(
+        "archive",  # UTF-16 requirements with `-e .`, a folder that is a link, a service file, large downloads, größe.css
+        {
+            "APP_PATH": "src",
+            "APP_SETTINGS": "archive.settings",
+            "APP_ASGI": "archive.asgi:application",
+        },
+        page="/",
+        shows="Reading room",
+        socket="/desk/",
+        overridden=("DATABASES", "CHANNEL_LAYERS"),
+        checks=(checks.downloads_of_synchronous_views_arrive_as_they_are_made,),
+    ),
+    Sample(
+        "studio",  # Pipenv's lock, something to do before serving (lifespan), a layer in memory
+        {
+            "APP_SETTINGS": "studio.settings",
+            "APP_ASGI": "studio.asgi:application",
+            "APP_REQUIREMENTS": "Pipfile.lock",
+        },
+        page="/",
+        shows="The piano is tuned",
+        socket="/stage/",
+        overridden=("DATABASES", "CHANNEL_LAYERS"),
+    ),
+    Sample(
         "legacy",  # pins that have no wheels for Python 3.13, one that is compiled, one for Windows; Channels 4.0 on its Daphne
         {
             "APP_SETTINGS": "legacy.settings",

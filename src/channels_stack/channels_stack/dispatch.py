@@ -31,6 +31,14 @@ def routes(app: Any) -> dict[str, App] | None:
     return None
 
 
+def routes_websockets(app: Any) -> bool:
+    """Whether APP may have websockets; False only for what surely has none: Django's own application, a router without them."""
+    from django.core.handlers.asgi import ASGIHandler
+
+    found = routes(app)
+    return not isinstance(app, ASGIHandler) if found is None else "websocket" in found
+
+
 def leaves(app: Any) -> Iterator[App]:
     """The applications for pages that APP, a router or a middleware of Channels', comes to in the end.
 

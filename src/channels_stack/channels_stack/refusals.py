@@ -16,8 +16,12 @@ from .responses import RETRY_AFTER, respond
 
 logger = logging.getLogger(__name__)
 
-# What Channels' routers say in a ValueError when no consumer is meant for a websocket.
-NO_CONSUMER = ("No route found for path", "No application configured for scope type 'websocket'")
+# What Channels' routers, and Django's own application, say in a ValueError when no consumer is meant for a websocket.
+NO_CONSUMER = (
+    "No route found for path",
+    "No application configured for scope type 'websocket'",
+    "Django can only handle ASGI/HTTP connections, not websocket",
+)
 
 
 class Refusals:

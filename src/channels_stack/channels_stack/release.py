@@ -69,6 +69,11 @@ def main(
             "release: %s routes no http: pages are served by Django's own get_asgi_application()",
             settings.app_asgi,
         )
+    if not dispatch.routes_websockets(app):
+        log.info(
+            "release: %s routes no websockets: WS_REPLICAS=0 spares the processes that wait for them",
+            settings.app_asgi,
+        )
     # Told here, because by the time that a service refuses to start a rolling update has begun.
     from . import overlay
 

@@ -137,3 +137,16 @@ def test_adopt_and_the_build_know_the_same_pythons(install):
 
     known = {suite: interpreter.number(python) for python, suite in interpreter.SUITES.items()}
     assert known == install.PYTHONS
+
+
+@pytest.mark.parametrize(
+    ("present", "words"),
+    [
+        ({"django": "5.2.19", "channels": "4.0.0"}, ""),
+        ({"django": "5.2.19"}, ""),
+        ({"sphinx": "9.0"}, "does not ask for Django: is it the right APP_REQUIREMENTS?"),
+        ({"django": "3.2", "channels": "3.0.5"}, "asks for channels 3.0.5, which is too old"),
+    ],
+)
+def test_what_cannot_be_an_application_is_refused(install, present, words):
+    assert install.unfit(present).startswith(words) and bool(install.unfit(present)) == bool(words)

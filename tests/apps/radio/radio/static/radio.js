@@ -1,0 +1,1 @@
+new EventSource("/events/").addEventListener("song", (event) => console.log(event.data));
