@@ -60,7 +60,7 @@ def _options(settings: Settings, service: str, port: int) -> dict[str, Any]:
         "backlog": BACKLOG,
         # A socket process stays alone in its container: sockets are scaled by replicas.
         "workers": settings.http_processes if service == "http" else 1,
-        "worker_class": Worker,
+        "worker_class": f"{__name__}.Worker",  # gunicorn below 22 takes no class, but its name
         "graceful_timeout": math.ceil(settings.stop_seconds) + KILL_MARGIN,
         "logger_class": PlainLogger,
         "loglevel": settings.log_level,
