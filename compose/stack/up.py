@@ -20,8 +20,10 @@ from . import (
     images,
     ownership,
     preflight,
+    probes,
     rolling,
     secrets,
+    served,
     steady,
     stores,
 )
@@ -51,6 +53,7 @@ def up(deployment: Deployment) -> None:
             DEVELOPMENT if "dev" in deployment.overlays else {}
         )
         stores.check(deployment, settings)
+        probes.declared(deployment, settings)  # what is wrong with it is said before anything is changed
         certificate = certificates.make(deployment, settings)
     if not settings["APP_WORKER_CHANNELS"]:
         settings["WORKER_REPLICAS"] = "0"
@@ -78,6 +81,9 @@ def up(deployment: Deployment) -> None:
         detail(
             f"{len(new)} container{'s' * (len(new) > 1)} started" if new else "nothing had to be restarted"
         )
+    if "dev" not in deployment.overlays:
+        with step("a page and a websocket through the edge"):
+            served.check(project, settings)
     where = f"http://localhost:{settings['DEV_PORT']}/" if "dev" in deployment.overlays else address(settings)
     farewell(deployment, settings, where, time.monotonic() - started, shown=to_be_shown(os.environ, known))
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from asgiref.sync import sync_to_async
 
@@ -19,6 +20,7 @@ from . import (
     logs,
     metrics,
     origins,
+    paths,
     signed_in,
     sockets,
     streaming,
@@ -58,6 +60,7 @@ class Application:
         self.readiness = self._readiness(settings, service)
         self.publisher = Publisher(settings, service, server, troubles=lambda: self.readiness.troubles)
         self.lifespan = Lifespan(app)
+        self.described = partial(paths.describe, app, settings.static_root)
         if server == "daphne":
             self.room = Room(1, COPIES_WITH_DAPHNE)
         else:
@@ -76,7 +79,7 @@ class Application:
             server != "daphne"
         )  # Daphne has read a body before it calls the application, and asks for room itself
         return (
-            lambda app: Probes(app, self.drain, self.readiness),
+            lambda app: Probes(app, self.drain, self.readiness, self.described),
             lambda app: ForwardedHeaders(app, settings.trusted_proxies),
             logs.access,
             self.drain.gate,

@@ -25,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from . import probe
 
         return probe.main(options.what)
+    if options.command == "paths":
+        from . import paths
+
+        return paths.main()
     if options.command == "doctor":
         from .doctor import command
 
@@ -216,5 +220,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
     probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")
+    commands.add_parser("paths", help="websocket routes and a static file of the server in this container")
     arguments.add(commands.add_parser("doctor", help="say what will break in production"))
     return parser

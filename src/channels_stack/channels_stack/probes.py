@@ -1,4 +1,4 @@
-"""The probes, answered before the application sees the request: /-/live, /-/ready and /-/metrics; and /-/leave (``leaving``).
+"""The probes, answered before the application sees the request: /-/live, /-/ready, /-/metrics, /-/paths; /-/leave (``leaving``).
 
 The edge does not let /-/ through from outside. /-/ready answers 200 when the process can do its work, 404
 while it drains (HAProxy's ``disable-on-404``), and 503 with the reasons when it cannot work. "was_ready" says whether
@@ -22,7 +22,9 @@ from collections.abc import Awaitable
 from concurrent.futures import Future
 from typing import Any, Callable
 
-from . import layers, leaving, metrics
+from asgiref.sync import sync_to_async
+
+from . import layers, leaving, metrics, paths
 from .asgi import App, Receive, Scope, Send
 from .drain import Drain
 from .responses import respond
@@ -42,10 +44,17 @@ log = logging.getLogger(__name__)
 
 
 class Probes:
-    """Answers probes, and passes everything else to ``app``."""
+    """Answers probes, and passes everything else to ``app``. ``describe`` gives what /-/paths answers."""
 
-    def __init__(self, app: App, drain: Drain, readiness: Readiness) -> None:
+    def __init__(
+        self,
+        app: App,
+        drain: Drain,
+        readiness: Readiness,
+        describe: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
         self.app = app
+        self.describe = describe
         self.drain = drain
         self.readiness = readiness
         self.was_ready = False
@@ -69,8 +78,11 @@ class Probes:
             await self._answer_ready(scope, send)
         elif scope["path"] == "/-/metrics":
             await _answer_metrics(scope, send)
+        elif scope["path"] == paths.PATH:
+            described = await sync_to_async(self.describe, thread_sensitive=False)()
+            await respond(scope, send, 200, json.dumps(described), kind="application/json")
         else:
-            await respond(scope, send, 404, "There are /-/live, /-/ready and /-/metrics.")
+            await respond(scope, send, 404, "There are /-/live, /-/ready, /-/metrics and /-/paths.")
 
     async def _answer_ready(self, scope: Scope, send: Send) -> None:
         if self.drain.draining:

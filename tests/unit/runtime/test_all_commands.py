@@ -84,6 +84,7 @@ COMMANDS = {
     "status": None,
     "metrics": None,
     "compare": None,
+    "paths": None,
     "probe": None,
 }
 
