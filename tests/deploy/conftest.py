@@ -28,6 +28,7 @@ SHARING = {
         "test_rollback",
         "test_backup",
         "test_own_application",
+        "test_app_redis",
     ),
     "servers": ("test_cluster", "test_hosts"),
 }
