@@ -35,9 +35,17 @@ def problems(folder, text):
 SIGN_IN = "[sign-in anna]\npath = /login/\nuser = anna\npassword_file = secrets/demo_password\n"
 
 
-def test_the_reference_application_has_one(folder):
+def test_the_reference_application_has_one_that_needs_no_user(folder):
     found = probes.load(COMPOSE.parent / "app/probes.ini", folder)
-    assert {each.kind for each in found} == {"page", "socket", "sign-in", "job"}
+    assert {each.kind for each in found} == {"page"}
+
+
+def test_the_example_of_the_docs_is_right(folder):
+    text = (COMPOSE.parent / "docs/smoke.md").read_text()
+    example = (
+        text.partition("```ini\n")[2].partition("```")[0].replace("secrets/anna", "secrets/demo_password")
+    )
+    assert {each.kind for each in load(folder, example)} == {"page", "socket", "sign-in", "job"}
 
 
 def test_what_is_said_in_order(folder):
