@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from redis_set import RedisSet
 
 from channels_stack.groups import RedisGroupsChannelLayer
-from channels_stack.layers import redis_host
+from channels_stack.layers.config import redis_host
 
 HERE = pathlib.Path(__file__).parent
 RUNTIME = HERE.parents[1] / "src/channels_stack"

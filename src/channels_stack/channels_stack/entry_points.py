@@ -52,8 +52,9 @@ def _is_ours(package: object) -> bool:
 
 if os.environ.get(NAME) == OVERLAY:
     if "APP_REDIS_URL_FILE" in os.environ:  # else no interpreter pays for these imports
-        from . import app_redis, redirect
+        from .config import app_redis
+        from .patches import redis_clients
 
         _Environ.answered, _Environ.answers = app_redis.NAMES, app_redis.variables
-        redirect.install()
+        redis_clients.install()
     os.environ.__class__ = _Environ

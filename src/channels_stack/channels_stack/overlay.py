@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import importlib
 
-from .environment import Environment, before_settings, secrets_as_variables
-from .override import Override
-from .overrides import find
-from .settings import Settings, overlay_parts
+from .config.environment import Environment, before_settings, secrets_as_variables
+from .config.settings import Settings, overlay_parts
+from .project.override import Override
+from .project.overrides import find
 
 _env = Environment()
 with secrets_as_variables():

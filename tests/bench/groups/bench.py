@@ -33,8 +33,8 @@ from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
 from channels.layers import channel_layers  # noqa: E402
 from channels_redis.pubsub import RedisPubSubChannelLayer  # noqa: E402
 
-from channels_stack import databases  # noqa: E402
 from channels_stack.groups import RecoverableConsumer, RedisGroupsChannelLayer  # noqa: E402
+from channels_stack.patches import channels_db  # noqa: E402
 
 IN_FLIGHT = 4
 KINDS = ("receive", "consumer", "no hop", "broadcast")
@@ -139,7 +139,7 @@ def main(members: int = 1000, events: int = 40, rounds: int = 5, *kinds: str) ->
         for kind in kinds or KINDS:
             channels.consumer.aclose_old_connections = STOCK_HOP
             if kind == "no hop":
-                databases.skip_needless_hops()
+                channels_db.skip_needless_hops()
             found: dict[str, list[tuple[float, float]]] = {}
             for _ in range(rounds):
                 for name, layer in layers(redis).items():

@@ -154,7 +154,7 @@ def write(folder: Path, edits: Edits | None = None) -> Path:
 def doctor(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """`channels-stack doctor` in a process of its own, with these variables only."""
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RUNTIME), **environment}
-    code = "import sys; from channels_stack.cli import main; sys.exit(main())"
+    code = "import sys; from channels_stack.commands.cli import main; sys.exit(main())"
     command = [sys.executable, "-B", "-c", code, "doctor", *map(str, arguments)]
     return subprocess.run(
         command, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False

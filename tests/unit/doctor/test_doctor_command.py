@@ -76,7 +76,7 @@ def test_the_list_of_rules():
 def test_reading_needs_only_the_standard_library(tmp_path):
     write(tmp_path)
     (tmp_path / "started.py").write_text(
-        "import sys; from channels_stack.cli import main; print(main(['doctor', '.'])); print(*sys.modules, sep='\\n')"
+        "import sys; from channels_stack.commands.cli import main; print(main(['doctor', '.'])); print(*sys.modules, sep='\\n')"
     )
     done = os.popen(f"cd {tmp_path} && PYTHONPATH={RUNTIME} {os.sys.executable} -B started.py").read()
     loaded = {name.partition(".")[0] for name in done.split()}

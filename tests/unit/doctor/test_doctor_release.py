@@ -13,8 +13,8 @@ from specimens import ROOT, RUNTIME, write
 from specimens import SETTINGS as S
 from support.polling import PATIENCE
 
-from channels_stack import overrides
 from channels_stack.doctor import checks, deployed, moot
+from channels_stack.project import overrides
 
 ASGI = "config/asgi.py"
 BLOCKS = {"chat/consumers.py": ("        pass\n", "        import time\n\n        time.sleep(5)\n")}

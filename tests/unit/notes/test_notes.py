@@ -129,8 +129,8 @@ def test_channels_without_daphne(python, settings, without_daphne):
     without = settings("INSTALLED_APPS = [name for name in INSTALLED_APPS if name != 'daphne']")
     code = (
         "import channels.auth, channels.generic.websocket, channels.layers, channels.routing, channels.security.websocket\n"
-        "import channels.worker, channels.management.commands.runworker, channels_stack.application, channels_stack.worker\n"
-        "import channels_stack.servers.uvicorn, mysite.asgi\n"
+        "import channels.worker, channels.management.commands.runworker, channels_stack.commands.worker\n"
+        "import channels_stack.servers.application, channels_stack.servers.uvicorn, mysite.asgi\n"
         "import importlib.util, sys\n"
         "print([name for name in ('daphne', 'twisted', 'autobahn') if importlib.util.find_spec(name)])\n"
         "print(mysite.asgi.application)"

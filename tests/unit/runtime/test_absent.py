@@ -2,8 +2,8 @@
 
 import pytest
 
-from channels_stack import importing
-from channels_stack.environment import ConfigurationError
+from channels_stack.config import importing
+from channels_stack.config.environment import ConfigurationError
 
 APP_ENV = "belong in app.env"
 

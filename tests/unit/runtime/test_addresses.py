@@ -2,7 +2,7 @@
 
 import pytest
 
-from channels_stack import addresses
+from channels_stack.config import addresses
 
 
 @pytest.fixture

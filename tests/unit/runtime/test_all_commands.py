@@ -10,9 +10,9 @@ import urllib.request
 import pytest
 from processes import Project, free_port, until
 
-from channels_stack import cli
-from channels_stack.layers import channel_layers
-from channels_stack.streams import RedisStreamsChannelLayer
+from channels_stack.commands import cli
+from channels_stack.jobs.layer import RedisStreamsChannelLayer
+from channels_stack.layers.config import channel_layers
 
 SETTINGS = """
 import os

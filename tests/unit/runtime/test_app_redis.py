@@ -13,8 +13,10 @@ import pytest
 import redis as redis_py
 from processes import RUNTIME, Redis, free_port, until
 
-from channels_stack import app_redis, caches, clients, elsewhere, overrides, surroundings
-from channels_stack.settings import Settings
+from channels_stack.config import app_redis
+from channels_stack.config.settings import Settings
+from channels_stack.lifecycle import startup_checks
+from channels_stack.project import caches, clients, elsewhere, overrides
 
 IMAGE = pathlib.Path(__file__).resolve().parents[3] / "images/redis"
 PASSWORD = "only-for-tests"
@@ -122,7 +124,7 @@ def test_the_layers_redis_is_reached_by_its_own_address_alone(own, redis):
         "import redis\n"
         f"known = redis.from_url('{login}').connection_pool.make_connection()\n"
         f"other = redis.Redis(port={redis.port}).connection_pool.make_connection()\n"
-        "from channels_stack.redirect import turn\n"
+        "from channels_stack.patches.redis_clients import turn\n"
         "turn(known); turn(other)\n"
         "print(known.port, known.password, other.port)"
     )
@@ -135,7 +137,7 @@ def test_behind_sentinels_the_layers_reach_whoever_is_the_master(own):
         "redis+sentinel://app:of-the-layers@sentinel:26379,sentinel-2:26379/redis/0"
     )
     program = (
-        "import redis\nfrom channels_stack.redirect import turn\n"
+        "import redis\nfrom channels_stack.patches.redis_clients import turn\n"
         "for password in ('of-the-layers', None):\n"
         "    connection = redis.Redis(host='redis-2', password=password).connection_pool.make_connection()\n"
         "    turn(connection); print(connection.host)"
@@ -146,7 +148,7 @@ def test_behind_sentinels_the_layers_reach_whoever_is_the_master(own):
 
 def test_another_server_and_another_login_are_left_alone(own):
     program = (
-        "import redis\nfrom channels_stack.redirect import turn\n"
+        "import redis\nfrom channels_stack.patches.redis_clients import turn\n"
         "for url in ('redis://:p@cache.example.org:6379/0', 'rediss://localhost:6379/0'):\n"
         "    connection = redis.from_url(url).connection_pool.make_connection()\n"
         "    try:\n"
@@ -198,7 +200,7 @@ def test_the_part_can_be_left_alone(own, overlay):
 
 
 def test_without_one_nothing_is_imported():
-    program = "import channels_stack.entry_points, sys; print('channels_stack.redirect' in sys.modules, 'urllib' in sys.modules)"
+    program = "import channels_stack.entry_points, sys; print('channels_stack.patches.redis_clients' in sys.modules, 'urllib' in sys.modules)"
     environment = {"PYTHONPATH": str(RUNTIME), "DJANGO_SETTINGS_MODULE": "channels_stack.overlay"}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
@@ -239,7 +241,7 @@ def test_a_login_that_it_refuses_is_told_before_anything_serves(own):
         ("redis://:p@127.0.0.1:1", False),
     ):
         settings = Settings.from_environment({**REQUIRED, "APP_REDIS_URL": url})
-        problems = [str(each) for each in surroundings.app_redis_problems(settings)]
+        problems = [str(each) for each in startup_checks.app_redis_problems(settings)]
         assert bool(problems) is refused
         assert not refused or (
             "refuses its user or password" in problems[0] and "yesterday" not in problems[0]

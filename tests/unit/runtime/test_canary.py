@@ -13,9 +13,9 @@ from conformance.quiet_layer import QuietLayer
 from processes import PATIENCE, Postgres, Redis, until
 from serving import SERVERS, close_code, serve
 
-from channels_stack import canary as canaries
-from channels_stack.canary import Canary
-from channels_stack.memberships import Watched
+from channels_stack.layers.tracker import Watched
+from channels_stack.lifecycle import canary as canaries
+from channels_stack.lifecycle.canary import Canary
 
 SAY = {"type": "say"}
 

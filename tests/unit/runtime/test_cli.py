@@ -15,7 +15,7 @@ import pytest
 from processes import HERE, PATIENCE, RUNTIME, Redis, until
 from serving import SERVERS, Serving, free_port, serve
 
-from channels_stack import probe
+from channels_stack.commands import healthcheck
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -191,27 +191,25 @@ class TestProbe:
         ],
     )
     def test_a_server(self, answering, capsys, status, body, code):
-        assert probe.main("http", port=answering(status, body)) == code
+        assert healthcheck.main("http", port=answering(status, body)) == code
         assert (body in capsys.readouterr().err) or code == 0
 
     def test_nobody_listens(self, capsys):
-        assert probe.main("ws", port=free_port()) == 1
+        assert healthcheck.main("ws", port=free_port()) == 1
         assert "ConnectionRefusedError" in capsys.readouterr().err
 
     def test_a_worker(self, tmp_path, capsys):
         heartbeat = tmp_path / "heartbeat"
-        assert probe.main("worker", heartbeat=str(heartbeat)) == 1
+        assert healthcheck.main("worker", heartbeat=str(heartbeat)) == 1
         heartbeat.touch()
-        assert probe.main("worker", heartbeat=str(heartbeat)) == 0
+        assert healthcheck.main("worker", heartbeat=str(heartbeat)) == 0
         os.utime(heartbeat, (1, 1))
-        assert probe.main("worker", heartbeat=str(heartbeat)) == 1
+        assert healthcheck.main("worker", heartbeat=str(heartbeat)) == 1
         assert "the last heartbeat is" in capsys.readouterr().err
 
     def test_it_is_light(self):
         """It runs every few seconds in each container: no Django, no server, no Redis client."""
-        code = (
-            "import sys; from channels_stack.cli import main; main(['probe', 'worker']); print(*sys.modules)"
-        )
+        code = "import sys; from channels_stack.commands.cli import main; main(['probe', 'worker']); print(*sys.modules)"
         environment = {"PYTHONPATH": str(RUNTIME)}
         done = subprocess.run(
             [sys.executable, "-B", "-c", code], env=environment, capture_output=True, text=True

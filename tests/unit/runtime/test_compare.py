@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from channels_stack import compare
+from channels_stack.commands import compare
 
 OLD = {
     "/": (200, '<a href="/rooms/">rooms</a><a href="/logout/">out</a>'),

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from channels_stack.environment import ConfigurationError, Environment
+from channels_stack.config.environment import ConfigurationError, Environment
 
 
 def problems(read, **environ: str) -> list[str]:

@@ -11,11 +11,11 @@ import pytest
 import redis as redis_py
 from processes import until
 
-from channels_stack import metrics
 from channels_stack.groups import RedisGroupsChannelLayer, scripts
 from channels_stack.groups.history import Gone
 from channels_stack.groups.policy import Kept, Policy
 from channels_stack.groups.positions import Position, parse
+from channels_stack.observability import metrics
 
 COUNT = 300
 

@@ -16,7 +16,7 @@ from selfsigned import self_signed
 
 from channels_stack.groups import RedisGroupsChannelLayer
 from channels_stack.groups.hosts import options
-from channels_stack.outage import NoAnswer
+from channels_stack.stores.outage import NoAnswer
 
 
 def run(coroutine, seconds: float = 60):

@@ -13,7 +13,7 @@ import redis as redis_py
 from processes import until
 from redis_set import IMAGE, RedisSet
 
-from channels_stack import sentinels
+from channels_stack.stores import sentinels
 
 WRITERS = 4
 

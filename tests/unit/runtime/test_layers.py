@@ -14,9 +14,9 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from processes import PATIENCE, Redis, until
 
-from channels_stack.jobs import backlog
-from channels_stack.layers import LayerError, channel_layers, round_trip
-from channels_stack.streams import RedisStreamsChannelLayer
+from channels_stack.jobs.layer import RedisStreamsChannelLayer
+from channels_stack.jobs.queue import backlog
+from channels_stack.layers.config import LayerError, channel_layers, round_trip
 
 # redis-py 8 changed its defaults; before it the stock layers had neither trap.
 REDIS_PY_8 = int(redis_py.__version__.split(".")[0]) >= 8

@@ -10,7 +10,7 @@ from processes import PATIENCE, until
 from serving import SERVERS, Serving, close_code, serve
 from websockets.exceptions import ConnectionClosed
 
-from channels_stack.limits import TokenBucket, network
+from channels_stack.middleware.limits import TokenBucket, network
 
 PER_SECOND, OF_ADDRESS = 10, 3
 BURST = 10 * PER_SECOND

@@ -10,7 +10,7 @@ import sys
 import pytest
 from processes import HERE, PATIENCE, RUNTIME, Project, Redis
 
-from channels_stack import logs
+from channels_stack.observability import logs
 
 # Each snippet runs in a process of its own: logging belongs to the whole process.
 PREPARE = """

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from channels_stack import mail
-from channels_stack.environment import ConfigurationError
-from channels_stack.override import Override
+from channels_stack.config.environment import ConfigurationError
+from channels_stack.project import mail
+from channels_stack.project.override import Override
 
 CONSOLE = {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
 URL = "smtp+tls://app:s%40cret@mail.example.org"

@@ -13,10 +13,12 @@ from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from processes import PATIENCE, Redis
 
-from channels_stack import memberships, metrics, outage
-from channels_stack.mailboxes import Mailbox
-from channels_stack.memberships import Watched, owning
-from channels_stack.outage import RACE
+from channels_stack.layers import tracker
+from channels_stack.layers.mailboxes import Mailbox
+from channels_stack.layers.tracker import Watched, owning
+from channels_stack.observability import metrics
+from channels_stack.stores import outage
+from channels_stack.stores.outage import RACE
 
 REDIS_PY = int(redis_py.__version__.split(".")[0])
 SAY = {"type": "say"}
@@ -163,7 +165,7 @@ def test_a_project_that_gives_its_layer_no_time_limit_survives_silence_under_red
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_joins_waits_for_a_redis_that_hangs_no_longer_than_a_handshake_may(redis, kind, monkeypatch):
-    monkeypatch.setattr(memberships, "JOIN_SECONDS", 0.5)
+    monkeypatch.setattr(tracker, "JOIN_SECONDS", 0.5)
 
     async def run() -> str:
         layer = layer_of(redis, kind)

@@ -12,7 +12,7 @@ import pytest
 from processes import PATIENCE, RUNTIME
 from prometheus_client.parser import text_string_to_metric_families
 
-from channels_stack import metrics
+from channels_stack.observability import metrics
 
 
 def values() -> dict[str, float]:

@@ -3,7 +3,7 @@
 import pytest
 from django.db import migrations, models
 
-from channels_stack.migrations import harm
+from channels_stack.commands.migrations import harm
 
 TEXT = models.CharField(max_length=9)
 HARMLESS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from channels_stack import origins
+from channels_stack.middleware import origins
 
 
 def answer(kind: str, *headers: tuple[bytes, bytes]) -> list[dict[str, Any]]:

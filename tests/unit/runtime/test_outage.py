@@ -16,7 +16,7 @@ import uvloop
 from processes import Postgres, Redis, free_port
 from redis.asyncio import Redis as AsyncRedis
 
-from channels_stack import outage
+from channels_stack.stores import outage
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from django.utils.module_loading import import_string
 
-from channels_stack import overrides
-from channels_stack.environment import ConfigurationError
-from channels_stack.layers import channel_layers
-from channels_stack.settings import OVERLAY_PARTS, Settings
+from channels_stack.config.environment import ConfigurationError
+from channels_stack.config.settings import OVERLAY_PARTS, Settings
+from channels_stack.layers.config import channel_layers
+from channels_stack.project import overrides
 
 KEY = "k3y-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2
 REQUIRED = {

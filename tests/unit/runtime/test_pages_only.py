@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from serving import SERVERS, serve
 
-from channels_stack import dispatch
+from channels_stack.project import dispatch
 
 
 @pytest.fixture(params=SERVERS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from channels_stack.proxy import ForwardedHeaders
+from channels_stack.middleware.forwarded_headers import ForwardedHeaders
 
 PROXY, STRANGER = ["10.1.2.3", 4711], ["198.51.100.1", 4711]
 

@@ -26,7 +26,7 @@ time.sleep(60)
 def reloading(tmp_path):
     """A command that says when it starts and ends, below `reload.main`."""
     (tmp_path / "command.py").write_text(COMMAND)
-    code = "import sys, channels_stack.reload as r; sys.exit(r.main([sys.executable, 'command.py']))"
+    code = "import sys, channels_stack.commands.reload as r; sys.exit(r.main([sys.executable, 'command.py']))"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RUNTIME), "PYTHONDONTWRITEBYTECODE": "1"}
     process = Process([sys.executable, "-c", code], environment, tmp_path)
     yield process

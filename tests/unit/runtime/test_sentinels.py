@@ -13,11 +13,11 @@ import redis as redis_py
 from processes import until
 from redis_set import PASSWORD, RedisSet
 
-from channels_stack import sentinels
-from channels_stack.connections import Connections
-from channels_stack.jobs import Jobs
-from channels_stack.layers import channel_layers, redis_host
-from channels_stack.sentinels import Sentinels
+from channels_stack.jobs.queue import Jobs
+from channels_stack.layers.config import channel_layers, redis_host
+from channels_stack.stores import sentinels
+from channels_stack.stores.connections import Connections
+from channels_stack.stores.sentinels import Sentinels
 
 FAILOVER_SECONDS = 60  # usually 7 to 10; this machine may be busy
 
@@ -79,7 +79,7 @@ def test_both_layers_work_behind_sentinel(redis):
     async def both() -> None:
         from channels_redis.pubsub import RedisPubSubChannelLayer
 
-        from channels_stack.streams import RedisStreamsChannelLayer
+        from channels_stack.jobs.layer import RedisStreamsChannelLayer
 
         layers = channel_layers(redis.url, redis.prefix)
         groups = RedisPubSubChannelLayer(**layers["default"]["CONFIG"])

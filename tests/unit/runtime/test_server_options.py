@@ -9,9 +9,9 @@ import uvicorn
 from gunicorn.config import make_settings
 
 from channels_stack import servers
+from channels_stack.config.settings import Settings
 from channels_stack.servers import gunicorn
 from channels_stack.servers.uvicorn import config_options
-from channels_stack.settings import Settings
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import ipaddress
 
 import pytest
 
-from channels_stack.environment import ConfigurationError
-from channels_stack.settings import PRIVATE_NETWORKS, Settings, misspelled, names
+from channels_stack.config.environment import ConfigurationError
+from channels_stack.config.settings import PRIVATE_NETWORKS, Settings, misspelled, names
 
 REQUIRED = {
     "SECRET_KEY": "k7f3-only-for-tests-" * 4,

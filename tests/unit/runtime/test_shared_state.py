@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from serving import SERVERS, serve
 
-from channels_stack import shared_state
+from channels_stack.project import shared_state
 
 APPS = ["django.contrib.sessions"]
 BACKENDS = "django.contrib.sessions.backends"

@@ -15,7 +15,7 @@ from processes import HERE, PATIENCE, RUNTIME, environment_of, free_port, until
 from serving import Serving
 from test_logs import PREPARE, lines_of
 
-from channels_stack.sink import LINES
+from channels_stack.observability.sink import LINES
 
 
 class Stuck(Serving):

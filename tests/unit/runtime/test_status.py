@@ -11,7 +11,8 @@ import redis as redis_py
 from processes import Redis, until
 from test_worker import report, send
 
-from channels_stack import cli, status
+from channels_stack.commands import cli
+from channels_stack.status import publisher
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
         """The worker's state when it has done one job, failed one, and begun the long one."""
         return [
             each
-            for each in status.processes()
+            for each in publisher.processes()
             if each["done"] + each["failed"] == 2
             and each["backlog"]["reports"] == 4
             and each["layer_latency_ms"]
@@ -52,11 +53,11 @@ def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
     assert 0 <= first["loop_lag_ms"] < 60_000
     expected = ["sockets", "accepted", "messages_in", "messages_out", "requests", "started", "host"]
     assert first.keys() >= set(expected)
-    assert asyncio.run(status.aprocesses())[0].keys() == first.keys()
+    assert asyncio.run(publisher.aprocesses())[0].keys() == first.keys()
     worker.terminate()
-    until(lambda: status.processes()[0]["draining"], what="it says that it drains")
+    until(lambda: publisher.processes()[0]["draining"], what="it says that it drains")
     assert worker.wait() == 0
-    assert status.processes() == []
+    assert publisher.processes() == []
 
 
 def test_a_process_that_was_killed_is_silent_beside_its_successor_and_forgotten_within_10_seconds(
@@ -65,11 +66,11 @@ def test_a_process_that_was_killed_is_silent_beside_its_successor_and_forgotten_
     worker, successor = project.worker("reports"), project.worker("reports")
 
     def states():
-        return {each["pid"]: each["state"] for each in status.processes()}
+        return {each["pid"]: each["state"] for each in publisher.processes()}
 
     until(lambda: len(states()) == 2, what="both are there")
     worker.kill()
-    key = f"{redis.prefix}:status:worker:{status.processes()[0]['host']}:{worker.popen.pid}"
+    key = f"{redis.prefix}:status:worker:{publisher.processes()[0]['host']}:{worker.popen.pid}"
     assert 0 < redis_py.Redis(port=redis.port).ttl(key) <= 10
     told = {worker.popen.pid: "silent", successor.popen.pid: "running"}
     until(lambda: states() == told, what="the dead one is told from the living one")
@@ -83,8 +84,8 @@ def test_a_process_that_was_killed_is_silent_beside_its_successor_and_forgotten_
 def test_a_layer_that_was_not_asked_yet_is_no_failure(project, redis, capsys):
     """A process publishes at once, and its first round trip takes its time."""
     project.worker("reports")
-    until(status.processes, what="the worker is there")
-    report = status.processes()[0]
+    until(publisher.processes, what="the worker is there")
+    report = publisher.processes()[0]
     for asked, latency, text in ((False, None, "-"), (True, None, "no answer"), (True, 1.4, "1 ms")):
         told = {**report, "layer_asked": asked, "layer_latency_ms": latency}
         redis_py.Redis(port=redis.port).set(
@@ -97,25 +98,27 @@ def test_a_layer_that_was_not_asked_yet_is_no_failure(project, redis, capsys):
 
 def test_several_processes_are_sorted(project, redis):
     pids = sorted(project.worker("reports").popen.pid for _ in range(2))
-    until(lambda: [each["pid"] for each in status.processes()] == pids, what="both are there")
+    until(lambda: [each["pid"] for each in publisher.processes()] == pids, what="both are there")
 
 
 def test_without_redis_the_reader_gets_its_error_at_once(redis):
-    assert status.processes() == []
+    assert publisher.processes() == []
     redis.stop()
     with pytest.raises(redis_py.ConnectionError):
-        status.processes()
+        publisher.processes()
     with pytest.raises(redis_py.ConnectionError):
-        asyncio.run(status.aprocesses())
+        asyncio.run(publisher.aprocesses())
     redis.start()
-    assert status.processes() == []
+    assert publisher.processes() == []
 
 
 def test_the_command_shows_a_line_for_each_process(project, redis, capsys):
     assert cli.main(["status"]) == 1
     assert "no process has said anything for 10 s" in capsys.readouterr().err
     worker = project.worker("reports")
-    until(lambda: status.processes() and status.processes()[0]["layer_latency_ms"], what="it has measured")
+    until(
+        lambda: publisher.processes() and publisher.processes()[0]["layer_latency_ms"], what="it has measured"
+    )
     assert cli.main(["status"]) == 0
     head, line = capsys.readouterr().out.splitlines()
     assert head.split()[:4] == ["SERVICE", "HOST", "PID", "SERVER"]

@@ -12,10 +12,10 @@ from channels.exceptions import ChannelFull
 from channels_redis.core import RedisChannelLayer
 from processes import Redis
 
-from channels_stack import jobs as jobs_module
-from channels_stack.jobs import Job, Unreadable
-from channels_stack.layers import channel_layers
-from channels_stack.streams import RedisStreamsChannelLayer, Unsupported
+from channels_stack.jobs import queue as jobs_module
+from channels_stack.jobs.layer import RedisStreamsChannelLayer, Unsupported
+from channels_stack.jobs.queue import Job, Unreadable
+from channels_stack.layers.config import channel_layers
 
 LEASE = 0.2  # seconds: what a crash costs in these tests
 

@@ -67,7 +67,7 @@ def test_a_clock_that_is_wrong(redis, tmp_path, offset, ends):
         "import sys, time\n"
         "real = time.time\n"
         f"time.time = lambda: real() + {float(offset[:-1])}\n"
-        "from channels_stack.cli import main\n"
+        "from channels_stack.commands.cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     serving = Serving(tmp_path, redis, str(script), "serve", "ws", "--port", "{port}")
@@ -141,7 +141,7 @@ def test_too_few_files_for_the_sockets():
     """In a process of its own, because a limit that is lowered cannot be raised again."""
     program = (
         "import dataclasses, logging, resource\n"
-        "from channels_stack.settings import Settings\n"
+        "from channels_stack.config.settings import Settings\n"
         "from channels_stack.surroundings import enough_files\n"
         "logging.basicConfig()\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 1000))\n"

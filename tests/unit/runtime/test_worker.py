@@ -15,9 +15,9 @@ import redis as redis_py
 from channels_redis.core import RedisChannelLayer
 from processes import PATIENCE, Project, Redis, counts, until
 
-from channels_stack.jobs import Census, Letter
-from channels_stack.layers import channel_layers
-from channels_stack.streams import RedisStreamsChannelLayer
+from channels_stack.jobs.layer import RedisStreamsChannelLayer
+from channels_stack.jobs.queue import Census, Letter
+from channels_stack.layers.config import channel_layers
 
 # Only since redis-py 8 is there a time limit for reading by default.
 REDIS_PY_8 = int(redis_py.__version__.split(".")[0]) >= 8

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from channels_stack import databases, uploads
-from channels_stack.settings import Settings
+from channels_stack.config.settings import Settings
+from channels_stack.middleware import uploads
+from channels_stack.patches import channels_db
 from stack import capacity, settings
 
 REQUIRED = {
@@ -93,10 +94,10 @@ def test_the_runtime_holds_as_many_connections_as_the_stack_counts(defaults, giv
     processes = {"http": capacity.processes(given), "ws": 1, "worker": runtime.worker_processes}
     assert processes["http"] == runtime.http_processes
     for service, number in counted.items():
-        monkeypatch.setattr(databases, "service", service)
+        monkeypatch.setattr(channels_db, "service", service)
         # The readiness check's is its own.
         apart = capacity.READINESS if service != "worker" else 0
-        assert number == processes[service] * (databases.most(runtime) + apart), service
+        assert number == processes[service] * (channels_db.most(runtime) + apart), service
 
 
 def test_the_runtime_counts_copies_of_a_body_as_the_stack_does():

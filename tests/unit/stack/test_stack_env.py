@@ -80,7 +80,7 @@ def test_a_file_from_windows_is_read(load):
 
 
 def test_the_example_says_the_defaults_of_the_runtime():
-    from channels_stack.settings import Settings
+    from channels_stack.config.settings import Settings
 
     example = settings.defaults()
     required = {
@@ -99,7 +99,7 @@ def test_the_example_says_the_defaults_of_the_runtime():
 
 
 def test_every_setting_of_the_runtime_stands_in_the_example():
-    from channels_stack.settings import Settings
+    from channels_stack.config.settings import Settings
 
     # Secrets, made by `make up`.
     files = {"secret_key", "secret_key_fallbacks", "database_url", "redis_url", "app_redis_url"}

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from ..environment import ConfigurationError
+from ..config.environment import ConfigurationError
 from . import report as reports
 from .examine import Report, examine
 from .findings import rules

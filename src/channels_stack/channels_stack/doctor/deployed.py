@@ -9,7 +9,7 @@ import os
 
 from django.core.checks import CheckMessage, Warning
 
-from ..settings import Settings
+from ..config.settings import Settings
 from . import checks
 from .findings import CODE, PREFIX, SETTINGS, rules
 from .moot import MOOT, ORIGINS, SQLITE

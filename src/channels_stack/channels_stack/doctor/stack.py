@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..environment import Environment
+from ..config.environment import Environment
 from .findings import masked
 from .project import Project
 from .rules.database import databases, pool_size, processes
@@ -74,7 +74,7 @@ class Stack:
         try:
             import redis
 
-            from ..sentinels import client as client_of
+            from ..stores.sentinels import client as client_of
         except ImportError:
             self.notes.append("the package redis is not installed: Redis was not looked at")
             return None

@@ -13,7 +13,8 @@ import random
 from collections.abc import Awaitable
 from typing import Callable
 
-from .. import metrics, outage
+from ..observability import metrics
+from ..stores import outage
 from . import wire
 from .history import Gone, History
 from .mailbox import Event, Mailbox

@@ -9,8 +9,8 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from .. import outage
-from ..connections import Connections
+from ..stores import outage
+from ..stores.connections import Connections
 from . import scripts, wire
 from .names import Names
 from .policy import Policy

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ..layers import redis_host
-from ..sentinels import SCHEME
+from ..layers.config import redis_host
+from ..stores.sentinels import SCHEME
 
 DEFAULT = ("localhost", 6379)
 

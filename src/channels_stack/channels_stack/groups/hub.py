@@ -10,8 +10,9 @@ import time
 from collections import deque
 from typing import Any, Callable
 
-from .. import metrics, outage
-from ..connections import Connections
+from ..observability import metrics
+from ..stores import outage
+from ..stores.connections import Connections
 from . import wire
 from .background import Background
 from .codec import Codec

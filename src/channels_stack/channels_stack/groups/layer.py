@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
 
-from ..connections import Connections
+from ..stores.connections import Connections
 from . import wire
 from .codec import Codec
 from .group import Group

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Any, Callable
 
-from ..mailboxes import lost
+from ..layers.mailboxes import lost
 from .codec import is_flat
 from .positions import Position
 

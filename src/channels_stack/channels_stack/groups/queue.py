@@ -14,8 +14,8 @@ import secrets
 from collections import deque
 from typing import Any
 
-from .. import outage
-from ..connections import Connections
+from ..stores import outage
+from ..stores.connections import Connections
 from . import scripts
 from .background import Background
 from .history import SENT_SECONDS

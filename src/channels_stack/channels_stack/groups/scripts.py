@@ -7,7 +7,7 @@ where it stands. Whoever creates a position removes a history that is left of an
 
 from __future__ import annotations
 
-from ..scripts import Script
+from ..stores.scripts import Script
 
 POSITION = """
 local function position(key)

@@ -17,8 +17,9 @@ import redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from .. import metrics, outage
-from ..connections import Connections
+from ..observability import metrics
+from ..stores import outage
+from ..stores.connections import Connections
 from .background import Background
 
 log = logging.getLogger(__name__)

@@ -20,8 +20,8 @@ from collections.abc import Awaitable, Iterable
 from functools import partial
 from typing import Callable
 
-from .. import outage
-from ..connections import Connections
+from ..stores import outage
+from ..stores.connections import Connections
 from .group import Group
 from .history import History
 from .subscriptions import SILENCE_SECONDS, Subscriptions

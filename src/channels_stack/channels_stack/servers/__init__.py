@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Callable, cast
 
-from ..settings import Settings
+from ..config.settings import Settings
 
 log = logging.getLogger(__name__)
 

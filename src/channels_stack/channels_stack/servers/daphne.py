@@ -32,14 +32,15 @@ from twisted.logger import (
 )
 from twisted.web.http import HTTPChannel
 
-from .. import addresses, application, metrics
-from ..application import Application
-from ..asgi import Message, Scope
-from ..lifespan import StartupFailed
-from ..limits import POLICY, TokenBucket
-from ..settings import Settings
-from ..uploads import REFUSALS
-from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, cut_silent_readers, known, parameters
+from ..asgi.types import Message, Scope
+from ..config import addresses
+from ..config.settings import Settings
+from ..middleware.limits import POLICY, TokenBucket
+from ..middleware.uploads import REFUSALS
+from ..observability import metrics
+from ..project.lifespan import StartupFailed
+from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, application, cut_silent_readers, known, parameters
+from .application import Application
 
 logger = logging.getLogger("daphne.server")
 # Twisted's own are 16 KiB, for a line and for the whole head.

@@ -25,11 +25,12 @@ from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 from uvicorn_worker import UvicornWorker
 
-from .. import addresses, application, metrics
-from ..drain import FORCED
-from ..environment import ConfigurationError
-from ..settings import Settings
-from . import BACKLOG, known, uvicorn
+from ..config import addresses
+from ..config.environment import ConfigurationError
+from ..config.settings import Settings
+from ..lifecycle.drain import FORCED
+from ..observability import metrics
+from . import BACKLOG, application, known, uvicorn
 
 REFUSED = 78
 KILL_MARGIN = (

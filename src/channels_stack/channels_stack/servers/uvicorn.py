@@ -14,11 +14,11 @@ from typing import Any
 import uvicorn
 from uvicorn.config import WS_PROTOCOLS
 
-from .. import addresses, application
-from ..application import Application
-from ..lifespan import StartupFailed
-from ..settings import Settings
-from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, cut_silent_readers, known, parameters
+from ..config import addresses
+from ..config.settings import Settings
+from ..project.lifespan import StartupFailed
+from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, application, cut_silent_readers, known, parameters
+from .application import Application
 
 ALIVE_SECONDS = 1
 CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled

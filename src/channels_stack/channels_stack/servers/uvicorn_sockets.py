@@ -12,8 +12,8 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from .. import metrics
-from ..limits import POLICY, TokenBucket
+from ..middleware.limits import POLICY, TokenBucket
+from ..observability import metrics
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,9 @@
 
 import sys
 
-from channels_stack import logs, release
-from channels_stack.settings import Settings
+from channels_stack.commands import release
+from channels_stack.config.settings import Settings
+from channels_stack.observability import logs
 
 if __name__ == "__main__":
     settings = Settings.from_environment()

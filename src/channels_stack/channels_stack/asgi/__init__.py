@@ -1,0 +1,1 @@
+"""ASGI without an application: types, one request in flight, short answers."""

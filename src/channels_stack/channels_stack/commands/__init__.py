@@ -1,0 +1,1 @@
+"""The command `channels-stack`: one module for each subcommand."""

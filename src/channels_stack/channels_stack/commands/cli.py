@@ -1,0 +1,225 @@
+"""The command `channels-stack`, the only thing that runs in an app container.
+
+Exit codes: 0 done, 1 failed, 78 configuration refused (one line for each problem on standard error).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+
+REFUSED = 78  # EX_CONFIG of sysexits.h
+METRICS_FOLDER = "/tmp/metrics"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = _parser().parse_args(arguments)
+    if options.command == "probe":
+        # Runs every few seconds in each container: nothing but the standard library.
+        from . import healthcheck as probe
+
+        return probe.main(options.what)
+    if options.command == "paths":
+        from ..project import paths
+
+        return paths.main()
+    if options.command == "doctor":
+        from ..doctor import command
+
+        return command.main(options)
+    from ..config.environment import ConfigurationError
+
+    # Until the command handles its signals itself, a stop while it starts is an orderly end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        if options.command == "worker" and options.reload:
+            from . import reload
+
+            return reload.main(_again(options))
+        return _run(options)
+    except ConfigurationError as error:
+        from ..jobs import supervised
+
+        # A sibling that ends has the supervisor stop the others: not while this one speaks for all.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if supervised.first_to_tell():
+            for problem in error.problems:
+                print(f"channels-stack: {problem}", file=sys.stderr)
+        return REFUSED
+
+
+def _again(options: argparse.Namespace) -> list[str]:
+    """The command of a worker as it was given, but for --reload."""
+    again = [sys.executable, "-m", "channels_stack", "worker", *options.channels]
+    again += [f"--port={options.port}", f"--heartbeat={options.heartbeat}"]
+    again += [f"--processes={options.processes}"] if options.processes else []
+    again += [f"--concurrency={options.concurrency}"] if options.concurrency else []
+    return again
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "status":
+        from ..status import overview
+
+        return overview.main(options.json)
+    if options.command == "metrics":
+        from . import scrape
+
+        return scrape.main(options.name)
+    if options.command == "compare":
+        from . import compare
+
+        return compare.main(
+            options.what, options.new, options.old, options.port, options.host, options.path, options.seconds
+        )
+    from ..config.settings import Settings, misspelled
+
+    for line in misspelled():
+        print(f"channels-stack: warning: {line}", file=sys.stderr)
+    settings = Settings.from_environment()
+    service = options.service if options.command == "serve" else options.command
+    if service == "http" and settings.server_http == "gunicorn" and settings.http_processes > 1:
+        # prometheus_client looks at it when it is imported, which the next import does.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER)
+    processes = 1
+    if options.command == "worker":
+        processes = options.processes or settings.worker_processes
+        if processes > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER)
+    if options.command == "dead":
+        from ..jobs import dead_letters as dead
+
+        return dead.main(settings, options.action, options.channel, options.id, options.all, options.json)
+    from ..observability import logs
+
+    logs.configure(settings, service)
+    if options.command == "serve":
+        from .. import servers
+
+        return servers.serve(settings, service, options.port)
+    if options.command == "worker":
+        concurrency = options.concurrency or settings.worker_concurrency
+        if processes > 1:
+            from ..jobs import supervisor
+
+            command = [sys.executable, "-m", "channels_stack", "worker", *options.channels]
+            command += ["--processes=1", f"--concurrency={concurrency}", "--port=0", "--heartbeat"]
+            return supervisor.main(command, processes, options.port, options.heartbeat, settings.stop_seconds)
+        from . import worker
+
+        channels = tuple(options.channels) or settings.app_worker_channels
+        return worker.main(settings, channels, options.port, options.heartbeat, concurrency)
+    if options.command == "migrations":
+        from . import migrations
+
+        return migrations.main(settings)
+    from . import release
+
+    return release.main(settings, options.program)
+
+
+def _empty_folder(path: str) -> str:
+    """What an earlier life of this container has counted must not be counted again."""
+    os.makedirs(path, exist_ok=True)
+    for name in os.listdir(path):
+        os.remove(os.path.join(path, name))
+    return path
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    from ..config.settings import SERVICE_PORT, WORKER_HEARTBEAT
+    from ..doctor import arguments
+
+    parser = argparse.ArgumentParser(
+        prog="channels-stack", description="Runs a Django Channels application in production."
+    )
+    parser.add_argument("--version", action="version", version=f"channels-stack {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve pages or websockets")
+    serve.add_argument("service", choices=("http", "ws"), help="what this process is for")
+    serve.add_argument(
+        "--port", type=int, default=SERVICE_PORT, help="port to listen on (default: %(default)s)"
+    )
+    worker = commands.add_parser("worker", help="consume jobs from channels")
+    worker.add_argument(
+        "--reload", action="store_true", help="development: start again on a change of the source"
+    )
+    worker.add_argument(
+        "channels", nargs="*", metavar="CHANNEL", help="channel names (default: APP_WORKER_CHANNELS)"
+    )
+    worker.add_argument(
+        "--processes", type=_positive, metavar="N", help="worker processes (default: WORKER_PROCESSES)"
+    )
+    worker.add_argument(
+        "--concurrency",
+        type=_positive,
+        metavar="N",
+        help="jobs of a channel that a process runs at a time (default: WORKER_CONCURRENCY)",
+    )
+    worker.add_argument(
+        "--port",
+        type=int,
+        default=SERVICE_PORT,
+        help="port for probes and metrics, 0 for none (default: %(default)s)",
+    )
+    worker.add_argument(
+        "--heartbeat",
+        default=WORKER_HEARTBEAT,
+        metavar="FILE",
+        help="renewed while every channel is listened to (default: %(default)s)",
+    )
+    dead = commands.add_parser("dead", help="jobs that failed for good: look at them, try again, drop them")
+    dead.add_argument("action", choices=("list", "show", "retry", "drop"), help="what to do with them")
+    dead.add_argument("channel", nargs="?", default="", metavar="CHANNEL", help="only those of this channel")
+    dead.add_argument("--id", default="", help="only this one, as the list names it")
+    dead.add_argument("--all", action="store_true", help="retry or drop those of every channel")
+    dead.add_argument("--json", action="store_true", help="answer in JSON")
+    shown = commands.add_parser("status", help="what every process of the stack last said of itself")
+    shown.add_argument("--json", action="store_true", help="answer in JSON")
+    counted = commands.add_parser("metrics", help="what this container counts")
+    counted.add_argument("name", nargs="?", default="", metavar="NAME", help="only what begins with it")
+    before = commands.add_parser(
+        "release", help="check, migrate and collect static files, once before a deploy"
+    )
+    before.add_argument(
+        "--program",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="refuse the release where the image lacks this program of APP_COMMANDS; may be repeated",
+    )
+    commands.add_parser(
+        "migrations", help="which migrations the database has, and which this code does not know"
+    )
+    compared = commands.add_parser(
+        "compare", help="whether a new release answers as well as the one that serves"
+    )
+    compared.add_argument(
+        "what", choices=("pages", "traffic"), help="pages by their links, or what is counted"
+    )
+    compared.add_argument("new", help="host name of the new servers")
+    compared.add_argument("old", help="host name of the servers that serve")
+    compared.add_argument("--port", type=int, default=SERVICE_PORT, help="of both (default: %(default)s)")
+    compared.add_argument("--host", default="localhost", help="name of the site (default: %(default)s)")
+    compared.add_argument("--path", default="/", help="page to begin with (default: %(default)s)")
+    compared.add_argument(
+        "--seconds", type=float, default=30.0, help="of traffic to look at (default: %(default)s)"
+    )
+    probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
+    probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")
+    commands.add_parser("paths", help="websocket routes and a static file of the server in this container")
+    arguments.add(commands.add_parser("doctor", help="say what will break in production"))
+    return parser

@@ -1,0 +1,98 @@
+"""Importing what is the project's, and saying in one line what was wrong with it and where.
+
+What stops a project from being imported is hardly ever a matter for a traceback: a module that is not there or
+not installed, a typing error, a variable that its settings want. The line names the last place in the project's
+own source.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import site
+import sys
+import traceback
+from collections.abc import Iterator
+from types import ModuleType
+
+from . import absent
+from .environment import ConfigurationError, Problem, secrets_as_variables
+
+FOREIGN = (os.path.dirname(os.__file__), *site.getsitepackages(), os.path.dirname(os.path.dirname(__file__)))
+"""Folders of code that is not the project's: Python's own, installed packages, ours."""
+
+
+def settings_module(name: str, purpose: str, path: str) -> None:
+    """Import the settings module ``path``: whatever it raises, it is about settings. Raises ConfigurationError."""
+    with secrets_as_variables(), told(name, purpose, path, Exception):
+        importlib.import_module(path)
+
+
+def module(name: str, purpose: str, path: str) -> ModuleType:
+    """Import the module ``path``, which the setting ``name`` gives. Raises ConfigurationError.
+
+    An exception of another kind than of importing, or of what is not there, is the application's own, and keeps its traceback.
+    """
+    with told(name, purpose, path, ImportError, SyntaxError, FileNotFoundError):
+        return importlib.import_module(path)
+
+
+@contextlib.contextmanager
+def told(name: str, purpose: str, path: str, *kinds: type[Exception]) -> Iterator[None]:
+    """What of these ``kinds`` keeps the block from importing ``path`` is a ConfigurationError of the setting ``name``."""
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except kinds as error:
+        raise ConfigurationError([Problem(name, _wrong(error, path), purpose)]) from None
+
+
+def _wrong(error: Exception, path: str) -> str:
+    """What is wrong with the module ``path``, where, and the way out."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and f"{path}.".startswith(f"{missing}."):
+        roots = os.environ.get("PYTHONPATH", "").replace(os.pathsep, " ") or os.getcwd()
+        return (
+            f"is {path!r}, but the Python path holds no module {missing!r} "
+            f"(working in {os.getcwd()}, path: {roots}; APP_PATH names its folders)"
+        )
+    text = f"is {path!r}, which cannot be imported: {place(error)}{type(error).__name__}: {_message(error)}"
+    if missing:
+        return f"{text}; is its package in APP_REQUIREMENTS, or its folder in APP_PATH?"
+    if isinstance(error, SyntaxError):
+        return text
+    if way_out := absent.way_out(error, _own(error)[-1].filename if _own(error) else "", _message(error)):
+        return f"{text}; {way_out}"
+    if os.strerror(errno.EROFS) in text:
+        return f"{text}; no process may change the source: name the folders that it writes to in APP_VOLUMES"
+    return f"{text}; variables that the project reads belong in app.env, on servers in stack_app_env"
+
+
+def place(error: BaseException) -> str:
+    """``file:line: `` of the last frame in the project's own source; empty where there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{shown(error.filename)}:{error.lineno}: "
+    own = _own(error)
+    return f"{shown(own[-1].filename)}:{own[-1].lineno}: " if own else ""
+
+
+def _own(error: BaseException) -> list[traceback.FrameSummary]:
+    """The frames in the project's own source, the last one last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if not frame.filename.startswith((*FOREIGN, "<frozen"))]
+
+
+def _message(error: Exception) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return " ".join(text.split())
+
+
+def shown(filename: str) -> str:
+    """``filename`` as seen from the nearest folder on Python's path."""
+    roots = [
+        os.path.join(root, "") for root in sys.path if root and filename.startswith(os.path.join(root, ""))
+    ]
+    return filename[max(map(len, roots), default=0) :]

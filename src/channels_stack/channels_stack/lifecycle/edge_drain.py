@@ -1,0 +1,69 @@
+"""POST /-/leave: an edge that stops has its websockets closed with 1012, since only the application can say a code.
+
+The edge asks each process itself, past HAProxy. A process of the edge puts a secret of its own, X-Edge-Worker, into each
+handshake that it forwards; a request that names that secret, in the same header, has the sockets closed that came with it. So
+whoever ends a socket has proved to be the edge that opened it, whatever its address. An edge that reloads has several processes:
+it names the secrets of all that end, separated by commas. What comes later stays open. `?seconds=4` spreads the closes over that
+time, so that clients do not all come back at once; without it they are closed at once. The answer comes before they are:
+{"sockets": 12}, how many are closed.
+
+The edge lets nothing below /-/ through, and marks what it forwards: a request so marked is refused here as well. No application
+sees the secret (``sockets``).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from urllib.parse import parse_qs
+
+from ..asgi.responses import respond
+from ..asgi.types import FORWARDING, Scope, Send
+from .drain import Drain
+from .sockets import EDGE_WORKER
+
+PATH = "/-/leave"
+SHORTEST_SECRET = 32  # characters: 128 bits in hexadecimal
+
+logger = logging.getLogger("channels_stack.leaving")
+
+
+async def answer(drain: Drain, scope: Scope, send: Send) -> None:
+    """Answer a request for PATH: 200, 405 unless it is a POST, 403 without a secret or forwarded, 400 without a time."""
+    query = {
+        name: values[-1]
+        for name, values in parse_qs(scope.get("query_string", b"").decode("latin-1")).items()
+    }
+    seconds = _seconds(query.get("seconds", "0"))
+    secrets = _secrets(scope)
+    if scope["method"] != "POST":
+        await respond(scope, send, 405, "An edge that stops says it with POST.", [(b"allow", b"POST")])
+    elif not secrets or any(name.lower() in FORWARDING for name, _ in scope["headers"]):
+        await respond(scope, send, 403, "Only the edge through which sockets came may end them.")
+    elif seconds is None:
+        await respond(scope, send, 400, "seconds is the time to spread the closes over: ?seconds=4")
+    else:
+        sockets = drain.leave(secrets, seconds)
+        logger.info("an edge leaves: %d sockets are closed with 1012, within %g s", sockets, seconds)
+        await respond(scope, send, 200, json.dumps({"sockets": sockets}), kind="application/json")
+
+
+def _secrets(scope: Scope) -> list[str]:
+    """What the request names; a word too short to be a secret is none."""
+    words = [
+        word.strip()
+        for name, value in scope["headers"]
+        if name.lower() == EDGE_WORKER
+        for word in value.decode("latin-1").split(",")
+    ]
+    return [word for word in words if len(word) >= SHORTEST_SECRET]
+
+
+def _seconds(text: str) -> float | None:
+    """The number in ``text``; None where it is no time."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < math.inf else None

@@ -1,0 +1,1 @@
+"""ASGI middlewares around the application; `servers.application` lists them, outermost first."""

@@ -1,0 +1,1 @@
+"""Everything that replaces something in another package: one module for each package."""

@@ -1,0 +1,115 @@
+"""Clients of Redis that look for it in their own container reach the application's Redis, whoever made them and when.
+
+`redis.Redis(host="localhost")` in a module, a queue of django-rq, a broker written into code: each opens its connections by
+one method of redis-py (of valkey-py), which is replaced in every Python program of a container with
+APP_REDIS. A client at the Redis of the channel layers that does not have their login is sent there as well, and one that
+knows the place and no password gets it. Its database keeps its number.
+
+Held by redis-py 4.2 to 8.1 and valkey-py 6.2 (`Connection._connect`). A version without that method is left alone, and
+says so.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import importlib.machinery
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from ..config import app_redis
+
+MODULES = (
+    "redis.connection",
+    "redis.asyncio.connection",
+    "valkey.connection",
+    "valkey.asyncio.connection",
+)
+
+log = logging.getLogger("channels_stack.redirect")
+_told = False
+
+
+def install() -> None:
+    """Replace that method where it is imported, now or later; not where APP_OVERLAY leaves the part `redis` alone."""
+    if {"off", "-redis"} & set(os.environ.get("APP_OVERLAY", "on").split()):
+        return
+    sys.meta_path.insert(0, _Finder())
+    for name in MODULES:
+        if name in sys.modules:
+            mend(sys.modules[name])
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Lets the modules be mended as soon as they have been executed."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name not in MODULES:
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None and spec.loader is not None:
+                _mend_after(spec.loader)
+                return spec
+        return None
+
+
+def _mend_after(loader: importlib.abc.Loader) -> None:
+    """Let ``loader`` mend the module that it has executed."""
+    execute = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        execute(module)
+        mend(module)
+
+    loader.exec_module = exec_module  # type: ignore[method-assign]
+
+
+def mend(module: ModuleType) -> None:
+    """Let the connections of ``module`` go where they should; once."""
+    kind = getattr(module, "Connection", None)
+    connect = getattr(kind, "_connect", None)
+    if connect is None:
+        print(
+            f"channels-stack: {module.__name__} has no Connection._connect: clients at localhost do not reach the "
+            "application's Redis; give them REDIS_URL",
+            file=sys.stderr,
+        )
+        return
+    encrypted = getattr(module, "SSLConnection", ())
+
+    @functools.wraps(connect)
+    def reach(self: Any, *arguments: Any, **options: Any) -> Any:
+        if not isinstance(self, encrypted):
+            turn(self)
+        return connect(self, *arguments, **options)
+
+    if not hasattr(connect, "__wrapped__"):
+        kind._connect = reach  # type: ignore[union-attr]
+
+
+def turn(connection: Any) -> None:
+    """Give ``connection``, which is about to be opened, the place and login of the application's Redis where it lacks them."""
+    global _told
+    place = app_redis.place()
+    if place is None or place.tls:  # an open connection is not made an encrypted one
+        return
+    host, password = str(connection.host or ""), str(getattr(connection, "password", None) or "")
+    arrived = (host, str(connection.port)) == (place.host, str(place.port))
+    knows = password or getattr(connection, "credential_provider", None)
+    if (arrived and knows) or not (arrived or app_redis.is_lost(host, connection.port, password)):
+        return
+    if not _told and not arrived:
+        _told = True
+        log.info(
+            "a client of Redis at %s reaches the application's Redis, %s", host or "localhost", place.host
+        )
+    connection.host, connection.port = place.host, place.port
+    connection.username, connection.password = place.user or None, place.password or None
+    connection.credential_provider = None

@@ -1,0 +1,1 @@
+"""The project and what production sets over it: loading, overrides part by part, routing, lifespan."""

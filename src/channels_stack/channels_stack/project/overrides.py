@@ -1,0 +1,551 @@
+"""What production sets over a project's settings, part by part.
+
+Settings found in the wild are made for development: DEBUG on, no hosts, no static root, SQLite in the source
+tree, an in-memory layer or Redis on 127.0.0.1, a secret key in the repository. A part changes nothing where the
+project says the same already, because it reads the environment itself; what remains is told at each release.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, Callable
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from ..config import app_redis
+from ..config.app_redis import LOCAL
+from ..config.environment import ConfigurationError, Problem
+from ..config.settings import Settings
+from ..layers import config as layers
+from ..patches.channels_db import kept as kept_connections
+from ..stores import sentinels
+from . import caches, database_options, elsewhere, mail, shared_state
+from .override import Found, Override, Project
+from .override import setting as _set
+
+ENGINES = {
+    "postgresql": "django.db.backends.postgresql",
+    "postgis": "django.contrib.gis.db.backends.postgis",
+    "mysql": "django.db.backends.mysql",
+    "sqlite": "django.db.backends.sqlite3",
+}
+"""Database backends by vendor, which is also the scheme of a DATABASE_URL."""
+
+BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp")
+"""Schemes of Celery's that have a server at the other end."""
+
+ADDRESS = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
+"""What makes two databases the same one."""
+
+CONNECT_SECONDS = 5
+
+DISTINCT_KEY = 20
+"""A key so long is found nowhere else by chance; "api" may be a key, and an installed application as well."""
+
+PLAIN_STATIC = "django.contrib.staticfiles.storage.StaticFilesStorage"
+HASHED_STATIC = "channels_stack.static_storage.HashedStaticFilesStorage"
+
+
+def find(project: Project, settings: Settings, parts: Sequence[str]) -> tuple[Override, ...]:
+    """What ``parts`` change in ``project``, the names of a settings module. Raises ConfigurationError."""
+    found = (override for part in parts for override in PARTS[part](project, settings))
+    return tuple({override.name: override for override in found}.values())  # a later part knows more
+
+
+def _debug(project: Project, settings: Settings) -> Found:
+    why = "on, as the variable DEBUG says" if settings.debug else "off, as in production"
+    yield from _set(project, "DEBUG", settings.debug, why)
+
+
+def _secret_key(project: Project, settings: Settings) -> Found:
+    own, key = project.get("SECRET_KEY"), settings.secret_key
+    yield from _set(project, "SECRET_KEY", key, "the key of this deployment, the project's own is not used")
+    if settings.secret_key_fallbacks:
+        older = list(settings.secret_key_fallbacks)
+        yield from _set(project, "SECRET_KEY_FALLBACKS", older, "the older keys of this deployment")
+    if own == key or len(own or "") < DISTINCT_KEY:
+        return
+    for name, value in project.items():  # SIMPLE_JWT["SIGNING_KEY"] and the like were made from it
+        if name.isupper() and name != "SECRET_KEY":
+            yield from _set(project, name, _replaced(value, own, key), "held the project's SECRET_KEY")
+
+
+def _replaced(value: Any, old: Any, new: Any) -> Any:
+    """``value`` with ``new`` for each ``old`` in it; the same object where there is none."""
+    if isinstance(value, dict):
+        changed: Any = {key: _replaced(each, old, new) for key, each in value.items()}
+    elif type(value) in (list, tuple):
+        changed = type(value)(_replaced(each, old, new) for each in value)
+    else:
+        return new if type(value) is type(old) and value == old else value
+    return changed if changed != value else value
+
+
+def _hosts(project: Project, settings: Settings) -> Found:
+    if sorted(project.get("ALLOWED_HOSTS") or ()) != sorted(settings.domains):
+        yield Override("ALLOWED_HOSTS", list(settings.domains), "DOMAINS")
+
+
+def _origins(project: Project, settings: Settings) -> Found:
+    # The same list is what a websocket's Origin is held to: channels_stack.origins.
+    if sorted(project.get("CSRF_TRUSTED_ORIGINS") or ()) != sorted(settings.allowed_origins):
+        yield Override("CSRF_TRUSTED_ORIGINS", list(settings.allowed_origins), "ALLOWED_ORIGINS")
+
+
+def _proxy(project: Project, settings: Settings) -> Found:
+    header = ("HTTP_X_FORWARDED_PROTO", "https")
+    yield from _set(
+        project, "SECURE_PROXY_SSL_HEADER", header, "the edge ends TLS and overwrites this header"
+    )
+
+
+def _cookies(project: Project, settings: Settings) -> Found:
+    if not settings.debug:
+        for name in ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"):
+            yield from _set(project, name, True, "the edge speaks HTTPS only")
+
+
+def _database(project: Project, settings: Settings) -> Found:
+    databases = project.get("DATABASES") or {}
+    own = databases.get("default") or {}
+    wanted = database(settings.database_url)
+    left: list[str] = []
+    if _same_database(own, wanted):
+        given = {name: value for name, value in wanted["OPTIONS"].items() if database_options.TLS.match(name)}
+        options = {**(own.get("OPTIONS") or {}), **given}
+        if given and options != own.get("OPTIONS"):
+            value = {**databases, "default": {**own, "OPTIONS": options}}
+            yield Override("DATABASES", value, f"DATABASE_URL says {', '.join(given)}")
+        return
+    if vendor(own) == vendor(wanted):
+        # A backend of its own kind (PostGIS, tenants, metrics) and its options stay.
+        wanted["ENGINE"] = own["ENGINE"]
+        portable, left = database_options.portable(own.get("OPTIONS") or {})
+        wanted["OPTIONS"] = {**portable, **wanted["OPTIONS"]}
+    elif ".gis." in own.get("ENGINE", "") and vendor(wanted) == "postgresql":
+        wanted["ENGINE"] = ENGINES["postgis"]
+    wanted.update(kept_connections(settings, wanted))
+    # The URL's own parameters win; CONN_MAX_AGE is ours to say.
+    kept = {name: own[name] for name in database_options.KEPT if name in own}
+    before = f"{vendor(own) or 'no database'}{' on ' + own['HOST'] if own.get('HOST') else ''}"
+    after = f"{vendor(wanted)}{' on ' + wanted['HOST'] if wanted['HOST'] else ''}"
+    value = {**databases, "default": {**kept, **wanted}}
+    without = (
+        f"; without its OPTIONS {', '.join(left)}, which say where and as whom to connect" if left else ""
+    )
+    yield Override("DATABASES", value, f"DATABASE_URL, {after}, instead of {before}{without}", before=own)
+
+
+def database(url: str) -> dict[str, Any]:
+    """A database of Django from ``url``: postgresql, postgis, mysql or sqlite. Raises ConfigurationError.
+
+    Parameters in the query become OPTIONS, but for Django's own (CONN_MAX_AGE), which stand beside them.
+    """
+    purpose, example = "the database", "postgresql://app:password@db:5432/app"
+    try:
+        parts = urlsplit(url)
+        scheme = {"postgres": "postgresql", "pgsql": "postgresql", "sqlite3": "sqlite"}.get(
+            parts.scheme, parts.scheme
+        )
+        engine = ENGINES[scheme]
+        memory = engine == ENGINES["sqlite"] and parts.netloc == ":memory:"
+        port = None if memory else parts.port
+    except (KeyError, ValueError):
+        wrong = f"is no URL of a database that is known here: {', '.join(ENGINES)}"
+        raise ConfigurationError([Problem("DATABASE_URL", wrong, purpose, example)]) from None
+    beside, options = database_options.read(parse_qsl(parts.query, keep_blank_values=True), engine)
+    if engine != ENGINES["sqlite"]:
+        options.setdefault("connect_timeout", CONNECT_SECONDS)
+    return {
+        "ENGINE": engine,
+        "NAME": ":memory:" if memory else unquote(parts.path[1:]),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": "" if memory else parts.hostname or "",
+        "PORT": port or "",
+        **beside,
+        "OPTIONS": options,
+    }
+
+
+def vendor(config: Mapping[str, Any]) -> str:
+    """The database that CONFIG, one of Django's DATABASES, is: postgresql, mysql, sqlite; "" for another."""
+    engine = str(config.get("ENGINE") or "")
+    known = {
+        "postg": "postgresql",
+        "mysql": "mysql",
+        "mariadb": "mysql",
+        "sqlite": "sqlite",
+        "spatialite": "sqlite",
+    }
+    return next((vendor for part, vendor in known.items() if part in engine), "")
+
+
+def _same_database(own: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    same = all(str(own.get(name) or "") == str(wanted.get(name) or "") for name in ADDRESS)
+    return same and vendor(own) == vendor(wanted)
+
+
+def _layers(project: Project, settings: Settings) -> Found:
+    """Layers that more than this process can reach are the project's own choice, and stay."""
+    own = project.get("CHANNEL_LAYERS") or {}
+    lost = [
+        alias
+        for alias, layer in own.items()
+        if not _reachable(layer, settings.redis_url) or _on_applications(layer, settings)
+    ]
+    if own and not lost:
+        patient = {alias: _patient(layer, settings.redis_url) for alias, layer in own.items()}
+        yield from _set(
+            project, "CHANNEL_LAYERS", patient, "the project's own, with time limits that keep silent sockets"
+        )
+        return
+    ours = layers.channel_layers(settings.redis_url, settings.redis_prefix)
+    value = {alias: _patient(layer, settings.redis_url) for alias, layer in own.items() if alias not in lost}
+    for alias in [*lost, *({"default", "tasks"} - own.keys())]:
+        stock = ours["tasks"] if alias == "tasks" else _another(ours["default"], alias)
+        value[alias] = _moved(own.get(alias) or {}, stock) if alias != "tasks" else stock
+        keys = (own.get(alias, {}).get("CONFIG") or {}).get("symmetric_encryption_keys")
+        if keys and alias != "tasks":
+            keys = _replaced(keys, project.get("SECRET_KEY"), settings.secret_key)
+            value[alias]["CONFIG"]["symmetric_encryption_keys"] = keys
+    default = value["default"]
+    if "default" not in own or "default" in lost:
+        if "tasks" not in own and settings.app_worker_channels:
+            # The project knows one layer, for groups and for jobs.
+            if default["BACKEND"] in SINGLE:
+                default["BACKEND"] = SINGLE[default["BACKEND"]]
+                default["CONFIG"]["jobs"] = list(settings.app_worker_channels)
+            else:
+                del value["tasks"]  # a class of the project's own sends them where it sends everything
+    elif "tasks" not in own:
+        del value["tasks"]
+    changes = [f"{alias} was {_told(own[alias])}, {_class_told(own[alias], value[alias])}" for alias in lost]
+    yield Override("CHANNEL_LAYERS", value, f"REDIS_URL; {'; '.join(changes) or 'there was none'}")
+
+
+SINGLE = {
+    "channels_redis.pubsub.RedisPubSubChannelLayer": "channels_stack.single_layer.SingleLayer",
+    "channels_redis.core.RedisChannelLayer": "channels_stack.single_layer.SingleQueueingLayer",
+    "channels_stack.groups.RedisGroupsChannelLayer": "channels_stack.groups.single.SingleGroupsLayer",
+}
+"""Class of a layer -> the same that hands jobs to the layer `tasks`."""
+
+
+def _moved(own: Mapping[str, Any], stock: Mapping[str, Any]) -> dict[str, Any]:
+    """OWN on the server of the STOCK layer: a class on Redis stays, code may count on it; any other becomes STOCK's."""
+    config = {**(own.get("CONFIG") or {})} if _on_redis(own) else {}
+    backend = own["BACKEND"] if _on_redis(own) else stock["BACKEND"]
+    return {"BACKEND": backend, "CONFIG": {**stock["CONFIG"], **config, "hosts": stock["CONFIG"]["hosts"]}}
+
+
+def _on_redis(layer: Mapping[str, Any]) -> bool:
+    return "redis" in str(layer.get("BACKEND", "")).lower()
+
+
+def _class_told(own: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    before, after = (str(layer.get("BACKEND", "")) for layer in (own, now))
+    if before == "channels_redis.core.RedisChannelLayer":
+        return f"{before} stays (channels_redis.pubsub.RedisPubSubChannelLayer tells groups with a tenth of the work)"
+    return f"{before} stays" if _on_redis(own) and before == after else f"{after} instead of {before}"
+
+
+def _another(layer: dict[str, Any], alias: str) -> dict[str, Any]:
+    """A layer like ``layer`` that shares nothing with it."""
+    config = layer["CONFIG"]
+    prefix = config["prefix"] if alias == "default" else f"{config['prefix']}{alias}."
+    return {**layer, "CONFIG": {**config, "prefix": prefix}}
+
+
+def _reachable(layer: Mapping[str, Any], redis_url: str) -> bool:
+    """Whether the other processes of the stack can be behind ``layer``: not in memory, not on this container.
+
+    The stack's own Redis is reached under its whole address only, which holds the password.
+    """
+    backend = str(layer.get("BACKEND", ""))
+    if "InMemory" in backend:
+        return False
+    if "redis" not in backend.lower():
+        return True
+    hosts = (layer.get("CONFIG") or {}).get("hosts") or [("localhost", 6379)]
+    given = [hosts] if isinstance(hosts, (str, dict)) else hosts
+    if sentinels.is_behind(redis_url):
+        # An address of Sentinels is nothing that redis-py reads, and none of the servers is always the master.
+        behind = sentinels.Sentinels(redis_url)
+        ours = (behind.master, *(host for host, _ in behind.places))
+        return all(
+            _is_ours(host, redis_url) or _host(_address(host)) not in (*LOCAL, *ours) for host in given
+        )
+    addresses = [_address(host) for host in given]
+    single = urlsplit(redis_url).hostname
+    return all(address == redis_url or _host(address) not in (*LOCAL, single) for address in addresses)
+
+
+def _on_applications(layer: Mapping[str, Any], settings: Settings) -> bool:
+    """Whether ``layer`` is on the application's own Redis, which may throw away what a layer has to keep."""
+    own = app_redis.parsed(settings.app_redis_url)
+    if own is None or "redis" not in str(layer.get("BACKEND", "")).lower():
+        return False
+    hosts = (layer.get("CONFIG") or {}).get("hosts") or []
+    given = [hosts] if isinstance(hosts, (str, dict)) else hosts
+    addresses = [_address(host) for host in given]
+    return any(address != settings.redis_url and _host(address) == own.host for address in addresses)
+
+
+def _is_ours(host: Any, redis_url: str) -> bool:
+    """Whether ``host`` is what ``layers.channel_layers`` makes of ``redis_url``, which names Sentinels."""
+    known = host.get("sentinels") if isinstance(host, dict) else None
+    return isinstance(known, sentinels.Sentinels) and known.url == redis_url
+
+
+def _patient(layer: dict[str, Any], redis_url: str) -> dict[str, Any]:
+    """``layer`` with hosts that keep a silent socket and outlive a broken connection, where it says nothing of it.
+
+    redis-py 8 gives up after 5 s, which is how long the core layer of channels_redis waits for a message.
+    """
+    config = layer.get("CONFIG") or {}
+    hosts = config.get("hosts") or []
+    backend = str(layer.get("BACKEND", ""))
+    if not backend.startswith("channels_redis.") or isinstance(hosts, (str, dict)):
+        return layer
+    changed = [_patient_host(host, redis_url, backend.startswith("channels_redis.core")) for host in hosts]
+    return {**layer, "CONFIG": {**config, "hosts": changed}} if changed != list(hosts) else layer
+
+
+def _patient_host(host: Any, redis_url: str, blocks: bool) -> Any:
+    if host == redis_url:
+        return layers.redis_host(redis_url)
+    if not blocks or not _redis_gives_up():
+        return host
+    if isinstance(host, dict):
+        options = host
+    elif isinstance(host, (tuple, list)):
+        options = {"host": host[0], "port": host[1]}
+    else:
+        options = {"address": host}
+    return {"socket_timeout": layers.SOCKET_TIMEOUT_SECONDS, **options}
+
+
+def _address(host: Any) -> str:
+    """A host of channels_redis as text: an URL, a pair, or a dictionary with one of them or with sentinels."""
+    if isinstance(host, dict):
+        if isinstance(host.get("sentinels"), sentinels.Sentinels):
+            return _address(host["sentinels"].places[0])
+        if host.get("sentinels"):
+            return _address(host["sentinels"][0])
+        return _address(host.get("address") or host.get("host") or host.get("path") or "")
+    return str(host[0]) if isinstance(host, (list, tuple)) else str(host)
+
+
+def _host(address: str) -> str:
+    if sentinels.is_behind(address):
+        return sentinels.Sentinels(address).places[0][0]
+    return (urlsplit(address).hostname or "") if "://" in address else address
+
+
+def _told(layer: Mapping[str, Any]) -> str:
+    if "InMemory" in str(layer.get("BACKEND", "")):
+        return "in memory"
+    hosts = (layer.get("CONFIG") or {}).get("hosts") or ["localhost"]
+    first = hosts if isinstance(hosts, (str, dict)) else hosts[0]
+    return f"at {_host(_address(first)) or 'a socket'}, which is not for layers"
+
+
+def _celery(project: Project, settings: Settings) -> Found:
+    """Where Celery would look for its broker in this container itself, it finds the stack's Redis instead.
+
+    A broker given in code (``Celery(broker=...)``) goes over these settings and stays.
+    """
+    # Celery replaces itself by a module without a spec, for which find_spec raises.
+    if "celery" not in sys.modules and find_spec("celery") is None:
+        return
+    own = {name: str(project.get(name) or "") for name in ("CELERY_BROKER_URL", "BROKER_URL")}
+    lost = [name for name, url in own.items() if url and (_here(url) or _is_applications(url, settings))]
+    if not any(own.values()):
+        lost = ["CELERY_BROKER_URL"]
+    server, needed = _for_celery(settings.redis_url)
+    for name in lost:
+        before = f"{_host(own[name])}, the container itself" if own[name] else "Celery's own default"
+        if _is_applications(own[name], settings):
+            before = "the application's own Redis, which may throw away what waits"
+        before = "the same, which Celery cannot read" if own[name] == settings.redis_url else before
+        yield Override(name, server, f"REDIS_URL, instead of {before}")
+    if lost:
+        name = lost[0].replace("BROKER_URL", "BROKER_TRANSPORT_OPTIONS")
+        options = project.get(name) or {}
+        if "global_keyprefix" not in options:
+            needed["global_keyprefix"] = f"{settings.redis_prefix}.celery."
+        if needed:
+            yield Override(name, {**options, **needed}, "REDIS_PREFIX, REDIS_URL")
+    for name in ("CELERY_RESULT_BACKEND", "RESULT_BACKEND"):
+        own_backend = str(project.get(name) or "")
+        if _here(own_backend) and own_backend.startswith("redis") and settings.app_redis_url:
+            server, _ = _for_celery(settings.app_redis_url)
+            yield Override(name, server, "APP_REDIS, instead of the container itself")
+        elif _here(own_backend):
+            server, needed = _for_celery(settings.redis_url)
+            yield Override(name, server, "REDIS_URL, instead of the container itself")
+            if needed:
+                name += "_TRANSPORT_OPTIONS"
+                yield Override(name, {**(project.get(name) or {}), **needed}, "REDIS_URL")
+
+
+def _for_celery(redis_url: str) -> tuple[str, dict[str, Any]]:
+    """The address that Celery reads, and the transport options that belong to it."""
+    if redis_url.startswith("rediss://") and "ssl_cert_reqs=" not in redis_url:
+        # Celery refuses a TLS address that does not say so.
+        return f"{redis_url}{'&' if '?' in redis_url else '?'}ssl_cert_reqs=required", {}
+    if not sentinels.is_behind(redis_url):
+        return redis_url, {}
+    known = sentinels.Sentinels(redis_url)
+    login = {"username": known.username, "password": known.password}
+    user, password = (quote(text or "", safe="") for text in login.values())
+    servers = [f"sentinel://{user}:{password}@{host}:{port}/{known.database}" for host, port in known.places]
+    return ";".join(servers), {"master_name": known.master, "sentinel_kwargs": login}
+
+
+def _here(url: str) -> bool:
+    """Whether ``url`` of a server means this container, or Sentinels; files and memory have no server."""
+    local = "://" in url and url.split(":")[0] in BROKERS and _host(url) in LOCAL
+    return local or sentinels.is_behind(url)
+
+
+def _is_applications(url: str, settings: Settings) -> bool:
+    """Whether ``url`` of a broker leads to the application's own Redis."""
+    own = app_redis.parsed(settings.app_redis_url)
+    return (
+        own is not None and url.startswith("redis") and url != settings.redis_url and _host(url) == own.host
+    )
+
+
+def _static(project: Project, settings: Settings) -> Found:
+    if "django.contrib.staticfiles" not in project.get("INSTALLED_APPS", ()):
+        return
+    if str(project.get("STATIC_ROOT") or "") != settings.static_root:
+        yield Override("STATIC_ROOT", settings.static_root, settings.static_root)
+    if not project.get("STATIC_URL"):
+        yield Override("STATIC_URL", "/static/", "the project has none")
+    if not settings.debug:
+        yield from _hashed_static(project)
+
+
+def _hashed_static(project: Project) -> Found:
+    """Names with a hash, where the project has Django's default: pages of two releases find their own files."""
+    import django
+
+    why = "names with a hash of the content, for caches"
+    if django.VERSION < (4, 2) or "STATICFILES_STORAGE" in project:
+        if project.get("STATICFILES_STORAGE", PLAIN_STATIC) == PLAIN_STATIC:
+            yield Override("STATICFILES_STORAGE", HASHED_STATIC, why)
+        return
+    storages = project.get("STORAGES") or {}
+    own = storages.get("staticfiles") or {"BACKEND": PLAIN_STATIC}
+    if own.get("BACKEND") == PLAIN_STATIC:
+        files = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+        if "DEFAULT_FILE_STORAGE" in project:  # Django 4.2 and 5.0 refuse both ways of saying it
+            yield Override("STATICFILES_STORAGE", HASHED_STATIC, why)
+            return
+        yield Override(
+            "STORAGES", {"default": files, **storages, "staticfiles": {**own, "BACKEND": HASHED_STATIC}}, why
+        )
+
+
+def _media(project: Project, settings: Settings) -> Found:
+    if str(project.get("MEDIA_ROOT") or "") != settings.media_root:
+        yield Override("MEDIA_ROOT", settings.media_root, settings.media_root)
+
+
+def _logging(project: Project, settings: Settings) -> Found:
+    """A log file in the source tree would end every start: no process can write there. Its lines go to the log."""
+    own = project.get("LOGGING") or {}
+    handlers = own.get("handlers") or {}
+    files = [name for name, handler in handlers.items() if _cannot_write(handler.get("filename"))]
+    if files:
+        console = {
+            name: {
+                key: value
+                for key, value in handlers[name].items()
+                if key in ("level", "filters", "formatter")
+            }
+            for name in files
+        }
+        changed = {name: {**handler, "class": "logging.StreamHandler"} for name, handler in console.items()}
+        why = f"{', '.join(files)} to standard output instead of a file"
+        yield Override("LOGGING", {**own, "handlers": {**handlers, **changed}}, why)
+
+
+def _cannot_write(path: Any | None) -> bool:
+    return path is not None and not os.access(os.path.dirname(os.path.abspath(path)), os.W_OK)
+
+
+PARTS: dict[str, Callable[[Project, Settings], Found]] = {
+    "debug": _debug,
+    "secret_key": _secret_key,
+    "hosts": _hosts,
+    "origins": _origins,
+    "proxy": _proxy,
+    "cookies": _cookies,
+    "database": _database,
+    "layers": _layers,
+    "celery": _celery,
+    "redis": caches.find,
+    "static": _static,
+    "media": _media,
+    "mail": mail.find,
+    "sessions": shared_state.find,
+    "logging": _logging,
+}
+
+
+def risks(project: Project) -> list[str]:
+    """What the project keeps and should not: one line each, for the release."""
+    lines = [
+        *mail.risks(project),
+        *shared_state.risks(project),
+        *caches.risks(project),
+        *elsewhere.risks(project),
+    ]
+    own = app_redis.place()
+    for alias, layer in (project.get("CHANNEL_LAYERS") or {}).items():
+        hosts = (layer.get("CONFIG") or {}).get("hosts") or []
+        given = [hosts] if isinstance(hosts, (str, dict)) else hosts
+        bare = any(not (isinstance(host, dict) and "socket_timeout" in host) for host in given)
+        if own and any(_host(_address(host)) == own.host for host in given):
+            lines.append(
+                f"CHANNEL_LAYERS[{alias!r}] is on the application's own Redis, which may throw away what a layer keeps; "
+                "take -layers out of APP_OVERLAY, or give it the address in the file REDIS_URL_FILE"
+            )
+        if str(layer.get("BACKEND", "")).startswith("channels_redis.core") and bare and _redis_gives_up():
+            lines.append(
+                f"CHANNEL_LAYERS[{alias!r}]: redis-py 8 ends a socket that is idle for 5 s; write its host as "
+                '{"address": ..., "socket_timeout": 15}, or pin redis<8'
+            )
+    for alias, database in (project.get("DATABASES") or {}).items():
+        host = str(database.get("HOST") or "localhost")
+        if alias != "default" and vendor(database) in ("postgresql", "mysql") and host in LOCAL:
+            lines.append(
+                f"DATABASES[{alias!r}]: {host} is the container itself, nothing listens there; give it the host of a server "
+                "of yours, by a variable in app.env"
+            )
+    for alias, cache in (project.get("CACHES") or {}).items():
+        places = cache.get("LOCATION") or ""
+        for place in [places] if isinstance(places, str) else places:
+            if caches.lost_place(cache):
+                continue
+            host = _host(place) if "://" in place else place.rpartition(":")[0]
+            if host and host in LOCAL:
+                lines.append(
+                    f"CACHES[{alias!r}]: {host} is the container itself, nothing listens there; name a cache server "
+                    "of yours, or django.core.cache.backends.redis.RedisCache at localhost and APP_REDIS=cache"
+                )
+    return lines
+
+
+def _redis_gives_up() -> bool:
+    if find_spec("redis") is None:
+        return False
+    import redis
+
+    return int(redis.__version__.split(".")[0]) >= 8

@@ -1,0 +1,8 @@
+"""What every process of the stack last said of itself: for the command `channels-stack status` and for status pages.
+
+``processes`` and ``aprocesses`` are part of the public interface.
+"""
+
+from .publisher import aprocesses, processes
+
+__all__ = ["aprocesses", "processes"]
