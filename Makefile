@@ -1,4 +1,4 @@
-# Everything people and CI do with the stack. Logic lives in compose/stack (Python) and in tests/.
+# Everything people and CI do with the stack. Logic lives in src/channels_stack_deploy and in tests/.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -24,7 +24,7 @@ OPTIONS ?= $(if $(ENV),,--project $$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' compos
 PASSWORD ?=
 export ENV CONFIRM TIME PASSWORD
 
-STACK := PYTHONPATH=compose python3 -m stack --env "$$ENV"
+STACK := PYTHONPATH=src/channels_stack_deploy python3 -m channels_stack_deploy --env "$$ENV"
 COMPOSE := $(STACK) compose
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -181,7 +181,7 @@ images:
 
 ## Compile the lock files anew (LOCK=--upgrade for newest versions)
 lock: prepare
-	@PYTHONPATH=compose $(PYTHON) -m stack.lock $(LOCK)
+	@PYTHONPATH=src/channels_stack_deploy $(PYTHON) -m channels_stack_deploy.build.locks $(LOCK)
 
 ## Virtual environment and browser of the tests
 prepare:

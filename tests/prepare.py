@@ -16,10 +16,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "compose"))
+sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
 
-from stack import apt  # noqa: E402
-from stack.console import Failure  # noqa: E402
+from channels_stack_deploy.build import apt  # noqa: E402
+from channels_stack_deploy.console import Failure  # noqa: E402
 
 VENV = ROOT / ".venv"
 LOCKS = [ROOT / "tests/requirements.txt", ROOT / "ansible/requirements.txt"]

@@ -182,11 +182,11 @@ def remove_stale() -> None:
 
 
 def tool(folder: Path, *command: str, **environment: str) -> str:
-    """What a command of the stack's own tool (compose/stack) says; StackError with it where that fails."""
+    """What a command of the stack's own tool (src/channels_stack_deploy) says; StackError with it where that fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "stack", "--folder", str(folder), *command],
+        [sys.executable, "-m", "channels_stack_deploy", "--folder", str(folder), *command],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "compose"), **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src/channels_stack_deploy"), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -15,7 +15,9 @@ from matrix import ROWS
 
 BUILD = """
 import sys
-from stack import images, preflight, settings
+from channels_stack_deploy.build import images
+from channels_stack_deploy.config import settings
+from channels_stack_deploy.local import preflight
 values = settings.defaults() | dict(word.split("=", 1) for word in sys.argv[1:])
 preflight.prepare(values)
 print(images.make(values, {"APP": images.application(values, "uvicorn")})["APP"])
@@ -36,7 +38,10 @@ def test_a_project_begun_today_runs(debian, django, tmp_path):
     settings = {"APP_DIR": str(project), "APP_DEBIAN": debian}
     build = subprocess.run(
         [sys.executable, "-c", BUILD, *(f"{name}={value}" for name, value in settings.items())],
-        env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": "compose"},
+        env={
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PYTHONPATH": "src/channels_stack_deploy",
+        },
         cwd=stacks.ROOT,
         check=True,
         stdout=subprocess.PIPE,

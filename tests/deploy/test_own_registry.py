@@ -13,7 +13,7 @@ from hosts import Hosts, image
 from registries import loses_an_image, unname
 from stacks import eventually
 
-from stack.tunnel import loopback
+from channels_stack_deploy.registry.ssh_forward import loopback
 
 pytestmark = pytest.mark.more
 

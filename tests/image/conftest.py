@@ -23,9 +23,9 @@ import pytest
 from support.polling import PATIENCE, Value, said, until
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
-sys.path.insert(0, str(IMAGES.parent / "compose"))
+sys.path.insert(0, str(IMAGES.parent / "src/channels_stack_deploy"))
 
-from stack.swarm.engine import Engine  # noqa: E402
+from channels_stack_deploy.swarm.engine import Engine  # noqa: E402
 
 if TYPE_CHECKING:
     from .edges import Site
@@ -181,7 +181,8 @@ def given(name: str) -> str:
 
 def made(name: str) -> str:
     """The image of the server in the folder NAME of this one, which a few tests need and build themselves."""
-    from stack import images, settings
+    from channels_stack_deploy.build import images
+    from channels_stack_deploy.config import settings
 
     folder = Path(__file__).with_name(name)
     return images.make(settings.defaults(), {"SERVER": images.Image(f"channels-stack/test-{name}", folder)})[

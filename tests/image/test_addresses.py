@@ -35,8 +35,13 @@ print(link.recv(4096).split(b" ")[1].decode())
 UP = """
 import os, sys
 from pathlib import Path
-from stack import addresses, certificates, compose, edge, secrets, settings
-from stack.paths import Deployment
+from channels_stack_deploy.config import addresses
+from channels_stack_deploy.config import certificates
+from channels_stack_deploy.local import compose
+from channels_stack_deploy.config import edge
+from channels_stack_deploy.config import secrets
+from channels_stack_deploy.config import settings
+from channels_stack_deploy.paths import Deployment
 deployment, image = Deployment(Path(sys.argv[1])), os.environ["EDGE_IMAGE"]
 secrets.make(deployment)
 values = settings.load(deployment.settings)
@@ -175,7 +180,7 @@ def test_one_machine(machine: Machine, tmp_path: Path):
     folder.mkdir()
     (folder / "stack.env").write_text("COMPOSE_PROJECT_NAME=six\n")
     program = [sys.executable, "-c", UP, str(folder)]
-    machine.run(*program, PYTHONPATH=str(ROOT / "compose"), EDGE_IMAGE=given("EDGE_IMAGE"))
+    machine.run(*program, PYTHONPATH=str(ROOT / "src/channels_stack_deploy"), EDGE_IMAGE=given("EDGE_IMAGE"))
     container = machine.run("docker", "ps", "--quiet", "--filter", "name=six-edge").strip()
     wait_for(lambda: healthy(machine, container), "a healthy edge")
     everybody_has_their_own_address(machine, container)

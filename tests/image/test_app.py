@@ -204,9 +204,10 @@ def test_versions_keep_the_floor(image):
 
 
 def test_a_flipped_hash_fails_the_build(tmp_path):
-    sys.path.insert(0, str(ROOT / "compose"))
-    from stack import images, settings
-    from stack.console import Failure
+    sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
+    from channels_stack_deploy.build import images
+    from channels_stack_deploy.config import settings
+    from channels_stack_deploy.console import Failure
 
     project = shutil.copytree(ROOT / "app", tmp_path / "app")
     lock = project / "requirements.txt"

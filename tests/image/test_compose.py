@@ -45,9 +45,9 @@ def written(folder: Path, **changed: str) -> Path:
     import sys
 
     sys.path.insert(0, str(COMPOSE))
-    from stack import settings
-    from stack.compose import write_environment
-    from stack.paths import Deployment
+    from channels_stack_deploy.config import settings
+    from channels_stack_deploy.local.compose import write_environment
+    from channels_stack_deploy.paths import Deployment
 
     deployment = Deployment(folder)
     for path in (deployment.settings, deployment.application):
@@ -168,13 +168,13 @@ def test_swarm_takes_the_base_file(environment):
 
 def test_a_command_of_the_application_is_held_to_the_rules_of_the_worker(environment, tmp_path):
     """Its definition is made by the tool; nothing but what it runs may differ from compose.yml's."""
-    from stack import commands
+    from channels_stack_deploy.config import app_services
 
     settings = {"APP_COMMANDS": "celery: celery -A x worker", "APP_VOLUMES": "data", "APP_REDIS": ""}
     files = ["compose.yml", "compose.single.yml"]
     expected = dict(config(environment, *files)["services"]["worker"])
     made = tmp_path / "compose.app.json"
-    made.write_text(commands.text(settings))
+    made.write_text(app_services.text(settings))
     found = config(environment, *files, str(made))["services"]
     assert {"type": "volume", "source": "app-app-data", "target": "/srv/app/data", "volume": {}} in found[
         "http"
@@ -188,7 +188,7 @@ def test_a_command_of_the_application_is_held_to_the_rules_of_the_worker(environ
     assert {key: value for key, value in celery["deploy"].items() if key not in rolled} == {
         key: value for key, value in worker["deploy"].items() if key not in rolled
     }
-    made.write_text(commands.text(settings, swarm=True))
+    made.write_text(app_services.text(settings, swarm=True))
     assert "depends_on" not in json.loads(made.read_text())["services"]["celery"]
 
 

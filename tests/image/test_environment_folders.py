@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from stack import environments, ownership, settings
-from stack.console import Failure
-from stack.paths import COMPOSE, ENVIRONMENTS, ROOT, Deployment
+from channels_stack_deploy.config import environments, ownership, settings
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.paths import COMPOSE, ENVIRONMENTS, ROOT, Deployment
 
 from .conftest import docker
 
@@ -32,7 +32,7 @@ def volume():
 
 def tool(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     given = {**os.environ, "PYTHONPATH": str(COMPOSE), **variables}
-    command = ["python3", "-m", "stack", "--env", NAME, *arguments]
+    command = ["python3", "-m", "channels_stack_deploy", "--env", NAME, *arguments]
     return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
 
 

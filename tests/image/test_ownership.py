@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from stack import ownership, settings
-from stack.compose import write_environment
-from stack.paths import EXAMPLE, Deployment
+from channels_stack_deploy.config import ownership, settings
+from channels_stack_deploy.local.compose import write_environment
+from channels_stack_deploy.paths import EXAMPLE, Deployment
 
 from .conftest import RUN, docker
 
@@ -84,8 +84,12 @@ def told(deployment: Deployment) -> str:
 def tool(deployment: Deployment, *command: str) -> subprocess.CompletedProcess[str]:
     """What the tool behind make says."""
     return subprocess.run(
-        [sys.executable, "-m", "stack", "--folder", str(deployment.folder), *command],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT / "compose"), "CONFIRM": "yes"},
+        [sys.executable, "-m", "channels_stack_deploy", "--folder", str(deployment.folder), *command],
+        env={
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "PYTHONPATH": str(ROOT / "src/channels_stack_deploy"),
+            "CONFIRM": "yes",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -204,13 +208,16 @@ def test_down_and_purge_find_the_stack_without_what_make_up_wrote(folder, name, 
 def test_what_is_exported_does_not_lead_to_another_project(folder, name):
     first = folder("first")
     remember(first)
-    script = "import json,sys; from pathlib import Path; from stack.paths import Deployment; from stack.compose import Project;"
+    script = (
+        "import json,sys; from pathlib import Path; from channels_stack_deploy.paths import Deployment;"
+        "from channels_stack_deploy.local.compose import Project;"
+    )
     script += "p = Project(Deployment(Path(sys.argv[1]))); print(p.run('config', '--format', 'json', quiet=True).stdout)"
     done = subprocess.run(
         [sys.executable, "-c", script, str(first.folder)],
         env={
             "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": str(ROOT / "compose"),
+            "PYTHONPATH": str(ROOT / "src/channels_stack_deploy"),
             "COMPOSE_PROJECT_NAME": "another",
             "HTTP_PORT": "1",
         },

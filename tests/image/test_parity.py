@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from stack import commands, render, secrets, settings
-from stack.compose import Project, write_environment
-from stack.paths import ROOT, Deployment
+from channels_stack_deploy.config import app_services, secrets, settings
+from channels_stack_deploy.local.compose import Project, write_environment
+from channels_stack_deploy.paths import ROOT, Deployment
+from channels_stack_deploy.swarm import render
 
 NAMES = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP")
 IMAGES = {f"{name}_IMAGE": f"image/{name.lower()}:tag" for name in NAMES}
@@ -47,7 +48,7 @@ def environment(folder: Path, chosen: dict[str, str]) -> tuple[Deployment, dict[
 def composed(folder: Path, project: str, **chosen: str) -> dict:
     """What Compose runs on one machine, the release included; without the folder's and the PROJECT's own names."""
     deployment, values = environment(folder, {**COMMON, "COMPOSE_PROJECT_NAME": project, **chosen})
-    deployment.commands.write_text(commands.text(values))
+    deployment.commands.write_text(app_services.text(values))
     write_environment(deployment, values, IMAGES)
     text = Project(deployment).run("--profile", "*", "config", "--format", "json", quiet=True).stdout
     return json.loads(text.replace(str(folder), "FOLDER").replace(project, "PROJECT"))

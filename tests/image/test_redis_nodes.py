@@ -67,10 +67,10 @@ class Nodes:
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, redis_image: str) -> Iterator[Nodes]:
     """All six, settled."""
-    sys.path.insert(0, str(ROOT / "compose"))
-    from stack import secrets, settings
-    from stack.compose import write_environment
-    from stack.paths import Deployment
+    sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
+    from channels_stack_deploy.config import secrets, settings
+    from channels_stack_deploy.local.compose import write_environment
+    from channels_stack_deploy.paths import Deployment
 
     deployment = Deployment(tmp_path_factory.mktemp("nodes"))
     deployment.settings.write_text(f"REDIS_NODES=3\nCOMPOSE_PROJECT_NAME={RUN}-nodes\n")

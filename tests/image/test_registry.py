@@ -13,9 +13,9 @@ import pytest
 from .conftest import IMAGES, Container, Yard, docker, given, wait_for
 from .edges import make_certificate
 
-sys.path.insert(0, str(IMAGES.parent / "compose"))
-from stack import registry as registries
-from stack.registry_content import Content, forget
+sys.path.insert(0, str(IMAGES.parent / "src/channels_stack_deploy"))
+from channels_stack_deploy.registry import push as registries
+from channels_stack_deploy.registry.content import Content, forget
 
 LOGIN = "channels-stack:canary-of-the-registry"
 LAYER = 3_000_000

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "compose"))
+sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
 
-from stack import registry_service, render, secrets, settings  # noqa: E402
-from stack.console import Failure  # noqa: E402
-from stack.paths import Deployment  # noqa: E402
+from channels_stack_deploy.config import secrets, settings  # noqa: E402
+from channels_stack_deploy.console import Failure  # noqa: E402
+from channels_stack_deploy.paths import Deployment  # noqa: E402
+from channels_stack_deploy.registry import service as registry_service  # noqa: E402
+from channels_stack_deploy.swarm import render  # noqa: E402
 
 IMAGES = {
     f"{name}_IMAGE": f"image/{name.lower()}:tag"

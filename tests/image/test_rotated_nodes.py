@@ -15,12 +15,12 @@ import pytest
 from .conftest import RUN, docker, wait_for
 from .test_redis_nodes import ROOT, SECONDS, SENTINELS, SERVERS  # isort: split
 
-from stack import rotation, secrets, settings
-from stack.compose import write_environment
-from stack.console import Failure
-from stack.paths import Deployment
-from stack.swarm import nodes, stores
-from stack.swarm.engine import Engine
+from channels_stack_deploy.config import rotation, secrets, settings
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.local.compose import write_environment
+from channels_stack_deploy.paths import Deployment
+from channels_stack_deploy.swarm import credentials, redis_ha
+from channels_stack_deploy.swarm.engine import Engine
 
 PROJECT = f"{RUN}-rotated"
 
@@ -40,13 +40,15 @@ class Three:
         for node in those or SERVERS:
             place = f"{self.folder}/{node}"
             given = {"final": final, "check": False}
-            changed += stores.users(self.engine, self.deployment, f"{place}/users.acl", node=node, **given)
-            changed += nodes.accept(self.engine, self.deployment, place, node, **given)
+            changed += credentials.users(
+                self.engine, self.deployment, f"{place}/users.acl", node=node, **given
+            )
+            changed += redis_ha.accept(self.engine, self.deployment, place, node, **given)
         return changed
 
     def use(self) -> None:
         for node in SERVERS:
-            nodes.use(self.engine, self.deployment, f"{self.folder}/{node}", node)
+            redis_ha.use(self.engine, self.deployment, f"{self.folder}/{node}", node)
 
     def lets_in(self, user: str, password: str) -> list[str]:
         """Which of the six accept this login."""
@@ -80,11 +82,11 @@ def three(tmp_path_factory: pytest.TempPathFactory, redis_image: str, engine: En
     folder = tmp_path_factory.mktemp("hosts")
     for path in (folder, *list(folder.parents)[:2]):
         path.chmod(0o755)
-    given = ["--acl", f"{nodes.INSIDE}/users.acl", "--password-file", f"{nodes.INSIDE}/redis_nodes"]
+    given = ["--acl", f"{redis_ha.INSIDE}/users.acl", "--password-file", f"{redis_ha.INSIDE}/redis_nodes"]
     overlay = {
         service: {
             "command": ["redis-node", role, "--name", service, *given],
-            "volumes": [f"{folder}/{service.replace('sentinel', 'redis')}:{nodes.INSIDE}:ro"],
+            "volumes": [f"{folder}/{service.replace('sentinel', 'redis')}:{redis_ha.INSIDE}:ro"],
             "labels": {"com.docker.swarm.service.name": f"{engine.stack}_{service}"},
         }
         for role, services in (("server", SERVERS), ("sentinel", SENTINELS))
@@ -110,7 +112,7 @@ def three(tmp_path_factory: pytest.TempPathFactory, redis_image: str, engine: En
             "health=healthy",
         ]
         wait_for(lambda: len(docker(*healthy).stdout.split()) == 6, "six healthy containers", SECONDS)
-        assert nodes.settled(engine, SECONDS) == "redis"
+        assert redis_ha.settled(engine, SECONDS) == "redis"
         yield made
     finally:
         print(made.compose("logs", "--tail", "60"))
@@ -132,7 +134,7 @@ def test_both_are_accepted_and_then_the_new_ones_alone(three):
     # Killed after the first of them, which starts again: it still logs in with what the others know.
     assert three.accept("redis-2")
     docker("restart", f"{PROJECT}-redis-2-1", f"{PROJECT}-sentinel-2-1")
-    nodes.settled(three.engine, SECONDS)
+    redis_ha.settled(three.engine, SECONDS)
     before = three.started()
 
     assert three.accept() and three.accept() == []
@@ -148,12 +150,12 @@ def test_both_are_accepted_and_then_the_new_ones_alone(three):
     assert three.started() == before, "something was restarted"
 
     # They know each other by the new one: another becomes the master, and all follow it.
-    nodes.settled(three.engine, SECONDS)
-    print(nodes.hand_over(three.engine, "redis"))
-    assert nodes.settled(three.engine, SECONDS) != "redis"
+    redis_ha.settled(three.engine, SECONDS)
+    print(redis_ha.hand_over(three.engine, "redis"))
+    assert redis_ha.settled(three.engine, SECONDS) != "redis"
     docker("restart", *(f"{PROJECT}-{service}-1" for service in every))
     wait_for(lambda: three.lets_in("app", new) == every, "all let it in", SECONDS)
-    nodes.settled(three.engine, SECONDS)
+    redis_ha.settled(three.engine, SECONDS)
 
 
 def test_a_lost_secret_of_the_nodes_is_told_with_the_way_out(three):

@@ -6,9 +6,9 @@ import sys
 import uuid
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "compose"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src/channels_stack_deploy"))
 
-from stack import ship
+from channels_stack_deploy.registry import transfer
 
 from .conftest import docker
 
@@ -18,11 +18,11 @@ def test_a_name_for_the_hosts_is_forgotten_and_the_image_stays(redis_image):
     own = f"channels-stack/test-{uuid.uuid4().hex[:8]}:1"
     docker("tag", redis_image, own)
     try:
-        name = ship.tag({"REDIS_IMAGE": own})["REDIS_IMAGE"]
-        assert ship.look(name) == ship.look(own) != ""
-        assert ship.forget([name, own, f"{ship.NOWHERE}/channels-stack/never:1"]) == [name]
-        assert ship.look(name) == ""
-        assert ship.look(own), "what was built is not touched"
-        assert ship.forget([name]) == []
+        name = transfer.tag({"REDIS_IMAGE": own})["REDIS_IMAGE"]
+        assert transfer.look(name) == transfer.look(own) != ""
+        assert transfer.forget([name, own, f"{transfer.NOWHERE}/channels-stack/never:1"]) == [name]
+        assert transfer.look(name) == ""
+        assert transfer.look(own), "what was built is not touched"
+        assert transfer.forget([name]) == []
     finally:
         docker("image", "rm", own)

@@ -14,11 +14,11 @@ import pytest
 
 from .conftest import IMAGES, Container, Yard, wait_for  # isort: split
 
-from stack import rotation, secrets
-from stack.console import Failure
-from stack.paths import Deployment
-from stack.swarm import stores
-from stack.swarm.engine import Engine
+from channels_stack_deploy.config import rotation, secrets
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.paths import Deployment
+from channels_stack_deploy.swarm import credentials
+from channels_stack_deploy.swarm.engine import Engine
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def sql(db: Container, url: str, statement: str) -> str:
 
 def test_postgresql_accepts_both_and_then_the_new_one(engine, deployment, db):
     old = rotation.read(deployment, "database_url")
-    assert stores.logins(engine, deployment, final=True, check=False) == [], (
+    assert credentials.logins(engine, deployment, final=True, check=False) == [], (
         "the first login is as it should be"
     )
     sql(db, old, "CREATE TABLE before (id int); INSERT INTO before VALUES (1)")
@@ -77,10 +77,11 @@ def test_postgresql_accepts_both_and_then_the_new_one(engine, deployment, db):
     rotation.switch(deployment)
     new = rotation.read(deployment, "database_url")
     assert (
-        stores.logins(engine, deployment, final=False, check=True) and sql(db, new, "SELECT 1") == "refused"
+        credentials.logins(engine, deployment, final=False, check=True)
+        and sql(db, new, "SELECT 1") == "refused"
     )
-    assert stores.logins(engine, deployment, final=False, check=False)
-    assert stores.logins(engine, deployment, final=False, check=False) == []
+    assert credentials.logins(engine, deployment, final=False, check=False)
+    assert credentials.logins(engine, deployment, final=False, check=False) == []
     assert sql(db, old, "SELECT 1") == sql(db, new, "SELECT 1") == "1"
 
     # To the application nothing is different: it owns everything, whoever made it.
@@ -94,8 +95,8 @@ def test_postgresql_accepts_both_and_then_the_new_one(engine, deployment, db):
     sql(db, old, "INSERT INTO after VALUES (1); DROP TABLE before")
     assert sql(db, new, "SELECT tableowner FROM pg_tables WHERE tablename = 'after'") == "app"
 
-    assert stores.logins(engine, deployment, final=True, check=False)
-    assert stores.logins(engine, deployment, final=True, check=False) == []
+    assert credentials.logins(engine, deployment, final=True, check=False)
+    assert credentials.logins(engine, deployment, final=True, check=False) == []
     assert sql(db, old, "SELECT 1") == "refused"
     assert sql(db, new, "SELECT count(*) FROM after") == "1"
     assert rotation.end(deployment) and not rotation.end(deployment)
@@ -111,8 +112,8 @@ def test_postgresql_again(engine, deployment, db):
     )
     rotation.begin(deployment, ["db"])
     rotation.switch(deployment)
-    stores.logins(engine, deployment, final=False, check=False)
-    stores.logins(engine, deployment, final=True, check=False)
+    credentials.logins(engine, deployment, final=False, check=False)
+    credentials.logins(engine, deployment, final=True, check=False)
     new = rotation.read(deployment, "database_url")
     assert sql(db, old, "SELECT 1") == "refused"
     assert sql(db, new, "SELECT rolname FROM pg_roles WHERE rolname ~ '^app' ORDER BY 1").splitlines() == [
@@ -127,9 +128,9 @@ def test_postgresql_heals_after_a_restore(engine, deployment, db):
     """A backup knows none of the newer logins, and a restore gives the owner its first password back."""
     url = rotation.read(deployment, "database_url")
     user = urlsplit(url).username
-    stores.sql(engine, db.name, *stores.removed(user), "ALTER ROLE app PASSWORD 'of the backup'")
+    credentials.sql(engine, db.name, *credentials.removed(user), "ALTER ROLE app PASSWORD 'of the backup'")
     assert sql(db, url, "SELECT 1") == "refused"
-    stores.logins(engine, deployment, final=True, check=False)
+    credentials.logins(engine, deployment, final=True, check=False)
     assert sql(db, url, "SELECT 1") == "1"
     assert sql(db, "postgresql://app:of%20the%20backup@db/app", "SELECT 1") == "refused"
 
@@ -139,13 +140,13 @@ def test_the_verifier_is_postgresqls_own(engine, db, password):
     """Whatever characters an operator has chosen."""
     quoted = password.replace("'", "''")
     statement = f"CREATE ROLE somebody PASSWORD '{quoted}'; SELECT rolpassword FROM pg_authid WHERE rolname = 'somebody'"
-    verifier = stores.sql(engine, db.name, f"{statement}; DROP ROLE somebody").strip()
-    assert stores.verifies(verifier, password) and not stores.verifies(verifier, password + "x")
+    verifier = credentials.sql(engine, db.name, f"{statement}; DROP ROLE somebody").strip()
+    assert credentials.verifies(verifier, password) and not credentials.verifies(verifier, password + "x")
 
 
 def test_no_verifier_stands_in_the_log(engine, deployment, db):
     with pytest.raises(Failure):
-        stores.sql(engine, db.name, "ALTER ROLE nobody PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a:b'")
+        credentials.sql(engine, db.name, "ALTER ROLE nobody PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a:b'")
     assert "SCRAM-SHA-256" not in db.says('role "nobody" does not exist')
 
 
@@ -164,7 +165,7 @@ def start(
     yard: Yard, image: str, engine: Engine, deployment: Deployment, folder: Path, service: str
 ) -> Container:
     """SERVICE as Swarm starts it, its users in FOLDER."""
-    stores.users(engine, deployment, f"{folder}/users.acl", final=False, check=False, node=service)
+    credentials.users(engine, deployment, f"{folder}/users.acl", final=False, check=False, node=service)
     (folder / "users.acl").chmod(0o444)
     folder.chmod(0o755)
     folder.parent.chmod(0o755)
@@ -193,11 +194,11 @@ def ask(redis: Container, url: str, *command: str) -> str:
 
 def test_redis_accepts_both_and_then_the_new_one(engine, deployment, redis):
     old, path = rotation.read(deployment, "redis_url"), str(redis.users)
-    assert stores.users(engine, deployment, path, final=True, check=False) == []
+    assert credentials.users(engine, deployment, path, final=True, check=False) == []
     rotation.begin(deployment, ["redis"])
     rotation.switch(deployment)
     new = rotation.read(deployment, "redis_url")
-    assert stores.users(engine, deployment, path, final=False, check=True) and "NOAUTH" in ask(
+    assert credentials.users(engine, deployment, path, final=False, check=True) and "NOAUTH" in ask(
         redis, new, "PING"
     )
     listener = subprocess.Popen(
@@ -218,11 +219,11 @@ def test_redis_accepts_both_and_then_the_new_one(engine, deployment, redis):
     listener.stdin.write("SUBSCRIBE room\n")
     listener.stdin.flush()
     wait_for(lambda: ask(redis, old, "PUBLISH", "room", "first") == "1", "somebody listens")
-    assert stores.users(engine, deployment, path, final=False, check=False)
-    assert stores.users(engine, deployment, path, final=False, check=False) == []
+    assert credentials.users(engine, deployment, path, final=False, check=False)
+    assert credentials.users(engine, deployment, path, final=False, check=False) == []
     assert ask(redis, old, "PING") == ask(redis, new, "PING") == "PONG"
-    assert stores.users(engine, deployment, path, final=True, check=False)
-    assert stores.users(engine, deployment, path, final=True, check=False) == []
+    assert credentials.users(engine, deployment, path, final=True, check=False)
+    assert credentials.users(engine, deployment, path, final=True, check=False) == []
     assert "NOAUTH" in ask(redis, old, "PING")
     assert ask(redis, new, "PUBLISH", "room", "last") == "1", "the listener was cut"
     listener.kill()
@@ -243,13 +244,13 @@ def test_redis_knows_them_after_a_restart(engine, deployment, redis):
 
 def test_new_rules_are_taken_up_while_it_runs(engine, deployment, redis, tmp_path, monkeypatch):
     template = tmp_path / "users.acl.template"
-    template.write_text(stores.REDIS_ACL.read_text().replace(" +publish", ""))
+    template.write_text(credentials.REDIS_ACL.read_text().replace(" +publish", ""))
     url = rotation.read(deployment, "redis_url")
-    monkeypatch.setitem(stores.RULES, "redis", (template, "app"))
-    stores.users(engine, deployment, str(redis.users), final=False, check=False)
+    monkeypatch.setitem(credentials.RULES, "redis", (template, "app"))
+    credentials.users(engine, deployment, str(redis.users), final=False, check=False)
     assert "NOPERM" in ask(redis, url, "PUBLISH", "room", "x")
     monkeypatch.undo()
-    stores.users(engine, deployment, str(redis.users), final=False, check=False)
+    credentials.users(engine, deployment, str(redis.users), final=False, check=False)
     assert ask(redis, url, "PUBLISH", "room", "x") == "0"
 
 
@@ -269,7 +270,7 @@ def test_the_applications_own_redis_accepts_both_and_then_the_new_one(
 
     def told(*, final: bool) -> list[str]:
         path = str(folder / "users.acl")
-        return stores.users(engine, deployment, path, final=final, check=False, node="redis-app")
+        return credentials.users(engine, deployment, path, final=final, check=False, node="redis-app")
 
     old = rotation.read(deployment, "app_redis_url")
     assert told(final=True) == [] and answer(old) == "PONG"
@@ -285,12 +286,12 @@ def test_the_applications_own_redis_accepts_both_and_then_the_new_one(
 
 
 def test_a_lost_keeper_is_told_with_the_way_out(engine, deployment, redis):
-    path = deployment.secrets / stores.KEEPER
+    path = deployment.secrets / credentials.KEEPER
     kept = path.read_text()
-    rotation.put(deployment, stores.KEEPER, "another")
+    rotation.put(deployment, credentials.KEEPER, "another")
     with pytest.raises(Failure, match="docker service update --force"):
-        stores.users(engine, deployment, str(redis.users), final=True, check=False)
-    rotation.put(deployment, stores.KEEPER, kept)
+        credentials.users(engine, deployment, str(redis.users), final=True, check=False)
+    rotation.put(deployment, credentials.KEEPER, kept)
 
 
 # --- The files ------------------------------------------------------------------------------------

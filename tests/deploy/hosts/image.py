@@ -7,8 +7,10 @@ from pathlib import Path
 
 from stacks import ROOT, machine_settings
 
-sys.path.insert(0, str(ROOT / "compose"))
-from stack import host, images, registry_service, settings
+sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
+from channels_stack_deploy.build import build_environment, images
+from channels_stack_deploy.config import settings
+from channels_stack_deploy.registry import service
 
 CONTEXT = Path(__file__).resolve().parent / "image"
 ENGINE_ROLE = ROOT / "ansible/roles/engine/files"
@@ -43,7 +45,7 @@ def made(**wanted: images.Image) -> str:
 
 def registry() -> str:
     """The full name of the stack's image of a registry; it is built where it is not there yet (about 10 s)."""
-    return made(REGISTRY_IMAGE=registry_service.IMAGE)
+    return made(REGISTRY_IMAGE=service.IMAGE)
 
 
 def base() -> str:
@@ -55,9 +57,9 @@ def network_files(suite: str) -> dict[str, str]:
     """What a host needs to reach the package archive from this machine's network: name -> text."""
     values = {**settings.defaults(), **machine_settings()}
     found = {
-        "apt_sources": host.apt_sources(suite, values["DEBIAN_MIRROR"]),
-        "apt_conf": host.apt_configuration(),
+        "apt_sources": build_environment.apt_sources(suite, values["DEBIAN_MIRROR"]),
+        "apt_conf": build_environment.apt_configuration(),
     }
-    if host.BUNDLE.exists():
-        found["ca"] = host.BUNDLE.read_text()
+    if build_environment.BUNDLE.exists():
+        found["ca"] = build_environment.BUNDLE.read_text()
     return found

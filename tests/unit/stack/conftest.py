@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests"))
-sys.path.insert(0, str(ROOT / "compose"))
+sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
 sys.path.insert(0, str(ROOT / "ansible/roles/engine/files"))
 
 
@@ -20,7 +20,7 @@ def root() -> Path:
 @pytest.fixture
 def deployment(tmp_path):
     """An empty deployment folder."""
-    from stack.paths import Deployment
+    from channels_stack_deploy.paths import Deployment
 
     return Deployment(tmp_path / "deployment")
 
@@ -28,7 +28,8 @@ def deployment(tmp_path):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """An empty checkout, whose `compose/` holds the default environment."""
-    from stack import environments, paths, ports
+    from channels_stack_deploy import paths
+    from channels_stack_deploy.config import environments, ports
 
     compose = tmp_path / "compose"
     compose.mkdir()

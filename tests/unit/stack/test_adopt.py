@@ -4,13 +4,13 @@ import os
 
 import pytest
 
-from stack import settings
-from stack.adopt import command, interpreter, lines
-from stack.adopt.found import Line
-from stack.adopt.proposal import NAMES, propose
-from stack.adopt.tree import pieces
-from stack.console import Failure
-from stack.paths import EXAMPLE
+from channels_stack_deploy.adopt import command, interpreter, lines
+from channels_stack_deploy.adopt.found import Line
+from channels_stack_deploy.adopt.proposal import NAMES, propose
+from channels_stack_deploy.adopt.tree import pieces
+from channels_stack_deploy.config import settings
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.paths import EXAMPLE
 
 SETTINGS = 'INSTALLED_APPS = ["django.contrib.auth"]\nROOT_URLCONF = "mysite.urls"\n'
 MANAGE = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "{}")\n'

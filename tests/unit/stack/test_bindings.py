@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from stack import addresses
-from stack.addresses import Bound
+from channels_stack_deploy.config import addresses
+from channels_stack_deploy.config.addresses import Bound
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from channels_stack.config.settings import Settings
 from channels_stack.middleware import uploads
 from channels_stack.patches import channels_db
-from stack import capacity, settings
+from channels_stack_deploy.config import capacity, settings
 
 REQUIRED = {
     "SECRET_KEY": "k3y-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2,

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 from selfsigned import self_signed
 
-from stack import certificates
-from stack.console import Failure
-from stack.settings import defaults
+from channels_stack_deploy.config import certificates
+from channels_stack_deploy.config.settings import defaults
+from channels_stack_deploy.console import Failure
 
 
 def settings(source="local", domains="rooms.example"):

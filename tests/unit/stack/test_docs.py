@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from stack import settings
+from channels_stack_deploy.config import settings
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 import pytest
 
-from stack import environments, ownership, paths, settings
-from stack.console import Failure
-from stack.paths import Deployment
+from channels_stack_deploy import paths
+from channels_stack_deploy.config import environments, ownership, settings
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.paths import Deployment
 
 
 def test_without_a_name_it_is_the_one_in_compose(checkout):

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from stack.swarm import history
-from stack.swarm.engine import Engine
+from channels_stack_deploy.swarm import history
+from channels_stack_deploy.swarm.engine import Engine
 
 HISTORIES = {
     "nothing was ever begun": ("", "", "", ""),

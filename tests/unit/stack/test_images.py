@@ -4,9 +4,10 @@ import resource
 
 import pytest
 
-from stack import images, settings
-from stack.console import Failure
-from stack.images import Image
+from channels_stack_deploy.build import images
+from channels_stack_deploy.build.images import Image
+from channels_stack_deploy.config import settings
+from channels_stack_deploy.console import Failure
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_a_failed_build_ends_with_the_one_line_that_says_why():
 
 
 def test_what_the_doctor_says_is_left_out_is_left_out():
-    import stack.adopt  # noqa: F401  (the doctor is found from there)
+    import channels_stack_deploy.adopt  # noqa: F401  (the doctor is found from there)
     from channels_stack.doctor.rules.folders import LEFT_OUT
 
     assert LEFT_OUT <= images.IGNORED

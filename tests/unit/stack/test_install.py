@@ -133,7 +133,7 @@ def test_where_a_project_says_its_python(install, tmp_path, name, text, found):
 
 
 def test_adopt_and_the_build_know_the_same_pythons(install):
-    from stack.adopt import interpreter
+    from channels_stack_deploy.adopt import interpreter
 
     known = {suite: interpreter.number(python) for python, suite in interpreter.SUITES.items()}
     assert known == install.PYTHONS

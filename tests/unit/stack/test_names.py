@@ -2,7 +2,7 @@
 
 import pytest
 
-from stack.swarm import names
+from channels_stack_deploy.swarm import names
 
 WANTED = {"http": {"10.0.1.5", "10.0.1.6"}, "ws": {"10.0.1.7"}}
 RIGHT = {"http": ["10.0.1.5", "10.0.1.6"], "ws": ["10.0.1.7"]}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stack import packages
-from stack.console import Failure
+from channels_stack_deploy.build import packages
+from channels_stack_deploy.console import Failure
 
 STATUS = """Package: {}
 Status: install ok installed

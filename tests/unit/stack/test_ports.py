@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from stack import environments, ports, settings
+from channels_stack_deploy.config import environments, ports, settings
 
 HERE = ("127.0.0.1", "")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stack import preflight
+from channels_stack_deploy.local import preflight
 
 
 @pytest.mark.parametrize(

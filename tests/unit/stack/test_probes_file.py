@@ -2,10 +2,10 @@
 
 import pytest
 
-from stack import probes
-from stack.console import Failure
-from stack.paths import COMPOSE
-from stack.settings import defaults
+from channels_stack_deploy.checks import probes
+from channels_stack_deploy.config.settings import defaults
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.paths import COMPOSE
 
 
 @pytest.fixture

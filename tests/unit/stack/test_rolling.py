@@ -2,7 +2,7 @@
 
 import pytest
 
-from stack.rolling import Change, batches, rolled
+from channels_stack_deploy.local.rolling import Change, batches, rolled
 
 M = 1024**2
 HTTP = Change("http", ["a", "b"], 2, 512 * M)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from stack import ownership
+from channels_stack_deploy.config import ownership
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from stack import secrets, settings, stores
-from stack.console import Failure
+from channels_stack_deploy.config import secrets, settings, stores
+from channels_stack_deploy.console import Failure
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_second_run_changes_nothing(made):
 
 
 def test_two_deployments_share_no_secret(made, tmp_path):
-    from stack.paths import Deployment
+    from channels_stack_deploy.paths import Deployment
 
     other = Deployment(tmp_path / "other")
     secrets.make(other)

@@ -6,8 +6,8 @@ import string
 
 import pytest
 
-from stack import capacity, secrets, settings, stores
-from stack.console import Failure
+from channels_stack_deploy.config import capacity, secrets, settings, stores
+from channels_stack_deploy.console import Failure
 
 
 @pytest.fixture

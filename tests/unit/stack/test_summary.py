@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from stack.swarm import summary
+from channels_stack_deploy.swarm import summary
 
 
 def process(service, **more):

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from stack import ship
-from stack.console import Failure
-from stack.swarm import history, jobs, rollout, spread
-from stack.swarm.engine import Engine, counts
-from stack.swarm.lock import Holder
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.registry import transfer
+from channels_stack_deploy.swarm import balance, history, jobs, rollout
+from channels_stack_deploy.swarm.deploy_lock import Holder
+from channels_stack_deploy.swarm.engine import Engine, counts
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,15 @@ def test_tasks_wanted(text, wanted):
 
 
 def test_layers_that_a_host_has_are_not_sent():
-    assert ship.known({"app:2": ["a", "b", "d"]}, [["a", "b", "c"]]) == {"a", "b"}
+    assert transfer.known({"app:2": ["a", "b", "d"]}, [["a", "b", "c"]]) == {"a", "b"}
 
 
 def test_a_layer_on_another_ground_is_sent():
-    assert ship.known({"app:2": ["x", "b"]}, [["a", "b"]]) == set()
+    assert transfer.known({"app:2": ["x", "b"]}, [["a", "b"]]) == set()
 
 
 def test_a_layer_that_one_image_needs_is_sent_although_another_has_it():
-    assert ship.known({"app:2": ["a", "b"], "edge:2": ["x", "b"]}, [["a", "b"]]) == {"a"}
+    assert transfer.known({"app:2": ["a", "b"], "edge:2": ["x", "b"]}, [["a", "b"]]) == {"a"}
 
 
 def test_a_lock_of_a_process_that_runs():
@@ -124,7 +124,7 @@ def test_an_engine_that_does_not_answer_is_no_service_that_has_gone():
     ],
 )
 def test_how_many_tasks_have_to_move(places, nodes, number):
-    assert spread.moves(list(places), list(nodes)) == number
+    assert balance.moves(list(places), list(nodes)) == number
 
 
 def service_with(*constraints):
@@ -150,7 +150,7 @@ def test_where_tasks_may_be_put(constraints, availability, state, fits):
         "Status": {"State": state},
         "Description": {"Hostname": "one"},
     }
-    assert spread.fits(service_with(*constraints), node) is fits
+    assert balance.fits(service_with(*constraints), node) is fits
 
 
 def test_a_part_without_services_is_not_handed_to_swarm():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stack import up
-from stack.paths import EXAMPLE
-from stack.settings import defaults, load, parse
+from channels_stack_deploy.config.settings import defaults, load, parse
+from channels_stack_deploy.local import up
+from channels_stack_deploy.paths import EXAMPLE
 
 SECRET = "a-first-password"
 DEMO = "check; demo --username anna --password-file /run/secrets/demo_password"

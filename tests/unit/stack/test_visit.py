@@ -11,9 +11,10 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 from websockets.sync.server import serve
 
-from stack import certificates, probes, visit
-from stack.settings import defaults
-from stack.visit import Paths, Route
+from channels_stack_deploy.checks import probes, visit
+from channels_stack_deploy.checks.visit import Paths, Route
+from channels_stack_deploy.config import certificates
+from channels_stack_deploy.config.settings import defaults
 
 
 class Server:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from stack import images, volumes
-from stack.console import Failure
+from channels_stack_deploy.build import images
+from channels_stack_deploy.config import volumes
+from channels_stack_deploy.console import Failure
 
 
 def settings(text):
@@ -73,7 +74,7 @@ def test_the_build_is_told_which_file_is_a_link(project):
 
 
 def images_settings(project, text):
-    from stack.settings import defaults
+    from channels_stack_deploy.config.settings import defaults
 
     (project / "requirements.txt").write_text("django\n")
     return defaults() | {"APP_DIR": str(project), "APP_VOLUMES": text}

@@ -14,10 +14,11 @@ from pathlib import Path
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "src/channels_stack_deploy"))
 
-from stack import packages, settings
-from stack.console import Failure
+from channels_stack_deploy.build import packages
+from channels_stack_deploy.config import settings
+from channels_stack_deploy.console import Failure
 
 INSTALL = "env DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes --no-install-recommends --no-remove"
 INSTALL += " --option DPkg::Lock::Timeout=120 install"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "src/channels_stack_deploy"))
 
-from stack import packages
+from channels_stack_deploy.build import packages
 
 
 class FilterModule:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "src/channels_stack_deploy"))
 
-from stack import registry_content, tunnel
-from stack.console import Failure
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.registry import content as registry_content
+from channels_stack_deploy.registry import ssh_forward
 
 
 class ActionModule(ActionBase):
@@ -40,8 +41,8 @@ class ActionModule(ActionBase):
 
     def _forget(self, arguments: dict) -> list[str]:
         address = arguments["registry"]
-        here = tunnel.loopback(arguments["folder"])
-        with tunnel.to_host(self._connection, here, address):
+        here = ssh_forward.loopback(arguments["folder"])
+        with ssh_forward.to_host(self._connection, here, address):
             login = Path(arguments["login"]).read_text().strip()
             content = registry_content.Content(here, login, Path(arguments["authority"]))
             needed, old = (registry_content.here(arguments[each], address) for each in ("needed", "old"))

@@ -13,11 +13,15 @@ from pathlib import Path
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "src/channels_stack_deploy"))
 
-from stack import compose, images, inventory, registry_service, render, settings, ship
-from stack.console import Failure, Lines
-from stack.paths import Deployment
+from channels_stack_deploy.build import images
+from channels_stack_deploy.config import settings
+from channels_stack_deploy.console import Failure, Lines
+from channels_stack_deploy.local import compose
+from channels_stack_deploy.paths import Deployment
+from channels_stack_deploy.registry import service, transfer
+from channels_stack_deploy.swarm import inventory, render
 
 
 class ActionModule(ActionBase):
@@ -49,10 +53,10 @@ class ActionModule(ActionBase):
         compose.replace(deployment.settings, inventory.lines(arguments["settings"], "stack_settings"))
         chosen = settings.load(deployment.settings, "stack_settings")
         check = self._task.check_mode
-        names = images.make(chosen, {"REGISTRY_IMAGE": registry_service.IMAGE}, build_missing=not check)
-        names = ship.named(names) if check else ship.tag(names)
+        names = images.make(chosen, {"REGISTRY_IMAGE": service.IMAGE}, build_missing=not check)
+        names = transfer.named(names) if check else transfer.tag(names)
         login = Path(arguments["login"])
-        options = registry_service.Options(
+        options = service.Options(
             stack=arguments["stack"],
             node=arguments["node"],
             address=arguments["address"],
@@ -60,4 +64,4 @@ class ActionModule(ActionBase):
             # A check run leaves nothing behind.
             login=deployment.folder / "registry_login" if check and not login.exists() else login,
         )
-        return registry_service.make(deployment, names["REGISTRY_IMAGE"], options)
+        return service.make(deployment, names["REGISTRY_IMAGE"], options)

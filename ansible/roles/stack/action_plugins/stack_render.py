@@ -17,23 +17,15 @@ from pathlib import Path
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "src/channels_stack_deploy"))
 
-from stack import (
-    certificates,
-    compose,
-    images,
-    inventory,
-    registry,
-    render,
-    secrets,
-    settings,
-    ship,
-    stores,
-    tunnel,
-)
-from stack.console import Failure, Lines, detail
-from stack.paths import Deployment
+from channels_stack_deploy.build import images
+from channels_stack_deploy.config import certificates, secrets, settings, stores
+from channels_stack_deploy.console import Failure, Lines, detail
+from channels_stack_deploy.local import compose
+from channels_stack_deploy.paths import Deployment
+from channels_stack_deploy.registry import push, ssh_forward, transfer
+from channels_stack_deploy.swarm import inventory, render
 
 SECRET = re.compile(r"(?i)(password|passwd|secret|token|(api|private)_?key|credential)")
 """Names of variables that mostly hold secrets."""
@@ -91,14 +83,14 @@ class ActionModule(ActionBase):
         """The images NAMES under the names that the hosts get them by: over SSH, or from a registry."""
         address, login, check = arguments["registry"], Path(arguments["login"]), self._task.check_mode
         if not address:
-            return ship.named(names) if check else ship.tag(names)
+            return transfer.named(names) if check else transfer.tag(names)
         if not arguments["forward"]:
-            return registry.named(names, address, login) if check else registry.push(names, address, login)
-        here = tunnel.loopback(arguments["folder"])
+            return push.named(names, address, login) if check else push.push(names, address, login)
+        here = ssh_forward.loopback(arguments["folder"])
         if check:
-            return registry.named(names, address, login, here)
-        with tunnel.to_host(self._connection, here, address):
-            return registry.push(names, address, login, here)
+            return push.named(names, address, login, here)
+        with ssh_forward.to_host(self._connection, here, address):
+            return push.push(names, address, login, here)
 
 
 def plain(values: dict, inventory: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""New secrets on the controller: the logic is in compose/stack/rotation.py.
+"""New secrets on the controller: the logic is in src/channels_stack_deploy (config/rotation.py).
 
 stack_rotate: {folder, step: choose|begin|switch|end, what: "secret_key,db,redis"}. Each says which kinds, whether
 a rotation had begun, and whether the files say its secrets already.
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "src/channels_stack_deploy"))
 
-from stack import rotation
-from stack.console import Failure
-from stack.paths import Deployment
+from channels_stack_deploy.config import rotation
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.paths import Deployment
 
 
 class ActionModule(ActionBase):

@@ -15,10 +15,10 @@ from pathlib import Path
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "src/channels_stack_deploy"))
 
-from stack import registry, ship
-from stack.console import Failure
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.registry import push, transfer
 
 
 class ActionModule(ActionBase):
@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
         return {**result, "changed": bool(missing), "shipped": missing}
 
     def _pull(self, names: list[str], address: str, login: Path) -> None:
-        text = registry.configuration(address, login)
+        text = push.configuration(address, login)
         options = []
         if text:
             self._make_tmp_path()
@@ -60,16 +60,16 @@ class ActionModule(ActionBase):
         for name in names:
             code, said = self._attempt(*options, "pull", "--quiet", name)
             if code:
-                raise Failure(registry.refused(address, login, said))
+                raise Failure(push.refused(address, login, said))
 
     def _ship(self, names: list[str], compress: bool) -> None:
         ids = self._docker("image", "ls", "--quiet", "--no-trunc").split()
         there = json.loads(self._docker("image", "inspect", *ids)) if ids else []
-        known = ship.known(ship.layers(names), [each["RootFS"]["Layers"] for each in there])
+        known = transfer.known(transfer.layers(names), [each["RootFS"]["Layers"] for each in there])
         for without in [known, set()] if known else [set()]:
             with tempfile.TemporaryDirectory(prefix="channels-stack-") as folder:
                 archive = Path(folder) / "images.tar"
-                size = ship.pack(names, without, archive, compress=compress)
+                size = transfer.pack(names, without, archive, compress=compress)
                 Display().display(f"    {size / 1e6:.0f} MB")
                 if not self._connection._shell.tmpdir:
                     self._make_tmp_path()

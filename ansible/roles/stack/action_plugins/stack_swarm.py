@@ -1,4 +1,4 @@
-"""Acts on the swarm through a manager: the logic is in compose/stack/swarm, this lends it Ansible's connection.
+"""Acts on the swarm through a manager: the logic is in src/channels_stack_deploy (swarm/), this lends it Ansible's connection.
 
 stack_swarm: {act: NAME, stack: NAME, ...}; the other arguments are those of the act's function below. It runs on the
 manager (delegate_to), shows its progress line by line, and knows check mode. Acts that start tasks take `registry` and
@@ -16,13 +16,25 @@ from pathlib import Path
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "compose"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "src/channels_stack_deploy"))
 
-from stack import registry, ship
-from stack.console import Failure, Lines
-from stack.paths import Deployment
-from stack.swarm import history, jobs, lock, names, nodes, objects, overview, rollout, spread, stores, summary
-from stack.swarm.engine import Engine
+from channels_stack_deploy.console import Failure, Lines
+from channels_stack_deploy.paths import Deployment
+from channels_stack_deploy.registry import push, transfer
+from channels_stack_deploy.swarm import (
+    balance,
+    credentials,
+    deploy_lock,
+    history,
+    jobs,
+    names,
+    objects,
+    redis_ha,
+    rollout,
+    summary,
+)
+from channels_stack_deploy.swarm import status as overview
+from channels_stack_deploy.swarm.engine import Engine
 
 NOTHING = b"\n"
 """Standard input of a command that needs none: with none at all Ansible opens a terminal, which mixes the two outputs."""
@@ -46,7 +58,7 @@ class ActionModule(ActionBase):
         act = arguments.pop("act")
         address, login = arguments.pop("registry", ""), arguments.pop("login", "")
         try:
-            text = registry.configuration(address, Path(login)) if address and act in STARTING else ""
+            text = push.configuration(address, Path(login)) if address and act in STARTING else ""
             # Where the playbook is killed, this process of it must not act on the swarm beside the next run.
             self._playbook = os.getppid()
             engine = Engine(self._command, arguments.pop("stack"), Display().display, self._given(text))
@@ -77,10 +89,10 @@ class ActionModule(ActionBase):
 def take(engine: Engine, check: bool, unlock: str = "") -> dict:
     """Take the lock; a check run only says who holds it."""
     if check:
-        holder = lock.holder(engine)
+        holder = deploy_lock.holder(engine)
         return {"changed": False, "msg": f"locked by {holder.who} since {holder.since}" if holder else "free"}
     # The action runs in a process of its own: its parent is the ansible-playbook that a person started.
-    said = lock.take(engine, lock.Holder.process(os.getppid()), unlock)
+    said = deploy_lock.take(engine, deploy_lock.Holder.process(os.getppid()), unlock)
     if left := jobs.leftover(engine):
         engine.tell(f"    removed what an interrupted run left: {', '.join(left)}")
     return {"changed": bool(left), "msg": said}
@@ -88,7 +100,7 @@ def take(engine: Engine, check: bool, unlock: str = "") -> dict:
 
 def release(engine: Engine, check: bool) -> dict:
     """Release the lock, if it is ours."""
-    return {"changed": False, "released": not check and lock.release(engine, os.getppid())}
+    return {"changed": False, "released": not check and deploy_lock.release(engine, os.getppid())}
 
 
 def make(
@@ -134,13 +146,13 @@ def roll(
 
 def differing(engine: Engine, check: bool, path: str, current: str) -> dict:
     """Which of three running Redis the file PATH will replace; they run by the file CURRENT."""
-    return {"changed": False, "nodes": [] if check else nodes.differing(engine, path, current)}
+    return {"changed": False, "nodes": [] if check else redis_ha.differing(engine, path, current)}
 
 
 def settled(engine: Engine, check: bool, seconds: float, needed: bool = True) -> dict:
     """Wait until three Redis are in order; which one is the master, "" where they are not and it is not NEEDED."""
     try:
-        return {"changed": False, "master": nodes.settled(engine, float(seconds))}
+        return {"changed": False, "master": redis_ha.settled(engine, float(seconds))}
     except Failure as failure:
         said = f"three Redis are {failure}"
         if needed:
@@ -153,7 +165,7 @@ def settled(engine: Engine, check: bool, seconds: float, needed: bool = True) ->
 
 def hand_over(engine: Engine, check: bool, node: str) -> dict:
     """Let another Redis than NODE be the master."""
-    engine.tell(f"    {nodes.hand_over(engine, node)}")
+    engine.tell(f"    {redis_ha.hand_over(engine, node)}")
     return {"changed": False}
 
 
@@ -219,7 +231,7 @@ def forget(engine: Engine, check: bool, folder: str, keep: int) -> dict:
     """What of old releases is not needed any more; the controller forgets what it called their images."""
     found = history.forget(engine, folder, int(keep), check=check)
     if not check:
-        ship.forget(found["images"])
+        transfer.forget(found["images"])
     return {"changed": bool(found["objects"]), **found}
 
 
@@ -236,14 +248,14 @@ def scale(engine: Engine, check: bool, wanted: dict[str, int | str], seconds: fl
 
 def uneven(engine: Engine, check: bool) -> dict:
     """How many tasks of each service have to move until every node has its share."""
-    return {"changed": False, "moves": spread.uneven(engine)}
+    return {"changed": False, "moves": balance.uneven(engine)}
 
 
 def even(engine: Engine, check: bool, seconds: float) -> dict:
     """Move them."""
     if check:
-        return {"changed": bool(spread.uneven(engine))}
-    moved = spread.even(engine, float(seconds))
+        return {"changed": bool(balance.uneven(engine))}
+    moved = balance.even(engine, float(seconds))
     return {"changed": bool(moved), "moved": moved}
 
 
@@ -254,14 +266,14 @@ def status(engine: Engine, check: bool, facts: dict, folder: str) -> dict:
     lines += summary.lines(facts, list(engine.services()))
     lines += [
         f"{name}: {number} of its tasks should stand elsewhere; deploy.yml and undrain.yml -e node=NAME spread them"
-        for name, number in spread.uneven(engine).items()
+        for name, number in balance.uneven(engine).items()
     ]
     found = {host: each["replicas"] for host, each in facts["edges"].items() if "replicas" in each}
     lines += [
         f"PROBLEM {line}; where it stays so for a minute: docker service update --force {engine.stack}_{line.split()[-1]}"
         for line in names.differing(names.known(engine), found)
     ]
-    held = lock.holder(engine)
+    held = deploy_lock.holder(engine)
     if held:
         killed = ", by a run that was killed: the next command takes it away" if held.gone else ""
         lines.append(f"locked by {held.who} since {held.since}{killed}")
@@ -273,7 +285,7 @@ def status(engine: Engine, check: bool, facts: dict, folder: str) -> dict:
 
 def logins(engine: Engine, check: bool, folder: str, final: bool) -> dict:
     """Who may log in to the PostgreSQL of this host: the secrets of FOLDER, on the controller, and with FINAL nobody else."""
-    found = stores.logins(engine, Deployment(Path(folder)), final=final, check=check)
+    found = credentials.logins(engine, Deployment(Path(folder)), final=final, check=check)
     return {"changed": bool(found), "what": found}
 
 
@@ -281,16 +293,16 @@ def users(engine: Engine, check: bool, folder: str, place: str, node: str, final
     """The same for the Redis NODE of this host, which reads the folder PLACE at its start; each of THREE has a Sentinel."""
     deployment = Deployment(Path(folder))
     path = str(Path(place) / "users.acl")
-    found = stores.users(engine, deployment, path, final=final, check=check, node=node)
+    found = credentials.users(engine, deployment, path, final=final, check=check, node=node)
     if three:
-        found += nodes.accept(engine, deployment, place, node, final=final, check=check)
+        found += redis_ha.accept(engine, deployment, place, node, final=final, check=check)
     return {"changed": bool(found), "what": found}
 
 
 def use(engine: Engine, check: bool, folder: str, place: str, node: str) -> dict:
     """Let one of three Redis, and its Sentinel, log in to the others with the newest password."""
     if not check:
-        nodes.use(engine, Deployment(Path(folder)), place, node)
+        redis_ha.use(engine, Deployment(Path(folder)), place, node)
     return {"changed": False}
 
 

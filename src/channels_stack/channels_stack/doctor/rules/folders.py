@@ -11,7 +11,7 @@ READ = ("STATICFILES_DIRS", "TEMPLATES", "FIXTURE_DIRS", "LOCALE_PATHS")
 """Settings whose folders are only read, so that one that is not there is just empty."""
 
 LEFT_OUT = {"node_modules", ".venv", "venv", ".git", ".tox"}
-"""Of what never reaches an image (compose/stack/images.py), the folders that settings are seen to name."""
+"""Of what never reaches an image (channels_stack_deploy.build.images), the folders that settings are seen to name."""
 
 
 @rule("W707", SETTINGS)

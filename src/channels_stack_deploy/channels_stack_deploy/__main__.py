@@ -1,0 +1,113 @@
+"""Command line of the tool; the Makefile calls it, people need not.
+
+python3 -m channels_stack_deploy [--env NAME] [--overlay NAME]… up|down|purge|check|images|edge|backup|restore|drill
+python3 -m channels_stack_deploy [--env NAME] compose ARGUMENT…    `docker compose` on this environment
+python3 -m channels_stack_deploy [--env NAME] adopt|doctor PATH    a project's lines of stack.env; what will break in it
+python3 -m channels_stack_deploy [--env NAME] target               how its tests get in: options of pytest, a line each
+python3 -m channels_stack_deploy --folder DIR …                    the same for a deployment in another folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from .adopt import command as adopt
+from .build import images
+from .config import certificates, edge, environments
+from .config import settings as stack_settings
+from .console import Failure, say
+from .local import backup, preflight, up
+from .paths import IMAGE_NAMES, Deployment
+
+COMMANDS = [
+    "up",
+    "down",
+    "purge",
+    "check",
+    "images",
+    "edge",
+    "backup",
+    "restore",
+    "drill",
+    "adopt",
+    "doctor",
+    "target",
+    "compose",
+]
+
+
+def main() -> int:
+    """Run one command; 0 done, 1 failed with the reason printed."""
+    parser = argparse.ArgumentParser(
+        prog="channels-stack-deploy", description="Run the stack with Docker Compose on this machine."
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--env", default="", help="an environment, compose/environments/<NAME>; default: the one in compose/"
+    )
+    where.add_argument("--folder", type=Path, help="settings and secrets of another deployment")
+    parser.add_argument(
+        "--overlay", action="append", default=[], help="a compose.<NAME>.yml to add: dev, test"
+    )
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of `docker compose`, or a path")
+    options = parser.parse_args()
+    overlays = tuple(options.overlay)
+    try:
+        if options.folder:
+            deployment = Deployment(options.folder.resolve(), overlays)
+        else:
+            deployment = environments.find(options.env, options.command, overlays)
+        match options.command:
+            case "up":
+                up.up(deployment)
+            case "down":
+                up.down(deployment)
+            case "purge":
+                up.purge(deployment, confirmed=os.environ.get("CONFIRM") == "yes")
+            case "backup":
+                backup.now(up.Project(deployment))
+            case "drill":
+                backup.drill(up.Project(deployment))
+            case "restore":
+                confirmed = os.environ.get("CONFIRM") == "yes"
+                moment = os.environ.get("TIME", "")
+                backup.restore(deployment, up.Project(deployment), confirmed=confirmed, moment=moment)
+            case "check":
+                values = stack_settings.of(deployment)
+                preflight.prepare(values)
+                preflight.look(deployment, values, up.published(up.Project(deployment)))
+                say("this machine is able to run the stack")
+            case "images":
+                values = stack_settings.of(deployment)
+                preflight.prepare(values)
+                names = images.make(values, images.everything(values))
+                IMAGE_NAMES.write_text("".join(f"{name}={tag}\n" for name, tag in names.items()))
+            case "target":
+                say("\n".join(up.target(deployment)))
+            case "adopt":
+                adopt.adopt(deployment, " ".join(options.arguments))
+            case "doctor":
+                return adopt.doctor(deployment, " ".join(options.arguments))
+            case "compose":
+                up.compose(deployment, options.arguments)
+            case "edge":  # for servers: what the role `certificates` brings to each edge
+                values = stack_settings.load(deployment.settings)
+                edge.stage(deployment.edge, values, certificates.make(deployment, values))
+    except Failure as failure:
+        print(f"\nFAILED: {failure}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `make doctor | head`: whoever reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; `make up` goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

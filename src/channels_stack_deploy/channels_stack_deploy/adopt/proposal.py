@@ -1,0 +1,97 @@
+"""All that can be told of a project, put together."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from channels_stack.doctor import settings as doctor_settings
+from channels_stack.doctor.values import texts
+
+from ..config import settings as stack_settings
+from ..paths import COMPOSE
+from . import folders, interpreter, modules, processes, requirements, variables
+from .found import Line, Told
+from .tree import Tree, above
+
+NAMES = (
+    *("APP_DIR", "APP_PATH", "APP_SETTINGS", "APP_ASGI", "APP_REQUIREMENTS", "APP_DEBIAN", "APP_PACKAGES"),
+    *(
+        "APP_BUILD_PACKAGES",
+        "APP_REDIS",
+        "APP_VOLUMES",
+        "APP_COMMANDS",
+        "APP_WORKER_CHANNELS",
+        "APP_RELEASE_COMMANDS",
+    ),
+)
+"""The settings of stack.env that describe a project, in the order of stack.env.example."""
+
+NEEDED = ("APP_SETTINGS", "APP_ASGI", "APP_REQUIREMENTS")
+"""Without these nothing runs."""
+
+
+@dataclass
+class Proposal:
+    """What `make adopt` would write of the project in FOLDER."""
+
+    folder: Path
+    lines: dict[str, Line]
+    told: Told
+    variables: list[variables.Variable]
+    superuser: str = ""
+    """The command that makes the first one; "" where the project has no users."""
+
+    @property
+    def lacking(self) -> list[str]:
+        """Which of NEEDED only a person can tell."""
+        return [name for name in NEEDED if name not in self.lines]
+
+
+def folder_name(folder: Path) -> str:
+    """APP_DIR for FOLDER: seen from compose/ where it is near, else absolute."""
+    near = os.path.relpath(folder, COMPOSE)
+    return near if near.count("../") <= 3 else str(folder)
+
+
+def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
+    """What is found in FOLDER. GIVEN are the settings in force. Raises Failure where it holds no project, or several."""
+    values = {**stack_settings.defaults(), **(given or {})}
+    tree = Tree(folder)
+    found = modules.find(tree)
+    told = Told()
+    told.line("APP_DIR", folder_name(folder), "as it was named")
+    told.add(found.told)
+    assert found.settings is not None
+    places = list(dict.fromkeys([found.folder, *above(os.path.join(found.folder, "x")), *found.roots]))
+    places = ["" if each == "." else each for each in places]
+    installed = requirements.find(tree, places)
+    told.add(installed.told)
+    python = interpreter.find(tree, places)
+    told.add(python)
+    suite = next((line.value for line in python.lines), values["APP_DEBIAN"])
+    settings = doctor_settings.read(tree.files, found.settings)
+    told.add(requirements.debian(installed, suite, folders.geodjango(settings)))
+    overlay = values["APP_OVERLAY"].split()
+    off = (
+        set(variables.COVERED.values())
+        if overlay == ["off"]
+        else {word[1:] for word in overlay if word.startswith("-")}
+    )
+    told.add(folders.find(tree, found, off))
+    told.add(processes.find(tree, found))
+    if tree.unread:
+        told.notes.append(
+            f"{', '.join(tree.unread)}: not Python as this machine's own reads it (newer syntax?); the rest of the file was read"
+        )
+    lines = {line.name: line for line in told.lines}
+    users = "django.contrib.auth" in [name for name, _ in texts(settings["INSTALLED_APPS"])]
+    program = "python manage.py" if found.manage else "django-admin"
+    return Proposal(
+        folder,
+        lines,
+        told,
+        variables.find(tree, found, values["DOMAINS"], off),
+        f"{program} createsuperuser" if users else "",
+    )

@@ -1,0 +1,290 @@
+"""Which environment variables a project's settings read, and what each of them gets in app.env."""
+
+from __future__ import annotations
+
+import ast
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from channels_stack.doctor import settings as doctor_settings
+from channels_stack.doctor.files import Module
+
+from ..config import settings as stack_settings
+from .modules import Found
+from .tree import Tree
+
+LENT = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL"}
+"""What the stack gives under these names while the settings are imported, and as NAME_FILE always."""
+
+OTHERS = {"DJANGO_SETTINGS_MODULE", "PATH", "HOME", "PYTHONPATH", "DJANGO_READ_DOT_ENV_FILE", "TZ", "LANG"}
+"""What is in each container, or must not be set there."""
+
+COVERED = {
+    "SECRET_KEY": "secret_key",
+    "DEBUG": "debug",
+    "ALLOWED_HOSTS": "hosts",
+    "CSRF_TRUSTED_ORIGINS": "origins",
+    "DATABASES": "database",
+    "CHANNEL_LAYERS": "layers",
+    "CELERY_BROKER_URL": "celery",
+    "CELERY_RESULT_BACKEND": "celery",
+    "MEDIA_ROOT": "media",
+    "STATIC_ROOT": "static",
+}
+"""Setting -> the part of the overlay that sets it: a variable for nothing else only has to be there."""
+
+READERS = {
+    "env",
+    "config",
+    "environ",
+    "getenv",
+    "get_env",
+    "env_var",
+    "get_env_variable",
+    "get_env_value",
+    "get_secret",
+}
+"""Names of functions and objects that read the environment: django-environ's, environs', decouple's, and people's own."""
+
+IMPLIED = {
+    "db": "DATABASE_URL",
+    "db_url": "DATABASE_URL",
+    "cache": "CACHE_URL",
+    "cache_url": "CACHE_URL",
+    "email": "EMAIL_URL",
+}
+"""Methods of django-environ that have a variable of their own where none is named."""
+
+VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
+PRODUCTION_FILES = (
+    ".envs/.production/*",
+    ".env.production",
+    ".env.prod",
+    "production.env",
+    "prod.env",
+    ".envs/production.env",
+)
+OTHER_FILES = (
+    ".env",
+    ".env.example",
+    ".env.sample",
+    "env.example",
+    ".env.template",
+    ".env.dist",
+    ".envs/.local/*",
+    ".envs/.example/*",
+)
+
+
+@dataclass
+class Variable:
+    """One that the settings read."""
+
+    name: str
+    place: str
+    required: bool
+    value: str | None = None
+    """What app.env gives it; None: nothing is known, a person has to."""
+    source: str = ""
+    """Where the value comes from."""
+
+
+def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Variable]:
+    """What the settings read and the stack does not give by itself. OVERLAY names the parts that are off."""
+    assert found.settings is not None
+    reads: dict[str, list[tuple[str, bool, frozenset[str]]]] = {}
+    flows: dict[str, set[str]] = {}
+    for path in doctor_settings.read(tree.files, found.settings).files:
+        module = tree.files.modules[path]
+        for statement, certain in _statements(module.tree.body, True):
+            targets = _targets(statement)
+            for part in ast.walk(statement):
+                if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
+                    flows.setdefault(part.id, set()).update(targets - {part.id})
+            for name, required, place in _reads(module, statement):
+                reads.setdefault(name, []).append((place, required and certain, frozenset(targets)))
+    given = LENT | {f"{name}_FILE" for name in LENT} | OTHERS | set(stack_settings.defaults())
+    production = _values(tree, found.folder, PRODUCTION_FILES)
+    other = _values(tree, found.folder, OTHER_FILES)
+    variables = []
+    for name, uses in sorted(reads.items()):
+        if name in given or name.startswith("DJANGO_SUPERUSER_"):
+            continue
+        place = next((each for each, required, _ in uses if required), uses[0][0])
+        variable = Variable(name, place, any(required for _, required, _ in uses))
+        leaves = {leaf for _, _, targets in uses for leaf in _leaves(targets, flows)}
+        covered = bool(leaves) and all(COVERED.get(leaf, "") not in {"", *overlay} for leaf in leaves)
+        first = {target for _, _, targets in uses for target in targets}
+        if name in production and not (covered and first & {"DATABASES"}):
+            variable.value, variable.source = production[name]
+        elif variable.required and "SECRET_KEY" in first and "secret_key" not in overlay:
+            variable.value, variable.source = (
+                secrets.token_urlsafe(48),
+                "made here; the overlay sets SECRET_KEY to the stack's",
+            )
+        elif variable.required and covered:
+            settings = ", ".join(sorted(leaves))
+            variable.value, variable.source = (
+                stand_in(name, leaves, domains),
+                f"only has to be there: the overlay sets {settings}",
+            )
+        elif name in other:
+            variable.source = f"a value for development: {other[name][1]}"
+        variables.append(variable)
+    return variables
+
+
+def stand_in(name: str, leaves: set[str], domains: str) -> str:
+    """A value for the variable NAME that is read into settings which the overlay replaces, of the kind that is wanted there."""
+    database = "DATABASES" in leaves
+    if name.endswith(("_URL", "_URI", "_DSN")):
+        return "postgres://localhost/app" if database else "redis://localhost:6379/0"
+    if "ENGINE" in name:
+        return "django.db.backends.postgresql"
+    if "PORT" in name:
+        return "5432" if database else "6379"
+    if "HOST" in name and not leaves & {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"}:
+        return "localhost"
+    if leaves <= {"DEBUG"}:
+        return "False"
+    if leaves <= {"ALLOWED_HOSTS"}:
+        return ",".join(domains.split())
+    if leaves <= {"CSRF_TRUSTED_ORIGINS"}:
+        return ",".join(f"https://{domain}" for domain in domains.split())
+    return (
+        "/srv/media"
+        if leaves <= {"MEDIA_ROOT", "STATIC_ROOT"}
+        else "0"
+        if name.endswith(("_DB", "_INDEX")) and not database
+        else "app"
+    )
+
+
+def _statements(body: list[ast.stmt], certain: bool) -> Iterator[tuple[ast.stmt, bool]]:
+    """Each simple statement, and whether it runs in any case in production."""
+    for node in body:
+        if isinstance(node, ast.If):
+            yield ast.Expr(node.test), certain
+            yield from _statements([] if _is_development(node.test) else node.body, False)
+            yield from _statements(node.orelse, certain and _is_development(node.test))
+        elif isinstance(node, ast.Try):
+            yield from _statements(
+                [*node.body, *(each for handler in node.handlers for each in handler.body)], False
+            )
+            yield from _statements([*node.orelse, *node.finalbody], False)
+        elif isinstance(node, (ast.With, ast.For, ast.While)):
+            yield from _statements(node.body, certain)
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node, certain
+        elif isinstance(node, ast.ClassDef):
+            yield from _statements(node.body, False)
+
+
+def _is_development(test: ast.expr) -> bool:
+    return isinstance(test, ast.Name) and test.id in ("DEBUG", "TESTING", "TEST")
+
+
+def _targets(statement: ast.stmt) -> set[str]:
+    """The names that STATEMENT assigns, or changes a part of."""
+    nodes = statement.targets if isinstance(statement, ast.Assign) else []
+    if isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
+        nodes = [statement.target]
+    found = set()
+    for node in nodes:
+        while isinstance(node, (ast.Subscript, ast.Attribute)):
+            node = node.value
+        found |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return found
+
+
+def _leaves(targets: frozenset[str], flows: dict[str, set[str]]) -> set[str]:
+    """The names at the end of all ways from TARGETS."""
+    waiting, seen, leaves = list(targets), set(targets), set()
+    while waiting:
+        name = waiting.pop()
+        further = flows.get(name, set())
+        # What decides on DEBUG decides on many a setting, and the overlay on DEBUG.
+        if name in COVERED or not further:
+            leaves.add(name)
+            continue
+        waiting += further - seen
+        seen |= further
+    return leaves
+
+
+def _reads(module: Module, statement: ast.stmt) -> Iterator[tuple[str, bool, str]]:
+    """(variable, whether it must be there, file:line) for each that STATEMENT reads."""
+    schema = _schema(module)
+    for node in ast.walk(statement):
+        place = str(module.place(node))
+        if isinstance(node, ast.Subscript) and module.dotted(node.value) == "os.environ":
+            name = _text(node.slice)
+            if name and isinstance(node.ctx, ast.Load):
+                yield name, True, place
+        if not isinstance(node, ast.Call):
+            continue
+        dotted = module.dotted(node.func).lstrip(".")
+        if dotted in ("os.environ.get", "os.getenv", "os.environ.setdefault", "os.environ.pop"):
+            if name := _text(node.args[0] if node.args else None):
+                yield name, False, place
+            continue
+        holder = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        if not isinstance(holder, ast.Name) or holder.id.lower() not in READERS:
+            continue
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        keywords = {keyword.arg for keyword in node.keywords}
+        name = _text(node.args[0] if node.args else None) or (
+            IMPLIED.get(method, "") if not node.args else ""
+        )
+        if name and VARIABLE.fullmatch(name):
+            has_default = "default" in keywords or any(
+                not isinstance(each, ast.Name) for each in node.args[1:]
+            )
+            yield name, not has_default and name not in schema and method != "get", place
+
+
+def _schema(module: Module) -> set[str]:
+    """The variables to which ``environ.Env(DEBUG=(bool, False))`` gives a default."""
+    return {
+        keyword.arg
+        for node in module.nodes
+        if isinstance(node, ast.Call)
+        and module.dotted(node.func).rpartition(".")[2] in ("Env", "FileAwareEnv")
+        for keyword in node.keywords
+        if keyword.arg and isinstance(keyword.value, ast.Tuple)
+    }
+
+
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _values(tree: Tree, folder: str, patterns: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """Variable -> (value, file:line) of the environment files of the project."""
+    found: dict[str, tuple[str, str]] = {}
+    for home in dict.fromkeys([folder, ""]):
+        for pattern in patterns:
+            for path in sorted((tree.root / home).glob(pattern)):
+                name = str(path.relative_to(tree.root))
+                for number, line in enumerate(tree.text(name).splitlines() if path.is_file() else [], 1):
+                    match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", line)
+                    if match:
+                        value = match[2]
+                        if value[:1] in ("'", '"') and value[:1] == value[-1:] and len(value) > 1:
+                            value = value[1:-1]
+                        found.setdefault(match[1], (value, f"{name}:{number}"))
+    return found
+
+
+def text(variables: list[Variable], existing: str, quoted: dict[str, str]) -> tuple[str, list[Variable]]:
+    """EXISTING, the content of app.env, with a line for each of VARIABLES that it does not name yet, and which those are."""
+    known = set(re.findall(r"^\s*#?\s*([A-Za-z_]\w*)\s*=", existing, re.M))
+    new = [each for each in variables if each.name not in known]
+    lines = [existing if not existing or existing.endswith("\n") else f"{existing}\n"]
+    for each in new:
+        need = "required" if each.required else "has a default"
+        lines.append(f"# {each.place}, {need}" + (f"; {each.source}" if each.source else "") + "\n")
+        lines.append(f"{each.name}={quoted[each.name]}\n" if each.value is not None else f"#{each.name}=\n")
+    return "".join(lines), new

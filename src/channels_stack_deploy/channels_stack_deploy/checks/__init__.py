@@ -1,0 +1,1 @@
+"""Whether a stack serves: visits through its edge, probes of the application, and why it does not."""

@@ -1,0 +1,73 @@
+"""The end of `make up`: the stack of this machine answers a page and a websocket through its edge, and goes on doing so."""
+
+from __future__ import annotations
+
+import subprocess
+
+from ..config import addresses, ownership
+from ..console import Failure, detail
+from ..local.compose import Project
+from . import probes, reasons, visit
+
+REPLICAS = ("edge", "http", "ws")
+
+
+def check(project: Project, settings: dict[str, str]) -> None:
+    """Visit PROJECT as SETTINGS say; Failure with what was not answered, and the reason of each replica."""
+    deployment = project.deployment
+    file, wanted = probes.declared(deployment, settings)
+    if settings["HTTP_REPLICAS"] == "0":
+        detail("not visited: HTTP_REPLICAS=0")
+        return
+    paths = visit.Paths.read(_paths(project))
+    if settings["WS_REPLICAS"] == "0":
+        paths = visit.Paths((), paths.static)
+    there = visit.reached(settings, visit.site(settings, deployment, listening(project, settings)))
+    problems = visit.everything([there], "/", paths, deployment.folder, wanted)
+    if problems:
+        for line in why(project):
+            detail(line)
+        raise Failure(
+            "\n".join(
+                ["the stack does not serve; the lines above say what each replica has to say", *problems]
+            )
+        )
+    said = "a page" + (" and a websocket" if paths.routes else "; the application has no websocket route")
+    detail(f"{there.url}: {said}" + (f", {len(wanted)} probes of {file}" if wanted else ""))
+
+
+def listening(project: Project, settings: dict[str, str]) -> str:
+    """An address of this machine at which the edge of PROJECT listens."""
+    four = addresses.bound(settings["BIND_ADDRESS"], ownership.project(project.deployment)).four
+    return "127.0.0.1" if four == addresses.EVERY_4 else four
+
+
+def why(project: Project) -> list[str]:
+    """The reason of each replica, as far as it has one."""
+    containers = [
+        (each["Name"], each["Service"]) for each in project.containers() if each["Service"] in REPLICAS
+    ]
+    return reasons.lines(docker, sorted(containers, key=lambda each: (REPLICAS.index(each[1]), each[0])))
+
+
+def docker(words: list[str]) -> tuple[int, str]:
+    """Run `docker WORDS`."""
+    done = subprocess.run(
+        ["docker", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def _paths(project: Project) -> str:
+    for service in ("ws", "http"):
+        for each in project.containers():
+            if each["Service"] == service and each["State"] == "running":
+                code, text = docker(["exec", each["Name"], "channels-stack", "paths"])
+                if not code:
+                    return text
+    return ""

@@ -1,0 +1,382 @@
+"""Whether a stack serves: a page, a websocket and the application's own probes, through each address of the edge.
+
+python3 -m channels_stack_deploy.checks.visit --folder FOLDER [--path /] [--probes FILE] [--paths JSON] ADDRESS…
+
+FOLDER holds the environment's stack.env, secrets and authority; JSON is what `channels-stack paths` prints in a container.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import secrets
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..config import settings as stack_settings
+from ..console import Failure, detail
+from ..paths import Deployment
+from . import probes, visitor
+from .visitor import Site, Visitor
+
+SECONDS = 30
+"""How long each answer may be wanting: right after a start the edge needs some seconds to find its servers."""
+
+STEADY_SECONDS = 5
+"""How long page and websocket must stay answered: what ends right after its start, or with its first visitor, shows by then."""
+
+PAUSE = 1.0
+POLL = 0.5
+NOT_OURS = 421
+"""What the edge says where the name or the port is none of the stack's."""
+
+FAILURES = (OSError, http.client.HTTPException, visitor.Closed)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path at which the application has a websocket; GUESSED: with values of ours in the place of its parameters."""
+
+    path: str
+    guessed: bool = False
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What `channels-stack paths` says of an application; without its answer any socket at / will do."""
+
+    routes: tuple[Route, ...] = (Route("/", guessed=True),)
+    static: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Paths:
+        """From its JSON; what is none is as if nothing had been said."""
+        try:
+            told: dict[str, Any] = json.loads(text)
+            if not told.get("known"):
+                return cls(static=told.get("static") or "")
+            routes = tuple(Route(each["path"], bool(each["guessed"])) for each in told["websockets"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls()
+        return cls(routes, told.get("static") or "")
+
+
+def site(settings: dict[str, str], deployment: Deployment, address: str) -> Site:
+    """How the stack is visited at ADDRESS: its first name and public port, with the trust of its own certificates."""
+    authorities = [deployment.authority / "ca.pem"]
+    if settings["CERTIFICATE"] == "files":
+        authorities.append(deployment.authority / "fullchain.pem")
+    if settings["CERTIFICATE"] == "acme":
+        authorities.append(deployment.authority / "acme.pem")
+    return Site(
+        domain=settings["DOMAINS"].split()[0],
+        public_port=int(settings["PUBLIC_PORT"] or settings["HTTPS_PORT"]),
+        address=address,
+        port=int(settings["HTTPS_PORT"]),
+        context=visitor.trust(authorities),
+        origin=(settings["ALLOWED_ORIGINS"].split() or [""])[0],
+    )
+
+
+def reached(settings: dict[str, str], there: Site) -> Site:
+    """THERE as it can be reached: with the PROXY protocol, where the edge takes this machine for a hop that speaks it.
+
+    A certificate by ACME from an authority that this machine does not know is said, and not verified.
+    """
+    try:
+        there.connect().close()
+    except ssl.SSLCertVerificationError as error:
+        if settings["CERTIFICATE"] == "acme":
+            detail(f"the certificate is not verified: {error.verify_message}")
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            return replace(there, context=context)
+    except OSError:
+        if settings["EDGE_CLIENT_FROM"] == "proxy-protocol" and settings["EDGE_TRUSTED_HOPS"] != "none":
+            return replace(there, proxied=True)
+    return there
+
+
+def page(there: Site, path: str) -> str:
+    """What is wrong with the page at PATH, "" for nothing: any answer of the application below 500 will do."""
+    try:
+        answer = Visitor(there).get(path)
+    except FAILURES as error:
+        return f"page {path}: {_said(error)}"
+    if answer.status >= 500 or answer.status == NOT_OURS:
+        return f"page {path}: status {answer.status}"
+    return ""
+
+
+def handshake(there: Site, route: Route) -> str:
+    """What is wrong with the websocket of ROUTE: 101 or a refusal of the application's own will do.
+
+    Where the values in the path are ours, an exception of the application's (500) says that the handshake reached it.
+    """
+    try:
+        socket = Visitor(there).socket(route.path)
+        socket.close()
+    except FAILURES as error:
+        return f"websocket {route.path}: {_said(error)}"
+    if socket.status == NOT_OURS or socket.status >= (501 if route.guessed else 500):
+        return f"websocket {route.path}: status {socket.status}"
+    return ""
+
+
+def answers(there: Site, path: str, routes: tuple[Route, ...]) -> list[str]:
+    """What is not answered now: the page at PATH, and, where there are ROUTES, one of them."""
+    found = [page(there, path)]
+    if routes:
+        wrong = []
+        for route in routes:
+            problem = handshake(there, route)
+            if not problem:
+                break
+            wrong.append(problem)
+        else:
+            found += wrong
+    return [problem for problem in found if problem]
+
+
+def steady(there: Site, path: str, routes: tuple[Route, ...], seconds: float = STEADY_SECONDS) -> list[str]:
+    """Wait until page and websocket are answered, and watch for SECONDS that they stay so; what was wrong last."""
+    # Those whose path is known before those with values of ours in it.
+    tried = tuple(sorted(routes, key=lambda route: route.guessed))
+    deadline = time.monotonic() + SECONDS
+    begun, wrong = 0.0, []
+    while True:
+        now = answers(there, path, tried)
+        moment = time.monotonic()
+        if now:
+            begun, wrong = 0.0, now
+            if moment > deadline:
+                return wrong
+        elif not begun:
+            begun = moment
+        if begun and moment - begun >= seconds:
+            return []
+        time.sleep(PAUSE if begun else POLL)
+
+
+# --- Probes of the application's own ------------------------------------------------------------------
+
+
+@dataclass
+class Guests:
+    """Visitors of one site, signed in where a probe asks for it; all are signed out at the end."""
+
+    site: Site
+    folder: Path
+    probes: list[probes.Probe]
+    members: dict[str, Visitor] = field(default_factory=dict)
+
+    def visitor(self, name: str) -> Visitor:
+        """A stranger for "", else who has signed in as the probe [sign-in NAME] says. Failure where that does not work."""
+        if not name:
+            return Visitor(self.site)
+        if name not in self.members:
+            probe = next(each for each in self.probes if each.kind == "sign-in" and each.name == name)
+            self.members[name] = self._sign_in(probe)
+        return self.members[name]
+
+    def _sign_in(self, probe: probes.Probe) -> Visitor:
+        path = self.folder / probe.get("password_file")
+        try:
+            password = path.read_text().rstrip("\r\n")
+        except OSError as error:
+            raise Unreadable(f"{path} cannot be read: {error.strerror}; run it as a user who may") from None
+        guest = Visitor(self.site)
+        form = {
+            probe.get("user_field", "username"): probe.get("user"),
+            probe.get("password_field", "password"): password,
+        }
+        answer = guest.send_form(probe.get("path"), form)
+        if answer.status >= 400 or (answer.status == 200 and not probe.pages):
+            raise Failure(
+                f"{_answered(probe.get('path'), answer)} to the form: is the password in {path} still the user's?"
+            )
+        return guest
+
+    def leave(self) -> None:
+        """Sign everybody out whose probe says how; what goes wrong then is of no interest any more."""
+        for name, guest in self.members.items():
+            probe = next(each for each in self.probes if each.kind == "sign-in" and each.name == name)
+            with contextlib.suppress(*FAILURES):
+                if probe.get("sign_out"):
+                    guest.press(probe.get("sign_out"))
+        self.members.clear()
+
+
+class Unreadable(Failure):
+    """A probe cannot be tried by this user."""
+
+
+@contextlib.contextmanager
+def guests(there: Site, folder: Path, wanted: list[probes.Probe]) -> Iterator[Guests]:
+    """Visitors for a time."""
+    found = Guests(there, folder, wanted)
+    try:
+        yield found
+    finally:
+        found.leave()
+
+
+def tried(those: Guests, probe: probes.Probe) -> str:
+    """What PROBE finds wrong, "" for nothing. Unreadable where this user cannot try it."""
+    unique = secrets.token_hex(8)
+    try:
+        RUN[probe.kind](those, probe, lambda text: text.replace(probes.UNIQUE, unique))
+    except Unreadable:
+        raise
+    except Failure as failure:
+        return f"{probe.title} ({probe.place}): {failure}"
+    except FAILURES as error:
+        return f"{probe.title} ({probe.place}): {_said(error)}"
+    return ""
+
+
+Said = Callable[[str], str]
+
+
+def _page(those: Guests, probe: probes.Probe, said: Said) -> None:
+    _expect_page(
+        those.visitor(probe.get("as")), probe.get("path"), probe.get("status", "200"), said(probe.get("text"))
+    )
+
+
+def _sign_in(those: Guests, probe: probes.Probe, said: Said) -> None:
+    guest = those.visitor(probe.name)
+    for path in probe.pages:
+        _expect_page(guest, path, "200", said(probe.get("text")))
+
+
+def _socket(those: Guests, probe: probes.Probe, said: Said) -> None:
+    _talk(those, probe, probe.get("path"), said)
+
+
+def _job(those: Guests, probe: probes.Probe, said: Said) -> None:
+    if probe.get("socket"):
+        _talk(those, probe, probe.get("socket"), said)
+    else:
+        begin = probe.pages[0]
+        answer = those.visitor(probe.get("as")).get(said(begin))
+        if answer.status >= 400:
+            raise Failure(f"{_answered(begin, answer)}: the job was not begun")
+    if not probe.get("result"):
+        return
+    path, text = probe.get("result"), said(probe.get("text"))
+    deadline = time.monotonic() + probe.seconds
+    while True:
+        answer = those.visitor(probe.get("as")).get(said(path))
+        if answer.status == 200 and text in answer.text:
+            return
+        if time.monotonic() > deadline:
+            raise Failure(
+                f"{_answered(path, answer)} without {text!r} after {probe.seconds:.0f} s: the job had no effect"
+            )
+        time.sleep(POLL)
+
+
+RUN: dict[str, Callable[[Guests, probes.Probe, Said], None]] = {
+    "page": _page,
+    "socket": _socket,
+    "sign-in": _sign_in,
+    "job": _job,
+}
+
+
+def _expect_page(guest: Visitor, path: str, status: str, text: str) -> None:
+    answer = guest.get(path)
+    if str(answer.status) != status:
+        raise Failure(f"{_answered(path, answer)}, wanted {status}")
+    if text and text not in answer.text:
+        raise Failure(f"{_answered(path, answer)} without the text {text!r}")
+
+
+def _talk(those: Guests, probe: probes.Probe, path: str, said: Said) -> None:
+    subprotocol = probe.get("subprotocol")
+    socket = those.visitor(probe.get("as")).socket(said(path), subprotocol)
+    try:
+        if socket.status != 101:
+            raise Failure(f"{path}: the handshake was answered {socket.status}, wanted 101")
+        if socket.subprotocol != subprotocol:
+            raise Failure(
+                f"{path}: the subprotocol is {socket.subprotocol or 'none'!r}, wanted {subprotocol!r}"
+            )
+        for act, words in probe.steps:
+            text = said(words)
+            if act == "send":
+                socket.send(text)
+                continue
+            heard, others = socket.hear(lambda message, text=text: probes.fits(text, message), probe.seconds)  # type: ignore[misc]
+            if not heard:
+                # What else came may hold what only members may read.
+                came = f"{len(others)} other messages came" if others else "nothing came"
+                raise Failure(f"{path}: no message with {text} within {probe.seconds:.0f} s; {came}")
+    finally:
+        socket.close()
+
+
+def _answered(path: str, answer: visitor.Answer) -> str:
+    where = answer.headers.get("Location")
+    return f"{path} answers {answer.status}" + (f" to {where}" if where else "")
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+# --- All of it ------------------------------------------------------------------------------------
+
+
+def everything(
+    sites: Iterable[Site], path: str, paths: Paths, folder: Path, wanted: list[probes.Probe]
+) -> list[str]:
+    """What is wrong at any of SITES, a line each: page and websocket, kept up, then the probes; jobs are begun once."""
+    problems: list[str] = []
+    for number, there in enumerate(sites):
+        found = steady(there, path, paths.routes)
+        if not found:
+            here = [each for each in wanted if each.kind != "job" or not number]
+            with guests(there, folder, wanted) as those:
+                for probe in here:
+                    try:
+                        found.append(tried(those, probe))
+                    except Unreadable as unreadable:
+                        detail(f"{probe.title} was not tried: {unreadable}")
+        problems += [f"{there.authority} at {there.address}: {problem}" for problem in found if problem]
+    return problems
+
+
+def main() -> int:
+    """Visit each address; 1 with a line for each thing that does not answer as it should."""
+    parser = argparse.ArgumentParser(prog="stack.visit", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--path", default="/")
+    parser.add_argument("--probes", type=Path)
+    parser.add_argument("--paths", default="")
+    parser.add_argument("addresses", nargs="+", metavar="ADDRESS")
+    options = parser.parse_args()
+    deployment = Deployment(options.folder)
+    try:
+        settings = stack_settings.load(deployment.settings)
+        wanted = probes.load(options.probes, deployment.folder) if options.probes else []
+        sites = [reached(settings, site(settings, deployment, address)) for address in options.addresses]
+        paths = Paths.read(options.paths)
+        problems = everything(sites, options.path, paths, deployment.folder, wanted)
+    except Failure as failure:
+        problems = [str(failure)]
+    for line in problems:
+        print(line, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What a deployment is: settings, secrets, certificates, data stores, and whether they fit together."""

@@ -1,0 +1,128 @@
+"""Reading `stack.env`: the defaults stand in `stack.env.example`, once; this adds the operator's changes."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+from ..console import Failure
+from ..paths import EXAMPLE, Deployment
+
+DURATION = re.compile(r"^[1-9]\d*(ms|s|m|h|d)$")
+DOMAIN = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$")
+"""The runtime refuses the same; here it is seen before anything is made."""
+
+PROJECT = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
+"""What Compose takes for COMPOSE_PROJECT_NAME."""
+
+LINE = re.compile(r"^(?P<commented>#?)(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
+
+
+def parse(path: Path, *, commented: bool = False) -> dict[str, str]:
+    """NAME=value lines of PATH as a dictionary; with COMMENTED the lines `#NAME=value` as well."""
+    found = {}
+    for line in path.read_text(encoding="utf-8-sig").splitlines():
+        match = LINE.match(line.strip())
+        if match and (commented or not match["commented"]):
+            value = match["value"].strip()
+            if value[:1] in ("'", '"') and value[:1] == value[-1:] and len(value) > 1:
+                value = value[1:-1]
+            found[match["name"]] = value
+    return found
+
+
+def defaults(environment: str = "") -> dict[str, str]:
+    """Every setting with its default: the commented lines of the example are the defaults.
+
+    Another line is what a new stack.env says of the reference application: it has no default.
+    An ENVIRONMENT with a name has a project of its own by default: `channels-stack-staging`.
+    """
+    known = parse(EXAMPLE, commented=True) | dict.fromkeys(parse(EXAMPLE), "")
+    if environment:
+        known["COMPOSE_PROJECT_NAME"] += f"-{environment}"
+    return known
+
+
+def of(deployment: Deployment) -> dict[str, str]:
+    """The settings of DEPLOYMENT in effect; the defaults where it has no stack.env yet."""
+    return load(deployment.settings) if deployment.settings.exists() else defaults(deployment.name)
+
+
+def load(path: Path, place: str = "") -> dict[str, str]:
+    """The settings in force: defaults, then PATH. Failure names everything that is wrong at once.
+
+    PLACE is where people wrote them, where that is another one than PATH.
+    """
+    deployment = Deployment(path.parent)
+    place = place or deployment.shown(path)
+    known = defaults(deployment.name)
+    given = parse(path)
+    problems = []
+    for name in sorted(given.keys() - known.keys()):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "variables of the application belong in app.env"
+        problems.append(f"{place}: {name} is not a setting of the stack; {hint}")
+    for line_number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+        text = line.strip()
+        if text and not text.startswith("#") and not LINE.match(text):
+            problems.append(f"{place}:{line_number}: not NAME=value: {text[:40]}")
+    problems += [
+        f"{place}: {name} is {given[name]!r}; it takes one of: {', '.join(choices).lstrip(', ')}"
+        for name, choices in CHOICES.items()
+        if given.get(name, choices[0]) not in choices
+    ]
+    problems += [
+        f"{place}: {name} is {given[name]!r}; it takes a whole number, {known[name]} for example"
+        for name in given
+        if known.get(name, "").isdigit() and not given[name].isdigit()
+    ]
+    problems += [
+        f"{place}: {name} is {given[name]!r}; it takes a time with its unit, {known[name]} for example"
+        for name in given
+        if DURATION.match(known.get(name, "")) and not DURATION.match(given[name])
+    ]
+    problems += [
+        f"{place}: DOMAINS holds {word!r}; a domain is ASCII, without scheme, path, port, star, comma or outer dot: write "
+        + " ".join(domain(part) for part in re.split("[,;]", word) if part)
+        for word in given.get("DOMAINS", "").split()
+        if not DOMAIN.match(word)
+    ]
+    if not PROJECT.match(given.get("COMPOSE_PROJECT_NAME", "channels-stack")):
+        problems.append(
+            f"{place}: COMPOSE_PROJECT_NAME is {given['COMPOSE_PROJECT_NAME']!r}; it takes small letters, digits, - and _, "
+            "a letter or digit first: channels-stack"
+        )
+    if problems:
+        raise Failure("\n".join(problems))
+    return {**known, **given}
+
+
+def domain(word: str) -> str:
+    """What was probably meant by WORD, which is no domain."""
+    name = (
+        re.sub(r"^\w+://", "", word)
+        .partition("/")[0]
+        .rpartition("@")[2]
+        .partition(":")[0]
+        .strip(".*")
+        .lower()
+    )
+    try:
+        name = name.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    return name if DOMAIN.match(name) else "rooms.example.org"
+
+
+CHOICES = {
+    "SERVER_HTTP": ("gunicorn", "uvicorn", "daphne"),
+    "SERVER_WS": ("uvicorn", "gunicorn", "daphne"),
+    "LOG_FORMAT": ("json", "text"),
+    "CERTIFICATE": ("local", "files", "acme"),
+    "APP_CHECKS": ("tell", "enforce"),
+    "REDIS_NODES": ("1", "3", "0"),
+    "DB_NODES": ("1", "0"),
+    "APP_REDIS": ("", "cache", "queue", "both", "outside"),
+}
+"""Settings that take one of a few words, the default first. The runtime checks the same; here it is seen before a build."""

@@ -1,0 +1,214 @@
+"""Calling Docker Compose for one deployment, and waiting until its services are healthy."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from ..config import addresses, capacity, ownership, stores
+from ..console import Failure, detail
+from ..paths import COMPOSE, Deployment
+from . import backup
+
+HEALTHY_SECONDS = 120
+"""How long services may take; the slowest, PostgreSQL's first start, needs about 10 s on two cores."""
+
+TAIL = 15
+"""Lines of a failed container's log to show."""
+
+
+class Project:
+    """A Compose project: the definitions, with the settings of one deployment."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+
+    def command(self, *arguments: str, progress: str = "quiet") -> list[str]:
+        """The docker command line for ARGUMENTS; everything else stands in the deployment's .env.
+
+        Without that file Compose has the project's name alone, which is enough to remove it.
+        """
+        known = ["--project-name", ownership.project(self.deployment)]
+        if self.deployment.generated.exists():
+            known = ["--project-directory", str(COMPOSE), "--env-file", str(self.deployment.generated)]
+        return ["docker", "compose", "--progress", progress, *known, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """This process's, without what would win over the .env: another project's name, an exported HTTP_PORT."""
+        known = ownership.memory(self.deployment.folder)
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name not in known and not name.startswith("COMPOSE_")
+        }
+
+    def run(
+        self, *arguments: str, quiet: bool = False, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it; QUIET collects the output instead of showing it. Failure where it exits non-zero and CHECK is on."""
+        options = {"capture_output": True} if quiet else {}
+        command, environment = self.command(*arguments), self.environment()
+        done = subprocess.run(command, env=environment, text=True, check=False, **options)  # type: ignore[call-overload]
+        if check and done.returncode:
+            said = "\n".join((done.stderr or "").splitlines()[-TAIL:])
+            raise Failure(
+                f"docker compose {' '.join(arguments[:3])} failed (exit {done.returncode})\n{said}".rstrip()
+            )
+        return done
+
+    def containers(self) -> list[dict]:
+        """Every container of the project, as Compose describes it."""
+        text = self.run("ps", "--all", "--format", "json", quiet=True).stdout.strip()
+        return [json.loads(line) for line in text.splitlines()]
+
+    def identities(self, *, running: bool = True) -> set[str]:
+        """The ids of the containers that run, or of all: the same set before and after means that nothing was restarted."""
+        return {each["ID"] for each in self.containers() if each["State"] == "running" or not running}
+
+    def start(self, *services: str) -> None:
+        """Bring up SERVICES (all, where none is named) and wait until they are healthy."""
+        self.run(
+            "up",
+            "--detach",
+            "--no-build",
+            *(["--no-deps", *services] if services else ["--remove-orphans"]),
+            quiet=True,
+        )
+        self.wait(services)
+
+    def wait(self, services: Sequence[str] = (), only: Collection[str] = ()) -> None:
+        """Show SERVICES, or the containers ONLY, becoming healthy; Failure with the log of the first that does not."""
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        shown = ""
+        while True:
+            containers = [
+                each
+                for each in self.containers()
+                if (each["Service"] in services or not services) and (each["ID"] in only or not only)
+            ]
+            healthy = [
+                each
+                for each in containers
+                if each["State"] == "running" and each["Health"] in ("healthy", "")
+            ]
+            waiting = sorted({each["Service"] for each in containers} - {each["Service"] for each in healthy})
+            text = f"{len(healthy)} of {len(containers)} healthy" + (
+                f", waiting for {', '.join(waiting)}" if waiting else ""
+            )
+            if text != shown:
+                detail(text)
+                shown = text
+            if containers and len(healthy) == len(containers):
+                return
+            for each in containers:
+                if each["State"] in ("exited", "dead", "restarting") or each["Health"] == "unhealthy":
+                    raise Failure(
+                        f"{each['Service']} is {each['Health'] or each['State']}. Its last lines:\n{self.tail(each['Name'])}"
+                    )
+            if time.monotonic() > deadline:
+                names = "\n".join(
+                    f"{each['Name']}:\n{self.tail(each['Name'])}"
+                    for each in containers
+                    if each not in healthy
+                )
+                raise Failure(f"not healthy within {HEALTHY_SECONDS} s. The last lines:\n{names}")
+            time.sleep(0.5)
+
+    def tail(self, name: str) -> str:
+        """The last lines of a container's log, then what its health check said."""
+        done = subprocess.run(
+            ["docker", "logs", "--tail", str(TAIL), name], capture_output=True, text=True, check=False
+        )
+        form = "{{if .State.Health}}{{with .State.Health.Log}}{{(index . 0).Output}}{{end}}{{end}}"
+        probe = subprocess.run(
+            ["docker", "inspect", "-f", form, name], capture_output=True, text=True, check=False
+        )
+        return "\n".join(
+            f"    {line}" for line in (done.stdout + done.stderr + probe.stdout).strip().splitlines()
+        )
+
+
+def write_environment(deployment: Deployment, settings: dict[str, str], names: dict[str, str]) -> None:
+    """Write the .env that makes `docker compose` in the deployment's folder mean this deployment, and the labels."""
+    owner = ownership.identity(deployment.folder)
+    bound = addresses.bound(settings["BIND_ADDRESS"], ownership.project(deployment))
+    files = [
+        COMPOSE / "compose.yml",
+        COMPOSE / "compose.single.yml",
+        *([COMPOSE / "compose.ipv6.yml"] if bound.six else []),
+        *stores.files(settings),
+        *([COMPOSE / "compose.acme.yml"] if settings["CERTIFICATE"] == "acme" else []),
+        *([deployment.commands] if deployment.commands.exists() else []),
+        *(COMPOSE / f"compose.{name}.yml" for name in deployment.overlays),
+        *([COMPOSE / "compose.backup.yml"] if settings["BACKUP_REPOSITORY"] else []),
+    ]
+    lines = {
+        **{name: value for name, value in settings.items() if name not in COMMAND_LINES},
+        **names,
+        "COMPOSE_FILE": ":".join(map(str, [*files, deployment.labels])),
+        ownership.IDENTITY: owner,
+        "STACK_DIR": str(deployment.folder.resolve()),
+        "EDGE_FOLDER": str(deployment.edge.resolve()),
+        # A volume where the repository is no folder of this machine.
+        "BACKUP_FOLDER": backup.folder(settings),
+        "STOP_GRACE": stop_grace(settings),
+        "BIND_ADDRESS": bound.four,
+        "BIND_ADDRESS_6": bound.six,
+        "PUBLIC_SUBNET_6": addresses.subnet(owner),
+        **capacity.derived(settings),
+        **stores.derived(settings),
+    }
+    write_services(deployment)
+    text = "# Made by `make up` from stack.env, which is the file to edit.\n"
+    text += "".join(f"{name}={quoted(value)}\n" for name, value in lines.items())
+    replace(deployment.generated, text)
+    project = Project(deployment)
+    chosen = [word for path in files for word in ("--file", str(path))]
+    everything = project.run(*chosen, "--profile", "*", "config", "--format", "json", quiet=True).stdout
+    replace(deployment.labels, ownership.labels(json.loads(everything), owner))
+
+
+def stop_grace(settings: dict[str, str]) -> str:
+    """How long the engine waits for a process of the application to end before it kills it."""
+    return f"{int(settings['STOP_SECONDS']) + GRACE_SECONDS}s"
+
+
+GRACE_SECONDS = 5
+"""Between STOP_SECONDS, when every process has ended itself, and the engine's SIGKILL."""
+
+
+def write_services(deployment: Deployment) -> None:
+    """Write what of stack.env the application's services get: a change of the rest must not replace them."""
+    lines = deployment.settings.read_text(encoding="utf-8-sig").splitlines()
+    kept = [
+        line for line in lines if not NOT_THEIRS.match(line.strip()) and not line.lstrip().startswith("#")
+    ]
+    replace(deployment.services, "\n".join(filter(None, kept)) + "\n")
+
+
+NOT_THEIRS = re.compile(
+    r"(EDGE_\w+|\w+_CPUS|\w+_MEMORY|\w+_SLOTS|\w+_REPLICAS|\w+_NODES|CERTIFICATE|ACME_\w+|BACKUP_\w+|REDIS_MAXMEMORY|COMPOSE_\w+)="
+)
+"""Settings of the edge and of the engine, which no process of the application reads."""
+
+COMMAND_LINES = ("APP_COMMANDS", "APP_RELEASE_COMMANDS")
+"""Settings that no Compose file refers to, and that may hold every kind of quote."""
+
+
+def quoted(value: str) -> str:
+    """VALUE as Compose's env files take it literally."""
+    return f"'{value}'" if any(character in value for character in ' $#"') else value
+
+
+def replace(path: Path, text: str) -> None:
+    """Write PATH in one step, and only where it would change."""
+    if path.exists() and path.read_text() == text:
+        return
+    new = path.with_name(path.name + ".new")
+    new.write_text(text)
+    new.replace(path)

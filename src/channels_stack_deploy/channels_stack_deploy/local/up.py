@@ -1,0 +1,224 @@
+"""`make up`, from a fresh machine to a running stack, and its way back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from ..adopt import command as adopt
+from ..build import images
+from ..checks import probes, served, steady
+from ..config import app_services, certificates, edge, environments, ownership, secrets, stores
+from ..config import settings as stack_settings
+from ..console import Failure, detail, say, step
+from ..paths import Deployment
+from . import backup, preflight, rolling
+from .compose import Project, replace, write_environment
+
+
+def up(deployment: Deployment) -> None:
+    """Make DEPLOYMENT run, healthy; what is right already stays untouched."""
+    started = time.monotonic()
+    project = Project(deployment)
+    with step("looking at this machine"):
+        environments.create(deployment)
+        settings = stack_settings.load(deployment.settings)
+        adopt.undescribed(deployment, settings)
+        preflight.prepare(settings)
+        preflight.look(deployment, settings, published(project))
+    with step("settings, secrets, certificate"):
+        known = first_password(deployment).exists()
+        owners = secrets.make(deployment)
+        for line in secrets.notes(deployment, owners):
+            detail(line)
+        settings = stack_settings.load(deployment.settings) | (
+            DEVELOPMENT if "dev" in deployment.overlays else {}
+        )
+        stores.check(deployment, settings)
+        probes.declared(deployment, settings)  # what is wrong with it is said before anything is changed
+        certificate = certificates.make(deployment, settings)
+    if not settings["APP_WORKER_CHANNELS"]:
+        settings["WORKER_REPLICAS"] = "0"
+    definitions = app_services.text(settings)
+    names = images.make(settings)
+    secrets.own(deployment.secrets, owners, names["WORKER_IMAGE"])
+    changed = edge.write(deployment, settings, certificate, names["EDGE_IMAGE"])
+    backup.own_folder(settings, names.get("BACKUP_IMAGE", ""))
+    if definitions:
+        replace(deployment.commands, definitions)
+    else:
+        deployment.commands.unlink(missing_ok=True)
+    write_environment(deployment, settings, names)
+    release(deployment, project, names, stores.services(settings))
+    with step("services"):
+        before = project.identities()
+        rolling.roll(project, {"http": int(settings["HTTP_SLOTS"]), "ws": int(settings["WS_SLOTS"])})
+        project.start()
+        if changed:
+            kept = edge.reload(project) & before
+            if kept:
+                detail("the edge was reloaded with its new settings, not replaced")
+        steady.check(project)
+        new = project.identities() - before
+        detail(
+            f"{len(new)} container{'s' * (len(new) > 1)} started" if new else "nothing had to be restarted"
+        )
+    if "dev" not in deployment.overlays:
+        with step("a page and a websocket through the edge"):
+            served.check(project, settings)
+    where = f"http://localhost:{settings['DEV_PORT']}/" if "dev" in deployment.overlays else address(settings)
+    farewell(deployment, settings, where, time.monotonic() - started, shown=to_be_shown(os.environ, known))
+
+
+DEVELOPMENT = {"SERVER_HTTP": "daphne", "SERVER_WS": "daphne"}
+"""What the overlay `dev` changes before the images are chosen: `runserver` comes from Daphne."""
+
+
+def published(project: Project) -> set[int]:
+    """Ports that this very project publishes already."""
+    deployment = project.deployment
+    if not deployment.generated.exists() or ownership.problems(deployment, ownership.project(deployment)):
+        return set()
+    return {port["PublishedPort"] for each in project.containers() for port in each.get("Publishers") or []}
+
+
+def release(deployment: Deployment, project: Project, names: dict[str, str], data: list[str]) -> None:
+    """Run the checks, migrations and static files of a release, once for each combination of image and settings.
+
+    DATA are the data stores' services, which must be healthy by then.
+    """
+    parts = [names["WORKER_IMAGE"], deployment.settings.read_text(), deployment.application.read_text()]
+    wanted = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    if deployment.released.exists() and deployment.released.read_text() == wanted and project.identities():
+        return
+    if data:
+        with step("data stores"):
+            project.start(*data)
+    with step("release: checks, migrations, static files"):
+        done = project.run("run", "--rm", "--no-deps", "--env", "LOG_FORMAT=text", "release", check=False)
+        if done.returncode:
+            raise Failure(
+                f"the release failed (exit {done.returncode}), the lines above say why; http, ws and worker were not touched"
+            )
+        deployment.released.write_text(wanted)
+
+
+def address(settings: dict[str, str]) -> str:
+    """Where the stack is found."""
+    port = settings["PUBLIC_PORT"] or settings["HTTPS_PORT"]
+    return f"https://{settings['DOMAINS'].split()[0]}{'' if port == '443' else f':{port}'}/"
+
+
+def target(deployment: Deployment) -> list[str]:
+    """How the tests of a running stack get into DEPLOYMENT, as options of pytest (tests/conftest.py)."""
+    if not deployment.generated.exists():
+        raise Failure(f"there is no deployment yet: {deployment.verb('up')}")
+    settings = stack_settings.load(deployment.settings)
+    options = {
+        "--target": address(settings),
+        "--project": ownership.project(deployment),
+        "--password-file": str(first_password(deployment)),
+    }
+    if settings["CERTIFICATE"] == "local":
+        options["--ca"] = str(deployment.authority / "ca.pem")
+    return [f"{name}={value}" for name, value in options.items()]
+
+
+def first_password(deployment: Deployment) -> Path:
+    """The password of the first user of the reference application."""
+    return deployment.secrets / "demo_password"
+
+
+def first_user(settings: dict[str, str]) -> str:
+    """The name of the user whom the release has made with that password; "" where it makes none."""
+    for words in app_services.lines(settings["APP_RELEASE_COMMANDS"], "demo --username admin"):
+        if words[0] == "demo" and "--username" in words[:-1]:
+            return words[words.index("--username") + 1]
+    return ""
+
+
+def to_be_shown(environment: Mapping[str, str], known: bool) -> bool:
+    """Whether the first password is printed: when it was made just now or is asked for, and never into the log of a CI."""
+    in_ci = environment.get("CI", "").lower() not in ("", "0", "false")
+    return not in_ci and (not known or environment.get("PASSWORD") == "show")
+
+
+def farewell(
+    deployment: Deployment, settings: dict[str, str], where: str, seconds: float, *, shown: bool
+) -> None:
+    """Say where it is and what to do next; the first password itself where it is to be SHOWN, else its file."""
+    say()
+    say(f"The stack runs ({seconds:.0f} s): {where}")
+    password = first_password(deployment)
+    if name := first_user(settings):
+        readable = shown and os.access(password, os.R_OK)
+        say(
+            f"  sign in as  {name}  with the password  {password.read_text() if readable else f'in {password}'}"
+        )
+        smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
+        say(f"  {smoke}  prove that services and routing are right")
+    else:
+        say(
+            f"  {deployment.verb('manage')} C=createsuperuser   make the first user, if the application has users"
+        )
+    say(f"  {deployment.verb('logs')}   follow what it does")
+    say(f"  {deployment.verb('down')}   stop it; the data stays")
+    if not settings["BACKUP_REPOSITORY"]:
+        place = deployment.shown(deployment.settings)
+        say(f"  No backups are made: set BACKUP_REPOSITORY in {place} (docs/backups.md)")
+
+
+def down(deployment: Deployment) -> None:
+    """Stop and remove the containers and networks; volumes, secrets and settings stay."""
+    ownership.claim(deployment)
+    if ownership.things(ownership.project(deployment)):
+        Project(deployment).run("down", "--remove-orphans")
+
+
+def compose(deployment: Deployment, arguments: list[str]) -> NoReturn:
+    """Become `docker compose ARGUMENTS` on this deployment."""
+    ownership.claim(deployment)
+    if not deployment.generated.exists():
+        raise Failure(f"there is no deployment yet: {deployment.verb('up')}")
+    project = Project(deployment)
+    command = project.command(*arguments, progress="auto")
+    os.execvpe(command[0], command, project.environment())
+
+
+def purge(deployment: Deployment, *, confirmed: bool) -> None:
+    """Remove containers, volumes (all data!), secrets, certificates and generated files; stack.env and app.env stay."""
+    if not confirmed:
+        raise Failure(
+            "this removes the database and every upload of this stack. If that is meant: "
+            f"{deployment.verb('purge')} CONFIRM=yes"
+        )
+    ownership.claim(deployment)
+    if ownership.things(ownership.project(deployment)):
+        Project(deployment).run("down", "--volumes", "--remove-orphans")
+        # Of services that the settings no longer have, whose volumes Compose does not know any more.
+        left = [
+            each.name for each in ownership.things(ownership.project(deployment)) if each.kind == "volume"
+        ]
+        if left:
+            subprocess.run(["docker", "volume", "rm", *left], check=True, stdout=subprocess.DEVNULL)
+    made = (deployment.commands, deployment.labels, deployment.services, deployment.released)
+    # The memory of what is to be removed goes last.
+    for path in (deployment.secrets, deployment.authority, deployment.edge, *made, deployment.generated):
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; secrets belong to other users, so it may take sudo."""
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except PermissionError:
+        subprocess.run(["sudo", "rm", "-rf", "--", str(path)], check=True)

@@ -1,0 +1,1 @@
+"""How images reach servers: through a registry, over SSH, or through a registry of the stack's own."""
