@@ -23,7 +23,7 @@ from channels_stack_deploy.console import Failure  # noqa: E402
 
 VENV = ROOT / ".venv"
 LOCKS = [ROOT / "tests/requirements.txt", ROOT / "ansible/requirements.txt"]
-"""The second one is what an operator's controller has; the two agree with each other (stack.lock)."""
+"""The second one is what an operator's controller has; the two agree with each other (channels_stack_deploy.build.locks)."""
 
 STAMP = VENV / "locks.sha256"
 

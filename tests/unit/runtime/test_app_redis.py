@@ -200,7 +200,10 @@ def test_the_part_can_be_left_alone(own, overlay):
 
 
 def test_without_one_nothing_is_imported():
-    program = "import channels_stack.entry_points, sys; print('channels_stack.patches.redis_clients' in sys.modules, 'urllib' in sys.modules)"
+    program = (
+        "import channels_stack.entry_points, sys; "
+        "print('channels_stack.patches.redis_clients' in sys.modules, 'urllib' in sys.modules)"
+    )
     environment = {"PYTHONPATH": str(RUNTIME), "DJANGO_SETTINGS_MODULE": "channels_stack.overlay"}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True

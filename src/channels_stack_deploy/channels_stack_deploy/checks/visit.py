@@ -357,7 +357,7 @@ def everything(
 
 def main() -> int:
     """Visit each address; 1 with a line for each thing that does not answer as it should."""
-    parser = argparse.ArgumentParser(prog="stack.visit", description=__doc__)
+    parser = argparse.ArgumentParser(prog="channels_stack_deploy.checks.visit", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--path", default="/")
     parser.add_argument("--probes", type=Path)
