@@ -153,7 +153,7 @@ def test_the_live_server_still_requires_daphne(python, settings, without_daphne)
 def test_the_live_server_by_every_way_to_start_a_process(python, method):
     """ "Fixed ``ChannelsLiveServerTestCase`` when running on systems using the ``spawn`` multiprocessing start
     method". Python 3.14 starts processes by ``forkserver`` on Linux."""
-    done = python("-m", "mysite.live", method)
+    done = python("-m", "mysite.live", method, DJANGO_SETTINGS_MODULE="mysite.live_settings")
     assert done.code == 0, done.text
     assert "Ran 1 test" in done.text
 
