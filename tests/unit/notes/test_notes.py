@@ -150,10 +150,11 @@ def test_the_live_server_still_requires_daphne(python, settings, without_daphne)
 
 
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
-def test_the_live_server_by_every_way_to_start_a_process(python, method):
+def test_the_live_server_by_every_way_to_start_a_process(python, method, tmp_path):
     """ "Fixed ``ChannelsLiveServerTestCase`` when running on systems using the ``spawn`` multiprocessing start
     method". Python 3.14 starts processes by ``forkserver`` on Linux."""
-    done = python("-m", "mysite.live", method, DJANGO_SETTINGS_MODULE="mysite.live_settings")
+    own = {"DJANGO_SETTINGS_MODULE": "mysite.live_settings", "TMPDIR": str(tmp_path)}
+    done = python("-m", "mysite.live", method, **own)
     assert done.code == 0, done.text
     assert "Ran 1 test" in done.text
 
