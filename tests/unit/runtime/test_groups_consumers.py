@@ -14,6 +14,7 @@ import sys
 import processes
 import pytest
 import redis as redis_py
+from rooms.server import serve
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -26,30 +27,9 @@ numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def server(redis, tmp_path_factory):
-    """Its address; without anything of channels-stack but what the settings name."""
-    port = processes.free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{processes.RUNTIME}:{processes.HERE}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        **redis.environment(),
-    }
-    command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "--port",
-        str(port),
-        "--log-level",
-        "warning",
-        "rooms.asgi:application",
-    ]
-    process = processes.Process(command, environment, tmp_path_factory.mktemp("server"))
-    processes.until(
-        lambda: processes.answers(port) or process.exit_code() is not None, 120, "uvicorn listens"
-    )
-    assert process.exit_code() is None, process.output()
-    yield f"ws://127.0.0.1:{port}"
+    """Its address."""
+    process = serve(redis, tmp_path_factory.mktemp("server"))
+    yield f"ws://127.0.0.1:{process.port}"
     process.kill()
     assert "Traceback" not in process.output(), process.output()
 

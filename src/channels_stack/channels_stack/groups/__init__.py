@@ -5,6 +5,6 @@
 
 from .consumers import RecoverableConsumer
 from .layer import RedisGroupsChannelLayer
-from .publishing import broadcast, publish_on_commit
+from .publishing import broadcast, presence, publish_on_commit
 
-__all__ = ["RecoverableConsumer", "RedisGroupsChannelLayer", "broadcast", "publish_on_commit"]
+__all__ = ["RecoverableConsumer", "RedisGroupsChannelLayer", "broadcast", "presence", "publish_on_commit"]

@@ -55,6 +55,18 @@ class Lost:
     group: str
 
 
+@dataclass(frozen=True)
+class Present:
+    """Who is present in a group has changed: ``entries`` is by identity what each says of itself, of 1,000 at most; ``count``
+    is of all."""
+
+    group: str
+    entries: dict[str, Any]
+    count: int
+    joined: tuple[str, ...]
+    left: tuple[str, ...]
+
+
 class Refused(Exception):
     """The server does not want this client, or does not speak the protocol."""
 
@@ -71,6 +83,7 @@ class Client:
         self.positions: dict[str, str] = dict(positions or {})
         self._socket: Any = None
         self._queued: deque[str | bytes] = deque()
+        self._present: dict[str, dict[str, Any]] = {}
 
     async def send(self, data: str | bytes) -> None:
         """Send a frame; without a connection it waits for the next one. Raises Refused when QUEUED frames wait already."""
@@ -81,7 +94,7 @@ class Client:
         else:
             self._queued.append(data)
 
-    async def events(self) -> AsyncIterator[Message | Subscribed | Lost]:
+    async def events(self) -> AsyncIterator[Message | Subscribed | Lost | Present]:
         """What comes, until the caller stops. Raises Refused for what another attempt would not change."""
         from websockets.asyncio.client import connect
         from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -123,7 +136,9 @@ class Client:
             self._queued.popleft()
         self._socket = socket
 
-    def _event(self, envelope: dict[str, Any]) -> Message | Subscribed | Lost:
+    def _event(self, envelope: dict[str, Any]) -> Message | Subscribed | Lost | Present:
+        if "w" in envelope:
+            return self._presence(envelope)
         group = envelope.get("s") or envelope.get("l") or envelope.get("g") or ""
         if envelope.get("p") and envelope.get("r") is not True:
             self.positions[group] = envelope["p"]
@@ -133,3 +148,17 @@ class Client:
             return Lost(group)
         data = envelope["e"] if "e" in envelope else base64.b64decode(envelope["b"])
         return Message(data, group)
+
+    def _presence(self, envelope: dict[str, Any]) -> Present:
+        group = envelope["w"]
+        before = self._present.get(group, {})
+        if "i" in envelope:
+            entries = envelope["i"]
+        else:
+            entries = {**before, **envelope["j"]}
+            for identity in envelope["x"]:
+                entries.pop(identity, None)
+        self._present[group] = entries
+        joined = tuple(identity for identity in entries if identity not in before)
+        left = tuple(identity for identity in before if identity not in entries)
+        return Present(group, dict(entries), envelope["n"], joined, left)

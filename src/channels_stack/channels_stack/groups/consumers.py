@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from .layer import RedisGroupsChannelLayer
 from .mailbox import Event, is_announcement
 from .positions import Position
 from .publishing import groups_layer
+from .roster import checked
 
 # How long a client that speaks the protocol may take for its first frame.
 HELLO_SECONDS = 10
@@ -44,8 +46,14 @@ class RecoverableConsumer:
     channel_layer: RedisGroupsChannelLayer
     channel_name: str
 
-    async def subscribe(self, group: str) -> bool | None:
+    async def subscribe(
+        self, group: str, presence: dict[str, Any] | None = None, identity: str | None = None
+    ) -> bool | None:
         """Join ``group`` and send what the client has missed of it.
+
+        With ``presence`` the client is present in the group with this data (JSON, 4 KB at most), until it leaves, and gets
+        the list of who is there and its changes: one entry for each ``identity`` (``str(user.pk)``), however many sockets it
+        has; without one, an entry for each socket. Everybody in the group gets to know identities and data.
 
         True: it has been sent. False: it is not there any more, and ``catch_up`` was called. None: the client has presented no
         position, it comes for the first time. To be called after ``accept``.
@@ -54,6 +62,10 @@ class RecoverableConsumer:
             raise RuntimeError(
                 "subscribe() before accept(): a client presents its positions once it is connected"
             )
+        text = None
+        if presence is not None:
+            identity = secrets.token_hex(8) if identity is None else identity
+            text = checked(identity, presence)
         presented = await self._presented()
         here = (await self.channel_layer.join(group, self.channel_name)).position
         recovered, missed = None, []
@@ -71,11 +83,16 @@ class RecoverableConsumer:
             await self.catch_up(group)
         for event in missed:
             await self._deliver(event)
+        if identity is not None and text is not None:
+            await self.channel_layer.enter(group, self.channel_name, identity, text, watch=self._speaks)
+            self._watched.add(group)
+            await self._write_present(group)
         return recovered
 
     async def unsubscribe(self, group: str) -> None:
         """Leave ``group``."""
         self._seen.pop(group, None)
+        self._watched.discard(group)
         await self.channel_layer.group_discard(group, self.channel_name)
 
     async def catch_up(self, group: str) -> None:
@@ -89,6 +106,7 @@ class RecoverableConsumer:
             missed = await self._missed(group, self._seen.get(group))
             for each in missed or []:
                 await self._deliver(each)
+            await self._write_present(group)
             if missed is not None:
                 return
         self._seen[group] = position
@@ -112,7 +130,12 @@ class RecoverableConsumer:
         self._held: str | bytes | None = (
             None  # the last frame of that handler, which is to carry the position
         )
-        return await super().__call__(scope, self._incoming, self._outgoing)  # type: ignore[misc]
+        self._watched: set[str] = set()  # groups in which the client is present
+        try:
+            return await super().__call__(scope, self._incoming, self._outgoing)  # type: ignore[misc]
+        finally:
+            if getattr(self, "channel_name", None):
+                self.channel_layer.end_channel(self.channel_name)
 
     async def websocket_connect(self, message: Any) -> None:
         await self.channel_layer.announce_losses(self.channel_name)
@@ -173,6 +196,8 @@ class RecoverableConsumer:
 
     async def _write_frame(self, event: Event) -> None:
         if not self._speaks:
+            if event.content is None:  # a change of who is present
+                return
             kind = "text" if isinstance(event.content, str) else "bytes"
             await self._socket_send({"type": "websocket.send", kind: event.content})
             return
@@ -217,17 +242,29 @@ class RecoverableConsumer:
             await self._write(protocol.frame(held))
         await self._socket_send(message)
 
+    async def _write_present(self, group: str) -> None:
+        if self._speaks and group in self._watched:
+            await self._write(self.channel_layer.listed(group))
+
     async def _write(self, envelope: str) -> None:
         await self._socket_send({"type": "websocket.send", "text": envelope})
 
     async def _incoming(self) -> Any:
         if self._unread:
             return self._unread.pop()
-        message = await self._socket_receive()
+        message = await self._received()
         if message["type"] == "websocket.receive" and self._speaks and self._hello is None:
             await self._read_hello(message)
-            return await self._socket_receive()
+            return await self._received()
         return message
+
+    async def _received(self) -> Any:
+        """What the client says to the application; its pings are answered."""
+        while True:
+            message = await self._socket_receive()
+            if not self._speaks or self._hello is None or message.get("text") != protocol.PING:
+                return message
+            await self._write(protocol.PONG)
 
     async def _presented(self) -> dict[str, Position | None]:
         """The positions of the client's first frame; it is waited for."""

@@ -14,6 +14,7 @@ from ..observability import metrics
 from ..stores import outage
 from ..stores.connections import Connections
 from . import wire
+from .attendance import Attendance
 from .background import Background
 from .codec import Codec
 from .group import Group
@@ -22,6 +23,7 @@ from .mailbox import Event, Mailbox
 from .names import Names
 from .positions import Position
 from .queue import Queues, Receiver
+from .roster import Roster
 from .subscriptions import Subscriptions
 from .watch import PULSE, Watch
 
@@ -73,6 +75,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._inbox = names.inbox(self.client)
+        self.roster = Roster(self.client, Attendance(connections, names), codec, self._loop.time)
         self._group_of: dict[str, Group] = {}  # by the name under which it is published
         self._receivers: dict[str, Receiver] = {}
         self._receiver_of: dict[str, Receiver] = {}  # the same by the name of their word
@@ -188,6 +191,7 @@ class Hub:
         mailbox = group.members.pop(channel, None) if group else None
         if mailbox is not None:
             mailbox.groups.discard(name)
+            self.roster.leave(name, channel)
         if group is not None and not group.members:
             published = self._names.group(name)
             del self.groups[name], self._group_of[published]
@@ -260,6 +264,7 @@ class Hub:
 
     async def close(self) -> None:
         """Receive nothing any more."""
+        self.roster.close()
         await self.watch.stop()
         await self.subscriptions.close()
         for group in self.groups.values():
@@ -297,6 +302,8 @@ class Hub:
         return 0
 
     def _of_group(self, group: Group, data: bytes) -> int:
+        if data.startswith(wire.PRESENCE):
+            return self.roster.changed(group.name, data)
         arrived = wire.received(data)
         if isinstance(arrived, wire.Entry):
             return group.arrived(arrived)

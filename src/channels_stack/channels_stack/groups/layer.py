@@ -196,6 +196,29 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         """
         self._mailbox(channel).announces = True
 
+    async def enter(self, group: str, channel: str, identity: str, text: str, watch: bool) -> None:
+        """Let ``identity`` be present in ``group``, which ``channel`` is in, until no channel with it is in the group any more.
+
+        ``text`` is what it says of itself (``roster.checked``). With ``watch``, the channel gets the changes as frames.
+        """
+        mailbox = self._mailbox(channel)
+        await self.hub().roster.enter(group, channel, identity, text, mailbox if watch else None)
+
+    def listed(self, group: str) -> str:
+        """The envelope with who is present in ``group``, where a channel of this process is."""
+        return self.hub().roster.listed(group)
+
+    async def present(self, group: str) -> dict[str, Any]:
+        """Who is present in ``group``: by identity, what each says of itself."""
+        self._check_group(group)
+        return await self.hub().roster.present(group)
+
+    def end_channel(self, channel: str) -> None:
+        """Nobody receives from ``channel`` any more: it leaves its groups now."""
+        hub = self._hubs.get(asyncio.get_running_loop())
+        if hub is not None:
+            hub.end(channel)
+
     def _mailbox(self, channel: str) -> Mailbox:
         mailbox = self.hub().mailboxes.get(channel)
         if mailbox is None:

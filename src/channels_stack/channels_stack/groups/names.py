@@ -44,3 +44,15 @@ class Names:
     def presence(self, group: str) -> str:
         """Key of the hash with who is present in a group."""
         return f"{self.prefix}presence:{group}"
+
+    def holders(self, group: str) -> str:
+        """Key of the set with which process holds whom present in a group."""
+        return f"{self.prefix}holders:{group}"
+
+    def attending(self, group: str) -> str:
+        """Key of the hash with the processes that hold somebody present in a group."""
+        return f"{self.prefix}attending:{group}"
+
+    def alive(self, client: str) -> str:
+        """Key that exists while a process that holds somebody present is alive."""
+        return f"{self.prefix}alive:{client}"

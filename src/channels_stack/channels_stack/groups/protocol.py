@@ -9,7 +9,11 @@ Every frame of the server is a JSON object, an *envelope*:
   has seen everything of that group up to that position;
 - ``{"s": GROUP, "p": POSITION, "r": true | false | null}``: subscribed. What the client has missed since this position comes
   next (true), or cannot be recovered (false), or it has presented no position (null); then what is new;
-- ``{"l": GROUP, "p": POSITION}``: events of this group are lost, those after this position follow.
+- ``{"l": GROUP, "p": POSITION}``: events of this group are lost, those after this position follow;
+- ``{"w": GROUP, "i": {IDENTITY: DATA, …}, "n": COUNT}``: who is present, COUNT in all;
+- ``{"w": GROUP, "j": {IDENTITY: DATA, …}, "x": [IDENTITY, …], "n": COUNT}``: who has joined, or says something else of
+  itself, and who has left;
+- ``{"a": 1}``: the answer to PING, a frame that the client may send after its hello to see whether the line lives.
 
 A position is null in a group without history. A client without the subprotocol gets the application's frames alone.
 """
@@ -23,6 +27,8 @@ from typing import Any
 from .positions import Position, parse
 
 PROTOCOL = "recoverable.v1"
+# Exactly this text; no frame of the application.
+PING, PONG = '{"recoverable":"ping"}', '{"a":1}'
 # Of a hello: its length in characters, and the groups that it may name. 500 groups are some 60 KB.
 HELLO_LENGTH, HELLO_GROUPS = 64 * 1024, 500
 TOO_LARGE, MALFORMED = 1009, 1002
@@ -73,6 +79,16 @@ def subscribed(group: str, position: Position | None, recovered: bool | None) ->
 def lost(group: str, position: Position | None) -> str:
     """The envelope that says that events are lost."""
     return _written({"l": group, "p": _text(position)})
+
+
+def present(group: str, entries: dict[str, Any], count: int) -> str:
+    """The envelope with who is present."""
+    return _written({"w": group, "i": entries, "n": count})
+
+
+def presence_changed(group: str, joined: dict[str, Any], left: list[str], count: int) -> str:
+    """The envelope with who has joined and who has left since."""
+    return _written({"w": group, "j": joined, "x": left, "n": count})
 
 
 def _text(position: Position | None) -> str | None:

@@ -47,6 +47,11 @@ async def broadcast(
     await groups_layer(alias).group_broadcast(group, content)
 
 
+async def presence(group: str, alias: str = "default") -> dict[str, Any]:
+    """Who is present in ``group``, in all processes: by identity, what each says of itself."""
+    return await groups_layer(alias).present(group)
+
+
 def publish_on_commit(
     group: str,
     message: dict[str, Any] | None = None,

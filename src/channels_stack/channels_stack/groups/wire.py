@@ -16,6 +16,8 @@ from .positions import ID_CHARACTERS, Position
 
 MESSAGE, TEXT, BYTES = b"M", b"T", b"B"
 POSITIONED, LOOSE, DIRECT = b"P", b"L", b"D"
+# A change of who is present in a group (attendance.py): no event, and in no history.
+PRESENCE = b"W"
 
 _ID = slice(1, 1 + ID_CHARACTERS)
 _LINK = slice(_ID.stop, _ID.stop + ID_CHARACTERS)

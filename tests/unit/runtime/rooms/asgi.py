@@ -1,5 +1,6 @@
 """A consumer of the tutorial as it is, and the same for clients that recover."""
 
+import json
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rooms.settings")
@@ -11,7 +12,7 @@ from django.urls import path
 
 pages = get_asgi_application()
 
-from channels_stack.groups import RecoverableConsumer
+from channels_stack.groups import RecoverableConsumer, presence
 
 
 class Plain(AsyncWebsocketConsumer):
@@ -49,11 +50,35 @@ class Room(RecoverableConsumer, AsyncWebsocketConsumer):
         await self.send(f"all of {group}")
 
 
+class Here(RecoverableConsumer, AsyncWebsocketConsumer):
+    """Shows who is here: an entry for each name, or for each socket of "anyone". What its client says, it says of itself."""
+
+    async def connect(self):
+        self.group, name = self.scope["url_route"]["kwargs"].values()
+        await self.accept()
+        identity = None if name == "anyone" else name
+        await self.subscribe(self.group, presence={"name": name}, identity=identity)
+
+    async def receive(self, text_data=None, bytes_data=None):
+        if text_data == "who":
+            return await self.send(json.dumps(await presence(self.group)))
+        if text_data == "leave":
+            return await self.unsubscribe(self.group)
+        try:
+            await self.subscribe(self.group, presence=json.loads(text_data), identity="said")
+        except (TypeError, ValueError) as error:
+            await self.send(f"{type(error).__name__}: {error}"[:80])
+
+
 application = ProtocolTypeRouter(
     {
         "http": pages,
         "websocket": URLRouter(
-            [path("plain/<str:group>/", Plain.as_asgi()), path("room/<str:group>/", Room.as_asgi())]
+            [
+                path("plain/<str:group>/", Plain.as_asgi()),
+                path("room/<str:group>/", Room.as_asgi()),
+                path("here/<str:group>/<str:name>/", Here.as_asgi()),
+            ]
         ),
     }
 )

@@ -1,0 +1,28 @@
+"""The project under plain uvicorn, without anything of channels-stack but what its settings name."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+
+import processes
+
+
+def serve(redis: processes.Redis, folder: pathlib.Path, port: int = 0, *options: str) -> processes.Process:
+    """The server, listening; its attribute ``port`` says where."""
+    port = port or processes.free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{processes.RUNTIME}:{processes.HERE}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **redis.environment(),
+    }
+    program = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "warning", *options]
+    process = processes.Process([*program, "rooms.asgi:application"], environment, folder)
+    process.port = port
+    processes.until(
+        lambda: processes.answers(port) or process.exit_code() is not None, 120, "uvicorn listens"
+    )
+    assert process.exit_code() is None, process.output()
+    return process
