@@ -136,7 +136,7 @@ def test_the_command_says_that_redis_is_away(redis, capsys):
 
 def test_metrics_are_there_for_people(project, redis, capsys, monkeypatch):
     worker = project.worker("reports")
-    monkeypatch.setattr("channels_stack.scrape.SERVICE_PORT", worker.port)
+    monkeypatch.setattr("channels_stack.commands.scrape.SERVICE_PORT", worker.port)
     assert cli.main(["metrics", "channels_stack_layer"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines

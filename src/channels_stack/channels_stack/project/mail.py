@@ -13,14 +13,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ..config.app_redis import LOCAL
-from ..config.environment import ConfigurationError, Environment, Problem
+from ..config.environment import ConfigurationError, Environment, Problem, before_settings
 from ..config.settings import Settings
 from .override import Found, Override, Project
 
 log = logging.getLogger("channels_stack.mail")
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
-NONE = "channels_stack.mail.NoServer"
+NONE = "channels_stack.project.mail.NoServer"
 DEVELOPMENT = tuple(
     f"django.core.mail.backends.{kind}.EmailBackend" for kind in ("console", "dummy", "filebased", "locmem")
 )
@@ -49,7 +49,7 @@ WAY_OUT = "EMAIL_URL=smtp+tls://user:password@mail.example.org in app.env names 
 
 def find(project: Project, settings: Settings) -> Found:
     """What this part sets over ``project``. Raises ConfigurationError for an EMAIL_URL that is none."""
-    server = _server(Environment())
+    server = _server(Environment(before_settings()))
     own = _mailers(project)
     lost = [alias for alias, mailer in own.items() if _is_exchanged(mailer, server)]
     if lost:
@@ -64,14 +64,14 @@ def find(project: Project, settings: Settings) -> Found:
                 if project.get(NAMES[option]) != value:
                     yield Override(NAMES[option], value, "the mail server that EMAIL_URL or EMAIL_HOST names")
     for name in ("DEFAULT_FROM_EMAIL", "SERVER_EMAIL"):
-        sender = Environment().text(name, "-")
+        sender = Environment(before_settings()).text(name, "-")
         if sender != "-" and project.get(name) != sender:
             yield Override(name, sender, f"the variable {name}")
 
 
 def risks(project: Project) -> list[str]:
     """One line for each thing about mails that stays as it is and will not do."""
-    if not _server(Environment()):
+    if not _server(Environment(before_settings())):
         return []
     return [
         f"EMAIL_URL has no effect on the mailer {alias!r}: the project's own backend {mailer['BACKEND']} stays"
