@@ -14,6 +14,8 @@ from serving import Serving, serve
 @pytest.fixture
 def serving(redis, tmp_path):
     serving = serve(tmp_path, redis, "gunicorn", "http", HTTP_PROCESSES="2", STOP_SECONDS="12")
+    # The master listens before there is a process.
+    until(lambda: len(serving.process.children()) == 2, what="both processes are there")
     yield serving
     serving.kill()
 
