@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# ENV: on this machine a folder of compose/environments (docs/environments.md), without it the stack in compose/; for servers a
+# ENV: on this machine a folder of compose/environments (docs/how-to/environments.md), without it the stack in compose/; for servers a
 # folder of ansible/inventory. A path is neither: sh calls so the file that it reads at its start.
 ENV ?=
 ifeq ($(origin ENV):$(findstring /,$(ENV)),environment:/)
@@ -66,7 +66,7 @@ down:
 purge:
 	@$(STACK) purge
 
-## Make a backup now, and tell how old the others are (docs/backups.md)
+## Make a backup now, and tell how old the others are (docs/how-to/backups.md)
 backup:
 	@$(STACK) backup
 
@@ -94,7 +94,7 @@ doctor:
 
 PLAY = cd ansible && ../.venv/bin/ansible-playbook -i inventory/$(or $(ENV),$(error say which: ENV=staging, a folder of ansible/inventory))
 
-## Ansible's own environment, .venv, for who calls ansible-playbook himself (docs/deploy.md)
+## Ansible's own environment, .venv, for who calls ansible-playbook himself (docs/how-to/deploy.md)
 controller:
 	@python3 tests/prepare.py controller
 
@@ -161,7 +161,7 @@ test-faults: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/fault/pytest.ini -p no:cacheprovider tests/fault $(T)
 
-## The Channels 4.0 notes' minimal project on every row of versions; writes docs/versions.md (T=name for one row)
+## The Channels 4.0 notes' minimal project on every row of versions; writes docs/reference/versions.md (T=name for one row)
 test-versions: prepare
 	@$(PYTEST) tests/versions $(if $(T),-k $(T))
 

@@ -108,7 +108,7 @@ class Server:
 
 
 class Servers:
-    """The three servers of docs/deploy.md, bare at first, that files share: made when the first of them asks for them."""
+    """The three servers of docs/how-to/deploy.md, bare at first, that files share: made when the first of them asks for them."""
 
     def __init__(self) -> None:
         self._hosts = ExitStack()

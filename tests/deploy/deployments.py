@@ -126,15 +126,17 @@ class Deployment:
 
 
 GROUPS = {"edge": ["host1", "host2"], "app": ["host1", "host2", "host3"], "data": ["host1"]}
-"""The groups of three servers, as docs/deploy.md has them."""
+"""The groups of three servers, as docs/how-to/deploy.md has them."""
 
 
 class Documented(Deployment):
-    """The three servers of docs/deploy.md: its inventory and settings, word for word, and what stands in for DNS."""
+    """The three servers of docs/how-to/deploy.md: its inventory and settings, word for word, and what stands in for DNS."""
 
     def configure(self, settings: dict[str, object] | None = None, **variables: object) -> None:
         """Change SETTINGS and VARIABLES of the inventory."""
-        blocks = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs/deploy.md").read_text(), re.M | re.S)
+        blocks = re.findall(
+            r"^```yaml\n(.*?)^```$", (ROOT / "docs/how-to/deploy.md").read_text(), re.M | re.S
+        )
         groups, everything = (yaml.safe_load(block) for block in blocks[:2])
         self.groups, self.domain = GROUPS, everything["stack_settings"]["DOMAINS"]
         self.settings |= everything["stack_settings"] | (settings or {})

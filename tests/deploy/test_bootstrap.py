@@ -58,7 +58,7 @@ class TestOneHost:
 
     @pytest.mark.parametrize("part", ["host", "engine", "swarm"])
     def test_a_part_can_be_run_alone(self, bare, part):
-        """docs/deploy.md: after a change of its settings; here of none."""
+        """docs/how-to/deploy.md: after a change of its settings; here of none."""
         play = bare.playbook("bootstrap.yml", "--tags", part)
         assert play.changed == 0, play.changes
         tasks = {"host": "Firewall", "engine": "Install", "swarm": "Nodes"}

@@ -108,7 +108,7 @@ def test_the_status_tells_nodes_services_processes_and_the_certificate(deploymen
 
 
 def test_the_runbook_on_a_server(deployment):
-    """What docs/runbook.md says to type there instead of `docker compose exec ws`."""
+    """What docs/operations/runbook.md says to type there instead of `docker compose exec ws`."""
     line = "docker exec $(docker ps -qf name=_ws | head -1)"
-    assert line in (ROOT / "docs/runbook.md").read_text()
+    assert line in (ROOT / "docs/operations/runbook.md").read_text()
     assert "LOOP LAG" in deployment.hosts.run("host1", "sh", "-c", f"{line} channels-stack status").stdout

@@ -80,7 +80,7 @@ def test_the_same_release_again_changes_nothing(deployment):
 
 
 def test_two_of_three_are_lost_for_good(deployment):
-    """docs/runbook.md: the one that is left makes the cluster anew, and takes in others under the names of the lost."""
+    """docs/operations/runbook.md: the one that is left makes a new cluster and takes in others under the lost names."""
     lost = ("host2", "host3")
     for host in lost:
         deployment.hosts.kill(host)

@@ -1,4 +1,4 @@
-"""The commands of docs/backups.md on one machine, in the order of the page, on a stack of their own."""
+"""The commands of docs/how-to/backups.md on one machine, in the order of the page, on a stack of their own."""
 
 from __future__ import annotations
 

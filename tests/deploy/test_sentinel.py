@@ -16,7 +16,7 @@ from stacks import eventually
 pytestmark = pytest.mark.more
 
 PROMISED_SECONDS = 15
-"""docs/data-stores.md: another master serves, and all hear again."""
+"""docs/how-to/data-stores.md: another master serves, and all hear again."""
 
 FAILOVER_SECONDS = 60  # usually 8 to 12; three servers share this machine with others
 RECOVERY_SECONDS = 240

@@ -1,4 +1,4 @@
-"""images/edge behind something else: a CDN, a load balancer, a proxy on this host (docs/in-front.md).
+"""images/edge behind something else: a CDN, a load balancer, a proxy on this host (docs/how-to/in-front.md).
 
 The visitor is whoever the trusted hops say, as far as they can know it; what anybody else sends has no effect.
 """
@@ -17,7 +17,7 @@ from support.ports import free_port
 from .conftest import Container, Yard, docker, made, wait_for
 from .edges import KEY, UPGRADE, VERSION, Answer, Edge, Site, frame, head, parse, read_frame, receive, send
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "in-front.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs/how-to/in-front.md"
 VISITOR = "203.0.113.7"
 
 

@@ -1,6 +1,6 @@
 """Staging, this machine's default stack and servers run the same: their rendered definitions, compared value by value.
 
-What may differ stands here, whole; docs/environments.md says the same to people.
+What may differ stands here, whole; docs/how-to/environments.md says the same to people.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STAGING = {
     "WS_REPLICAS": "1",
     "LOG_LEVEL": "debug",
 }
-"""As docs/environments.md proposes it."""
+"""As docs/how-to/environments.md proposes it."""
 
 
 def environment(folder: Path, chosen: dict[str, str]) -> tuple[Deployment, dict[str, str]]:
@@ -166,6 +166,6 @@ def test_servers_run_the_same_but_for_what_is_listed(default, tmp_path):
 
 
 def test_the_page_proposes_these_settings():
-    page = (ROOT / "docs/environments.md").read_text()
+    page = (ROOT / "docs/how-to/environments.md").read_text()
     (block,) = re.findall(r"```sh\n# compose/environments/staging/stack.env\n(.*?)```", page, re.S)
     assert dict(line.split("=", 1) for line in block.splitlines()) == STAGING

@@ -1,4 +1,4 @@
-"""Every command of docs/runbook.md does on a running stack what the page says it does: it answers."""
+"""Every command of docs/operations/runbook.md does on a running stack what the page says it does: it answers."""
 
 import re
 import shlex
@@ -6,7 +6,7 @@ import shlex
 import pytest
 from stacks import ROOT, docker
 
-PAGE = (ROOT / "docs/runbook.md").read_text()
+PAGE = (ROOT / "docs/operations/runbook.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.S)
 COMMANDS = list(dict.fromkeys(line for block in BLOCKS for line in block.splitlines()))
 

@@ -141,13 +141,13 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_sessionfinish(session):
-    """Write docs/versions.md, as soon as every row has been seen to do what it should."""
+    """Write docs/reference/versions.md, as soon as every row has been seen to do what it should."""
     if session.config.option.collectonly:
         return
     run = session.config.stash[RUN]
     missing = run.keep()
     if missing:
-        say(session.config, f"docs/versions.md stays as it is: not seen yet: {', '.join(missing)}")
+        say(session.config, f"docs/reference/versions.md stays as it is: not seen yet: {', '.join(missing)}")
     else:
         table.FILE.write_text(table.text(run))
         say(session.config, f"{table.FILE.relative_to(stacks.ROOT)} is written anew")

@@ -1,6 +1,6 @@
 """The matrix: which versions the minimal project of the Channels 4.0 notes runs on, and what every row must do.
 
-Only the standard library: a unit test holds docs/versions.md to it.
+Only the standard library: a unit test holds docs/reference/versions.md to it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/versions.md: the matrix with what the last run of each row has seen."""
+"""docs/reference/versions.md: the matrix with what the last run of each row has seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matrix import CASES, ROWS, Row
 
-FILE = Path(__file__).resolve().parents[2] / "docs/versions.md"
+FILE = Path(__file__).resolve().parents[2] / "docs/reference/versions.md"
 KEPT = Path(__file__).resolve().parents[1] / ".artifacts/versions.json"
 """The last result of each row that went well, so that a run of one row renews its line of the page."""
 

@@ -30,7 +30,7 @@ class Crowd:
         return (
             f"{self.requests} of {self.total} requests in 10 s come from {self.address}: if that is a proxy in front of this "
             "edge, or Docker's own, it hides who comes, and all visitors share the limits of its address. "
-            "Name it in EDGE_TRUSTED_HOPS (docs/in-front.md), or set the limits by address to 0"
+            "Name it in EDGE_TRUSTED_HOPS (docs/how-to/in-front.md), or set the limits by address to 0"
         )
 
 

@@ -1,4 +1,6 @@
-"""What the container's memory carries: how many connections and requests at once. docs/sizing.md has the same calculation.
+"""What the container's memory carries: how many connections and requests at once.
+
+docs/operations/sizing.md has the same calculation.
 
 Each connection is worth one idle websocket and one buffer: a TLS handshake that hangs, or half a head, costs no more than that. A
 request under way may hold three buffers, when its client does not read; so a third as many requests fit as connections.

@@ -1,7 +1,7 @@
 """`make bench-sockets`: what idle websockets cost in a real stack, process by process.
 
 Starts a stack of its own, opens SOCKETS sockets of a room through the edge, lets them rest, and prints for each service
-the memory (PSS) and the connections to PostgreSQL and Redis before and after. The figures of docs/sizing.md are from it.
+the memory (PSS) and the connections to PostgreSQL and Redis before and after. docs/operations/sizing.md has the figures.
 
     make bench-sockets T=2000
 """

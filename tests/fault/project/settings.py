@@ -23,7 +23,7 @@ LAYERS = {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {"hosts": [HOST], "prefix": PREFIX},
     },
-    # As docs/groups.md writes it.
+    # As docs/reference/groups.md writes it.
     "groups": {
         "BACKEND": "channels_stack.groups.RedisGroupsChannelLayer",
         "CONFIG": {"hosts": [URL], "prefix": PREFIX},

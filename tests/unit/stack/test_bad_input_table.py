@@ -1,4 +1,4 @@
-"""docs/bad-input.md names tests that there are."""
+"""docs/reference/bad-input.md names tests that there are."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def named(root):
-    text = (root / "docs/bad-input.md").read_text()
+    text = (root / "docs/reference/bad-input.md").read_text()
     return re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text), re.findall(r"^\| (?!input|---).*\|$", text, re.M)
 
 

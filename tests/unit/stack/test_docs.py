@@ -13,26 +13,26 @@ def readme(root):
     return (root / "README.md").read_text()
 
 
-@pytest.fixture(params=["README.md", "docs"])
+@pytest.fixture(params=["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs"])
 def pages(root, request):
-    """The text of README, or of all pages under docs/ together."""
+    """The text of one page at the top, or of all pages under docs/ together."""
     path = root / request.param
     return (
         path.read_text()
         if path.is_file()
-        else "\n".join(each.read_text() for each in sorted(path.glob("*.md")))
+        else "\n".join(each.read_text() for each in sorted(path.rglob("*.md")))
     )
 
 
 def test_the_settings_table_is_the_example(root):
-    table = (root / "docs/settings.md").read_text()
+    table = (root / "docs/reference/settings.md").read_text()
     told = dict(re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \| `?([^|`]*?)`? \|", table, re.M))
     assert {name: value.strip() for name, value in told.items()} == settings.defaults()
 
 
 def test_the_memory_of_a_container_holds_the_sockets_that_it_takes(root):
-    """By the formula and the figures of docs/sizing.md, with the defaults."""
-    text = (root / "docs/sizing.md").read_text()
+    """By the formula and the figures of docs/operations/sizing.md, with the defaults."""
+    text = (root / "docs/operations/sizing.md").read_text()
     defaults = settings.defaults()
     for service, most, memory in (
         ("edge", "EDGE_MAXCONN", "EDGE_MEMORY"),
@@ -72,12 +72,12 @@ def test_every_file_they_name_exists_or_is_made(pages, root):
         "compose/environments",
         "ansible/inventory/production/.stack",
     )
-    paths = set(re.findall(r"\b((?:app|compose|images|tests|docs|ansible)/[\w./-]*\w)", pages))
+    paths = set(re.findall(r"\b((?:app|compose|images|tests|docs|ansible|src)/[\w./-]*\w)", pages))
     assert [path for path in sorted(paths) if not path.startswith(made) and not (root / path).exists()] == []
 
 
 def test_every_link_of_theirs_leads_to_a_file(root):
-    for page in [root / "README.md", *(root / "docs").glob("*.md")]:
+    for page in [*root.glob("*.md"), *(root / "docs").rglob("*.md")]:
         links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
         assert [link for link in links if not (page.parent / link).exists()] == [], page.name
 

@@ -41,7 +41,7 @@ def test_the_reference_application_has_one_that_needs_no_user(folder):
 
 
 def test_the_example_of_the_docs_is_right(folder):
-    text = (COMPOSE.parent / "docs/smoke.md").read_text()
+    text = (COMPOSE.parent / "docs/how-to/smoke.md").read_text()
     example = (
         text.partition("```ini\n")[2].partition("```")[0].replace("secrets/anna", "secrets/demo_password")
     )

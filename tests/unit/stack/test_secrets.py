@@ -67,7 +67,7 @@ def test_secrets_that_nothing_reads_are_told(deployment):
         (deployment.secrets / name).write_text("hidden-value")
     told = secrets.notes(deployment, owners)
     assert [line.split()[0] for line in told] == ["secrets/secret_kee", "secrets/tls_pem"]
-    assert "docs/certificates.md" in told[1] and "hidden-value" not in "".join(told)
+    assert "docs/how-to/certificates.md" in told[1] and "hidden-value" not in "".join(told)
 
 
 def test_rules_of_an_earlier_version_are_told(deployment):

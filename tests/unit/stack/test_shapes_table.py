@@ -1,10 +1,10 @@
-"""docs/your-application.md: each shape of a project names what has tried it, a sample of tests/apps or a file of tests."""
+"""docs/how-to/your-application.md: each shape of a project names what has tried it, a sample of tests/apps or a file of tests."""
 
 import re
 
 
 def test_each_shape_names_a_sample_or_a_test_that_exists(root):
-    page = (root / "docs/your-application.md").read_text()
+    page = (root / "docs/how-to/your-application.md").read_text()
     _, *lines = page[page.index("| the project |") :].partition("\n\n")[0].splitlines()[1:]
     samples = set(re.findall(r'^        "([a-z]+)",  #', (root / "tests/apps/samples.py").read_text(), re.M))
     assert lines and samples

@@ -1,4 +1,4 @@
-"""docs/versions.md has the rows and the cases of the matrix, whenever it was written."""
+"""docs/reference/versions.md has the rows and the cases of the matrix, whenever it was written."""
 
 import importlib
 import re
@@ -32,7 +32,7 @@ def rows(page: str, first: str) -> list[list[str]]:
 
 @pytest.fixture
 def page(root):
-    return (root / "docs/versions.md").read_text()
+    return (root / "docs/reference/versions.md").read_text()
 
 
 def test_each_row_of_the_matrix_has_its_versions(matrix, page):

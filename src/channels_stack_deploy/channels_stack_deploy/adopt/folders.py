@@ -51,7 +51,7 @@ def find(tree: Tree, found: Found, overlay: set[str]) -> Told:
     elif "postgis" in (text(engine) or ""):
         told.questions.append(
             f"PostGIS ({engine.at if engine else ''}): the stack's PostgreSQL has no PostGIS; DB_NODES=0 and the address of "
-            "one that has, in secrets/database_url (docs/data-stores.md)"
+            "one that has, in secrets/database_url (docs/how-to/data-stores.md)"
         )
     return told
 

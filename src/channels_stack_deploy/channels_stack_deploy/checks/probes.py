@@ -5,7 +5,7 @@
     [sign-in NAME]   path, user, password_file, user_field, password_field, page, text, sign_out
     [job NAME]       socket or page, subprotocol, as, send, expect, result, text, seconds
 
-docs/smoke.md is the reference. Every problem of the file is found at once, each with its line.
+docs/how-to/smoke.md is the reference. Every problem of the file is found at once, each with its line.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def make(deployment: Deployment) -> dict[str, int]:
 
 
 OLD = {
-    "tls_pem": "the certificate is made from CERTIFICATE and tls/ now (docs/certificates.md)",
+    "tls_pem": "the certificate is made from CERTIFICATE and tls/ now (docs/how-to/certificates.md)",
 }
 """Secrets of earlier versions, and what is in their place."""
 

@@ -1,4 +1,4 @@
-"""Backups of the deployment on this machine: the service `backup` does the work, this calls it (docs/backups.md)."""
+"""Backups of the deployment on this machine: the service `backup` does the work, this calls it (docs/how-to/backups.md)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def need(project: Project) -> None:
     if "BACKUP_IMAGE=" not in project.deployment.generated.read_text():
         raise Failure(
             f"no backups are made: set BACKUP_REPOSITORY in {project.deployment.shown(project.deployment.settings)} "
-            f"(docs/backups.md), then {project.deployment.verb('up')}"
+            f"(docs/how-to/backups.md), then {project.deployment.verb('up')}"
         )
 
 

@@ -171,7 +171,7 @@ def farewell(
     say(f"  {deployment.verb('down')}   stop it; the data stays")
     if not settings["BACKUP_REPOSITORY"]:
         place = deployment.shown(deployment.settings)
-        say(f"  No backups are made: set BACKUP_REPOSITORY in {place} (docs/backups.md)")
+        say(f"  No backups are made: set BACKUP_REPOSITORY in {place} (docs/how-to/backups.md)")
 
 
 def down(deployment: Deployment) -> None:

@@ -1,4 +1,4 @@
-"""A Channels project as its documentation writes it, and the two lines of docs/groups.md."""
+"""A Channels project as its documentation writes it, and the two lines of docs/reference/groups.md."""
 
 import os
 
