@@ -14,7 +14,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from .. import outage
+from ..stores import outage
 from . import attendance, protocol
 from .attendance import Attendance
 from .codec import Codec
