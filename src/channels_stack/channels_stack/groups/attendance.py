@@ -12,8 +12,8 @@ from typing import Any
 
 import msgpack
 
-from ..connections import Connections
-from ..scripts import Script
+from ..stores.connections import Connections
+from ..stores.scripts import Script
 from .names import Names
 
 # Without a sign for so long a process is dead; it gives one every RENEW_SECONDS (roster.py).
