@@ -228,8 +228,11 @@ def test_a_loss_reaches_the_client_and_is_caught_up(redis, server, layer, group)
 
 
 def test_a_client_that_is_cut_again_and_again_gets_everything_once(server, layer, group):
-    """The trial of jitter in small: three clients, 300 events, each client cut eight times without a word."""
-    count = 300
+    """The trial of jitter in small: three clients, each cut eight times without a word.
+
+    The events are fewer than a history holds, so that it does not matter how long a busy machine takes to connect again.
+    """
+    count = 90
 
     async def follow(client: Client, joined: asyncio.Event) -> list:
         got: list[int] = []
@@ -264,7 +267,7 @@ def test_a_client_that_is_cut_again_and_again_gets_everything_once(server, layer
                 await layer.group_broadcast(group, str(number))
             else:
                 await say(layer, group, str(number))
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
         await asyncio.gather(*cutting)
         return await asyncio.gather(*following)
 
