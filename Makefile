@@ -161,6 +161,10 @@ test-faults: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/fault/pytest.ini -p no:cacheprovider tests/fault $(T)
 
+## How far the doctor and the truth agree: precision and recall over the projects of tests/unit/doctor/shapes
+test-doctor:
+	@python3 -B tests/unit/doctor/agreement.py
+
 ## The Channels 4.0 notes' minimal project on every row of versions; writes docs/reference/versions.md (T=name for one row)
 test-versions: prepare
 	@$(PYTEST) tests/versions $(if $(T),-k $(T))

@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Warning
 from ..config.settings import Settings
 from . import checks
 from .findings import CODE, PREFIX, SETTINGS, rules
-from .moot import MOOT, ORIGINS, SQLITE
+from .moot import COUNTS, MOOT, ORIGINS, SQLITE
 
 
 def messages(settings: Settings) -> list[CheckMessage]:
@@ -28,7 +28,7 @@ def messages(settings: Settings) -> list[CheckMessage]:
 
 def moot(settings: Settings) -> set[str]:
     """The numbers of the rules that say nothing here."""
-    found = set(MOOT)
+    found = {*MOOT, COUNTS}
     if "origins" in settings.app_overlay:
         found.update(ORIGINS)
     if _databases_are_on_volumes():

@@ -11,7 +11,7 @@ import re
 from typing import Any, Callable
 
 from .files import Module
-from .values import NO_VARIABLES, Constant, Items, Mapping, Unknown, Value, get, variables_of
+from .values import NO_VARIABLES, Constant, Items, Mapping, Unknown, Value, constant, get, variables_of
 
 READERS = {
     "os.environ.get",
@@ -35,6 +35,11 @@ TEXT_METHODS = {
     "startswith",
     "endswith",
 }
+# Names that are on while tests run, and never in production.
+TESTING = re.compile(r"_?(IS_|IN_|RUNNING_|UNDER_)?(TEST|TESTS|TESTING|PYTEST|TEST_MODE|RUNNING_TESTS)")
+TEST_RUNNERS = re.compile(r"(py\.?|x)?tests?|testing|jest|nose|tox|test_coverage")
+PRODUCTION = re.compile(r"prod|production|live", re.IGNORECASE)
+DEVELOPMENT = re.compile(r"dev|develop|development|local|debug|tests?|testing|ci", re.IGNORECASE)
 DEEPEST = 60
 LONGEST = 100_000  # elements or characters of a computed value
 
@@ -154,8 +159,13 @@ class Evaluator:
 
     def _boolop(self, node: ast.BoolOp) -> Value:
         values = [self.value(one) for one in node.values]
+        decisive = [
+            one for one in values if truth_of(one) is isinstance(node.op, ast.Or) and not variables_of(one)
+        ]
         for value in values[:-1]:
             truth = truth_of(value)
+            if truth is None and decisive and isinstance(constant(decisive[0]), bool):
+                return decisive[0]  # whatever the others are: the truth is the same, if not the value
             if truth is None:
                 return self._unknown(node, *values)
             if truth is isinstance(node.op, ast.Or):
@@ -163,6 +173,11 @@ class Evaluator:
         return _depending(values[-1], *values)
 
     def _compare(self, node: ast.Compare) -> Value:
+        if len(node.ops) == 1 and self._asks_for_tests(node):
+            # Production runs no tests: neither `"test" in sys.argv` nor `sys.argv[1] == "test"`.
+            return Constant(
+                isinstance(node.ops[0], (ast.NotEq, ast.NotIn, ast.IsNot)), self.module.place(node)
+            )
         left, right = self.value(node.left), self.value(node.comparators[0])
         operator = node.ops[0]
         if len(node.ops) == 1 and isinstance(left, Constant):
@@ -176,6 +191,15 @@ class Evaluator:
                     return self._computed(inside is isinstance(operator, ast.In), node, left, right)
         return self._unknown(node, left, right)
 
+    def _asks_for_tests(self, node: ast.Compare) -> bool:
+        """Whether the comparison is of the command line, or of what is imported, with the name of a test runner."""
+        parts = list(ast.walk(node))
+        asks = any(self.module.dotted(part) in ("sys.argv", "sys.modules") for part in parts)
+        words = [
+            part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
+        ]
+        return asks and bool(words) and all(TEST_RUNNERS.fullmatch(word) for word in words)
+
     def _ifexp(self, node: ast.IfExp) -> Value:
         test = self.value(node.test)
         truth = self.production_truth(node.test)
@@ -188,12 +212,34 @@ class Evaluator:
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             inner = self.production_truth(test.operand)
             return None if inner is None else not inner
-        if isinstance(test, ast.Name) and test.id == "DEBUG":
+        name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+        if name == "DEBUG" or TESTING.fullmatch(name):
             return False
-        if isinstance(test, ast.Attribute) and test.attr == "DEBUG":
-            return False
+        if isinstance(test, ast.BoolOp):
+            return self._production_truth_of_all(test)
         value = self.value(test)
-        return None if variables_of(value) else truth_of(value)
+        return self._of_environment(test) if variables_of(value) else truth_of(value)
+
+    def _production_truth_of_all(self, test: ast.BoolOp) -> bool | None:
+        """What `and` and `or` make of their parts, some of which may not be known."""
+        decides = isinstance(test.op, ast.Or)
+        truths = {self.production_truth(part) for part in test.values}
+        return decides if decides in truths else None if None in truths else not decides
+
+    def _of_environment(self, test: ast.expr) -> bool | None:
+        """Whether a comparison such as ``ENVIRONMENT == "production"`` holds where the environment says production."""
+        if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+            return None
+        sides = [self.value(test.left), self.value(test.comparators[0])]
+        named = [side for side in sides if isinstance(side, (Constant, Items)) and not variables_of(side)]
+        given = named[0].items if named and isinstance(named[0], Items) else named
+        words = [side.value for side in given if isinstance(side, Constant) and isinstance(side.value, str)]
+        if not words or not isinstance(test.ops[0], (ast.Eq, ast.NotEq, ast.In, ast.NotIn)):
+            return None
+        positive = isinstance(test.ops[0], (ast.Eq, ast.In))
+        if any(PRODUCTION.fullmatch(word) for word in words):
+            return positive
+        return not positive if all(DEVELOPMENT.fullmatch(word) for word in words) else None
 
     def _subscript(self, node: ast.Subscript) -> Value | None:
         key = self.value(node.slice)

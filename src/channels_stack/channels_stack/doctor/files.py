@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import io
 import os
 import re
+import sys
 import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,6 +20,14 @@ from .findings import Place
 LARGEST_FILE = 2 << 20  # bytes; a longer module is generated data, not something a person wrote
 LARGEST_LIST = 16 << 20  # bytes read of a lock file
 MOST_FILES = 20_000
+# PowerShell's `pip freeze > requirements.txt` writes UTF-16. That of UTF-32 begins like that of UTF-16: it is first.
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages", "bower_components"}
 IGNORE = re.compile(r"#\s*channels-stack:\s*ignore\s+((?:[EW]\d{3}[\s,]*)+)")
 PLANS = re.compile(
@@ -25,16 +35,18 @@ PLANS = re.compile(
     r"entrypoint.*|gunicorn.*\.py|supervisord.*|circus.*)",
     re.IGNORECASE,
 )
+THIS_PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"  # which reads the sources; the project's may be newer
 Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that could not be read. ``broken`` means that Python cannot read it either."""
+    """A file that could not be read. ``broken`` means that Python cannot read it either; ``line`` is its text there."""
 
     place: Place
     wrong: str
     broken: bool
+    line: str = ""
 
 
 @dataclass
@@ -293,7 +305,7 @@ class Files:
         if is_python:
             self._parse(path, content)
         if is_plan or is_list:
-            text = content.decode("utf-8", "replace")
+            text = decoded(content)
             if is_list:
                 self.texts[path] = text
             if is_plan:
@@ -309,20 +321,29 @@ class Files:
                 warnings.simplefilter("ignore")  # an invalid escape sequence is no matter of ours
                 tree = ast.parse(text)
         except SyntaxError as error:
-            wrong = f"Python cannot read it: {error.msg}"
-            return self.problems.append(Problem(Place(path, error.lineno or 0), wrong, broken=True))
+            wrong = f"{THIS_PYTHON} cannot read it: {error.msg}"
+            at = Place(path, error.lineno or 0)
+            return self.problems.append(Problem(at, wrong, broken=True, line=(error.text or "").strip()))
         except UnicodeDecodeError as error:
             line = content[: error.start].count(b"\n") + 1
             wrong = f"it is not text in {encoding.upper()}, and its first two lines declare no other encoding"
             return self.problems.append(Problem(Place(path, line), wrong, broken=True))
         except (ValueError, RecursionError, MemoryError) as error:
-            wrong = f"Python cannot read it: {error or type(error).__name__}"
+            wrong = f"{THIS_PYTHON} cannot read it: {error or type(error).__name__}"
             return self.problems.append(Problem(Place(path), wrong, broken=True))
         self.modules[path] = Module(path, tree, text)
 
     def unique_modules(self) -> list[Module]:
         """Each module once, by path."""
         return list({id(module): module for _, module in sorted(self.modules.items())}.values())
+
+
+def decoded(content: bytes) -> str:
+    """The text of a file that is no Python source: UTF-8, or what its byte order mark says, as pip reads it."""
+    for mark, encoding in MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, "replace")
+    return content.decode("utf-8", "replace")
 
 
 def is_requirements(path: str) -> bool:

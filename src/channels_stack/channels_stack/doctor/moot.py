@@ -15,12 +15,17 @@ MOOT = {
     "W209": "runworker",
     "E210": "APP_WORKER_CHANNELS names the channels, and the worker looks whether they are consumed",
     "E202": "django.setup() comes before the application is imported",
+    "E201": "pages are routed to Django where the router has no route for them",
+    "E804": "the same, of the imported application",
+    "E401": "the threads of its processes stay, so that kept connections are used again",
+    "W608": "synchronous streams are sent part by part",
     # The build reads what is installed, not what is asked for; its notices are told by each release.
     "E701": "versions",
     "E702": "packages",
     "E703": "versions",
     "E704": "versions",
     "W705": "packages",
+    "W708": "versions",
 }
 """Rule -> what of the stack it would speak about."""
 
@@ -30,14 +35,19 @@ ORIGINS = ("E501", "E502", "W503")
 SQLITE = "W404"
 """Moot where the database's folder is a volume."""
 
+COUNTS = "W517"
+"""Moot at a release, which says by itself what each process counts alone."""
+
 SET = {
     "debug": ("E507", "W508"),
     "secret_key": ("E504", "W505", "E506", "W315"),
     "hosts": ("E509", "W510"),
     "origins": ORIGINS,
-    "database": ("E401", "E402", SQLITE),
+    "database": ("E402", SQLITE),
     "layers": ("E301", "E302", "E307", "W308", "W309", "E310", "E311", "W316"),
     "static": ("E511",),
+    "mail": ("W515",),
+    "sessions": ("E516",),
 }
 """Part of the overlay -> rules about the values that it sets, which are the project's own in its sources."""
 

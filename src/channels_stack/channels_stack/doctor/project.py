@@ -13,6 +13,7 @@ from .files import Files, Function, Module, Plan
 from .findings import Place
 from .packages import Packages
 from .settings import Settings
+from .values import texts
 
 ASYNC_CONSUMERS = {
     "channels.consumer.AsyncConsumer",
@@ -77,7 +78,28 @@ class Project:
     @cached_property
     def modules(self) -> list[Module]:
         """Every module that runs in production: all but the tests."""
-        return [module for module in self.all_modules if not TEST_FILE.search(module.path)]
+        return [module for module in self.all_modules if not self._is_test(module.path)]
+
+    def _is_test(self, path: str) -> bool:
+        """Whether a file is a test: by its name, or its folder, unless that is an application of this name."""
+        for folder in self._applications_called_tests:
+            if f"/{path}".startswith(f"/{folder}/") or f"/{folder}/" in f"/{path}":
+                path = path.rpartition(f"{folder}/")[2]
+        return bool(TEST_FILE.search(path))
+
+    @cached_property
+    def _applications_called_tests(self) -> set[str]:
+        """Folders of applications whose name looks like one of tests: a school's exams in `tests/`."""
+        folders = set()
+        for settings in self.settings:
+            for name, _ in texts(settings["INSTALLED_APPS"]):
+                folder = name.partition(".apps.")[0].replace(".", "/")
+                if TEST_FILE.search(f"{folder}/") and any(
+                    f"/{module.path}".endswith((f"/{folder}/models.py", f"/{folder}/apps.py"))
+                    for module in self.all_modules
+                ):
+                    folders.add(folder)
+        return folders
 
     @property
     def plans(self) -> list[Plan]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,12 @@ from .values import Constant, Items, Mapping, Unknown, Value, get
 
 # Words in the name of a settings module, best first: the one for production is judged.
 PRODUCTION_WORDS = ("production", "prod", "live", "deploy", "heroku", "docker", "staging")
-OTHER_WORDS = ("test", "tests", "testing", "ci", "dev", "development", "local", "example", "sample")
+EXAMPLE_WORDS = ("example", "sample", "template", "dist")
+OTHER_WORDS = ("test", "tests", "testing", "ci", "dev", "development", "local", *EXAMPLE_WORDS)
+# Folders with settings of their own, for the project's tests or to show how it is used.
+OTHER_FOLDERS = re.compile(
+    r"(^|.*/)(tests?|testing|examples?|samples?|demos?|docs?|sandbox|testproject|test_project)/"
+)
 DEEPEST_IMPORTS = 20
 
 
@@ -58,16 +64,18 @@ class Settings:
 def find(files: Files, name: str = "") -> list[Module]:
     """The settings modules to judge: the module ``name``, or the one for production of each project.
 
-    Empty when there is none.
+    Examples and settings for tests are judged only where there are no others. Empty when there is none.
     """
     if name:
         named = files.module(name)
         return [named] if named else []
     judged: dict[str, Module] = {}
     usual = _named_by_entry_points(files)
-    for module in files.unique_modules():
-        if not is_settings(module):
-            continue
+    candidates = [module for module in files.unique_modules() if is_settings(module)]
+    own = [
+        module for module in candidates if not OTHER_FOLDERS.match(module.path) and not _is_example(module)
+    ]
+    for module in own or candidates:
         folder = _project_of(module)
         if folder not in judged or _rank(module, usual) < _rank(judged[folder], usual):
             judged[folder] = module
@@ -81,14 +89,24 @@ def _project_of(module: Module) -> str:
 
 
 def _rank(module: Module, usual: set[str]) -> tuple[int, int, str]:
-    stem = os.path.splitext(os.path.basename(module.path))[0].lower()
-    words = stem.replace("-", "_").split("_")
+    words = _words(module)
     for rank, word in enumerate(PRODUCTION_WORDS):
         if word in words:
             return 0, rank, module.path
     if any(word in words for word in OTHER_WORDS):
         return 3, 0, module.path
     return 1 if module.path in usual else 2, 0, module.path
+
+
+def _words(module: Module) -> list[str]:
+    """The words of a module's name."""
+    stem = os.path.splitext(os.path.basename(module.path))[0].lower()
+    return re.split(r"[-_.]", stem)
+
+
+def _is_example(module: Module) -> bool:
+    """Whether the module is a template that people copy and fill in: settings_production_example.py."""
+    return any(word in EXAMPLE_WORDS for word in _words(module))
 
 
 def is_settings(module: Module) -> bool:

@@ -11,8 +11,11 @@ SUBJECTS = (
     "layers",
     "database",
     "security",
+    "processes",
     "consumers",
+    "responses",
     "packages",
+    "support",
     "translations",
     "folders",
 )

@@ -277,3 +277,24 @@ def message_without_type(project: Project) -> Found:
             names = [key.value if isinstance(key, ast.Constant) else None for key in literal.keys]
             if function.attr in ("group_send", "send") and "type" not in names and None not in names:
                 yield module.place(literal), f"{function.attr}() is given a message without 'type'"
+
+
+@rule("E607")
+def disconnect_as_close(project: Project) -> Found:
+    """disconnect() called to close a socket
+
+    In production: disconnect() is what Channels calls after a socket has closed; calling it sends nothing. In connect() the
+    client waits for an answer until something in front gives up; later the socket stays open, without its groups.
+
+    Instead: close it; before accept() that refuses the handshake.
+        await self.close(code=4003)
+    """
+    for module, node in project.consumers:
+        for method in node.body:
+            if not isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            if method.name in ("disconnect", "websocket_disconnect"):
+                continue
+            for call in ast.walk(method):
+                if isinstance(call, ast.Call) and module.dotted(call.func) == ".self.disconnect":
+                    yield module.place(call), f"{node.name}.{method.name} calls self.disconnect()"

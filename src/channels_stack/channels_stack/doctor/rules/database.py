@@ -59,7 +59,7 @@ def kept_connections(project: Project) -> Found:
     """Database connections are kept
 
     In production: a connection belongs to a thread, and under ASGI threads come and go. A kept connection is never used
-    again, stays open, and after a while the database refuses new ones.
+    again, stays open, and after a while the database refuses new ones. (This stack's own threads stay, and use it again.)
 
     Instead: keep none, and let a pool in each process do it (psycopg 3, Django 5.1).
         "CONN_MAX_AGE": 0,

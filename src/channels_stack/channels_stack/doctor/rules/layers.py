@@ -468,7 +468,7 @@ def encryption_with_secret_key(project: Project) -> Found:
             if secret is not None and (
                 same(key, secret) or (variables_of(key) and variables_of(key) == variables_of(secret))
             ):
-                yield key.at, f"CHANNEL_LAYERS[{layer.alias!r}] is encrypted with SECRET_KEY"
+                yield keys.at, f"CHANNEL_LAYERS[{layer.alias!r}] is encrypted with SECRET_KEY"
 
 
 @rule("W316", SETTINGS, deploy=True)

@@ -53,7 +53,6 @@ CHANNELS_1 = {
     "channels": {
         "Group",
         "Channel",
-        "DEFAULT_CHANNEL_LAYER",
         "channel_layers",
         "include",
         "route",
