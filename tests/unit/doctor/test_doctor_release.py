@@ -127,7 +127,7 @@ def test_a_bug_of_the_doctor_ends_no_release(monkeypatch):
 
 def test_every_moot_rule_is_a_rule():
     numbers = {rule.id.rpartition(".")[2] for rule in checks.rules()}
-    assert {*deployed.MOOT, *deployed.ORIGINS, deployed.SQLITE} - numbers == set()
+    assert {*deployed.MOOT, *deployed.ORIGINS, deployed.SQLITE, deployed.COUNTS} - numbers == set()
     assert {number for each in moot.SET.values() for number in each} - numbers == set()
     assert set(moot.SET) <= set(overrides.PARTS)
 
@@ -143,4 +143,5 @@ def test_sqlite_is_right_on_a_volume_only(tmp_path, monkeypatch, mode, moot):
     if not settings.configured:
         settings.configure()
     monkeypatch.setattr(settings, "DATABASES", databases)
-    assert deployed.moot(SimpleNamespace(app_overlay=())) == ({deployed.SQLITE} if moot else set())
+    found = deployed.moot(SimpleNamespace(app_overlay=()))
+    assert found == {deployed.COUNTS, *([deployed.SQLITE] if moot else [])}
