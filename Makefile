@@ -34,31 +34,31 @@ INTO = $(if $(ENV),$$options )$(if $(TARGET),--target $(TARGET) $(OPTIONS))
 
 ##@ Run
 
-## Make this machine run the stack: engine, images, secrets, release, services (ENV=staging: an environment of its own)
+## Run the stack on this machine: install the engine, build images, create secrets, release, start (ENV=staging: another stack)
 up:
 	@$(STACK) up
 
-## A development stack: code mounted, autoreload, `runserver` from Daphne
+## Start a development stack: mounted code, autoreload, Daphne's `runserver`
 dev:
 	@$(STACK) --overlay dev up
 
-## Follow what the services say
+## Follow the logs of the services
 logs:
 	@$(COMPOSE) logs --follow --tail 20
 
-## What runs, and how healthy it is
+## List the containers with their health
 ps:
 	@$(COMPOSE) ps --all
 
-## A command of the application's manage.py, in a container of http (C="createsuperuser")
+## Run a manage.py command of the application in an http container (C="createsuperuser")
 manage:
 	@$(COMPOSE) exec http python -m django $(or $(C),help)
 
-## What every process says of itself: sockets, delays, jobs that wait, memory
+## Show the status of every process: sockets, event loop lag, waiting jobs, memory
 status:
 	@$(COMPOSE) exec -T ws channels-stack status
 
-## Stop the stack; its data stays
+## Stop the stack and keep its data
 down:
 	@$(STACK) down
 
@@ -66,27 +66,27 @@ down:
 purge:
 	@$(STACK) purge
 
-## Make a backup now, and tell how old the others are (docs/how-to/backups.md)
+## Make a backup now and print the age of the others (docs/how-to/backups.md)
 backup:
 	@$(STACK) backup
 
-## Replace the database by a backup, of TIME=... or the newest (after `make down`; CONFIRM=yes)
+## Restore the database from a backup, to TIME=... or the newest (after `make down`; CONFIRM=yes)
 restore:
 	@$(STACK) restore
 
-## Restore the newest backup beside the running stack and compare: tells RPO and RTO
+## Restore the newest backup alongside the running stack, compare the data, print RPO and RTO
 restore-drill:
 	@$(STACK) drill
 
-## Look whether this machine can run the stack; ENGINE=keep installs nothing
+## Check that this machine can run the stack (ENGINE=keep: do not install Docker)
 check:
 	@$(STACK) check
 
-## Your own project: find out what runs it, and write that to stack.env and app.env (P=../myproject)
+## Detect the settings of your own project and write them to stack.env and app.env (P=../myproject)
 adopt:
 	@$(STACK) adopt "$(P)"
 
-## What will break in production in a Channels project (P=path; default: the one that stack.env names)
+## Report what will break in production in a Channels project (P=path; default: the project in stack.env)
 doctor:
 	@$(STACK) doctor "$(P)"
 
@@ -94,104 +94,104 @@ doctor:
 
 PLAY = cd ansible && ../.venv/bin/ansible-playbook -i inventory/$(or $(ENV),$(error say which: ENV=staging, a folder of ansible/inventory))
 
-## Ansible's own environment, .venv, for who calls ansible-playbook himself (docs/how-to/deploy.md)
+## Install Ansible into .venv, to call ansible-playbook directly (docs/how-to/deploy.md)
 controller:
 	@python3 tests/prepare.py controller
 
-## Make the hosts of an environment able to run the stack (ENV=staging)
+## Prepare the hosts of an environment to run the stack (ENV=staging)
 bootstrap: controller
 	@$(PLAY) bootstrap.yml
 
-## Put a release on them, without a gap
+## Deploy a release to the hosts with zero downtime
 deploy: controller
 	@$(PLAY) deploy.yml
 
-## Go back to the release before
+## Roll back to the previous release
 rollback: controller
 	@$(PLAY) rollback.yml
 
-## Make new secrets and let them come into force, without a dropped session (W=secret_key,db,redis for some)
+## Rotate the secrets without losing a session (W=secret_key,db,redis: only these)
 rotate: controller
 	@$(PLAY) rotate-secrets.yml $(if $(W),-e what=$(W))
 
 ##@ Test
 
-## Everything: unit, image, smoke, browser
+## Run the unit, image, smoke and browser tests
 test: unit image smoke browser
 
-## The application and the runtime, in a container with Redis and PostgreSQL (T=path for one)
+## Test the application and the runtime in a container with Redis and PostgreSQL (T=path: only this)
 unit: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/unit/pytest.ini -p no:cacheprovider \
 	  $(or $(T),tests/unit --numprocesses $(JOBS) --dist worksteal)
 
-## Each image: contents, contracts, behaviour (T=path for one)
+## Test each image: contents, contract, behaviour (T=path: only this)
 image: images prepare
 	@env $$(cat .images) $(PYTEST) $(or $(T),tests/image -m "not alone" --numprocesses $$(($$(nproc) + 1)) --dist loadfile)
 	@$(if $(T),,env $$(cat .images) $(PYTEST) tests/image -m alone)
 
-## Services and routing of stacks made for it, or of a running one (ENV=staging, or TARGET=https://...)
+## Test services and routing of temporary stacks, or of a running one (ENV=staging, or TARGET=https://...)
 smoke: prepare
 	@$(RUNNING) $(or $(T),tests/smoke) $(INTO)
 
-## Two people in a room, with a real browser
+## Test a chat of two users in a real browser
 browser: prepare
 	@$(RUNNING) $(or $(T),tests/browser) $(INTO)
 
-## Our worker beside Channels' own: jobs lost, jobs run twice, jobs per second
+## Compare our worker with Channels' own: lost jobs, duplicate runs, jobs per second
 bench-worker: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/worker/bench.py
 
-## An event's way to the members of a group: the groups layer alongside channels_redis (T="members events rounds")
+## Compare delivery to the members of a group: groups layer and channels_redis (T="members events rounds")
 bench-groups: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/groups/bench.py $(T)
 
-## What idle websockets cost, service by service (T=how many; default 2000)
+## Measure the cost of idle WebSockets, service by service (T=how many; default 2000)
 bench-sockets: prepare
 	@$(PYTHON) tests/bench/sockets/bench.py $(T)
 
-## Sample projects of every shape, built and run as they are (T=name for one)
+## Build and run sample projects of every shape, unchanged (T=name: only this)
 apps: prepare
 	@$(PYTEST) tests/apps $(if $(T),-k $(T))
 
-## Redis restarted, emptied, killed, paused under open sockets: ours beside stock (T='-m "not long"' without the minute)
+## Restart, empty, kill and pause Redis under open sockets: ours and stock (T='-m "not long"': without the minute-long test)
 test-faults: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/fault/pytest.ini -p no:cacheprovider tests/fault $(T)
 
-## How far the doctor and the truth agree: precision and recall over the projects of tests/unit/doctor/shapes
+## Measure precision and recall of the doctor over the projects of tests/unit/doctor/shapes
 test-doctor:
 	@python3 -B tests/unit/doctor/agreement.py
 
-## The Channels 4.0 notes' minimal project on every row of versions; writes docs/reference/versions.md (T=name for one row)
+## Test a minimal Channels project on every row of versions; writes docs/reference/versions.md (T=name: only this row)
 test-versions: prepare
 	@$(PYTEST) tests/versions $(if $(T),-k $(T))
 
-## Servers made for it: bootstrap, deploy, faults, over real SSH (T=path for one; T='tests/deploy -m more': options)
+## Test bootstrap, deploys and faults on temporary servers over SSH (T=path: only this; T='tests/deploy -m more': options)
 test-deploy: prepare
 	@$(PYTEST) -s $(or $(T),tests/deploy -m "not more")
 
-## Every linter
+## Run every linter
 lint: images prepare
 	@env $$(cat .images) $(PYTHON) tests/lint.py
 
 ##@ Build
 
-## Build all images; their names are left in .images
+## Build all images and write their names to .images
 images:
 	@$(STACK) images
 
-## Compile the lock files anew (LOCK=--upgrade for newest versions)
+## Recompile the lock files (LOCK=--upgrade: newest versions)
 lock: prepare
 	@PYTHONPATH=src/channels_stack_deploy $(PYTHON) -m channels_stack_deploy.build.locks $(LOCK)
 
-## Virtual environment and browser of the tests
+## Install the virtual environment and the browser of the tests
 prepare:
 	@python3 tests/prepare.py
 
-## This list
+## Show this help
 help:
 	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
 	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-12s %s\n", name[1], text}' Makefile
