@@ -165,6 +165,10 @@ test-faults: images
 test-doctor:
 	@python3 -B tests/unit/doctor/agreement.py
 
+## Test the JavaScript client in Chromium, with a server that is killed, restarted, stopped
+test-client: images prepare
+	@env $$(cat .images) $(PYTEST) $(or $(T),tests/client)
+
 ## Test a minimal Channels project on every row of versions; writes docs/reference/versions.md (T=name: only this row)
 test-versions: prepare
 	@$(PYTEST) tests/versions $(if $(T),-k $(T))
