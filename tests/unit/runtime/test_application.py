@@ -17,7 +17,7 @@ from django.db import connection
 connection.ensure_connection()
 connection.close()
 print(threading.active_count() > 1)
-from channels_stack.loading import close_database_pools
+from channels_stack.project.loading import close_database_pools
 close_database_pools()
 print([thread.name for thread in threading.enumerate()])
 """
@@ -52,8 +52,8 @@ LOGGING = {
 """
 LOADS = """
 import logging
-from channels_stack import loading
-from channels_stack.settings import Settings
+from channels_stack.project import loading
+from channels_stack.config.settings import Settings
 settings = Settings.from_environment()
 loading.setup_django(settings, "http")
 loading.load(settings)

@@ -35,7 +35,7 @@ settings.configure(
     MIDDLEWARE=json.loads(sys.argv[1]), **json.loads(sys.argv[2]),
 )
 django.setup()
-from channels_stack import decided
+from channels_stack.patches import django_middleware as decided
 decided.mend()
 decided.mend()
 from django.test import AsyncClient, Client

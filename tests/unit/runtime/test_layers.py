@@ -12,6 +12,7 @@ import pytest
 import redis as redis_py
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
+from django.utils.module_loading import import_string
 from processes import PATIENCE, Redis, until
 
 from channels_stack.jobs.layer import RedisStreamsChannelLayer
@@ -25,7 +26,7 @@ REDIS_PY_8 = int(redis_py.__version__.split(".")[0]) >= 8
 def ours(redis: Redis, alias: str):
     layer = channel_layers(redis.url, "ours")[alias]
     kind = {"default": RedisPubSubChannelLayer, "tasks": RedisStreamsChannelLayer}[alias]
-    assert layer["BACKEND"] == f"{kind.__module__}.{kind.__qualname__}"
+    assert import_string(layer["BACKEND"]) is kind
     return kind(**layer["CONFIG"])
 
 

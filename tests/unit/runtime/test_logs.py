@@ -15,7 +15,7 @@ from channels_stack.observability import logs
 # Each snippet runs in a process of its own: logging belongs to the whole process.
 PREPARE = """
 import asyncio, logging, sys, types
-from channels_stack import logs
+from channels_stack.observability import logs
 settings = types.SimpleNamespace(log_level="info", log_format="{form}")
 logs.configure(settings, "http")
 """

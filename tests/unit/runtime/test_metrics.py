@@ -176,7 +176,7 @@ def test_drops_of_the_layer_are_read_from_its_log(counted, caplog):
 
 SIBLING = """
 import asyncio, os, sys
-from channels_stack import metrics
+from channels_stack.observability import metrics
 metrics.SOCKETS.inc(int(sys.argv[1]))
 metrics.ACCEPTED.inc(int(sys.argv[1]))
 print(os.getpid(), flush=True)
@@ -195,7 +195,9 @@ def test_processes_of_one_container_are_added_up_and_the_ended_lose_their_gauges
         )
 
     def scrape(before=""):
-        code = f"from channels_stack import metrics; {before}; print(metrics.render()[1].decode())"
+        code = (
+            f"from channels_stack.observability import metrics; {before}; print(metrics.render()[1].decode())"
+        )
         return start(code).communicate()[0]
 
     with start(SIBLING, "2") as first, start(SIBLING, "3") as second:
@@ -212,7 +214,7 @@ def test_processes_of_one_container_are_added_up_and_the_ended_lose_their_gauges
 
 COUNTING = """
 import os
-from channels_stack import metrics
+from channels_stack.observability import metrics
 for number in range(int(os.environ["TEST_PROCESSES"])):
     child = os.fork()
     if not child:

@@ -21,7 +21,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
-from channels_stack import paths
+from channels_stack.project import paths
 
 class Consumer(WebsocketConsumer):
     pass

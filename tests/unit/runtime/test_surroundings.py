@@ -142,7 +142,7 @@ def test_too_few_files_for_the_sockets():
     program = (
         "import dataclasses, logging, resource\n"
         "from channels_stack.config.settings import Settings\n"
-        "from channels_stack.surroundings import enough_files\n"
+        "from channels_stack.lifecycle.startup_checks import enough_files\n"
         "logging.basicConfig()\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 1000))\n"
         "settings = Settings.from_environment({'SECRET_KEY': 'k7f3-only-for-tests-' * 4,\n"
