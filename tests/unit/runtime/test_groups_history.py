@@ -120,7 +120,9 @@ def test_what_is_published_during_a_fault_arrives_once_and_in_order(redis, fault
 
     recovered = metrics.EVENTS_RECOVERED._value.get()
     assert run(session()) == [list(range(COUNT))] * 3
-    if fault is not pause:
+    if (
+        fault is kill_receivers
+    ):  # the sender goes on meanwhile; in the others it may be held up as long as they are
         assert metrics.EVENTS_RECOVERED._value.get() > recovered, "the fault did not take anything"
 
 

@@ -63,7 +63,7 @@ async def export(request):
 def stubborn(request):
     """Goes on when its client has left."""
     journal("stubborn begins")
-    time.sleep(1.5)
+    time.sleep(4)
     journal("stubborn ends")
     return HttpResponse("late")
 
