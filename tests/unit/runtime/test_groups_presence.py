@@ -255,6 +255,12 @@ def test_an_answer_to_a_ping_comes_while_the_consumer_has_nothing_to_say(servers
     run(session())
 
 
+def test_whoever_only_asks_leaves_nothing_behind(layer, group):
+    """Synchronous code asks on an event loop that serves this one call."""
+    assert run(layer.present(group)) == {}
+    assert len(layer._hubs) == 0
+
+
 def test_a_client_without_the_protocol_is_present_and_gets_no_list(servers, layer, group):
     async def session() -> None:
         async with (

@@ -59,6 +59,7 @@ class Hub:
         connections: Connections,
         history: History,
         queues: Queues,
+        attendance: Attendance,
         codec: Codec,
         names: Names,
         expiry: float,
@@ -75,7 +76,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._inbox = names.inbox(self.client)
-        self.roster = Roster(self.client, Attendance(connections, names), codec, self._loop.time)
+        self.roster = Roster(self.client, attendance, codec, self._loop.time)
         self._group_of: dict[str, Group] = {}  # by the name under which it is published
         self._receivers: dict[str, Receiver] = {}
         self._receiver_of: dict[str, Receiver] = {}  # the same by the name of their word

@@ -14,6 +14,7 @@ from channels.layers import BaseChannelLayer
 
 from ..stores.connections import Connections
 from . import wire
+from .attendance import Attendance
 from .codec import Codec
 from .group import Group
 from .history import History
@@ -24,6 +25,7 @@ from .names import Names
 from .policy import Policy
 from .positions import Position
 from .queue import Queues
+from .roster import opened
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         self.connections = Connections(options(hosts))
         self.history = History(self.connections, self.names, Policy(history))
         self.queues = Queues(self.connections, self.names, expiry)
+        self.attendance = Attendance(self.connections, self.names)
         self._hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
 
     # Channels
@@ -211,7 +214,7 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
     async def present(self, group: str) -> dict[str, Any]:
         """Who is present in ``group``: by identity, what each says of itself."""
         self._check_group(group)
-        return await self.hub().roster.present(group)
+        return opened((await self.attendance.present(group))[1], self.codec)
 
     def end_channel(self, channel: str) -> None:
         """Nobody receives from ``channel`` any more: it leaves its groups now."""
@@ -261,7 +264,7 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         hub = self._hubs.get(loop)
         if hub is None:
             hub = self._hubs[loop] = Hub(
-                *(self.connections, self.history, self.queues, self.codec, self.names),
+                *(self.connections, self.history, self.queues, self.attendance, self.codec, self.names),
                 expiry=self.expiry,
                 limit_bytes=self.capacity_bytes,
                 ended=lambda: self._forget(hub),

@@ -21,6 +21,7 @@ from .codec import Codec
 from .mailbox import Event, Mailbox
 
 log = logging.getLogger(__name__)
+_seldom = outage.Seldom()
 
 RENEW_SECONDS = 5
 GRACE_SECONDS = 5
@@ -69,7 +70,6 @@ class Roster:
         self._client, self._kept, self._codec, self._born = client, kept, codec, born
         self._rooms: dict[str, Room] = {}
         self._renewing: asyncio.Task[None] | None = None
-        self._seldom = outage.Seldom()
 
     async def enter(
         self, group: str, channel: str, identity: str, text: str, watcher: Mailbox | None
@@ -118,10 +118,6 @@ class Roster:
             room.list = protocol.present(group, first, len(room.shown))
         return room.list
 
-    async def present(self, group: str) -> dict[str, Any]:
-        """Who is in ``group``, as Redis has it now."""
-        return self._opened((await self._kept.present(group))[1])
-
     def changed(self, group: str, data: bytes) -> int:
         """Redis has published a change of ``group``; to how many it will be shown."""
         room = self._rooms.get(group)
@@ -137,7 +133,7 @@ class Roster:
             self._read(group, room)
             return 0
         room.version = version
-        room.present.update(self._opened(joined))
+        room.present.update(opened(joined, self._codec))
         for identity in left:
             room.present.pop(identity, None)
         self._touch(group, room, {*joined, *left})
@@ -210,9 +206,9 @@ class Roster:
         try:
             await step
         except Exception as error:
-            if self._seldom.due("presence"):
+            if _seldom.due("presence"):
                 wording = "presence: Redis cannot be asked, trying again: %s: %s%s"
-                held = self._seldom.held("presence")
+                held = _seldom.held("presence")
                 known = outage.is_of_redis(error)
                 log.warning(*(wording, type(error).__name__, error, held), exc_info=not known)
 
@@ -230,7 +226,7 @@ class Roster:
             room.reading, arrived = None, room.arrived
             room.arrived = []
         room.version = version
-        before, room.present = room.present, self._opened(entries)
+        before, room.present = room.present, opened(entries, self._codec)
         self._touch(group, room, {*before, *room.present})
         for data in arrived:
             self.changed(group, data)
@@ -262,15 +258,17 @@ class Roster:
         for mailbox in list(room.watchers.values()):
             mailbox.put(event)
 
-    def _opened(self, entries: Mapping[str, bytes]) -> dict[str, Any]:
-        opened = {}
-        for identity, data in entries.items():
-            try:
-                opened[identity] = json.loads(self._codec.open(data))
-            except Exception as error:  # for another key, or nothing of ours
-                if self._seldom.due("entry"):
-                    log.error("presence: an entry cannot be decoded: %s", type(error).__name__)
-        return opened
+
+def opened(entries: Mapping[str, bytes], codec: Codec) -> dict[str, Any]:
+    """By identity, what each says of itself; without what is for another key, or nothing of ours."""
+    found = {}
+    for identity, data in entries.items():
+        try:
+            found[identity] = json.loads(codec.open(data))
+        except Exception as error:
+            if _seldom.due("entry"):
+                log.error("presence: an entry cannot be decoded: %s", type(error).__name__)
+    return found
 
 
 def checked(identity: str, data: Any) -> str:
