@@ -38,6 +38,8 @@ TEXT_METHODS = {
 # Names that are on while tests run, and never in production.
 TESTING = re.compile(r"_?(IS_|IN_|RUNNING_|UNDER_)?(TEST|TESTS|TESTING|PYTEST|TEST_MODE|RUNNING_TESTS)")
 TEST_RUNNERS = re.compile(r"(py\.?|x)?tests?|testing|jest|nose|tox|test_coverage")
+# Variables that are there where a project is deployed, if it asks for them at all.
+PRESENT = re.compile(r".*(URL|URI|HOST|HOSTNAME|DSN)|RENDER|DYNO|RAILWAY_.*|FLY_.*|KUBERNETES_.*")
 PRODUCTION = re.compile(r"prod|production|live", re.IGNORECASE)
 DEVELOPMENT = re.compile(r"dev|develop|development|local|debug|tests?|testing|ci", re.IGNORECASE)
 DEEPEST = 60
@@ -228,7 +230,9 @@ class Evaluator:
 
     def _of_environment(self, test: ast.expr) -> bool | None:
         """Whether a comparison such as ``ENVIRONMENT == "production"`` holds where the environment says production."""
-        if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+        if not isinstance(test, ast.Compare):
+            return True if all(map(PRESENT.fullmatch, variables_of(self.value(test)))) else None
+        if len(test.ops) != 1:
             return None
         sides = [self.value(test.left), self.value(test.comparators[0])]
         named = [side for side in sides if isinstance(side, (Constant, Items)) and not variables_of(side)]

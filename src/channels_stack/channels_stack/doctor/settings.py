@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .composed import INCLUDE, configurations, included
 from .evaluate import Evaluator, Names
 from .files import Files, Module
 from .findings import Place
@@ -71,7 +72,9 @@ def find(files: Files, name: str = "") -> list[Module]:
         return [named] if named else []
     judged: dict[str, Module] = {}
     usual = _named_by_entry_points(files)
-    candidates = [module for module in files.unique_modules() if is_settings(module)]
+    candidates = [module for module in files.unique_modules() if is_settings(module, files)]
+    parts = {one.path for module in candidates for some in included(files, module) for one in some}
+    candidates = [module for module in candidates if module.path not in parts]
     own = [
         module for module in candidates if not OTHER_FOLDERS.match(module.path) and not _is_example(module)
     ]
@@ -89,13 +92,20 @@ def _project_of(module: Module) -> str:
 
 
 def _rank(module: Module, usual: set[str]) -> tuple[int, int, str]:
-    words = _words(module)
+    kind, place = _rank_of_words(_words(module))
+    return 1 if kind == 2 and module.path in usual else kind, place, module.path
+
+
+def _rank_of_words(words: list[str]) -> tuple[int, int]:
     for rank, word in enumerate(PRODUCTION_WORDS):
         if word in words:
-            return 0, rank, module.path
-    if any(word in words for word in OTHER_WORDS):
-        return 3, 0, module.path
-    return 1 if module.path in usual else 2, 0, module.path
+            return 0, rank
+    return (3, 0) if any(word in words for word in OTHER_WORDS) else (2, 0)
+
+
+def _rank_of_name(name: str) -> tuple[int, int]:
+    """The same of a class: Production, ProdSettings."""
+    return _rank_of_words([word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)])
 
 
 def _words(module: Module) -> list[str]:
@@ -109,8 +119,13 @@ def _is_example(module: Module) -> bool:
     return any(word in EXAMPLE_WORDS for word in _words(module))
 
 
-def is_settings(module: Module) -> bool:
-    """Whether the module looks like settings of Django, by what it assigns or by its name and what it imports."""
+def is_settings(module: Module, files: Files | None = None) -> bool:
+    """Whether the module looks like settings of Django, by what it assigns or by its name and what it imports.
+
+    With ``files`` also what is put together from them: by include(), or from classes of django-configurations.
+    """
+    if files and (any(True for _ in included(files, module)) or configurations(files, module)):
+        return True
     if "INSTALLED_APPS" in module.assigned or "ROOT_URLCONF" in module.assigned:
         return True
     # settings/production.py, which takes nearly everything from base.py
@@ -159,8 +174,18 @@ class _Reader:
         names.setdefault("__name__", Constant("settings", Place(module.path)))
         try:
             self._block(module.tree.body, module, names, [*above, module.path])
+            if not above:
+                self._configuration(module, names)
         except RecursionError:
             self.settings.complete = False
+
+    def _configuration(self, module: Module, names: Names) -> None:
+        """The attributes of the class of django-configurations that production uses are settings."""
+        found = configurations(self.files, module)
+        for owner, node in found[min(found, key=_rank_of_name)] if found else ():
+            if owner.path not in self.settings.files:
+                self.settings.files.append(owner.path)
+            self._block(node.body, owner, names, [owner.path])
 
     def _block(self, body: Iterable[ast.stmt], module: Module, names: Names, above: list[str]) -> None:
         for statement in body:
@@ -183,7 +208,11 @@ class _Reader:
         elif isinstance(node, ast.AugAssign):
             self._assign(node.target, Unknown(module.place(node)), evaluator)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            _call_method(node.value, evaluator)
+            if module.dotted(node.value.func) == INCLUDE:
+                for some in included(self.files, module):
+                    self.run(min(some, key=lambda one: _rank(one, set())), names, above)
+            else:
+                _call_method(node.value, evaluator)
         elif isinstance(node, ast.If):
             self._if(node, module, names, above)
         elif isinstance(node, ast.Try):

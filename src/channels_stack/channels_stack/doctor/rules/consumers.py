@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ..files import Function, Module
 from ..findings import Found, rule
-from ..project import Project
+from ..project import Project, methods
 from .routing import called, is_layer
 
 BLOCKING = {
@@ -49,6 +49,20 @@ QUERIES = {
 }
 ALLOWED_IN_NAMES = re.compile(r"[a-zA-Z0-9._-]*")
 LONGEST_NAME = 99
+ITERATING = {"list", "tuple", "set", "len", "sorted", "sum", "bool"}
+
+
+def _run_by(module: Module, node: ast.ClassDef, method: Function, seen: set[str]) -> Iterator[Function]:
+    """The method, and the synchronous ones of the class that it calls itself: they run on the event loop as well."""
+    yield method
+    seen.add(method.name)
+    own = methods(node)
+    for call in _awaitless(module, method):
+        name = module.dotted(call.func)
+        inner = own.get(name[len(".self.") :]) if name.startswith(".self.") else None
+        # A decorator may move it to a thread.
+        if isinstance(inner, ast.FunctionDef) and not inner.decorator_list and inner.name not in seen:
+            yield from _run_by(module, node, inner, seen)
 
 
 def _awaitless(module: Module, function: Function) -> Iterator[ast.Call]:
@@ -64,11 +78,14 @@ def _awaitless(module: Module, function: Function) -> Iterator[ast.Call]:
         waiting.extend(ast.iter_child_nodes(node))
 
 
-def _async_methods(project: Project) -> Iterator[tuple[Module, ast.ClassDef, ast.AsyncFunctionDef]]:
+def _async_methods(project: Project) -> Iterator[tuple[Module, ast.ClassDef, Function]]:
+    """Each function that an async consumer runs on the event loop, once."""
     for module, node in project.consumers:
+        seen: set[str] = set()
         for child in node.body:
             if isinstance(child, ast.AsyncFunctionDef) and project.is_async_consumer(module, node):
-                yield module, node, child
+                for function in _run_by(module, node, child, seen):
+                    yield module, node, function
 
 
 @rule("E601")
@@ -108,6 +125,8 @@ def query_in_async(project: Project) -> Found:
         room = await database_sync_to_async(find_room)(slug)
     """
     for module, node, method in _async_methods(project):
+        for given in _iterated(method):
+            yield module.place(given), f"{node.name}.{method.name} goes through a queryset"
         for call in _awaitless(module, method):
             function = call.func
             if (
@@ -119,6 +138,28 @@ def query_in_async(project: Project) -> Found:
                     module.place(call),
                     f"{node.name}.{method.name} asks the database with .{function.attr}()",
                 )
+
+
+def _iterated(function: Function) -> Iterator[ast.AST]:
+    """Querysets that a function goes through itself: for, a comprehension, list()."""
+    waiting: list[ast.AST] = [*function.body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            continue
+        given: ast.AST | None = None
+        if isinstance(node, ast.For) or (isinstance(node, ast.comprehension) and not node.is_async):
+            given = node.iter
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ITERATING:
+            given = node.args[0] if node.args else None
+        # .get() and its like ask the database by themselves, and are found as calls.
+        if given is not None and _is_queryset(given) and not _asks_at_once(given):
+            yield given
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def _asks_at_once(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in QUERIES
 
 
 def _is_queryset(node: ast.AST) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ..findings import CODE, SETTINGS, Found, rule
+from ..findings import CODE, SETTINGS, Found, Place, rule
 from ..project import Project
 from ..settings import Settings
 from ..values import (
@@ -258,12 +258,23 @@ def redis_timeouts(project: Project) -> Found:
             limit = get(host, "socket_timeout") if isinstance(host, Mapping) else None
             seconds = constant(limit)
             if limit is None and "socket_timeout=" not in (text(address(host)) or ""):
-                yield host.at, f"a host of CHANNEL_LAYERS[{layer.alias!r}] has no socket_timeout"
+                yield (
+                    _written(layer, host),
+                    f"a host of CHANNEL_LAYERS[{layer.alias!r}] has no socket_timeout",
+                )
             elif isinstance(seconds, (int, float)) and seconds <= BLOCKING_SECONDS:
                 wrong = (
                     f"socket_timeout of {seconds:g} s is not longer than the {BLOCKING_SECONDS} s of waiting"
                 )
                 yield (limit or host).at, wrong
+
+
+def _written(layer: Layer, host: Value) -> Place:
+    """Where a host has to be changed: a name such as REDIS_URL was given its value elsewhere."""
+    listed = layer.option("hosts")
+    if isinstance(host, Mapping) or listed is None:
+        return host.at
+    return host.at if (listed.at.path, listed.at.line) <= (host.at.path, host.at.line) else listed.at
 
 
 @rule("W308", SETTINGS)

@@ -12,6 +12,12 @@ from ..settings import Settings
 from ..values import Items, Value, text, texts
 
 GET_APPLICATION = "django.core.asgi.get_asgi_application"
+SETS_UP = (
+    "django.setup",
+    GET_APPLICATION,
+    "configurations.setup",
+    "configurations.asgi.get_asgi_application",
+)
 ROUTES = {"django.urls.path", "django.urls.re_path", "django.conf.urls.url", "django.urls.url"}
 GET_USER_MODEL = "django.contrib.auth.get_user_model"
 
@@ -62,11 +68,11 @@ def _sets_up_django(project: Project, module: Module, before: int) -> bool:
     """Whether one of the first statements of the module calls django.setup() or what calls it."""
     for statement in module.tree.body[:before]:
         for node in ast.walk(statement):
-            if isinstance(node, ast.Call) and module.dotted(node.func) in ("django.setup", GET_APPLICATION):
+            if isinstance(node, ast.Call) and module.dotted(node.func) in SETS_UP:
                 return True
             if isinstance(node, ast.ImportFrom):
                 source = project.files.module("." * node.level + (node.module or ""), module)
-                calls = [GET_APPLICATION, "django.setup", "django.core.wsgi.get_wsgi_application"]
+                calls = [*SETS_UP, "django.core.wsgi.get_wsgi_application"]
                 if source and source is not module and any(source.calls(*calls)):
                     return True
     return False
