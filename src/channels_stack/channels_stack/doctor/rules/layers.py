@@ -475,7 +475,9 @@ def encryption_with_secret_key(project: Project) -> Found:
     for layer in layers(project, CORE, PUBSUB):
         keys = layer.option("symmetric_encryption_keys")
         secret = layer.settings["SECRET_KEY"]
-        for key in keys.items if isinstance(keys, Items) else ():
+        if not isinstance(keys, Items):
+            continue
+        for key in keys.items:
             if secret is not None and (
                 same(key, secret) or (variables_of(key) and variables_of(key) == variables_of(secret))
             ):
