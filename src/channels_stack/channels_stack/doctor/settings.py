@@ -197,6 +197,8 @@ class _Reader:
             self._import(node, module, names, above)
         elif isinstance(node, ast.Assign):
             value = evaluator.value(node.value)
+            if isinstance(value, Unknown) and value.call.startswith("dynaconf."):
+                self.settings.complete = False  # it fills the module from files of its own
             for target in node.targets:
                 self._assign(target, value, evaluator)
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
