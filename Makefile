@@ -198,6 +198,6 @@ prepare:
 ## Show this help
 help:
 	@awk '/^##@ /{print "\n" substr($$0, 5)} /^## /{text = substr($$0, 4)} \
-	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-12s %s\n", name[1], text}' Makefile
+	  /^[a-z-]+:/{split($$1, name, ":"); printf "  make %-14s %s\n", name[1], text}' Makefile
 
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)
