@@ -111,11 +111,17 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             ip("-n", visitor, "link", "set", "eth0", "up")
         with (folder / "log").open("wb") as log:
             places = [f"--{kind}={folder / kind}" for kind in ("data-root", "exec-root", "pidfile")]
-            command = ["dockerd", "--experimental", "--ip6tables", *places, f"--host=unix://{machine.socket}"]
+            # A file of its own: the machine's may say the same, and dockerd takes nothing from two places.
+            (folder / "daemon.json").write_text('{"experimental": true, "ip6tables": true}')
+            settings_file = f"--config-file={folder / 'daemon.json'}"
+            command = ["dockerd", settings_file, *places, f"--host=unix://{machine.socket}"]
             daemon = subprocess.Popen(
                 ["nsenter", f"--net=/run/netns/{name}", *command], stdout=log, stderr=log, cwd=folder
             )
-        wait_for(lambda: machine.socket.exists(), f"the engine: {folder / 'log'}")
+        wait_for(
+            lambda: machine.socket.exists() or daemon.poll() is not None, f"the engine: {folder / 'log'}"
+        )
+        assert daemon.poll() is None, (folder / "log").read_text()
         image = given("EDGE_IMAGE")
         saved = folder / "image.tar"
         subprocess.run(["docker", "save", "--output", saved, image], check=True)

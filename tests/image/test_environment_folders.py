@@ -31,7 +31,7 @@ def volume():
 
 
 def tool(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    given = {**os.environ, "PYTHONPATH": str(COMPOSE), **variables}
+    given = {**os.environ, "PYTHONPATH": str(COMPOSE.parent / "src/channels_stack_deploy"), **variables}
     command = ["python3", "-m", "channels_stack_deploy", "--env", NAME, *arguments]
     return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
 
