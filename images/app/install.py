@@ -30,7 +30,7 @@ COMPILED = {"psycopg-binary", "psycopg-c", "psycopg2", "psycopg2-binary"}
 """Of these, what brings libpq with it or was compiled with the system's."""
 
 FLOORS = (
-    ("django", "<5.2.19", "has no security fixes any more", "django>=5.2.19"),
+    ("django", "<5.2.19", "lacks security fixes that 5.2.19 has", "django>=5.2.19"),
     ("daphne", "<4.2.2", "takes messages of any size (CVE-2026-44545, CVE-2026-44546)", "daphne>=4.2.3"),
     ("autobahn", "==25.9.1", "crashes Daphne (daphne#572)", "autobahn!=25.9.1"),
     ("uvicorn", "<0.52.1", "buffers without bound for a client that does not read", "uvicorn>=0.54"),

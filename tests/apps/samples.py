@@ -148,7 +148,7 @@ SAMPLES = (
         overridden=("DATABASES", "CHANNEL_LAYERS", "STATIC_ROOT"),
         told=(
             "CHANNEL_LAYERS: the project's own",
-            "django 5.2.3 has no security fixes",
+            "django 5.2.3 lacks security fixes",
             "daphne 4.1.2 ",
             "uvicorn 0.30.6 ",
         ),
@@ -264,7 +264,7 @@ SAMPLES = (
         socket="/echo",
         overridden=("DATABASES", "CHANNEL_LAYERS"),
         told=(
-            "django 4.2.11 has no security fixes",
+            "django 4.2.11 lacks security fixes",
             "daphne 4.0.0 takes messages of any size",
             "twisted-iocpsupport==1.0.2",
         ),
