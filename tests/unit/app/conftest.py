@@ -5,11 +5,13 @@ It is imported with an environment of its own, which is taken back at once: noth
 
 import os
 import shutil
+import signal
 import sys
 import uuid
 
 import pytest
 import surroundings
+from support.polling import PATIENCE
 from surroundings import ENVIRONMENT, FOLDER
 
 
@@ -48,9 +50,10 @@ def services():
             connection.close_pool()
     finally:
         for process in started:
-            process.terminate()
+            # PostgreSQL ends its sessions then: on SIGTERM it waits for those that threads have left open.
+            process.send_signal(signal.SIGINT)
         for process in started:
-            process.wait(10)
+            process.wait(PATIENCE)
         shutil.rmtree(FOLDER, ignore_errors=True)
 
 
