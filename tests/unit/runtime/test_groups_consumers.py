@@ -14,7 +14,7 @@ import sys
 import processes
 import pytest
 import redis as redis_py
-from rooms.server import serve
+from gathering.server import serve
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -309,7 +309,7 @@ def script(name: str, redis, folder) -> str:
         "PYTHONDONTWRITEBYTECODE": "1",
         **redis.environment(),
     }
-    process = processes.Process([sys.executable, "-m", f"rooms.{name}"], environment, folder)
+    process = processes.Process([sys.executable, "-m", f"gathering.{name}"], environment, folder)
     assert process.wait(120) == 0, process.output()
     return process.output()
 

@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 import redis as redis_py
-from rooms.server import serve
+from gathering.server import serve
 from support.polling import until_async
 from websockets.asyncio.client import connect
 

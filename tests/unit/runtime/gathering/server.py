@@ -19,7 +19,7 @@ def serve(redis: processes.Redis, folder: pathlib.Path, port: int = 0, *options:
         **redis.environment(),
     }
     program = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "warning", *options]
-    process = processes.Process([*program, "rooms.asgi:application"], environment, folder)
+    process = processes.Process([*program, "gathering.asgi:application"], environment, folder)
     process.port = port
     processes.until(
         lambda: processes.answers(port) or process.exit_code() is not None, 120, "uvicorn listens"

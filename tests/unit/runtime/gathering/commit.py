@@ -5,7 +5,7 @@ import json
 import os
 import threading
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "rooms.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "gathering.settings"
 
 import django
 from django.conf import settings

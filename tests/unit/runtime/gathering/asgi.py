@@ -3,7 +3,7 @@
 import json
 import os
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "rooms.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gathering.settings")
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "rooms.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "gathering.settings"
 
 import django
 from django.conf import settings
