@@ -9,7 +9,7 @@ from deployments import timed
 
 BROKEN = {
     "never healthy": "not healthy within 40 s",
-    "migration fails": "migrations: division by zero",
+    "migration fails": "rooms.0002_broken (rooms/migrations/0002_broken.py): division by zero",
     "crashes after 20 s": "trial-",
     "every page fails": "pages: /: 500, http answers",
     "pages of those signed in fail": "of first-http are 5xx",
