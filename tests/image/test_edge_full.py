@@ -41,6 +41,10 @@ def visit(edge: Edge) -> float:
     return sorted(times)[math.ceil(PAGES * 0.95) - 1]
 
 
+MEASUREMENTS = 3
+"""The best counts: another program on the machine disturbs one of them, a crowd that fills the edge all."""
+
+
 @pytest.mark.parametrize(
     ("kind", "connections", "least"),
     [
@@ -62,7 +66,7 @@ def test_who_is_not_in_the_crowd_notices_nothing(
         assert head(link).status == 101
         wait_for(lambda: strangers.counts["open"] >= least, f"{least} of {kind} are there")
         wait_for(lambda: strangers.counts["tried"] >= ADDRESSES * connections, f"all {kind} have tried")
-        full = visit(edge)
+        full = min(visit(edge) for _ in range(MEASUREMENTS))
         link.sendall(frame(b"still here"))
         assert read_frame(link) == b"still here"
         print(
