@@ -234,8 +234,8 @@ def test_one_command_a_process_and_interval_and_keys_that_expire_by_themselves(r
 
             return await asyncio.to_thread(renewals)
 
-    # Every five seconds: three at most, for 30 sockets in three groups; that of the other server has ended its own.
-    assert 1 <= run(session()) <= 6
+    # Every five seconds: three for each of the two servers at most, and some after a pause; each socket alone made 60.
+    assert 1 <= run(session()) <= 15
     expiring = [
         key
         for key in client.scan_iter()

@@ -92,11 +92,11 @@ def test_rows_that_are_still_to_be_fetched_arrive(serving):
 
 def test_a_view_that_outlives_its_client_keeps_its_thread(serving):
     """Else the next request would wait behind it without anybody knowing."""
-    before = len(serving.journal())
-    for _ in range(CONCURRENCY):
+    before = serving.journal().count("stubborn begins")
+    for number in range(1, CONCURRENCY + 1):
         connection = serving.connection()
         connection.request("GET", "/queries/stubborn/")
-        until(lambda: "stubborn begins" in serving.journal()[before:])
+        until(lambda number=number: serving.journal().count("stubborn begins") == before + number)
         connection.close()
     assert serving.get("/queries/slow/10/").status == 200
 
