@@ -2,7 +2,7 @@
 
     DJANGO_SETTINGS_MODULE=channels_stack.overlay   APP_SETTINGS=mysite.settings
 
-Everything is taken from APP_SETTINGS; then ``overrides`` sets, from the environment, what differs from it. The
+Everything is taken from APP_SETTINGS; then ``project.overrides`` sets, from the environment, what differs from it. The
 project's own module is given the new values too: some code imports it instead of ``django.conf.settings``.
 APP_OVERLAY says which parts are left alone. Nothing but settings has a name in capitals here.
 """

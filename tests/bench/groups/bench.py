@@ -2,7 +2,7 @@
 
 No sockets: what is measured is the way of an event from Redis to the consumer's handler. ``receive`` are bare receivers;
 ``consumer`` are Channels' consumers as they are, dispatch included; ``no hop`` are the same without the thread hop that
-Channels makes for each message where no database connection is open (``databases.skip_needless_hops``).
+Channels makes for each message where no database connection is open (``patches.channels_db.skip_needless_hops``).
 
 ``broadcast`` are ready frames for ``RecoverableConsumer``, compared with stock consumers and ``group_send``.
 

@@ -3,7 +3,7 @@
 A channel layer keeps its groups where they can get lost (Redis restarted without its data, emptied, failed over,
 a key evicted or expired) and tells nobody: the socket stays open and hears nothing more. ``Watched`` stands
 between a layer and the application, whatever layer it is, and remembers each channel that was made here and the
-groups that it has joined, so that ``rejoining`` can join them again.
+groups that it has joined, so that ``resubscribe`` can join them again.
 
 It also takes from the application what a lost connection costs it with the stock layer:
 

@@ -5,7 +5,7 @@ back, sockets may be open and deaf: Redis may have been emptied, restarted witho
 connection that this process receives on is dead without anybody knowing. Then, one step at a time, until a
 message comes back:
 
-1. all groups are joined again (``rejoining``); the same happens after each outage and each new connection, and on
+1. all groups are joined again (``layers.resubscribe``); the same happens after each outage and each new connection, and on
    the queueing layer every 20 s, against evicted and expired groups;
 2. from the second failure on, every other time: all connections of the layer are dropped and made anew;
 3. after CLOSE_FLIGHTS failures, or RESIGN_FLIGHTS on a layer on which nobody knows how to join again, all

@@ -10,7 +10,7 @@ SIGTERM or SIGINT begins it:
 3. the server stops listening, finishes the requests in flight, and the process exits with 0. What still runs
    STOP_MARGIN before STOP_SECONDS receives ``http.disconnect``.
 
-``close`` spreads closes for others as well: an edge that stops has its sockets told (``leaving``), the canary those that
+``close`` spreads closes for others as well: an edge that stops has its sockets told (``edge_drain``), the canary those that
 are deaf.
 
 A process that cannot end so, because a thread of the application goes on, is ended after STOP_SECONDS: with a line

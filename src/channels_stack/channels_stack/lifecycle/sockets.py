@@ -58,7 +58,8 @@ RESTARTING = Refusal(503, "This process is restarting.", 1, "draining")
 class Socket:
     """One websocket. ``inner`` is the scope as the consumer got it, with what middlewares have found out.
 
-    ``edge_worker`` is the secret of the process of the edge that it came through (``leaving``); the application does not see it.
+    ``edge_worker`` is the secret of the process of the edge that it came through (``edge_drain``);
+    the application does not see it.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,6 @@
-"""The probes, answered before the application sees the request: /-/live, /-/ready, /-/metrics, /-/paths; /-/leave (``leaving``).
+"""The probes, answered before the application sees the request: /-/live, /-/ready, /-/metrics, /-/paths.
+
+/-/leave (``lifecycle.edge_drain``) is answered here too.
 
 The edge does not let /-/ through from outside. /-/ready answers 200 when the process can do its work, 404
 while it drains (HAProxy's ``disable-on-404``), and 503 with the reasons when it cannot work. "was_ready" says whether
