@@ -7,10 +7,10 @@ certificates renew      obtain or renew once, if it is due; print what happened
 certificates health     one line on how it stands; exit 1 where the last attempt failed or little time is left
 
 Challenges (HTTP-01, RFC 8555 section 8.3) are not answered here: the answer is the token and the account's thumbprint, so
-every edge that was told the thumbprint can give it, whichever of them the authority asks. certbot does the rest.
+every edge that has the thumbprint can give it, whichever of them the authority asks. certbot does the rest.
 
 Environment: DOMAINS (names, separated by spaces), ACME_SERVER (its directory), ACME_EMAIL (may be empty), EDGE_ADDRESS (host:port
-of an edge's plain port, where `run` looks whether challenges are answered; edge:8080).
+of the edges' plain port: `run` orders when all that the name leads to answer challenges; edge:8080).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -55,7 +56,7 @@ RETRY_SECONDS = (900, 12 * 3600)
 """After a failure, doubled each time: Let's Encrypt takes 5 failed validations of a name in an hour."""
 
 EDGE_SECONDS = 120
-"""How long the edge may take to answer challenges after it was told the thumbprint."""
+"""How long the edges may take to answer challenges once the thumbprint is there."""
 
 BUSY_SECONDS = 60
 """How long a command waits for another certbot to end."""
@@ -119,7 +120,7 @@ def run() -> None:
         try:
             thumbprint = account()
             write(OUTPUT / "thumbprint", thumbprint + "\n")
-            wait_for_edge(thumbprint)
+            wait_for_edges(thumbprint)
             say(renew())
             failures = 0
             left, _ = lifetime()
@@ -186,24 +187,48 @@ def key() -> list[Path]:
     return sorted((ACCOUNT / "accounts" / place).glob("*/private_key.json"))
 
 
-def wait_for_edge(thumbprint: str) -> None:
-    """Until an edge answers a challenge: an order before that would fail, and failures are counted by the authority."""
-    address = os.environ.get("EDGE_ADDRESS", "edge:8080")
-    token = secrets.token_urlsafe(16)
-    end, said = time.monotonic() + EDGE_SECONDS, ""
-    while time.monotonic() < end:
+def wait_for_edges(thumbprint: str) -> None:
+    """Until each edge behind EDGE_ADDRESS answers a challenge: the authority may ask any of them, and it counts failures.
+
+    An edge that does not answer within EDGE_SECONDS must not let the certificate expire: the order is placed when at least
+    one answers. Failure where none does.
+    """
+    host, _, port = os.environ.get("EDGE_ADDRESS", "edge:8080").rpartition(":")
+    end = time.monotonic() + EDGE_SECONDS
+    while True:
         try:
-            link = http.client.HTTPConnection(address, timeout=3)
-            link.request("GET", f"/.well-known/acme-challenge/{token}", headers={"Host": domains()[0]})
-            answer = link.getresponse()
-            text = answer.read(1000).decode(errors="replace")
-            if text == f"{token}.{thumbprint}":
-                return
-            said = f"status {answer.status}"
-        except (OSError, http.client.HTTPException) as error:
-            said = str(error)
+            found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+            answers = {address[4][0]: challenge(address[4][0], int(port), thumbprint) for address in found}
+        except OSError as error:
+            answers = {host: str(error)}
+        silent = [f"{address}: {said}" for address, said in answers.items() if said]
+        if not silent:
+            return
+        if time.monotonic() > end:
+            break
         time.sleep(1)
-    raise Failure(f"the edge at {address} does not answer challenges for {domains()[0]}: {said}")
+    if len(silent) == len(answers):
+        raise Failure(
+            f"the edge at {host}:{port} does not answer challenges for {domains()[0]}: {', '.join(silent)}"
+        )
+    say(
+        f"{len(silent)} of {len(answers)} edges do not answer challenges ({', '.join(silent)}); the others do: ordering"
+    )
+
+
+def challenge(address: str, port: int, thumbprint: str) -> str:
+    """What the edge at ADDRESS answers in place of a challenge's answer; "" where it gives that."""
+    token = secrets.token_urlsafe(16)
+    link = http.client.HTTPConnection(address, port, timeout=3)
+    try:
+        link.request("GET", f"/.well-known/acme-challenge/{token}", headers={"Host": domains()[0]})
+        answer = link.getresponse()
+        text = answer.read(1000).decode(errors="replace")
+        return "" if text == f"{token}.{thumbprint}" else f"status {answer.status}"
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    finally:
+        link.close()
 
 
 def renew() -> str:

@@ -39,7 +39,7 @@ def hasty(site: Site, backends: dict[str, Container]) -> Edge:
         EDGE_REQUEST_TIMEOUT="1s",
         EDGE_CLIENT_TIMEOUT="1s",
         EDGE_STREAM_TIMEOUT="3s",
-        EDGE_HANDSHAKE_TIMEOUT="1s",
+        EDGE_HANDSHAKE_TIMEOUT="2s",
         EDGE_TUNNEL_TIMEOUT="3s",
     )
 
@@ -732,6 +732,7 @@ def test_a_full_replica_is_answered_with_its_503(edge):
 
 
 def test_a_handshake_without_answer_is_cut(hasty):
+    """By EDGE_HANDSHAKE_TIMEOUT alone: EDGE_CLIENT_TIMEOUT, which is shorter here, is not for one who only waits."""
     with hasty.upgrade("/never") as link:
         assert head(link).status == 504
 
