@@ -28,8 +28,10 @@ STACK := PYTHONPATH=src/channels_stack_deploy python3 -m channels_stack_deploy -
 COMPOSE := $(STACK) compose
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+# A whole suite: what fails is run again, alone, and printed as unstable where it passes then. With T= there is one try.
+SUITE = $(PYTHON) $(if $(T),-m pytest,tests/suite.py)
 # The tests of a running stack: that of TARGET, or the environment ENV. Neither: the tests start stacks of their own.
-RUNNING = $(if $(ENV),IFS=$$'\n'; options=$$($(STACK) target); )$(PYTEST)
+RUNNING = $(if $(ENV),IFS=$$'\n'; options=$$($(STACK) target); )$(SUITE)
 INTO = $(if $(ENV),$$options )$(if $(TARGET),--target $(TARGET) $(OPTIONS))
 
 ##@ Run
@@ -122,13 +124,13 @@ test: unit image smoke browser
 ## Test the application and the runtime in a container with Redis and PostgreSQL (T=path: only this)
 unit: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/unit/pytest.ini -p no:cacheprovider \
-	  $(or $(T),tests/unit --numprocesses $(JOBS) --dist worksteal)
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python $(if $(T),-m pytest $(T),tests/suite.py tests/unit --numprocesses $(JOBS) --dist worksteal) \
+	  -c tests/unit/pytest.ini -p no:cacheprovider
 
 ## Test each image: contents, contract, behaviour (T=path: only this)
 image: images prepare
-	@env $$(cat .images) $(PYTEST) $(or $(T),tests/image -m "not alone" --numprocesses $$(($$(nproc) + 1)) --dist loadfile)
-	@$(if $(T),,env $$(cat .images) $(PYTEST) tests/image -m alone)
+	@env $$(cat .images) $(SUITE) $(or $(T),tests/image -m "not alone" --numprocesses $$(($$(nproc) + 1)) --dist loadfile)
+	@$(if $(T),,env $$(cat .images) $(SUITE) tests/image -m alone)
 
 ## Test services and routing of temporary stacks, or of a running one (ENV=staging, or TARGET=https://...)
 smoke: prepare
@@ -159,7 +161,7 @@ apps: prepare
 ## Restart, empty, kill and pause Redis under open sockets: ours and stock (T='-m "not long"': without the minute-long test)
 test-faults: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python -m pytest -c tests/fault/pytest.ini -p no:cacheprovider tests/fault $(T)
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/suite.py tests/fault -c tests/fault/pytest.ini -p no:cacheprovider $(T)
 
 ## Measure precision and recall of the doctor over the projects of tests/unit/doctor/shapes
 test-doctor:
@@ -175,7 +177,7 @@ test-versions: prepare
 
 ## Test bootstrap, deploys and faults on temporary servers over SSH (T=path: only this; T='tests/deploy -m more': options)
 test-deploy: prepare
-	@$(PYTEST) -s $(or $(T),tests/deploy -m "not more")
+	@$(PYTHON) tests/suite.py $(or $(T),tests/deploy -m "not more") -s
 
 ## Run every linter
 lint: images prepare

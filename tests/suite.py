@@ -1,0 +1,58 @@
+"""Run a suite, and the files of what failed a second time, alone: python tests/suite.py PATH [options of pytest].
+
+A test that fails in company and passes alone is unstable: it depends on the time that something takes. Such a test is a fault,
+but not a reason to reject a change that has nothing to do with it. It is printed at the end as unstable, so that it is mended.
+More than FEW files with failures are no coincidence and are not run again.
+
+Exit code: that of pytest; 0 where all files passed alone.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FEW = 3
+
+
+class Failures:
+    """The tests that failed, each with its file."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, Path] = {}
+        self.root = Path()
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Names of tests begin at this folder."""
+        self.root = config.rootpath
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called for each test, also where processes of their own run them."""
+        if report.failed:
+            self.files[report.nodeid] = self.root / report.nodeid.partition("::")[0]
+
+
+def main() -> int:
+    """Run the suite once, and its failed files once more."""
+    path, *options = sys.argv[1:]
+    failures = Failures()
+    code = int(pytest.main([path, *options], plugins=[failures]))
+    files = sorted({str(file) for file in failures.files.values()})
+    if code != pytest.ExitCode.TESTS_FAILED or not files or len(files) > FEW:
+        return code
+    print(f"\nagain, alone: {' '.join(files)}", flush=True)
+    command = [sys.executable, "-m", "pytest", *options, "--numprocesses=0", "--dist=no", *files]
+    code = subprocess.run(command, check=False).returncode
+    if code == 0:
+        print(
+            "\n".join(["unstable (failed, passed alone):", *(f"  {name}" for name in failures.files)]),
+            flush=True,
+        )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
