@@ -14,6 +14,8 @@ import stack_filters
 import yaml
 from stacks import ROOT
 
+from channels_stack_deploy.config import services
+
 ROLES = ROOT / "ansible/roles"
 NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
 TYPES = {"bool": bool, "int": int, "float": (int, float), "str": str, "path": str, "list": list, "dict": dict}
@@ -266,6 +268,20 @@ def test_each_variable_of_a_release_that_is_not_well_is_one_line(values):
     [problem] = stack_filters.stack_problems({**VALUES, **values})
     assert problem.startswith(f"{next(iter(values))} is ") and "; it takes " in problem
     assert "canary" not in problem
+
+
+@pytest.mark.parametrize("name", services.NAMES)
+def test_a_command_with_the_name_of_a_service_is_one_line(name):
+    given = {"DOMAINS": "rooms.example.org", "APP_COMMANDS": f"{name}: ./run"}
+    [problem] = stack_filters.stack_problems({**VALUES, "stack_settings": given})
+    assert problem.startswith("stack_settings: APP_COMMANDS") and repr(name) in problem
+
+
+def test_all_wrong_settings_are_reported_before_a_host_is_asked():
+    given = {"HTTPS_PROT": 8443, "SERVER_WS": "nginx", "EDGE_TLS_IN_FRONT": True}
+    problems = stack_filters.stack_problems({**VALUES, "stack_settings": given})
+    assert len(problems) == 2
+    assert "did you mean HTTPS_PORT" in problems[0] and "uvicorn, gunicorn, daphne" in problems[1]
 
 
 def test_a_run_without_the_host_of_the_registry():

@@ -141,13 +141,9 @@ def meant(each: dict, volumes: dict) -> dict:
     }
 
 
-HOUSEKEEPING = {f"environment.{name}" for name in ("APP_COMMANDS", "APP_VOLUMES", "BIND_ADDRESS")}
-"""On servers a process is not given what it does not read, so that a change of it restarts none."""
-
 SERVERS = {
-    **dict.fromkeys(APPLICATION, HOUSEKEEPING),
     # Each task of the job writes to the log of an operator who waits for it.
-    "release": HOUSEKEEPING | {"environment.LOG_FORMAT"},
+    "release": {"environment.LOG_FORMAT"},
     # In a folder of its host, which the roles bring; a folder of the environment here.
     "edge": {"mounts"},
     # Redis's users lie in a folder, because their passwords change while it runs.

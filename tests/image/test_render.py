@@ -86,6 +86,12 @@ def test_the_same_content_is_the_same_release(made):
         ({"LOG_LEVEL": "debug"}, {"http", "ws", "worker"}),
         ({"REDIS_MAXMEMORY": "100mb"}, {"redis"}),
         ({"APP_RELEASE_COMMANDS": "check"}, set()),
+        (
+            {"DEBIAN_MIRROR": "http://debian.test/debian", "BIND_ADDRESS": "0.0.0.0", "DEV_PORT": "8001"},
+            set(),
+        ),
+        ({"CERTIFICATE": "files", "STATIC_PREFIX": "/assets/"}, set()),
+        ({"DOMAINS": "a.example.org"}, {"http", "ws", "worker"}),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )

@@ -72,8 +72,13 @@ class Deployment:
 
     @property
     def services(self) -> Path:
-        """What of the settings the application's services get. Made anew by each `make up`."""
+        """What of the settings the application's services get. Made again by each `make up`."""
         return self.folder / "services.env"
+
+    @property
+    def releasing(self) -> Path:
+        """What of the settings only the jobs of a release get. Made again by each `make up`."""
+        return self.folder / "release.env"
 
     @property
     def edge(self) -> Path:

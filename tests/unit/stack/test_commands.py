@@ -2,7 +2,7 @@
 
 import pytest
 
-from channels_stack_deploy.config import app_services
+from channels_stack_deploy.config import app_services, services
 from channels_stack_deploy.console import Failure
 
 
@@ -21,7 +21,7 @@ def test_each_command_is_a_service():
 def test_each_volume_is_in_every_service_of_the_application():
     found = app_services.definitions(settings(volumes="data /srv/queue"))
     assert found["volumes"].keys() == {"app-app-data", "app-queue"}
-    assert found["services"].keys() == set(app_services.APPLICATION)
+    assert found["services"].keys() == {"http", "ws", "worker", "release"}
 
 
 def test_on_servers_the_jobs_of_a_release_have_them_too():
@@ -63,7 +63,15 @@ def test_a_command_reads_the_address_of_the_applications_redis_where_there_is_on
         assert ("redis-app" in each["depends_on"]) is given
 
 
-@pytest.mark.parametrize("lines", ["celery", "Celery: x", "ws: x", "a: x; a: y", "a:", "a: 'x"])
+@pytest.mark.parametrize("lines", ["celery", "Celery: x", "a: x; a: y", "a:", "a: 'x"])
 def test_a_wrong_command_is_named(lines):
     with pytest.raises(Failure, match="APP_COMMANDS"):
         app_services.commands(settings(lines))
+
+
+@pytest.mark.parametrize("name", services.NAMES)
+def test_a_name_of_the_stacks_own_is_rejected_in_one_line(name):
+    with pytest.raises(Failure) as failure:
+        app_services.commands(settings(f"celery: celery worker; {name}: x"))
+    text = str(failure.value)
+    assert text.startswith("APP_COMMANDS: ") and repr(name) in text and "\n" not in text

@@ -39,6 +39,7 @@ def test_a_value_of_the_operator_wins(load):
         ("MY_APP_KEY=1", ["MY_APP_KEY", "app.env"]),
         ("HTTPS_PORT=8k", ["HTTPS_PORT", "whole number", "443"]),
         ("SERVER_WS=nginx", ["SERVER_WS", "uvicorn, gunicorn, daphne"]),
+        ("APP_COMMANDS=backup: ./backup.sh", ["stack.env: APP_COMMANDS", "'backup'"]),
         ("EDGE_TUNNEL_TIMEOUT=90", ["EDGE_TUNNEL_TIMEOUT", "unit", "90s"]),
         ("just words", ["stack.env:1", "NAME=value"]),
         ("DOMAINS=https://Rooms.example.org/chat", ["DOMAINS", "https://", "write rooms.example.org"]),

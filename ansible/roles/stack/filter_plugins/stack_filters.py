@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "src/channels_stack_deploy"))
+
+from channels_stack_deploy.config import settings
+from channels_stack_deploy.swarm import inventory
 
 
 def stack_facts(hosts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -68,6 +75,9 @@ def stack_problems(values: dict[str, Any]) -> list[str]:
         for name in ("stack_settings", "stack_app_env")
         if not isinstance(values[name], Mapping)
     ]
+    if isinstance(values["stack_settings"], Mapping):
+        given = {str(name): inventory.word(value) for name, value in values["stack_settings"].items()}
+        problems += settings.wrong(given, "stack_settings")
     problems += [
         f"{name} is {str(values[name])!r}; it takes {said}"
         for name, (form, said) in FORMS.items()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 
+from ..config.services import VISITED
+
 Run = Callable[[list[str]], "tuple[int, str]"]
 """`docker` with these words -> exit code and what it printed, on both of its outputs."""
 
 LINES, LOOKED_AT = 15, 300
 """Lines of a log to show, of so many of the last ones: those about requests that were answered are left out."""
 
-SERVING = ("http", "ws")
 READY = (
     "import http.client as client; asked = client.HTTPConnection('127.0.0.1', 8000, timeout=4); "
     "asked.request('GET', '/-/ready'); answer = asked.getresponse(); "
@@ -26,7 +27,7 @@ def lines(run: Run, containers: Iterable[tuple[str, str]]) -> list[str]:
         state, health = _state(run, name)
         found.append(f"{service} ({name}): {state}")
         found += [f"    health check: {line}" for line in health.splitlines()[-3:]]
-        if state.startswith("running") and service in SERVING:
+        if state.startswith("running") and service in VISITED:
             found += [
                 f"    readiness: {line}" for line in _last(run, ["exec", name, "python", "-c", READY], 1)
             ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 
-from ..config import addresses, ownership
+from ..config import addresses, ownership, services
 from ..console import Failure, detail
 from ..local.compose import Project
 from . import probes, reasons, visit
 
-REPLICAS = ("edge", "http", "ws")
+REPLICAS = ("edge", *services.VISITED)
 
 
 def check(project: Project, settings: dict[str, str]) -> None:
@@ -64,7 +64,7 @@ def docker(words: list[str]) -> tuple[int, str]:
 
 
 def _paths(project: Project) -> str:
-    for service in ("ws", "http"):
+    for service in reversed(services.VISITED):
         for each in project.containers():
             if each["Service"] == service and each["State"] == "running":
                 code, text = docker(["exec", each["Name"], "channels-stack", "paths"])

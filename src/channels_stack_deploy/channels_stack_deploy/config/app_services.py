@@ -1,4 +1,4 @@
-"""What an application runs and keeps beside the services of compose.yml: APP_COMMANDS and APP_VOLUMES.
+"""What an application runs and keeps in addition to the services of compose.yml: APP_COMMANDS and APP_VOLUMES.
 
 Both become a Compose file of the deployment, compose.app.json (JSON is YAML). A command is a service like `worker`,
 held to the same rules; a test compares the two. With SWARM left out it also says what only Compose knows.
@@ -11,15 +11,8 @@ import re
 import shlex
 
 from ..console import Failure
+from . import services as table
 from . import volumes
-
-SERVICES = {"edge", "http", "ws", "worker", "release", "db", "redis-app"}
-SERVICES |= {f"{name}{number}" for name in ("redis", "sentinel") for number in ("", "-2", "-3")}
-APPLICATION = ("http", "ws", "worker", "release")
-"""Services that run the application's image."""
-
-JOBS_ON_SERVERS = ("static", "migrations")
-"""And those that only compose.swarm.yml has."""
 
 SECRETS = ("secret_key", "secret_key_fallbacks", "database_url", "redis_url")
 """Files that each of them gets, as NAME_FILE."""
@@ -34,8 +27,10 @@ def commands(settings: dict[str, str]) -> dict[str, list[str]]:
         command = [*filter(None, [first]), *words[1:]]
         if not colon or not command or not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
             raise Failure(f"APP_COMMANDS has {' '.join(words)!r}, which is not `name: command`; {example}")
-        if name in SERVICES or name in found:
-            raise Failure(f"APP_COMMANDS: there is a service {name!r} already; {example}")
+        if name in table.NAMES:
+            raise Failure(f"APP_COMMANDS: {name!r} is a service of the stack, take another name; {example}")
+        if name in found:
+            raise Failure(f"APP_COMMANDS names {name!r} more than once; {example}")
         found[name] = command
     return found
 
@@ -115,8 +110,7 @@ def definitions(settings: dict[str, str], *, swarm: bool = False) -> dict:
                 each["depends_on"]["redis-app"] = healthy
     programs = sorted({service["command"][0] for service in services.values()})
     if mounts:
-        names = (*APPLICATION, *JOBS_ON_SERVERS) if swarm else APPLICATION
-        services |= {name: {"volumes": mounts} for name in names}
+        services |= {name: {"volumes": mounts} for name in table.with_volumes(swarm=swarm)}
     if programs:
         # The release says that one is missing, before anything that runs is replaced.
         looked_for = [f"--program={program}" for program in programs]

@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from ..console import Failure, detail
 from ..paths import COMPOSE, ENVIRONMENTS, EXAMPLE, ROOT, Deployment
-from . import ownership, settings
+from . import ownership, schema, settings
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 """It becomes part of the names of containers, networks and volumes."""
@@ -23,9 +23,9 @@ CREATING = ("up", "adopt")
 REMOVING = ("down", "purge")
 """Those that take away what the engine has of one, folder or not."""
 
-SHARED = re.compile(r"APP_\w+|SERVER_\w+|\w+_IMAGE|DEBIAN_MIRROR|BUILD_NETWORK")
-"""Settings that decide what the images are. A new environment starts with those of the default one."""
-
+SHARED = schema.read_by(schema.BUILD) | {name for name in schema.NAMES if name.startswith("APP_")}
+"""Settings that decide what the application is and what the images are. A new environment starts with the default
+one's."""
 
 DEFINITIONS = """\
 # So that plain `docker compose` in this folder means this environment: what it runs stands in .env, which `make up` writes.
@@ -136,9 +136,7 @@ def chosen(default: Deployment) -> dict[str, str]:
     text = default.settings.read_text(encoding="utf-8-sig") if default.settings.exists() else ""
     matches = filter(None, map(settings.LINE.match, map(str.strip, text.splitlines())))
     return {
-        match["name"]: match[0]
-        for match in matches
-        if not match["commented"] and SHARED.fullmatch(match["name"])
+        match["name"]: match[0] for match in matches if not match["commented"] and match["name"] in SHARED
     }
 
 

@@ -1,4 +1,4 @@
-"""Reading `stack.env`: the defaults stand in `stack.env.example`, once; this adds the operator's changes."""
+"""Reading `stack.env`: the defaults are in `stack.env.example`, once; this adds the operator's changes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 from ..console import Failure
 from ..paths import EXAMPLE, Deployment
+from . import app_services, schema
 
 DURATION = re.compile(r"^[1-9]\d*(ms|s|m|h|d)$")
 DOMAIN = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$")
-"""The runtime refuses the same; here it is seen before anything is made."""
+"""The runtime rejects the same; here it is seen before anything is made."""
 
 PROJECT = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
-"""What Compose takes for COMPOSE_PROJECT_NAME."""
+"""What Compose accepts as COMPOSE_PROJECT_NAME."""
 
 LINE = re.compile(r"^(?P<commented>#?)(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
 
@@ -50,7 +51,7 @@ def of(deployment: Deployment) -> dict[str, str]:
 
 
 def load(path: Path, place: str = "") -> dict[str, str]:
-    """The settings in force: defaults, then PATH. Failure names everything that is wrong at once.
+    """The settings in effect: defaults, then PATH. Failure names everything that is wrong at once.
 
     PLACE is where people wrote them, where that is another one than PATH.
     """
@@ -59,17 +60,27 @@ def load(path: Path, place: str = "") -> dict[str, str]:
     known = defaults(deployment.name)
     given = parse(path)
     problems = []
-    for name in sorted(given.keys() - known.keys()):
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "variables of the application belong in app.env"
-        problems.append(f"{place}: {name} is not a setting of the stack; {hint}")
     for line_number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         text = line.strip()
         if text and not text.startswith("#") and not LINE.match(text):
             problems.append(f"{place}:{line_number}: not NAME=value: {text[:40]}")
+    problems += wrong(given, place)
+    if problems:
+        raise Failure("\n".join(problems))
+    return {**known, **given}
+
+
+def wrong(given: dict[str, str], place: str) -> list[str]:
+    """One line for each of the settings GIVEN at PLACE that is unknown, or has a value that it does not take."""
+    known = defaults()
+    problems = []
+    for name in sorted(given.keys() - known.keys()):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "variables of the application belong in app.env"
+        problems.append(f"{place}: {name} is not a setting of the stack; {hint}")
     problems += [
         f"{place}: {name} is {given[name]!r}; it takes one of: {', '.join(choices).lstrip(', ')}"
-        for name, choices in CHOICES.items()
+        for name, choices in schema.CHOICES.items()
         if given.get(name, choices[0]) not in choices
     ]
     problems += [
@@ -93,9 +104,11 @@ def load(path: Path, place: str = "") -> dict[str, str]:
             f"{place}: COMPOSE_PROJECT_NAME is {given['COMPOSE_PROJECT_NAME']!r}; it takes small letters, digits, - and _, "
             "a letter or digit first: channels-stack"
         )
-    if problems:
-        raise Failure("\n".join(problems))
-    return {**known, **given}
+    try:
+        app_services.commands({"APP_COMMANDS": given.get("APP_COMMANDS", "")})
+    except Failure as failure:
+        problems.append(f"{place}: {failure}")
+    return problems
 
 
 def domain(word: str) -> str:
@@ -113,16 +126,3 @@ def domain(word: str) -> str:
     except UnicodeError:
         name = ""
     return name if DOMAIN.match(name) else "rooms.example.org"
-
-
-CHOICES = {
-    "SERVER_HTTP": ("gunicorn", "uvicorn", "daphne"),
-    "SERVER_WS": ("uvicorn", "gunicorn", "daphne"),
-    "LOG_FORMAT": ("json", "text"),
-    "CERTIFICATE": ("local", "files", "acme"),
-    "APP_CHECKS": ("tell", "enforce"),
-    "REDIS_NODES": ("1", "3", "0"),
-    "DB_NODES": ("1", "0"),
-    "APP_REDIS": ("", "cache", "queue", "both", "outside"),
-}
-"""Settings that take one of a few words, the default first. The runtime checks the same; here it is seen before a build."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ..config import addresses, capacity, ownership, stores
+from ..config import addresses, capacity, ownership, schema, stores
 from ..console import Failure, detail
 from ..paths import COMPOSE, Deployment
 from . import backup
@@ -183,18 +182,16 @@ GRACE_SECONDS = 5
 
 
 def write_services(deployment: Deployment) -> None:
-    """Write what of stack.env the application's services get: a change of the rest must not replace them."""
+    """Write what of stack.env the application's services get, and what a release gets: a change of the rest replaces none."""
     lines = deployment.settings.read_text(encoding="utf-8-sig").splitlines()
-    kept = [
-        line for line in lines if not NOT_THEIRS.match(line.strip()) and not line.lstrip().startswith("#")
-    ]
-    replace(deployment.services, "\n".join(filter(None, kept)) + "\n")
+    for path, reader in (
+        (deployment.services, schema.APPLICATION),
+        (deployment.releasing, schema.RELEASE),
+    ):
+        names = schema.read_by(reader)
+        kept = [line.strip() for line in lines if line.strip().partition("=")[0] in names]
+        replace(path, "".join(f"{line}\n" for line in kept))
 
-
-NOT_THEIRS = re.compile(
-    r"(EDGE_\w+|\w+_CPUS|\w+_MEMORY|\w+_SLOTS|\w+_REPLICAS|\w+_NODES|CERTIFICATE|ACME_\w+|BACKUP_\w+|REDIS_MAXMEMORY|COMPOSE_\w+)="
-)
-"""Settings of the edge and of the engine, which no process of the application reads."""
 
 COMMAND_LINES = ("APP_COMMANDS", "APP_RELEASE_COMMANDS")
 """Settings that no Compose file refers to, and that may hold every kind of quote."""

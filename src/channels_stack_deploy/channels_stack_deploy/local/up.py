@@ -207,7 +207,13 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
         ]
         if left:
             subprocess.run(["docker", "volume", "rm", *left], check=True, stdout=subprocess.DEVNULL)
-    made = (deployment.commands, deployment.labels, deployment.services, deployment.released)
+    made = (
+        deployment.commands,
+        deployment.labels,
+        deployment.services,
+        deployment.releasing,
+        deployment.released,
+    )
     # The memory of what is to be removed goes last.
     for path in (deployment.secrets, deployment.authority, deployment.edge, *made, deployment.generated):
         remove(path)

@@ -37,13 +37,18 @@ def lines(values: dict[str, Any], name: str) -> str:
     """VALUES as NAME=value lines, as Compose's env files take them."""
     found = []
     for key, value in values.items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        text = word(value)
         if "\n" in text or "'" in text:
             raise Failure(
                 f"{name}.{key} holds a line break or a quote ('), which no env file can carry; a file or secret can"
             )
         found.append(f"{key}={compose.quoted(text)}\n")
     return "".join(found)
+
+
+def word(value: Any) -> str:
+    """VALUE of a variable as a setting is written: true for YAML's yes."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def save(release: Release, folder: Path) -> None:

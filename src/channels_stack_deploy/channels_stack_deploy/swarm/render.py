@@ -17,24 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import app_services, capacity, stores
+from ..config import services as table
 from ..console import Failure
 from ..local import backup, compose
 from ..paths import COMPOSE, Deployment
 
-DATA = re.compile(r"db|redis(-\d|-app)?|sentinel(-\d)?")
-"""Names of the data stores' services."""
-JOBS = ("release", "static", "migrations", "pages", "traffic")
-SIGNING_NOTHING = ("edge", "backup")
-"""Services that neither sign nor read what others have signed."""
-
-TRIED = ("http", "ws")
-"""Services of which one task of a new release is tried before anything is replaced."""
-
-HOUSEKEEPING = re.compile(
-    r".*_(CPUS|MEMORY|REPLICAS|IMAGE|SLOTS|PACKAGES)|EDGE_.*|STATIC_PREFIX|BIND_ADDRESS|DEV_PORT|REDIS_MAXMEMORY|COMPOSE_.*"
-    r"|(REDIS|DB)_NODES|APP_(DIR|REQUIREMENTS|CONSTRAINTS|DEBIAN|VOLUMES|COMMANDS)|DEBIAN_MIRROR|BUILD_NETWORK|BACKUP_.*"
-)
-"""Settings of stack.env that no process of the application reads: a change of one must not restart it."""
+JOBS = table.of(table.Kind.JOB)
+"""Services that run once for each release, each a part of its own."""
 
 GIVEN = ("REDIS_IMAGE", "DB_IMAGE")
 """Settings that name an image which is not built here."""
@@ -45,7 +34,7 @@ LABEL = "channels-stack.release"
 
 @dataclass(frozen=True)
 class Options:
-    """What the inventory decides beside stack.env."""
+    """What the inventory decides in addition to stack.env."""
 
     stack: str = "channels-stack"
     """Name of the stack in the swarm; the beginning of every service's name."""
@@ -115,14 +104,14 @@ def render(
     running = {key: each for key, each in services.items() if key not in JOBS}
     parts = {
         "stack": running,
-        "data": {key: each for key, each in running.items() if DATA.fullmatch(key)},
+        "data": {key: each for key, each in running.items() if table.kind(key) is table.Kind.DATA},
         "signing": {
             key: each
             for key, each in running.items()
-            if not DATA.fullmatch(key) and key not in (*SIGNING_NOTHING, "ws")
+            if table.kind(key) is table.Kind.APPLICATION and key != "ws"
         },
         "sockets": {"ws": running["ws"]},
-        "trial": {f"trial-{key}": trial(running[key]) for key in TRIED},
+        "trial": {f"trial-{key}": trial(running[key]) for key in table.VISITED},
         "first": {"first-http": opened(trial(running["http"]))},
         **{job: {job: services[job]} for job in JOBS},
     }
@@ -143,7 +132,7 @@ def joined(
 ) -> dict:
     """All definitions with all values, as Compose understands them."""
     more = {
-        # Swarm never sees the placement of a data store that is somebody else's.
+        # Swarm never sees the placement of an external data store.
         "DB_NODE": options.db_node if settings["DB_NODES"] != "0" else "elsewhere",
         "REDIS_NODE": options.redis_node if settings["REDIS_NODES"] != "0" else "elsewhere",
         "APP_REDIS_NODE": options.app_redis_node if settings["APP_REDIS"] in stores.KEEPING else "elsewhere",
@@ -265,22 +254,10 @@ def service(name: str, each: dict, volumes: dict) -> dict:
     if "cpus" in limits:
         limits["cpus"] = str(limits["cpus"])
     if "environment" in each:
-        each["environment"] = concerning(name, each["environment"])
+        each["environment"] = {key: value or "" for key, value in each["environment"].items()}
     for key in [key for key, value in each.items() if value is None]:
         del each[key]
     return each
-
-
-def concerning(name: str, environment: dict[str, str | None]) -> dict[str, str]:
-    """What of ENVIRONMENT the service NAME reads: any other change must not restart it."""
-    values = {key: value or "" for key, value in environment.items()}
-    if name == "backup":
-        return values  # compose.backup.yml names each of them
-    return {
-        key: value
-        for key, value in values.items()
-        if not HOUSEKEEPING.fullmatch(key) and (key != "APP_RELEASE_COMMANDS" or name in JOBS)
-    }
 
 
 def trial(each: dict) -> dict:
