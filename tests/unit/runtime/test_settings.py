@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from pathlib import Path
 
 import pytest
 
 from channels_stack.config.environment import ConfigurationError
 from channels_stack.config.settings import PRIVATE_NETWORKS, Settings, misspelled, names
 
+ROOT = Path(__file__).resolve().parents[3]
 REQUIRED = {
     "SECRET_KEY": "k7f3-only-for-tests-" * 4,
     "DATABASE_URL": "postgresql://app:hunter2@db/app",
@@ -40,6 +43,14 @@ def test_origins_follow_the_domains_and_the_port():
     behind = settings(DOMAINS="a.org", HTTPS_PORT="8443", PUBLIC_PORT="443")
     assert behind.allowed_origins == ("https://a.org",), "what stands in front has the port that visitors see"
     assert settings(ALLOWED_ORIGINS="https://c.org").allowed_origins == ("https://c.org",)
+
+
+def test_what_the_example_leaves_empty_may_be_written_empty():
+    """`PUBLIC_PORT=` in stack.env is the line of the example without its comment sign."""
+    example = (ROOT / "compose/stack.env.example").read_text()
+    empty = re.findall(r"^#?([A-Z][A-Z0-9_]*)= *$", example, re.M)
+    assert "PUBLIC_PORT" in empty
+    assert settings(HTTPS_PORT="8443", **dict.fromkeys(empty, "")) == settings(HTTPS_PORT="8443")
 
 
 def test_no_worker_channels():

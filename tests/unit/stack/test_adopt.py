@@ -139,6 +139,24 @@ def test_settings_that_only_their_package_imports_are_no_settings(found):
     assert found(files)["APP_SETTINGS"] == "mysite.settings"
 
 
+def test_settings_that_include_their_parts_are_one(found):
+    """django-split-settings: what is included is no settings of its own, whatever it is called."""
+    parts = {
+        "manage.py": MANAGE.format("server.settings"),
+        "server/__init__.py": "",
+        "server/settings/__init__.py": "from split_settings.tools import include\n"
+        'include("components/common.py", f"environments/{ENV}.py")\n',
+        "server/settings/components/common.py": SETTINGS,
+        "server/settings/environments/production.py": SETTINGS + "DEBUG = False\n",
+        "server/settings/environments/development.py": SETTINGS + "DEBUG = True\n",
+        "server/asgi.py": ASGI.format("server.settings"),
+        "requirements.txt": "Django\nchannels\ndjango-split-settings\n",
+    }
+    values = found(parts)
+    assert (values["APP_SETTINGS"], values["APP_ASGI"]) == ("server.settings", "server.asgi:application")
+    assert "APP_PATH" not in values
+
+
 def test_settings_for_development_alone_are_taken_and_that_is_said(make):
     files = {name: text for name, text in SPLIT.items() if "production" not in name} | {
         "config/asgi.py": ASGI.format("config.settings.local"),
@@ -258,8 +276,16 @@ def test_what_cannot_be_adopted_is_one_line(make, tmp_path):
     classes = (
         "from configurations import Configuration\n\n\nclass Base(Configuration):\n    INSTALLED_APPS = []\n"
     )
-    with pytest.raises(Failure, match=r"mysite/settings\.py:1: settings as classes"):
-        propose(make({"mysite/settings.py": classes}))
+    with pytest.raises(Failure, match=r"mysite/settings\.py:4: settings as classes"):
+        propose(make({"mysite/settings.py": classes, "manage.py": MANAGE.format("mysite.settings")}))
+
+
+def test_settings_as_classes_are_named_also_where_the_package_is_imported_whole(make):
+    classes = (
+        "import configurations\n\n\nclass Base(configurations.Configuration):\n    INSTALLED_APPS = []\n"
+    )
+    with pytest.raises(Failure, match=r"mysite/settings\.py:4: settings as classes"):
+        propose(make({"mysite/settings.py": classes, "manage.py": MANAGE.format("mysite.settings")}))
 
 
 def test_two_projects_in_one_tree_are_named(make):

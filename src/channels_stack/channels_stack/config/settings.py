@@ -105,7 +105,9 @@ class Settings:
         env = Environment(environ)
         domains = env.words("DOMAINS", ("localhost",), purpose="host names the stack answers to")
         https_port = _port(env, "HTTPS_PORT", 443)
-        public_port = _port(env, "PUBLIC_PORT", https_port)
+        # Empty is the example's own value: the port that is published.
+        given = env.environ.get("PUBLIC_PORT", "").strip()
+        public_port = _port(env, "PUBLIC_PORT", https_port) if given else https_port
         settings = cls(
             debug=env.environ.get("DEBUG", "").strip().lower() in TRUE_WORDS,
             app_settings=env.text("APP_SETTINGS", "config.settings", purpose="the Django settings module"),

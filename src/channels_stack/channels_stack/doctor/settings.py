@@ -72,9 +72,7 @@ def find(files: Files, name: str = "") -> list[Module]:
         return [named] if named else []
     judged: dict[str, Module] = {}
     usual = _named_by_entry_points(files)
-    candidates = [module for module in files.unique_modules() if is_settings(module, files)]
-    parts = {one.path for module in candidates for some in included(files, module) for one in some}
-    candidates = [module for module in candidates if module.path not in parts]
+    candidates = whole(files, files.unique_modules())
     own = [
         module for module in candidates if not OTHER_FOLDERS.match(module.path) and not _is_example(module)
     ]
@@ -83,6 +81,13 @@ def find(files: Files, name: str = "") -> list[Module]:
         if folder not in judged or _rank(module, usual) < _rank(judged[folder], usual):
             judged[folder] = module
     return list(judged.values())
+
+
+def whole(files: Files, modules: Iterable[Module]) -> list[Module]:
+    """Those of ``modules`` that look like settings, without the parts that another one of them includes."""
+    candidates = [module for module in modules if is_settings(module, files)]
+    parts = {one.path for module in candidates for some in included(files, module) for one in some}
+    return [module for module in candidates if module.path not in parts]
 
 
 def _project_of(module: Module) -> str:

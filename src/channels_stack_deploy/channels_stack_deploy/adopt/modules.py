@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from channels_stack.doctor import settings as doctor_settings
+from channels_stack.doctor.composed import configurations
 from channels_stack.doctor.files import Module
 from channels_stack.doctor.values import text
 
@@ -52,7 +53,9 @@ def find(tree: Tree) -> Found:
     """What TREE holds. Raises Failure where there is no Django project, or more than one."""
     named = list(_named(tree))
     candidates = [
-        module for module in tree.own() if doctor_settings.is_settings(module) and _is_whole(tree, module)
+        module
+        for module in doctor_settings.whole(tree.files, tree.own())
+        if _is_whole(tree, module) and not configurations(tree.files, module)
     ]
     if not candidates:
         raise Failure(_nothing(tree))
@@ -243,18 +246,17 @@ def _imported_from_elsewhere(tree: Tree, found: Found) -> list[str]:
 
 
 def _nothing(tree: Tree) -> str:
+    for module in tree.own():
+        for name in configurations(tree.files, module):
+            return (
+                f"{module.place(module.classes[name])}: settings as classes (django-configurations) are not read by the "
+                "stack: write a module that assigns them, and name it in manage.py"
+            )
     inside = sorted(
         {above(module.path)[0] or "." for module in tree.files.unique_modules() if _is_manage(module)}
     )
     if inside:
         return f"{tree.root} holds manage.py in {', '.join(inside)}, but no settings: where are INSTALLED_APPS assigned?"
-    for module in tree.own():
-        for imported in module.imports:
-            if imported.module.partition(".")[0] == "configurations" and imported.name == "Configuration":
-                return (
-                    f"{module.place(imported.node)}: settings as classes (django-configurations) are not read by the stack: "
-                    "write a module that assigns them, and name it in manage.py"
-                )
     return f"{tree.root} holds no Django project (no module assigns INSTALLED_APPS or ROOT_URLCONF): name the folder of one"
 
 
