@@ -117,9 +117,9 @@ def page_with_ws_works_behind_https(visit: Visit) -> None:
     """The page has `ws://` written into it: a browser talks through it, at localhost and at a name of the net's.
 
     At the usual ports, as `make up` prints them: Chromium is led from there to those of this stack. It reads `ws://` as
-    `wss://`, because the edge tells it to, but not at localhost.
+    `wss://`, because the edge tells it to, but not at localhost. The room is one of its own: in the lobby it has to be quiet.
     """
-    answer = visit.pages.get("/chat/lobby/")
+    answer = visit.pages.get("/chat/parlour/")
     assert "'ws://'" in answer.text
     assert "upgrade-insecure-requests" in answer.headers["content-security-policy"]
     stack = visit.stack
@@ -129,7 +129,7 @@ def page_with_ws_works_behind_https(visit: Visit) -> None:
             rules = ", ".join(f"MAP {name}:{usual} 127.0.0.1:{port}" for usual, port in ports.items())
             browser = launch(playwright, f"--host-resolver-rules={rules}")
             page = browser.new_context(ignore_https_errors=True).new_page()
-            through(partial(page.goto, f"https://{name}/chat/lobby/"))
+            through(partial(page.goto, f"https://{name}/chat/parlour/"))
             page.wait_for_function("chatSocket.readyState === WebSocket.OPEN")
             page.fill("#chat-message-input", f"said at {name}")
             page.click("#chat-message-submit")

@@ -201,6 +201,24 @@ CASES = [
         add("Procfile", "web: daphne --websocket_timeout 3600 config.asgi:application\n"),
     ),
     (
+        "E116",
+        code("from django.utils.translation import ugettext_lazy as _\n"),
+        code("from django.utils.translation import gettext_lazy as _\n"),
+    ),
+    (
+        "E116",
+        code(
+            "from django.utils import timezone\n\nSTART = timezone.datetime(2026, 1, 1, tzinfo=timezone.utc)\n"
+        ),
+        code("from django.utils.itercompat import is_iterable\n"),
+    ),
+    (
+        "E116",
+        code("from django.utils.itercompat import is_iterable\n")
+        | {REQUIREMENTS: ("Django==5.2.19", "Django>=5.2")},
+        code("try:\n    from django.utils import six\nexcept ImportError:\n    six = None\n"),
+    ),
+    (
         "W115",
         add("Procfile", "web: gunicorn -k uvicorn.workers.UvicornWorker config.asgi\n"),
         add("Procfile", "web: gunicorn -k uvicorn_worker.UvicornWorker config.asgi\n"),
@@ -437,6 +455,27 @@ CASES = [
         "W316",
         host("REDIS_URL, ", '"redis://127.0.0.1:6379", '),
         {S: ('os.environ["REDIS_URL"]', 'os.environ.get("REDIS_URL", "redis://localhost")')},
+    ),
+    (
+        "W317",
+        code("import redis\n\nclient = redis.Redis(db=3)\n"),
+        code("import os\n\nimport redis\n\nclient = redis.Redis(host=os.environ['REDIS_HOST'], db=3)\n"),
+    ),
+    (
+        "W317",
+        code(
+            "from redis import asyncio as aioredis\n\nPLACE = '127.0.0.1'\n"
+            "client = aioredis.from_url(f'redis://{PLACE}:6379/2')\n"
+        ),
+        code(
+            "import os\n\nfrom redis import asyncio as aioredis\n\nPLACE = os.environ.get('REDIS_HOST', 'localhost')\n"
+            "client = aioredis.from_url(f'redis://{PLACE}:6379/2')\n"
+        ),
+    ),
+    (
+        "W317",
+        code("import redis\n\npool = redis.ConnectionPool.from_url('redis://localhost/1')\n"),
+        code("import redis\n\n\ndef client(pool):\n    return redis.Redis(connection_pool=pool)\n"),
     ),
     (
         "E401",
@@ -729,6 +768,58 @@ CASES = [
         },
     ),
     (
+        "E601",
+        {
+            "chat/weather.py": "import requests\n\n\nasync def asked(city):\n    return parsed(city)\n\n\n"
+            "def parsed(city):\n    return requests.get(city).json()\n",
+            CONSUMERS: [
+                ("from .models import Room\n", "from .models import Room\nfrom .weather import asked\n"),
+                ("        await self.send_json(event)\n", "        await asked('Rome')\n"),
+            ],
+        },
+        {
+            "chat/weather.py": "import requests\n\n\ndef asked(city):\n    return requests.get(city).json()\n",
+            CONSUMERS: [
+                ("from .models import Room\n", "from .models import Room\nfrom .weather import asked\n"),
+                (
+                    "        await self.send_json(event)\n",
+                    "        await database_sync_to_async(asked)('Rome')\n",
+                ),
+            ],
+        },
+    ),
+    (
+        "E602",
+        {CONSUMERS: ("        await self.send_json(event)\n", "        self.room.save()\n")},
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        await self.room.asave()\n        await database_sync_to_async(self.room.save)()\n"
+                "        self.picture.save()\n",
+            )
+        },
+    ),
+    (
+        "E602",
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        room = Room(slug='a')\n        room.save()\n",
+            )
+        },
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        room = Form(slug='a')\n        room.save()\n",
+            )
+        },
+    ),
+    (
+        "E602",
+        {CONSUMERS: ("        await self.send_json(event)\n", '        self.scope["session"].save()\n')},
+        {CONSUMERS: ("        await self.send_json(event)\n", '        self.scope["cart"].save()\n')},
+    ),
+    (
         "E602",
         {CONSUMERS: (MODEL, 'Room.objects.filter(slug="lobby").first()')},
         {CONSUMERS: (MODEL, 'await Room.objects.filter(slug="lobby").afirst()')},
@@ -795,6 +886,17 @@ CASES = [
         code(
             "from django.http import StreamingHttpResponse\n\n\nasync def rows():\n    yield 'a'\n\n\n"
             "def export(request):\n    return StreamingHttpResponse(rows())\n"
+        ),
+    ),
+    (
+        "W608",
+        code(
+            "from django.http import StreamingHttpResponse\n\n\ndef export(request):\n"
+            "    rows = (str(number) for number in range(9))\n    return StreamingHttpResponse(rows)\n"
+        ),
+        code(
+            "from django.http import StreamingHttpResponse\n\n\nasync def export(request):\n"
+            "    rows = (str(number) async for number in numbers())\n    return StreamingHttpResponse(rows)\n"
         ),
     ),
     (

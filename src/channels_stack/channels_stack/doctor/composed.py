@@ -1,14 +1,30 @@
-"""Settings that are put together otherwise than by imports: django-split-settings, django-configurations."""
+"""Settings that are put together otherwise than by imports: django-split-settings, django-configurations, dynaconf."""
 
 from __future__ import annotations
 
 import ast
 import fnmatch
 import os
+import re
 from collections.abc import Iterator
+from typing import Any
 
 from .files import Files, Module
+from .findings import Place
+from .values import Value, from_python
 
+tomllib: Any
+try:
+    import tomllib
+except ModuleNotFoundError:  # before Python 3.11: such files are not read
+    tomllib = None
+
+DYNACONF = "dynaconf."
+DYNACONF_SECTIONS = (
+    "default",
+    "production",
+    "global",
+)  # in the order in which they are read; names are case-blind
 INCLUDE = "split_settings.tools.include"
 OPTIONAL = "split_settings.tools.optional"
 
@@ -67,3 +83,55 @@ def _line(files: Files, module: Module, node: ast.ClassDef, depth: int) -> list[
 
 def _is_base(module: Module, base: ast.expr) -> bool:
     return module.dotted(base).startswith("configurations.")
+
+
+def dynaconf(files: Files, module: Module, call: ast.Call) -> dict[str, Value]:
+    """What the settings.toml of dynaconf gives production: the nearest one, at or above the module that starts it."""
+    named = [
+        part.value
+        for one in call.keywords
+        if one.arg in ("settings_files", "settings_file", "preload")
+        for part in ast.walk(one.value)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.endswith(".toml")
+    ]
+    folder = os.path.dirname(module.path)
+    while True:
+        found: dict[str, Value] = {}
+        for name in named or ["settings.toml"]:
+            found.update(_toml(files, os.path.normpath(os.path.join(folder, name))))
+        if found or not folder:
+            return found
+        folder = os.path.dirname(folder)
+
+
+def _toml(files: Files, path: str) -> dict[str, Value]:
+    """The settings in one file of dynaconf's, each at its line."""
+    lines = next((plan.lines for plan in files.plans if plan.path == path), [])
+    try:
+        tables = tomllib.loads("\n".join(lines)) if tomllib else {}
+    except ValueError:
+        return {}
+    sections = {name.lower(): (name, table) for name, table in tables.items() if isinstance(table, dict)}
+    found = {}
+    for section in DYNACONF_SECTIONS:
+        written, table = sections.get(section, ("", {}))
+        for key, value in table.items():
+            # DATABASES__default__HOST changes a part of another one.
+            if "__" not in key:
+                found[key.upper()] = from_python(value, Place(path, _line_of(lines, written, key)))
+    return found
+
+
+def _line_of(lines: list[str], section: str, key: str) -> int:
+    """The line of KEY in a table; that of a table below it, [production.CACHES], where it has none."""
+    inside = False
+    for number, line in enumerate(lines, start=1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
+        if header:
+            names = [part.strip().strip("\"'") for part in header[1].split(".")]
+            inside = names == [section]
+            if names[:2] == [section, key]:
+                return number
+        elif inside and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line):
+            return number
+    return 0

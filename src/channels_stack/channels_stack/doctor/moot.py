@@ -18,6 +18,7 @@ MOOT = {
     "E201": "pages are routed to Django where the router has no route for them",
     "E804": "the same, of the imported application",
     "E401": "the threads of its processes stay, so that kept connections are used again",
+    "W317": "such clients reach the application's Redis, and the release names those that do not",
     "W608": "synchronous streams are sent part by part",
     # The build reads what is installed, not what is asked for; its notices are told by each release.
     "E701": "versions",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .composed import INCLUDE, configurations, included
+from .composed import DYNACONF, INCLUDE, configurations, dynaconf, included
 from .evaluate import Evaluator, Names
 from .files import Files, Module
 from .findings import Place
@@ -202,8 +202,10 @@ class _Reader:
             self._import(node, module, names, above)
         elif isinstance(node, ast.Assign):
             value = evaluator.value(node.value)
-            if isinstance(value, Unknown) and value.call.startswith("dynaconf."):
-                self.settings.complete = False  # it fills the module from files of its own
+            if isinstance(value, Unknown) and value.call.startswith(DYNACONF):
+                self.settings.complete = False  # it fills the module from files and variables of its own
+                if isinstance(node.value, ast.Call):
+                    names.update(dynaconf(self.files, module, node.value))
             for target in node.targets:
                 self._assign(target, value, evaluator)
         elif isinstance(node, ast.AnnAssign) and node.value is not None:

@@ -7,8 +7,10 @@ import importlib
 SUBJECTS = (
     "reading",
     "leftovers",
+    "django_names",
     "routing",
     "layers",
+    "clients",
     "database",
     "security",
     "processes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ..files import Function, Module
 from ..findings import Found, rule
@@ -47,45 +48,85 @@ QUERIES = {
     "bulk_update",
     "in_bulk",
 }
+ONE_ROW = ("get", "create", "first", "last", "latest", "earliest")
+# Methods of a model's instance that ask the database at once.
+OF_INSTANCES = ("save", "delete", "refresh_from_db")
+OF_THE_SCOPE = ("self.scope['user']", "self.scope['session']")
+MODELS = ("django.db.models.Model", "django.db.models.base.Model")
+OF_AUTH = ("django.contrib.auth.models.", "django.contrib.auth.base_user.")
 ALLOWED_IN_NAMES = re.compile(r"[a-zA-Z0-9._-]*")
 LONGEST_NAME = 99
 ITERATING = {"list", "tuple", "set", "len", "sorted", "sum", "bool"}
 
 
-def _run_by(module: Module, node: ast.ClassDef, method: Function, seen: set[str]) -> Iterator[Function]:
-    """The method, and the synchronous ones of the class that it calls itself: they run on the event loop as well."""
-    yield method
-    seen.add(method.name)
-    own = methods(node)
-    for call in _awaitless(module, method):
-        name = module.dotted(call.func)
-        inner = own.get(name[len(".self.") :]) if name.startswith(".self.") else None
+@dataclass(frozen=True)
+class _Run:
+    """A function that an async consumer runs on the event loop: a method of ``owner``, or one of a module.
+
+    ``name`` says which one it is.
+    """
+
+    module: Module
+    owner: ast.ClassDef | None
+    function: Function
+    name: str
+
+
+def _run_by(project: Project, start: _Run, seen: set[ast.AST]) -> Iterator[_Run]:
+    """The function itself, and those of the project that it calls: they run on the event loop as well."""
+    if start.function in seen:
+        return
+    seen.add(start.function)
+    yield start
+    own = methods(start.owner) if start.owner else {}
+    for call in _own_calls(start.function):
+        dotted = start.module.dotted(call.func)
+        inner: ast.AST | None = own.get(dotted[len(".self.") :]) if dotted.startswith(".self.") else None
+        module, owner = start.module, start.owner
+        if inner is None:
+            module, inner = project.definition(start.module, call.func) or (module, None)
+            owner = None
         # A decorator may move it to a thread.
-        if isinstance(inner, ast.FunctionDef) and not inner.decorator_list and inner.name not in seen:
-            yield from _run_by(module, node, inner, seen)
+        if not isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) or inner.decorator_list:
+            continue
+        if isinstance(inner, ast.FunctionDef) and isinstance(start.module.parents.get(call), ast.Await):
+            continue  # what it returns is awaited: it hands the work on
+        name = f"{owner.name}.{inner.name}" if owner else inner.name
+        yield from _run_by(project, _Run(module, owner, inner, name), seen)
 
 
-def _awaitless(module: Module, function: Function) -> Iterator[ast.Call]:
-    """Calls that an async function makes itself and does not await."""
+def _own_calls(function: Function) -> Iterator[ast.Call]:
+    """Calls that a function makes itself: not those of an inner function or a lambda, which a thread may run."""
+    for node in _own_nodes(function):
+        if isinstance(node, ast.Call):
+            yield node
+
+
+def _own_nodes(function: Function) -> Iterator[ast.AST]:
     waiting: list[ast.AST] = [*function.body]
     while waiting:
         node = waiting.pop()
-        # What stands in an inner function or a lambda runs elsewhere, in a thread for example.
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
             continue
-        if isinstance(node, ast.Call) and not isinstance(module.parents.get(node), ast.Await):
-            yield node
+        yield node
         waiting.extend(ast.iter_child_nodes(node))
 
 
-def _async_methods(project: Project) -> Iterator[tuple[Module, ast.ClassDef, Function]]:
+def _awaitless(module: Module, function: Function) -> Iterator[ast.Call]:
+    """Calls that a function makes itself and does not await."""
+    for call in _own_calls(function):
+        if not isinstance(module.parents.get(call), ast.Await):
+            yield call
+
+
+def _on_the_loop(project: Project) -> Iterator[_Run]:
     """Each function that an async consumer runs on the event loop, once."""
+    seen: set[ast.AST] = set()
     for module, node in project.consumers:
-        seen: set[str] = set()
-        for child in node.body:
-            if isinstance(child, ast.AsyncFunctionDef) and project.is_async_consumer(module, node):
-                for function in _run_by(module, node, child, seen):
-                    yield module, node, function
+        if project.is_async_consumer(module, node):
+            for child in node.body:
+                if isinstance(child, ast.AsyncFunctionDef):
+                    yield from _run_by(project, _Run(module, node, child, f"{node.name}.{child.name}"), seen)
 
 
 @rule("E601")
@@ -98,20 +139,21 @@ def blocking_call(project: Project) -> Found:
     Instead: use the awaitable counterpart, or a thread.
         await asyncio.to_thread(call, …)
     """
-    for module, node, method in _async_methods(project):
-        for call in _awaitless(module, method):
+    for run in _on_the_loop(project):
+        module = run.module
+        for call in _awaitless(module, run.function):
             name = module.dotted(call.func)
             name = "input" if name == ".input" else name
             package, _, verb = name.rpartition(".")
             if name in BLOCKING:
                 yield (
                     module.place(call),
-                    f"{node.name}.{method.name} calls {name}()",
+                    f"{run.name} calls {name}()",
                     f"write: {BLOCKING[name]}",
                 )
             elif package in BLOCKING_PACKAGES and verb in HTTP_VERBS:
                 better = "write:\n    async with httpx.AsyncClient() as client:\n        answer = await client.get(url)"
-                yield module.place(call), f"{node.name}.{method.name} calls {name}()", better
+                yield module.place(call), f"{run.name} calls {name}()", better
 
 
 @rule("E602")
@@ -124,29 +166,71 @@ def query_in_async(project: Project) -> Found:
         room = await Room.objects.aget(slug=slug)
         room = await database_sync_to_async(find_room)(slug)
     """
-    for module, node, method in _async_methods(project):
-        for given in _iterated(method):
-            yield module.place(given), f"{node.name}.{method.name} goes through a queryset"
-        for call in _awaitless(module, method):
+    for run in _on_the_loop(project):
+        module = run.module
+        for given in _iterated(run.function):
+            yield module.place(given), f"{run.name} goes through a queryset"
+        instances = _instances(project, run)
+        for call in _awaitless(module, run.function):
             function = call.func
-            if (
-                isinstance(function, ast.Attribute)
-                and function.attr in QUERIES
-                and _is_queryset(function.value)
-            ):
-                yield (
-                    module.place(call),
-                    f"{node.name}.{method.name} asks the database with .{function.attr}()",
-                )
+            if not isinstance(function, ast.Attribute):
+                continue
+            asks = function.attr in QUERIES and _is_queryset(function.value)
+            if asks or (function.attr in OF_INSTANCES and _key(function.value) in instances):
+                yield module.place(call), f"{run.name} asks the database with .{function.attr}()"
+
+
+def _instances(project: Project, run: _Run) -> set[str]:
+    """What holds rows of the database in a function: its own names, and attributes that any method of its class sets."""
+    found = set(OF_THE_SCOPE)
+    for function in (run.function, *(methods(run.owner).values() if run.owner else ())):
+        module = run.module
+        for node in _own_nodes(function):
+            target: ast.AST | None = None
+            if isinstance(node, ast.Assign) and _is_instance(project, module, node.value):
+                target = node.targets[0]
+            elif isinstance(node, (ast.For, ast.AsyncFor)) and _is_queryset(node.iter):
+                target = node.target
+            key = _key(target)
+            if key and (function is run.function or key.startswith("self.")):
+                found.add(key)
+    return found
+
+
+def _key(node: ast.AST | None) -> str:
+    """The text of a name, of an attribute of self, of an item of self.scope; "" of anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    is_text = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
+    if (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)) or is_text:
+        return ast.unparse(node)  # type: ignore[arg-type]
+    return ""
+
+
+def _is_instance(project: Project, module: Module, node: ast.expr) -> bool:
+    """Whether an expression makes or fetches a row of the database."""
+    if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
+        function = node.value.func
+        if isinstance(function, ast.Attribute) and function.attr in {f"a{name}" for name in ONE_ROW}:
+            return _is_queryset(function.value)
+        # database_sync_to_async(Room.objects.get)(…)
+        inner = function.args[0] if isinstance(function, ast.Call) and function.args else None
+        return isinstance(inner, ast.Attribute) and inner.attr in ONE_ROW and _is_queryset(inner.value)
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Attribute) and node.func.attr in ONE_ROW and _is_queryset(node.func.value):
+        return True
+    made = project.definition(module, node.func)
+    return (
+        made is not None
+        and isinstance(made[1], ast.ClassDef)
+        and any(base in MODELS or base.startswith(OF_AUTH) for base in project.bases(made[0], made[1]))
+    )
 
 
 def _iterated(function: Function) -> Iterator[ast.AST]:
     """Querysets that a function goes through itself: for, a comprehension, list()."""
-    waiting: list[ast.AST] = [*function.body]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-            continue
+    for node in _own_nodes(function):
         given: ast.AST | None = None
         if isinstance(node, ast.For) or (isinstance(node, ast.comprehension) and not node.is_async):
             given = node.iter
@@ -155,7 +239,6 @@ def _iterated(function: Function) -> Iterator[ast.AST]:
         # .get() and its like ask the database by themselves, and are found as calls.
         if given is not None and _is_queryset(given) and not _asks_at_once(given):
             yield given
-        waiting.extend(ast.iter_child_nodes(node))
 
 
 def _asks_at_once(node: ast.AST) -> bool:
@@ -182,10 +265,10 @@ def async_to_sync_in_async(project: Project) -> Found:
     Instead: await the coroutine.
         await self.channel_layer.group_send(group, event)
     """
-    for module, node, method in _async_methods(project):
-        for call in _awaitless(module, method):
-            if module.dotted(call.func) in ("asgiref.sync.async_to_sync", "asgiref.sync.AsyncToSync"):
-                yield module.place(call), f"{node.name}.{method.name} uses async_to_sync"
+    for run in _on_the_loop(project):
+        for call in _awaitless(run.module, run.function):
+            if run.module.dotted(call.func) in ("asgiref.sync.async_to_sync", "asgiref.sync.AsyncToSync"):
+                yield run.module.place(call), f"{run.name} uses async_to_sync"
 
 
 @rule("E604")

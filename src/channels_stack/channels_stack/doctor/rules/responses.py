@@ -42,6 +42,11 @@ def _is_sync(project: Project, module: Module, node: ast.expr) -> bool:
     if isinstance(node, ast.GeneratorExp):
         waits = any(isinstance(part, ast.Await) for part in ast.walk(node))
         return not waits and not any(loop.is_async for loop in node.generators)
+    if isinstance(node, ast.Name):
+        given = _assigned(module, node)
+        return bool(given) and all(
+            not isinstance(one, ast.Name) and _is_sync(project, module, one) for one in given
+        )
     if not isinstance(node, ast.Call):
         return False
     function = node.func
@@ -57,6 +62,19 @@ def _is_sync(project: Project, module: Module, node: ast.expr) -> bool:
         if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)) and one.name == named
     ]
     return bool(near) and all(_is_generator(one) for one in near)
+
+
+def _assigned(module: Module, name: ast.Name) -> list[ast.expr]:
+    """What the function around NAME assigns to it."""
+    around: ast.AST | None = name
+    while around is not None and not isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        around = module.parents.get(around)
+    return [
+        node.value
+        for node in (ast.walk(around) if around else ())
+        if isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == name.id for target in node.targets)
+    ]
 
 
 def _is_generator(node: ast.AST) -> bool:
