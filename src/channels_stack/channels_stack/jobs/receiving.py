@@ -3,7 +3,7 @@
 A receive that is cancelled can lose a message: Redis may have popped it already while the answer is still on
 its way. So a receive on channels_redis' queueing layer is never cancelled. That layer pops with a time
 limit, again and again, until something comes; ``_Popping`` steps between two pops, where there is nothing in
-hand. Each pop that came back also proves that the channel is really being listened to, idle or not.
+hand (``patches.channels_redis``). Each pop that came back also proves that the channel is really being listened to, idle or not.
 
 Other layers have no such step. There, waiting is watched from outside: a canary through the same layer
 proves that it delivers, and a cancelled receive loses what such a layer (publish and subscribe) would lose
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from ..asgi.types import Message
 from ..layers import config
+from ..patches import channels_redis
 
 # How often an idle receiver turns, and so how soon it notices that it should stop.
 TURN_SECONDS = 1
@@ -41,8 +42,9 @@ class Receiver(Protocol):
 
 def receiver(layer: Any, alias: str, channel: str) -> Receiver:
     """The safest way that ``layer`` offers to receive from ``channel``."""
-    if hasattr(layer, "_brpop_with_clean"):
-        return _Popping(layer, channel)
+    popping = _Popping(layer, channel)
+    if channels_redis.step(layer, channel, TURN_SECONDS, popping.check, popping.turn):
+        return popping
     return _Waiting(layer, alias, channel)
 
 
@@ -51,18 +53,15 @@ class _Popping:
         self.layer, self.channel = layer, channel
         self.turned = time.monotonic()
         self.stopping = False
-        pop, our_key = layer._brpop_with_clean, layer.prefix + channel
 
-        async def step(index: int, key: str, timeout: float) -> Any:
-            if key != our_key:  # another channel, or a consumer's own mailbox on the same layer
-                return await pop(index, key, timeout)
-            if self.stopping:
-                raise Stopped
-            member = await pop(index, key, TURN_SECONDS)
-            self.turned = time.monotonic()
-            return member
+    def check(self) -> None:
+        """Before each pop: raises Stopped when it is to be the last one."""
+        if self.stopping:
+            raise Stopped
 
-        layer._brpop_with_clean = step
+    def turn(self) -> None:
+        """After each pop: it came back, so the channel is listened to."""
+        self.turned = time.monotonic()
 
     async def receive(self) -> Message:
         message: Message = await self.layer.receive(self.channel)

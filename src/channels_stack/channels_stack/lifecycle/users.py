@@ -1,34 +1,28 @@
 """Who is behind a websocket, in any application.
 
-Middlewares find out who a user is and tell the consumer in a copy of the scope, which nobody outside sees. So
-Channels' consumers are made to show the scope that they were given; what is none of Channels' consumers stays
-anonymous.
+Middlewares find out who a user is and pass that to the consumer in a copy of the scope. Channels' consumers show the scope that
+they were given (``patches.channels_consumer``); what is none of Channels' consumers stays anonymous.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Hashable
 from typing import Any
 
-from ..asgi.types import SOCKET, Receive, Scope, Send
+from ..asgi.types import SOCKET, Scope
+from ..patches import channels_consumer
 from .sockets import Socket
 
 
 def watch_consumers() -> None:
     """From now on a consumer hands its scope to the Socket that it belongs to."""
-    from channels.consumer import AsyncConsumer
+    channels_consumer.show_scopes(_show)
 
-    run = AsyncConsumer.__call__
 
-    @functools.wraps(run)
-    async def run_watched(consumer: Any, scope: Scope, receive: Receive, send: Send) -> Any:
-        socket = scope.get(SOCKET)
-        if socket is not None:
-            socket.inner = scope
-        return await run(consumer, scope, receive, send)
-
-    AsyncConsumer.__call__ = run_watched
+def _show(scope: Scope) -> None:
+    socket = scope.get(SOCKET)
+    if socket is not None:
+        socket.inner = scope
 
 
 def account(socket: Socket) -> Any | None:

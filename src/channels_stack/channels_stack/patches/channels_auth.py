@@ -1,12 +1,12 @@
-"""Channels' and Django's looks at a session, mended: a rotated SECRET_KEY signs nobody out.
+"""Channels' and Django's check of a session: a rotated SECRET_KEY signs no user out.
 
 ``channels.auth.get_user`` compares the session with the current key alone and deletes it when they differ. After a
 rotation Django itself still accepts what SECRET_KEY_FALLBACKS have signed, but the first websocket of a user would
 sign that user out everywhere. The function that takes its place asks as Django does, and only ever reads.
 
-``django.contrib.auth.get_user`` signs such a session anew and gives it another name. Requests that are on their way
+``django.contrib.auth.get_user`` signs such a session again and gives it another name. Requests that are on their way
 with the former name find no session, are answered as to a stranger, and take the new cookie away from the browser;
-open sockets of the former name are signed out. Here the session is signed anew and keeps its name.
+open sockets of the former name are signed out. Here the session is signed again and keeps its name.
 
 Without SECRET_KEY_FALLBACKS nothing is replaced.
 """
@@ -17,8 +17,24 @@ import contextlib
 import functools
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from types import CodeType
 from typing import Any
+
+from .patch import Patch, uses
+
+PATCH = Patch(
+    package="channels",
+    versions="4.0 to 4.3",
+    why="get_user deletes a session that a key of SECRET_KEY_FALLBACKS has signed",
+    without="the first websocket after a rotation of SECRET_KEY signs its user out",
+    upstream="https://github.com/django/channels/blob/main/channels/auth.py",
+)
+NAMES = Patch(
+    package="Django",
+    versions="4.1.8 to 6.1",
+    why="get_user gives a session another name when a fallback has signed it",
+    without="requests that are on their way during a rotation of SECRET_KEY may sign their user out",
+    upstream="https://code.djangoproject.com/ticket/34384",
+)
 
 
 def mend() -> None:
@@ -38,39 +54,37 @@ def mend() -> None:
     if not hasattr(AbstractBaseUser, "get_session_auth_fallback_hash"):  # Django before 4.1.8
         return
     _keep_names()
-    stock = getattr(channels.auth.get_user, "func", channels.auth.get_user)
-    stock = getattr(stock, "__wrapped__", stock)
-    if "get_session_auth_fallback_hash" not in set(_names(stock.__code__)):
-        channels.auth.get_user = database_sync_to_async(get_user)
+    if not uses(getattr(channels.auth, "get_user", None), "get_session_auth_fallback_hash"):
+        own = database_sync_to_async(get_user)
+        PATCH.replace(channels.auth, "get_user", lambda _: own, arguments=1, uses=["get_session_auth_hash"])
 
 
 def _keep_names() -> None:
     """Let Django's two functions leave a session its name. What they do else is theirs."""
     import django.contrib.auth as django_auth
 
-    stock, astock = django_auth.get_user, getattr(django_auth, "aget_user", None)
-    if hasattr(stock, "__wrapped__"):
-        return
+    def make(stock: Any) -> Any:
+        @functools.wraps(stock)
+        def get_user(request: Any) -> Any:
+            with _named(request.session):
+                return stock(request)
 
-    @functools.wraps(stock)
-    def get_user(request: Any) -> Any:
-        with _named(request.session):
-            return stock(request)
+        return get_user
 
-    django_auth.get_user = get_user
-    if astock is None:  # Django before 5.0
-        return
+    def amake(stock: Any) -> Any:
+        @functools.wraps(stock)
+        async def aget_user(request: Any) -> Any:
+            with _named(request.session):
+                return await stock(request)
 
-    @functools.wraps(astock)
-    async def aget_user(request: Any) -> Any:
-        with _named(request.session):
-            return await astock(request)
+        return aget_user
 
-    django_auth.aget_user = aget_user
+    NAMES.replace(django_auth, "get_user", make, arguments=1, uses=["cycle_key"])
+    if hasattr(django_auth, "aget_user"):  # Django 5.0
+        NAMES.replace(django_auth, "aget_user", amake, arguments=1)
 
 
-_mended: set[Any] = set()  # the classes of sessions whose methods heed what follows
-# Whether the code that runs is such a look: in this task or thread, and not in others that have the same session.
+# Whether the code that runs is such a check: in this task or thread, and not in others that have the same session.
 _looking: ContextVar[bool] = ContextVar("channels_stack_looking_at_the_user", default=False)
 
 
@@ -86,27 +100,27 @@ def _named(session: Any) -> Iterator[None]:
 
 
 def _mend_store(store: Any) -> None:
-    """Let the methods of ``store`` that give a session another name do nothing in a look at the user."""
-    if store in _mended:
-        return
-    _mended.add(store)
-    stock, astock = store.cycle_key, getattr(store, "acycle_key", None)
+    """Let the methods of the class ``store`` that give a session another name do nothing while the user is asked for."""
 
-    @functools.wraps(stock)
-    def cycle_key(self: Any) -> None:
-        if not _looking.get():
-            stock(self)
+    def make(stock: Any) -> Any:
+        @functools.wraps(stock)
+        def cycle_key(self: Any) -> None:
+            if not _looking.get():
+                stock(self)
 
-    store.cycle_key = cycle_key
-    if astock is None:  # Django before 5.1
-        return
+        return cycle_key
 
-    @functools.wraps(astock)
-    async def acycle_key(self: Any) -> None:
-        if not _looking.get():
-            await astock(self)
+    def amake(stock: Any) -> Any:
+        @functools.wraps(stock)
+        async def acycle_key(self: Any) -> None:
+            if not _looking.get():
+                await stock(self)
 
-    store.acycle_key = acycle_key
+        return acycle_key
+
+    NAMES.replace(store, "cycle_key", make, arguments=1)
+    if hasattr(store, "acycle_key"):  # Django 5.1
+        NAMES.replace(store, "acycle_key", amake, arguments=1)
 
 
 def get_user(scope: Mapping[str, Any]) -> Any:
@@ -157,11 +171,3 @@ def _is_backend(path: str | None) -> bool:
     from django.conf import settings
 
     return path in settings.AUTHENTICATION_BACKENDS
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    """The names that ``code`` uses, and those that functions within it use."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)

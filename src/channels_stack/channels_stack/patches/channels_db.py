@@ -11,6 +11,15 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..config.settings import SHARED_BY_PAGES, Settings
+from .patch import Patch
+
+PATCH = Patch(
+    package="channels",
+    versions="4.2 to 4.3",
+    why="consumers go to a thread before each message to close old database connections, also where there is none",
+    without="each message of a consumer costs a change of threads",
+    upstream="https://github.com/django/channels/pull/2090",
+)
 
 SERVING = ("http", "ws", "worker")
 """Services whose threads stay. Elsewhere (a release, a command, a fork of Celery's) no connection is kept."""
@@ -61,21 +70,24 @@ def skip_needless_hops() -> None:
     third of the work of an empty job. Before the first connection there is nothing to close.
     """
     import channels.consumer
+    import channels.db
     from django.db import connections
     from django.db.backends.signals import connection_created
 
-    stock = getattr(channels.consumer, "aclose_old_connections", None)
-    if stock is None:  # Channels before 4.2
+    if not hasattr(channels.db, "aclose_old_connections"):  # Channels before 4.2
         return
     connection_created.connect(_note, dispatch_uid="channels_stack.databases")
     if any(connection.connection is not None for connection in connections.all()):
         _note()
 
-    async def close_if_any() -> None:
-        if _opened:
-            await stock()
+    def make(stock: Any) -> Any:
+        async def close_if_any() -> None:
+            if _opened:
+                await stock()
 
-    channels.consumer.aclose_old_connections = close_if_any
+        return close_if_any
+
+    PATCH.replace(channels.consumer, "aclose_old_connections", make, arguments=0)
 
 
 def _note(**_: Any) -> None:

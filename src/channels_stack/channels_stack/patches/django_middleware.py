@@ -12,6 +12,16 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
+from .patch import Patch
+
+PATCH = Patch(
+    package="Django",
+    versions="3.2 to 6.1",
+    why="an answer does not show which headers a middleware has decided to leave out",
+    without="the edge adds its headers of security to answers from which Django leaves them out",
+    upstream="https://docs.djangoproject.com/en/stable/ref/clickjacking/",
+)
+
 HEADER = "X-Edge-Decided"
 """Comma-separated names, in lower case. haproxy.cfg, section 11, reads and removes it."""
 
@@ -30,14 +40,13 @@ def mend() -> None:
 
 
 def _mark(middleware: Any, names: Iterable[str]) -> None:
-    stock = middleware.process_response
-    if hasattr(stock, "__wrapped__"):
-        return
+    def make(stock: Any) -> Any:
+        @functools.wraps(stock)
+        def process_response(self: Any, request: Any, response: Any) -> Any:
+            response = stock(self, request, response)
+            response[HEADER] = ",".join(filter(None, [response.get(HEADER), *names]))
+            return response
 
-    @functools.wraps(stock)
-    def process_response(self: Any, request: Any, response: Any) -> Any:
-        response = stock(self, request, response)
-        response[HEADER] = ",".join(filter(None, [response.get(HEADER), *names]))
-        return response
+        return process_response
 
-    middleware.process_response = process_response
+    PATCH.replace(middleware, "process_response", make, arguments=3)

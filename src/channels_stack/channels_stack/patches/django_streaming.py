@@ -17,6 +17,15 @@ from typing import Any, Callable
 from asgiref.sync import sync_to_async
 
 from ..asgi.types import Message, Receive, Send
+from .patch import Patch
+
+PATCH = Patch(
+    package="Django",
+    versions="3.2 to 6.1",
+    why="a synchronous stream is made into a list before its first byte is sent, or holds up the event loop",
+    without="files and streams of synchronous code are held in memory before they are sent",
+    upstream="https://code.djangoproject.com/ticket/33735",
+)
 
 LIMIT = 1 << 18  # bytes made and not yet sent, for each answer
 BLOCK = 1 << 16  # bytes read from a file at a time; Django's own 4 KiB are a change of threads each
@@ -29,33 +38,36 @@ def mend() -> None:
     import django
     from django.core.handlers.asgi import ASGIHandler
 
-    stock = ASGIHandler.send_response
-    if getattr(stock, "by_channels_stack", False):
-        return
+    before_5 = django.VERSION < (5,)
 
-    async def send_response(self: Any, response: Any, send: Send) -> None:
-        if response.streaming and not getattr(response, "is_async", False):
-            parts = response.streaming_content
-            response.block_size = BLOCK  # what a FileResponse reads at a time
-            # Django sends the head and the end; between them come the parts.
-            response.streaming_content = () if django.VERSION < (4, 2) else _nothing()
-            send = _with_parts(parts, send)
-        await stock(self, response, send)
+    def make(stock: Any) -> Any:
+        async def send_response(self: Any, response: Any, send: Send) -> None:
+            if response.streaming and not getattr(response, "is_async", False):
+                parts = response.streaming_content
+                response.block_size = BLOCK  # what a FileResponse reads at a time
+                # Django sends the head and the end; between them come the parts.
+                response.streaming_content = () if django.VERSION < (4, 2) else _nothing()
+                send = _with_parts(parts, send)
+            await stock(self, response, send)
 
-    send_response.by_channels_stack = True  # type: ignore[attr-defined]
-    ASGIHandler.send_response = send_response
-    if django.VERSION < (5,):
-        _mend_departures(ASGIHandler)
+        return _until_the_client_leaves(send_response) if before_5 else send_response
+
+    replaced = PATCH.replace(ASGIHandler, "send_response", make, arguments=3, uses=["streaming"])
+    if before_5 and replaced:
+        PATCH.replace(ASGIHandler, "__call__", _remembering, arguments=4)
 
 
-def _mend_departures(handler: Any) -> None:
-    """Before 5.0 Django does not hear of a client that leaves while a stream is sent to it."""
-    call, send_response = handler.__call__, handler.send_response
+def _remembering(call: Any) -> Any:
+    """Before 5.0 Django does not notice that a client leaves while a stream is sent to it."""
 
     async def remembering(self: Any, scope: Any, receive: Receive, send: Send) -> None:
         _receive.set(receive)
         await call(self, scope, receive, send)
 
+    return remembering
+
+
+def _until_the_client_leaves(send_response: Any) -> Any:
     async def until_it_leaves(self: Any, response: Any, send: Send) -> None:
         receive = _receive.get()
         if not response.streaming or receive is None:
@@ -74,7 +86,7 @@ def _mend_departures(handler: Any) -> None:
         if not sending.cancelled():
             sending.result()
 
-    handler.__call__, handler.send_response = remembering, until_it_leaves
+    return until_it_leaves
 
 
 async def _left(receive: Receive) -> None:

@@ -4,9 +4,6 @@
 one method of redis-py (of valkey-py), which is replaced in every Python program of a container with
 APP_REDIS. A client at the Redis of the channel layers that does not have their login is sent there as well, and one that
 knows the place and no password gets it. Its database keeps its number.
-
-Held by redis-py 4.2 to 8.1 and valkey-py 6.2 (`Connection._connect`). A version without that method is left alone, and
-says so.
 """
 
 from __future__ import annotations
@@ -22,6 +19,16 @@ from types import ModuleType
 from typing import Any
 
 from ..config import app_redis
+from .patch import Patch
+
+VERSIONS = {"redis": "4.2 to 8.1", "valkey": "6.2"}
+PATCH = Patch(
+    package="redis",
+    versions=VERSIONS["redis"],
+    why="clients that are made with localhost, or without a password, cannot be configured from outside",
+    without="clients at localhost do not reach the application's Redis: give them REDIS_URL",
+    upstream="https://github.com/redis/redis-py/blob/master/redis/connection.py",
+)
 
 MODULES = (
     "redis.connection",
@@ -73,25 +80,20 @@ def _mend_after(loader: importlib.abc.Loader) -> None:
 
 def mend(module: ModuleType) -> None:
     """Let the connections of ``module`` go where they should; once."""
-    kind = getattr(module, "Connection", None)
-    connect = getattr(kind, "_connect", None)
-    if connect is None:
-        print(
-            f"channels-stack: {module.__name__} has no Connection._connect: clients at localhost do not reach the "
-            "application's Redis; give them REDIS_URL",
-            file=sys.stderr,
-        )
-        return
     encrypted = getattr(module, "SSLConnection", ())
 
-    @functools.wraps(connect)
-    def reach(self: Any, *arguments: Any, **options: Any) -> Any:
-        if not isinstance(self, encrypted):
-            turn(self)
-        return connect(self, *arguments, **options)
+    def make(connect: Any) -> Any:
+        @functools.wraps(connect)
+        def reach(self: Any, *arguments: Any, **options: Any) -> Any:
+            if not isinstance(self, encrypted):
+                turn(self)
+            return connect(self, *arguments, **options)
 
-    if not hasattr(connect, "__wrapped__"):
-        kind._connect = reach  # type: ignore[union-attr]
+        return reach
+
+    package = module.__name__.partition(".")[0]
+    patch = PATCH._replace(package=package, versions=VERSIONS[package])
+    patch.replace(getattr(module, "Connection", module), "_connect", make, arguments=1)
 
 
 def turn(connection: Any) -> None:

@@ -38,13 +38,13 @@ from ..config.settings import Settings
 from ..middleware.limits import POLICY, TokenBucket
 from ..middleware.uploads import REFUSALS
 from ..observability import metrics
+from ..patches import head_sizes
 from ..project.lifespan import StartupFailed
 from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, application, cut_silent_readers, known, parameters
 from .application import Application
 
 logger = logging.getLogger("daphne.server")
-# Twisted's own are 16 KiB, for a line and for the whole head.
-HTTPChannel.MAX_LENGTH = HTTPChannel.totalHeadersSize = HEAD_BYTES
+head_sizes.of_twisted(HTTPChannel, HEAD_BYTES)
 reactor: Any = twisted_reactor  # Twisted declares interfaces, not what the reactor is
 
 HANDSHAKE_SECONDS = 20  # for the application to accept or refuse a websocket; it may ask the database first

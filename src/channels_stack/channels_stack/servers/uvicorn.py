@@ -8,7 +8,6 @@ import functools
 import logging
 import socket
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import uvicorn
@@ -16,6 +15,7 @@ from uvicorn.config import WS_PROTOCOLS
 
 from ..config import addresses
 from ..config.settings import Settings
+from ..patches import head_sizes
 from ..project.lifespan import StartupFailed
 from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, application, cut_silent_readers, known, parameters
 from .application import Application
@@ -81,7 +81,7 @@ def _websockets(settings: Settings) -> Any:
         return _older_websockets()
     if "websockets-sansio" not in WS_PROTOCOLS:  # uvicorn 0.35
         return _older_websockets()
-    _take_long_lines(http11)
+    head_sizes.of_websockets(http11, HEAD_BYTES)
     from .uvicorn_sockets import Socket
 
     return functools.partial(Socket, frames_per_second=settings.ws_messages_per_second)
@@ -90,15 +90,8 @@ def _websockets(settings: Settings) -> Any:
 def _older_websockets() -> str:
     from websockets.legacy import http
 
-    _take_long_lines(http)
+    head_sizes.of_websockets(http, HEAD_BYTES)
     return "websockets"
-
-
-def _take_long_lines(module: ModuleType) -> None:
-    """websockets refuses a line of a handshake over 8 KiB: cookies that the edge lets through, and every page takes."""
-    for name in ("MAX_LINE_LENGTH", "MAX_LINE"):  # MAX_LINE until websockets 10
-        if hasattr(module, name):
-            setattr(module, name, HEAD_BYTES)
 
 
 class Server(uvicorn.Server):
