@@ -129,7 +129,7 @@ unit: images
 
 ## Test each image: contents, contract, behaviour (T=path: only this)
 image: images prepare
-	@env $$(cat .images) $(SUITE) $(or $(T),tests/image -m "not alone" --numprocesses $$(($$(nproc) + 1)) --dist loadfile)
+	@env $$(cat .images) $(SUITE) $(or $(T),tests/image -m "not alone" --numprocesses $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder)
 	@$(if $(T),,env $$(cat .images) $(SUITE) tests/image -m alone)
 
 ## Test services and routing of temporary stacks, or of a running one (ENV=staging, or TARGET=https://...)
@@ -188,6 +188,10 @@ lint: images prepare
 ## Build all images and write their names to .images
 images:
 	@$(STACK) images
+
+## Make what a release consists of, in dist/: wheel, source, notes, a bill of materials of each image
+release: images prepare
+	@env $$(cat .images) PYTHONPATH=src/channels_stack_deploy $(PYTHON) -m channels_stack_deploy.build.release
 
 ## Recompile the lock files (LOCK=--upgrade: newest versions)
 lock: prepare

@@ -53,6 +53,10 @@ def checks(folder: Path) -> dict[str, list[str]]:
         "yamllint": [str(BIN / "yamllint"), "--strict", *files("*.yml", "*.yaml")],
         "hadolint": [str(BIN / "hadolint"), *files("*Dockerfile")],
         "shellcheck": [str(BIN / "shellcheck"), ".ci/run", *files("*.sh")],
+        "luacheck": container("TEST_IMAGE", "luacheck", "--std", "max", "--globals", "core", "--", *files("*.lua")),
+        "oxlint": [str(BIN / "oxlint"), "--deny-warnings", *files("*.js")],
+        "rumdl": [str(BIN / "rumdl"), "check", "."],
+        "typos": [str(BIN / "typos")],
         # It looks at a file of tasks from a folder of its own, where ansible.cfg does not say where the roles are.
         "ansible-lint": [
             *("env", f"ANSIBLE_ROLES_PATH={ROOT / 'ansible/roles'}"),

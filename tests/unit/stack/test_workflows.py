@@ -5,7 +5,7 @@ import re
 import pytest
 
 
-@pytest.fixture(params=["ci.yml", "nightly.yml"])
+@pytest.fixture(params=["ci.yml", "nightly.yml", "release.yml"])
 def workflow(request, root):
     return (root / ".github/workflows" / request.param).read_text()
 
