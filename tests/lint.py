@@ -53,7 +53,11 @@ def checks(folder: Path) -> dict[str, list[str]]:
         "yamllint": [str(BIN / "yamllint"), "--strict", *files("*.yml", "*.yaml")],
         "hadolint": [str(BIN / "hadolint"), *files("*Dockerfile")],
         "shellcheck": [str(BIN / "shellcheck"), ".ci/run", *files("*.sh")],
-        "luacheck": container("TEST_IMAGE", "luacheck", "--std", "max", "--globals", "core", "--", *files("*.lua")),
+        # HAProxy gives scripts the globals `core` and `filter`, and calls functions with arguments that not each of them needs.
+        "luacheck": container(
+            *("TEST_IMAGE", "luacheck", "--std", "max", "--globals", "core", "filter"),
+            *("--no-unused-args", "--max-line-length", "130", "--", *files("*.lua")),
+        ),
         "oxlint": [str(BIN / "oxlint"), "--deny-warnings", *files("*.js")],
         "rumdl": [str(BIN / "rumdl"), "check", "."],
         "typos": [str(BIN / "typos")],
