@@ -91,7 +91,7 @@ def wanted_pythons(root: Path, path: Path) -> Iterator[tuple[str, str]]:
             poetry = content.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python")
             wanted = content.get("project", {}).get("requires-python")
             if isinstance(poetry, str) and not wanted:
-                # "^3.11 || ^4.0": one of them is enough, and nobody has a Python 4.
+                # "^3.11 || ^4.0": one of them is enough, and there is no Python 4.
                 wanted = _poetry_versions(poetry.partition("||")[0])
             if wanted:
                 yield _line_of(place, root, r"^[ \t]*(requires-python|python)\s*="), wanted
@@ -390,7 +390,7 @@ def _beside(path: Path, lock: str, group: str) -> list[str]:
     """What the LOCK in the folder of PATH holds."""
     if not path.with_name(lock).exists():
         raise Unreadable(
-            f"{path.name} has no {lock} beside it: make it (pipenv lock), or name a requirements file"
+            f"{path.name} has no {lock} next to it: make it (pipenv lock), or name a requirements file"
         )
     return _pipfile_lock(path.with_name(lock), group)
 
@@ -506,15 +506,15 @@ def _setup_py(path: Path, group: str) -> list[str]:
         [sys.executable, "-c", ASK_SETUP], cwd=path.parent, capture_output=True, text=True, check=False
     )
     try:
-        told = json.loads(done.stdout.strip().splitlines()[-1])
+        metadata = json.loads(done.stdout.strip().splitlines()[-1])
     except (ValueError, IndexError):
         said = (done.stderr.strip().splitlines() or ["it never calls setup()"])[-1]
         raise Unreadable(
             f"setup.py does not run by itself ({said}): name a requirements file in APP_REQUIREMENTS"
         ) from None
-    extras = told["extras_require"] or {}
+    extras = metadata["extras_require"] or {}
     if group and group not in extras:
         raise Unreadable(f"setup.py has no extra {group!r}; it has: {', '.join(sorted(extras)) or 'none'}")
-    wanted = told["install_requires"] or []
+    wanted = metadata["install_requires"] or []
     lines = wanted.splitlines() if isinstance(wanted, str) else list(wanted)
     return [*lines, *(extras[group] if group else [])]

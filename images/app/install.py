@@ -6,7 +6,7 @@
 
 FILE is what the application's tool has, seen from its FOLDER (`dependencies`); [group] is one of its groups or extras.
 What the application pins stays: it knows why. Of the stack's locks only that is added which is missing, with its
-hashes; where that does not fit beside the application's versions, it is resolved anew within them, and one line
+hashes; where that does not fit alongside the application's versions, it is resolved again within them, and one line
 says so. So does one line for each version that is unsafe or known to break. A build that finds its layers in the cache
 says nothing: so these lines stay in the environment as notices.txt, and each release tells them again. `pip check` has
 the last word.
@@ -55,14 +55,14 @@ def run(*command: str, folder: Path | None = None) -> subprocess.CompletedProces
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)
 
 
-TOLD: list[str] = []
-"""What this run has told."""
+REPORTED: list[str] = []
+"""Lines that this run has printed."""
 
 
 def tell(text: str) -> None:
     """One line for the operator; the tool behind `make up` looks for this beginning and shows the rest."""
     print(f"install.py: {text}", flush=True)
-    TOLD.append(text.removeprefix("warning: "))
+    REPORTED.append(text.removeprefix("warning: "))
 
 
 def fail(text: str, output: str = "") -> SystemExit:
@@ -111,10 +111,10 @@ def install_application(venv: Venv, project: Path, application: str, constraints
     for place, wanted in wanted_pythons(project, project / name):
         refuse_python(place, wanted)
     try:
-        lines, told = read(project / name, group, project)
+        lines, notices = read(project / name, group, project)
     except Unreadable as error:
         raise fail(str(error)) from None
-    for line in told:
+    for line in notices:
         tell(line)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("".join(f"{line}\n" for line in lines))
@@ -131,7 +131,7 @@ def install_application(venv: Venv, project: Path, application: str, constraints
 
 
 def refuse_python(place: str, wanted: str, here: str = "") -> None:
-    """Fail where the Python of this image is too old for what PLACE has WANTED; one that is too new is told of."""
+    """Fail where the Python of this image is too old for what PLACE has WANTED; one that is too new is reported."""
     here = here or HERE
     if allows(wanted, here):
         return
@@ -221,7 +221,7 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def complete(venv: Venv, present: dict[str, str], locks: list[str]) -> None:
-    """Add what the stack needs beside the packages that are PRESENT."""
+    """Add what the stack needs in addition to the packages that are PRESENT."""
     wanted: dict[str, str] = {}
     for lock in locks:
         wanted = {**entries(Path(lock).read_text()), **wanted}
@@ -246,14 +246,14 @@ def complete(venv: Venv, present: dict[str, str], locks: list[str]) -> None:
         done = venv.pip("install", "--constraint", file.name, *missing)
     if done.returncode:
         raise fail(
-            "what serves the application does not fit beside its pins; pip's message above names them. Raise those, "
+            "what serves the application does not fit alongside its pins; pip's message above names them. Raise those, "
             "or choose the other server (SERVER_HTTP, SERVER_WS)",
             "\n".join(done.stdout.splitlines()[-20:]),
         )
     now = venv.packages()
     other = [f"{name} {now[name]}" for name, block in missing.items() if f"=={now.get(name)} " not in block]
     tell(
-        f"the stack's lock does not fit here, resolved anew and without its hashes: "
+        f"the stack's lock does not fit here, resolved again and without its hashes: "
         f"{', '.join(other) or 'what it lacks for this Python'}"
     )
 
@@ -313,9 +313,9 @@ def main() -> int:
     complete(options.venv, present, options.stack)
     for line in notices(present, options.application):
         tell(f"warning: {line}")
-    Path(options.venv.path, "notices.txt").write_text("".join(f"{line}\n" for line in TOLD))
+    Path(options.venv.path, "notices.txt").write_text("".join(f"{line}\n" for line in REPORTED))
     for source in Path(options.venv.path).rglob("locale/*/LC_MESSAGES/*.po"):
-        source.unlink()  # sources of the compiled translations beside them, 12 MB of Django's
+        source.unlink()  # sources of the compiled translations next to them, 12 MB of Django's
     return 0
 
 

@@ -235,7 +235,7 @@ def renew() -> str:
     """Obtain the certificate, or renew it if it is due or the names changed; say which."""
     before = current()
     names = [word for name in domains() for word in ("--domain", name)]
-    # The file that this leaves is served by nobody: the edges know the answer without it.
+    # The file that this leaves is not served: the edges know the answer without it.
     place = Path("/tmp/certbot/challenges")
     place.mkdir(parents=True, exist_ok=True)
     flags = ["--keep-until-expiring", "--renew-with-new-domains", "--agree-tos", "--key-type", "ecdsa"]

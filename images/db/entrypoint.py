@@ -107,7 +107,7 @@ def settle(path: Path) -> None:
 
 
 def create(settings: Settings) -> None:
-    """Build the cluster, its superuser and its database in STAGE; a start that was killed is begun anew."""
+    """Build the cluster, its superuser and its database in STAGE; a start that was killed begins again."""
     stage = settings.data / STAGE
     remove(stage)
     # The password goes through a pipe: it is in no file, argument or environment of another process.

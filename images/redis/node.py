@@ -9,7 +9,7 @@
 A server asks the Sentinels who is the master before it starts: after an outage it must not begin as the master that
 it was, while another one is. Where no Sentinel answers, its last role counts, and on the very first start the first
 of --servers is the master. A Sentinel keeps what it knows (epochs, replicas, other Sentinels) over a start;
-everything else is written anew, so that a new release or password is taken up.
+everything else is written again, so that a new release or password is taken up.
 
 Nodes log in to each other as the user `node`. The file of its passwords holds one, or two while a new one comes: both are
 accepted, and the first one is used.
@@ -132,7 +132,7 @@ def server(options: argparse.Namespace, nodes: Nodes) -> list[str]:
         f"masterauth {nodes.passwords[0]}",
         f"replica-announce-ip {me[0]}",
         f"replica-announce-port {me[1]}",
-        # Where there is a choice the first one: beside it backups are made, and given back.
+        # Where there is a choice the first one: backups are made and restored on its node.
         f"replica-priority {FIRST_PRIORITY if me == nodes.servers[0] else 100}",
         "repl-diskless-sync-delay 0",  # a new master's replicas follow at once
         "min-replicas-to-write 1",
@@ -155,7 +155,7 @@ def sentinel(options: argparse.Namespace, nodes: Nodes) -> list[str]:
     settings = [
         f"port {me[1]}",
         "bind * -::*",
-        "protected-mode no",  # nobody is let in without a password
+        "protected-mode no",  # no client is let in without a password
         f"dir {options.folder}",
         "user default off",
         f"user node on {digests(nodes.passwords)} ~* &* +@all",

@@ -2,7 +2,7 @@
 
 Sentinel's own `SENTINEL FAILOVER` leaves the old master as it is for 8 s, and what that one still accepts is lost. So its
 writes are held back first (CLIENT PAUSE), until the followers have everything and another one is the master; then it is
-told to follow, and its clients to go: they ask the Sentinels, and repeat what they waited for.
+ordered to follow, and its clients are disconnected: they ask the Sentinels, and repeat what they waited for.
 """
 
 from __future__ import annotations
@@ -68,8 +68,11 @@ def wrong(nodes: Nodes) -> tuple[Place | None, list[str]]:
             problems.append(f"{name(place)}: {error}")
     masters = set(named.values())
     if len(masters) != 1:
-        told = ", ".join(f"{name(place)} says {name(master)}" for place, master in named.items())
-        return None, [*problems, f"the Sentinels do not agree on the master: {told or 'none answers'}"]
+        masters_named = ", ".join(f"{name(place)} says {name(master)}" for place, master in named.items())
+        return None, [
+            *problems,
+            f"the Sentinels do not agree on the master: {masters_named or 'none answers'}",
+        ]
     master = masters.pop()
     return master, problems + following(nodes, master)
 
@@ -133,7 +136,7 @@ def hand_over(nodes: Nodes, old: Place) -> str:
         raise Failure("nothing was changed, because not all is in order:\n" + "\n".join(problems))
     begun = time.monotonic()
     followers = [place for place in nodes.servers if place != old]
-    # Its file is written and flushed while it is told to follow: that may take longer than an answer.
+    # Its file is written and flushed when it starts to follow: that may take longer than an answer.
     with nodes.at(old, PAUSE_SECONDS) as server:
         server.call("CLIENT", "PAUSE", PAUSE_SECONDS * 1000, "WRITE")
         try:

@@ -17,7 +17,7 @@ class Refused(Exception):
 class Talk:
     """A connection to PLACE as the user `node`, with the first of PASSWORDS that is accepted.
 
-    `with Talk(place, passwords) as redis: redis.call("ROLE")`. Raises OSError where nobody answers, and Refused.
+    `with Talk(place, passwords) as redis: redis.call("ROLE")`. Raises OSError where nothing answers, and Refused.
     """
 
     def __init__(self, place: Place, passwords: list[str], seconds: float = SECONDS) -> None:

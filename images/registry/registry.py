@@ -21,7 +21,7 @@ REFUSED = 78
 
 
 def hashed(login: Path) -> str:
-    """The line of an htpasswd file for the LOGIN. htpasswd's own cost of bcrypt (5): it is computed anew for every request."""
+    """The line of an htpasswd file for the LOGIN. htpasswd's own cost of bcrypt (5): it is computed again for every request."""
     try:
         user, _, password = login.read_text().strip().partition(":")
     except OSError as error:

@@ -135,4 +135,4 @@ def test_memory_decides_how_many_come_in(site: Site):
         flags=["--memory=48m", f"--volume={site.certificate}:/etc/edge:ro", "--tmpfs=/tmp"],
     )
     assert started.ended() == 78
-    assert "48 MiB of memory carry 0 connections beside 16 MiB of cache: give it " in started.logs()
+    assert "48 MiB of memory carry 0 connections and 16 MiB of cache: give it " in started.logs()

@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("--format", choices=["text", "json", "prometheus"], default="text")
     commands.add_parser("verify", help="read the whole repository and check every checksum")
     commands.add_parser(
-        "drill", help="restore the newest backup beside the stack and compare; tells RPO and RTO"
+        "drill", help="restore the newest backup alongside the stack and compare; prints RPO and RTO"
     )
     back = commands.add_parser(
         "restore", help="replace the database by a backup (the stack has to be stopped)"

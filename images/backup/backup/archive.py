@@ -75,7 +75,7 @@ def push(name: str) -> None:
 
 
 def waiting() -> list[str]:
-    """Segments that PostgreSQL has finished and nobody has stored yet, the oldest first."""
+    """Segments that PostgreSQL has finished and that are not stored yet, the oldest first."""
     folder = DATA / "pg_wal/archive_status"
     return sorted(path.stem for path in folder.glob("*.ready")) if folder.is_dir() else []
 

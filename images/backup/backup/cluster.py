@@ -134,7 +134,7 @@ class Server:
     def promoted(self) -> None:
         """Wait until all WAL is in and the server takes writes; Failure with the reason where it does not come so far."""
         assert self.process
-        told, seen, changed = time.monotonic(), "", time.monotonic()
+        reported, seen, changed = time.monotonic(), "", time.monotonic()
         while True:
             if self.process.poll() is not None:
                 raise Failure(self.reason())
@@ -148,9 +148,9 @@ class Server:
                 raise Failure(
                     f"the recovery stands still for {SILENT} s after WAL segment {last() or '(none)'}"
                 )
-            if now - told > 15:
+            if now - reported > 15:
                 say(f"recovering, WAL segment {last()}")
-                told = now
+                reported = now
             time.sleep(0.2)
 
     def reason(self) -> str:

@@ -1,4 +1,4 @@
-"""The drill: the newest backup is restored beside the running stack and compared with it, table by table.
+"""The drill: the newest backup is restored alongside the running stack and compared with it, table by table.
 
 The running cluster is marked at one moment (compare.Cut). What was written up to then has to reach the repository by
 itself, as it would if the machine were lost a little later: the seconds until it has are the RPO. Then the newest
@@ -63,8 +63,8 @@ def drill(settings: Settings) -> int:
     count, rows = compare.tables(restored)
     for line in lines:
         say(f"DIFFERENT {line}")
-    told = jobs_line()
-    say(told)
+    jobs = jobs_line()
+    say(jobs)
     verdict = f"{len(lines)} things differ" if lines else "all equal"
     say(
         f"backup {backup.label} of {moment(backup.stop)}, {size(backup.database_bytes)}: {count} tables, {rows} rows, {verdict}"

@@ -1,7 +1,7 @@
 """Copies of Redis's append-only file: the jobs that wait. No connection to Redis is needed, so it grants no right.
 
 Redis writes a base file, which never changes, and a file that only grows; a manifest, replaced in one step, names
-both. What the manifest names is copied, and copied anew if the manifest has changed meanwhile. A last command that is
+both. What the manifest names is copied, and copied again if the manifest has changed meanwhile. A last command that is
 cut off is left out by redis-check-aof, as Redis itself does at a start.
 
 A copy is a tar archive in the folder redis/ of the repository, encrypted with the repository's key by OpenSSL, so it can

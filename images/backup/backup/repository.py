@@ -95,7 +95,7 @@ def information() -> dict:
     found = json.loads(run("--output=json", "info").decode(errors="replace") or "[]", strict=False)
     entry: dict = found[0] if found else {}
     status = entry.get("status", {})
-    # 1: no stanza path, 2: no backup yet; the rest is an error told in the status alone.
+    # 1: no stanza path, 2: no backup yet; the rest is an error that the status alone reports.
     problems = [repo["status"] for repo in entry.get("repo", []) if repo["status"]["code"] not in (0, 1, 2)]
     if problems:
         raise Failure(meaning(problems[0]["message"]))

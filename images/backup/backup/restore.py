@@ -1,8 +1,8 @@
 """The way back: a backup and its WAL become the stack's cluster again, and the copy of the waiting jobs Redis's file.
 
-Everything is proved before anything is touched: the cluster is restored beside the present one, on the same volume,
+Everything is proved before anything is touched: the cluster is restored alongside the present one, on the same volume,
 recovered by PostgreSQL until it takes writes, and only then moved into the place of the other, which is kept aside.
-A restore that was killed at any moment is begun anew by the same command.
+A restore that was killed at any moment begins again with the same command.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ RETRY_SECONDS = 60
 """Until the next attempt after a failure."""
 
 WAKE_SECONDS = 10
-"""Between two looks at whether the database has started anew."""
+"""Between two checks whether the database has restarted."""
 
 START_SECONDS = 30
 """How long WAL waits for a service that has just started."""

@@ -173,7 +173,7 @@ def sftp(
         fingerprint = b""
         problems.append(
             "BACKUP_REPOSITORY needs ?host-key=SHA256:…, the server's own key, so that no other can take its place; "
-            "there it is told by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
+            "there it is printed by: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
         )
     return {
         "repo1-sftp-host": host,

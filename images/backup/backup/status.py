@@ -64,25 +64,25 @@ def facts(settings: Settings) -> dict[str, Any]:
     }
 
 
-def lines(told: dict[str, Any]) -> list[str]:
+def lines(status: dict[str, Any]) -> list[str]:
     """The same for people."""
     now = time.time()
     found = []
-    if told["newest"]:
+    if status["newest"]:
         found.append(
-            f"last backup {age(told['age_seconds'])} ago ({told['newest']}, {size(told['database_bytes'])}); "
-            f"{told['backups']} kept in {told['repository']}, since {moment(told['oldest_at'])}"
+            f"last backup {age(status['age_seconds'])} ago ({status['newest']}, {size(status['database_bytes'])}); "
+            f"{status['backups']} kept in {status['repository']}, since {moment(status['oldest_at'])}"
         )
     found.append(
-        f"WAL: {told['wal_waiting']} segments wait, the oldest for {age(told['wal_behind_seconds'])}"
-        if told["wal_waiting"]
+        f"WAL: {status['wal_waiting']} segments wait, the oldest for {age(status['wal_behind_seconds'])}"
+        if status["wal_waiting"]
         else "WAL: all stored"
     )
-    found.append(f"jobs: copied {age(now - told['jobs_at'])} ago" if told["jobs_at"] else "jobs: no copy")
-    found.append(drill_line(told["drill"], now))
-    if told["kept_aside"]:
+    found.append(f"jobs: copied {age(now - status['jobs_at'])} ago" if status["jobs_at"] else "jobs: no copy")
+    found.append(drill_line(status["drill"], now))
+    if status["kept_aside"]:
         found.append("kept aside: the cluster from before the last restore; `backup discard` removes it")
-    return found + [f"PROBLEM {text}" for text in told["problems"]]
+    return found + [f"PROBLEM {text}" for text in status["problems"]]
 
 
 def drill_line(drill: dict[str, Any] | None, now: float) -> str:
@@ -95,16 +95,16 @@ def drill_line(drill: dict[str, Any] | None, now: float) -> str:
     )
 
 
-def metrics(told: dict[str, Any]) -> list[str]:
+def metrics(status: dict[str, Any]) -> list[str]:
     """The same in Prometheus' text format, for a textfile collector."""
-    drill = told["drill"] or {}
+    drill = status["drill"] or {}
     values = {
-        "last_backup_timestamp_seconds": told["newest_at"],
-        "backups": told["backups"],
-        "wal_behind_seconds": told["wal_behind_seconds"],
-        "wal_waiting_segments": told["wal_waiting"],
-        "jobs_copy_timestamp_seconds": told["jobs_at"],
-        "problems": len(told["problems"]),
+        "last_backup_timestamp_seconds": status["newest_at"],
+        "backups": status["backups"],
+        "wal_behind_seconds": status["wal_behind_seconds"],
+        "wal_waiting_segments": status["wal_waiting"],
+        "jobs_copy_timestamp_seconds": status["jobs_at"],
+        "problems": len(status["problems"]),
         "drill_timestamp_seconds": drill.get("at"),
         "drill_rpo_seconds": drill.get("rpo"),
         "drill_rto_seconds": drill.get("rto"),
@@ -115,9 +115,9 @@ def metrics(told: dict[str, Any]) -> list[str]:
 
 def show(settings: Settings, form: str) -> int:
     """Print it; 0 where all is well."""
-    told = facts(settings)
+    status = facts(settings)
     if form == "json":
-        print(json.dumps(told))
+        print(json.dumps(status))
     else:
-        print("\n".join(metrics(told) if form == "prometheus" else lines(told)))
-    return 1 if told["problems"] else 0
+        print("\n".join(metrics(status) if form == "prometheus" else lines(status)))
+    return 1 if status["problems"] else 0

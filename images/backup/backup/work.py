@@ -14,11 +14,11 @@ from .console import Busy, say
 from .places import TEMPORARY, WORK
 
 STATE = WORK / "state.json"
-"""Results of the last jobs copy, drill and failure; the backups themselves are told by the repository."""
+"""Results of the last jobs copy, drill and failure; the backups themselves are listed by the repository."""
 
 
 PATIENCE = 60
-"""Seconds that a command waits for other work: a copy of the waiting jobs, which nobody asked for, takes less."""
+"""Seconds that a command waits for other work: a copy of the waiting jobs, which no operator asked for, takes less."""
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def alone(what: str, patience: float = PATIENCE) -> Iterator[None]:
     TEMPORARY.mkdir(mode=0o700, exist_ok=True)
     path = TEMPORARY / "work.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    end, told = time.monotonic() + patience, False
+    end, reported = time.monotonic() + patience, False
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,9 +37,9 @@ def alone(what: str, patience: float = PATIENCE) -> Iterator[None]:
         if time.monotonic() >= end:
             os.close(descriptor)
             raise Busy(f"{holder} is at work: try again when it has ended")
-        if not told:
+        if not reported:
             say(f"{holder} is at work, waiting up to {patience:.0f} s for its end")
-            told = True
+            reported = True
         time.sleep(0.2)
     try:
         os.ftruncate(descriptor, 0)

@@ -1,4 +1,4 @@
-"""What the program has to report: one JSON object a line on stderr, beside HAProxy's own words. stdout is the access log."""
+"""What the program has to report: one JSON object a line on stderr, alongside HAProxy's own lines. stdout is the access log."""
 
 from __future__ import annotations
 

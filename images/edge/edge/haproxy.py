@@ -99,9 +99,7 @@ def ask(text: str, seconds: float = ANSWER_SECONDS) -> str:
             link.shutdown(socket.SHUT_WR)
             while (more := _more(link)) != b"":
                 if more is None and (time.monotonic() > end or signal.sigpending() & STOPPING):
-                    raise Unreachable(
-                        f"HAProxy does not answer {text!r}: timed out, or the edge is told to stop"
-                    )
+                    raise Unreachable(f"HAProxy does not answer {text!r}: timed out, or the edge is stopping")
                 answer += more or b""
         except OSError as error:
             raise Unreachable(f"HAProxy does not answer {text!r}: {error}") from None

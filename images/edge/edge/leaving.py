@@ -26,11 +26,11 @@ ANSWER_SECONDS = 1.0
 """How long is waited for answers. A replica gives its own before it closes anything: in milliseconds, unless it is stuck."""
 
 SPREAD = 0.5
-"""The part of the time until what is open is cut over which websockets are told, so that not all come back at once. The rest is
+"""The part of the time until what is open is cut over which websockets are closed, so that not all come back at once. The rest is
 for their close frames to go and come: over slow lines, and on a machine that is busy with thousands of them."""
 
 LAST_SECONDS = 1.0
-"""So long before what is open is cut, those are told that came meanwhile."""
+"""So long before what is open is cut, those that came meanwhile are closed."""
 
 REMEMBERED_SECONDS = 60.0
 """So long a replica that HAProxy no longer finds may have websockets: until it stops it needs STOP_SECONDS, 25 by default."""
@@ -62,13 +62,13 @@ def tell(
         "Connection: close",
     )
     answers = ask(sorted({*found, *former}), "\r\n".join([*lines, "", ""]).encode(), over)
-    told = {replica: sockets(answer) for replica, answer in answers.items()}
+    closed = {replica: sockets(answer) for replica, answer in answers.items()}
     silent = {
         f"{replica[0]}:{replica[1]}": answers[replica].partition(b"\r\n")[0].decode("latin-1") or "no answer"
-        for replica, number in told.items()
+        for replica, number in closed.items()
         if number is None and replica in found and not over()
     }
-    count = sum(number for number in told.values() if number)
+    count = sum(number for number in closed.values() if number)
     if count or silent:
         events.report("leave", told=count, seconds=round(seconds, 1), silent=silent)
     return count
@@ -92,7 +92,7 @@ def ask(asked: list[Replica], request: bytes, over: Callable[[], bool]) -> dict[
         while waiting.get_map() and time.monotonic() < end and not over():
             for key, events in waiting.select(LOOK_SECONDS):
                 link, more = key.fileobj, b""
-                with contextlib.suppress(OSError):  # nobody is there: no answer
+                with contextlib.suppress(OSError):  # nothing listens there: no answer
                     if events == selectors.EVENT_WRITE:
                         link.sendall(request)
                         waiting.modify(link, selectors.EVENT_READ, key.data)

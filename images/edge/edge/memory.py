@@ -57,18 +57,18 @@ class Room:
 
 
 def room(wanted: int, cache: int, limit: int | None) -> Room:
-    """For WANTED connections at most, beside CACHE bytes of files, in LIMIT bytes (None: endless). Raises TooLittle."""
+    """For WANTED connections at most, in addition to CACHE bytes of files, in LIMIT bytes (None: endless). Raises TooLittle."""
     connections = wanted if limit is None else min(wanted, carried(limit, cache))
     if limit is not None and connections < min(wanted, FEWEST):
         raise TooLittle(
-            f"{limit // MIB} MiB of memory carry {max(0, connections)} connections beside {cache // MIB} MiB of cache: "
+            f"{limit // MIB} MiB of memory carry {max(0, connections)} connections and {cache // MIB} MiB of cache: "
             f"give it {needed(min(wanted, FEWEST), cache) // MIB} MiB (EDGE_MEMORY), or lower EDGE_CACHE_MEGABYTES"
         )
     return Room(connections, max(connections // BUFFERS_OF_A_REQUEST, 32))
 
 
 def carried(limit: int, cache: int) -> int:
-    """How many connections LIMIT bytes carry beside CACHE bytes of files."""
+    """How many connections LIMIT bytes carry in addition to CACHE bytes of files."""
     return (limit - limit // RESERVE - REST - TABLES - cache) // (CONNECTION + BUFFER)
 
 

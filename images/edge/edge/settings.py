@@ -34,7 +34,7 @@ def known() -> list[str]:
 
 
 def default(name: str) -> str:
-    """What NAME is where nobody sets it."""
+    """What NAME is where it is not set."""
     return dict(DEFAULT.findall(RULES.read_text()))[name]
 
 

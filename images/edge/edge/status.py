@@ -42,7 +42,7 @@ RUNNING = "2"
 
 
 def stopping() -> bool:
-    """Whether the worker has closed its listening sockets, because it was told to stop."""
+    """Whether the worker has closed its listening sockets, because it was asked to stop."""
     return field(haproxy.ask("@1 show info", haproxy.PROMPT_SECONDS), "Stopping") == "1"
 
 

@@ -16,10 +16,10 @@ LOOK_SECONDS = 4
 """How often the folder is looked at. A change is taken up when it was seen twice, so that both files are there."""
 
 CLOSING_SECONDS = 0.02
-"""Between two looks whether HAProxy has closed its listening sockets: it does a few milliseconds after it was told to."""
+"""Between two checks whether HAProxy has closed its listening sockets: it does so a few milliseconds after the command."""
 
 END_SECONDS = 3
-"""HAProxy's time to end once it was told to cut everything."""
+"""HAProxy's time to end after the command to cut everything."""
 
 
 def say(text: str) -> None:
@@ -105,14 +105,14 @@ class Supervisor:
             say(f"not reloaded, the former configuration goes on: {error}")
 
     def stop(self) -> None:
-        """Drain, take nothing new and have websockets told, then cut what is left: each in its time."""
+        """Drain, accept nothing new and have websockets closed, then cut what is left: each in its time."""
         times = {"EDGE_DRAIN_TIMEOUT": 0.0, "EDGE_STOP_TIMEOUT": 0.0}
         try:
             self.remember()
             for name in times:
                 times[name] = settings.seconds(haproxy.setting(name))
             if loading.draining():
-                times["EDGE_DRAIN_TIMEOUT"] = 0.0  # whoever told it to drain has waited
+                times["EDGE_DRAIN_TIMEOUT"] = 0.0  # whoever started the drain has waited
             loading.drain(True)
         except (Unreachable, ValueError) as error:
             say(f"stopping at once: {error}")
@@ -124,9 +124,9 @@ class Supervisor:
                 self.wait(END_SECONDS)
 
     def leave(self, seconds: float) -> None:
-        """Take nothing new, let requests end, and have websockets told to come back; for SECONDS at most.
+        """Accept nothing new, let requests end, and have websockets closed with 1012; for SECONDS at most.
 
-        They are told when no one can come back to this edge any more, and a second time just before the end: a
+        They are closed when no client can come back to this edge any more, and a second time just before the end: a
         handshake may have come on a connection that a visitor had kept open.
         """
         cut = time.monotonic() + seconds
@@ -147,7 +147,7 @@ class Supervisor:
             failure = error
         self.wait(cut - time.monotonic())
         if failure and not self.ended():
-            say(f"websockets could not be told that they end: {failure}")
+            say(f"websockets could not be closed: {failure}")
 
     def ended(self) -> bool:
         """Whether HAProxy has ended: then nothing is open any more."""

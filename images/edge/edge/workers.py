@@ -1,7 +1,7 @@
 """HAProxy's workers that may have websockets open, each by the secret that it puts into its handshakes (X-Edge-Worker).
 
 After a reload the former worker stays for what it has open, until its EDGE_RELOAD_TIMEOUT is over, or until too many
-have come after it. By the secret the application knows whose websockets are to be told, and that it is the edge who says so.
+have come after it. By the secret the application knows whose websockets are to be closed, and that the request is the edge's.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .haproxy import STATE
 
 FILE = STATE / "workers"
 """A line for each, the oldest first: its secret, and the second of time.time() at which HAProxy cuts it (inf: it is the current
-one; -inf: its websockets are told)."""
+one; -inf: its websockets are closed)."""
 
 SPREAD_SECONDS = 2.0
-"""What is told before a reload that displaces it is told within this time: whoever wants the reload waits so long."""
+"""Websockets that a reload displaces are closed over this time before it: the reload waits so long."""
 
 NOTICE_SECONDS = 10.0
-"""So long before a former worker's time is over, its websockets are told: more than two looks of the supervisor."""
+"""So long before a former worker's time is over, its websockets are closed: more than two checks of the supervisor."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Worker:
 
 
 def most() -> int:
-    """How many former workers stay beside the current one: with one reload more the oldest is cut.
+    """How many former workers stay alongside the current one: with one reload more the oldest is cut.
 
     As haproxy.cfg says. An operator's own may say nothing: then none counts as displaced.
     """
@@ -69,7 +69,7 @@ def replaced(secret: str, seconds: float) -> None:
 
 
 def make_room() -> None:
-    """Before a reload: tell the websockets of the worker that it displaces, and wait until they are told."""
+    """Before a reload: close the websockets of the worker that it displaces, and wait until they are closed."""
     displaced = [each.secret for each in known()[: -most()]]
     if displaced and leaving.tell(SPREAD_SECONDS, displaced):
         time.sleep(SPREAD_SECONDS + leaving.LAST_SECONDS)
