@@ -54,7 +54,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def agreed(question: str) -> bool:
-    """Ask once on a terminal; without one the answer is yes, because nobody is there to ask."""
+    """Ask once on a terminal; without one the answer is yes, because there is no one to ask."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     return input(f"{question} [Y/n] ").strip().lower() in ("", "y", "yes")

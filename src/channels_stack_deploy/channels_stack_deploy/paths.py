@@ -21,7 +21,7 @@ class Deployment:
     """One deployment: a Compose project and the folder with its settings, secrets and certificates.
 
     `make up` uses the folder `compose/`, `make up ENV=staging` the folder `compose/environments/staging/`; the tests make one of
-    their own each, so that they disturb nobody.
+    their own each, so that they disturb no other.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class Deployment:
 
     @property
     def generated(self) -> Path:
-        """What Compose reads by itself: settings, project name, image names. Made anew by each `make up`."""
+        """What Compose reads by itself: settings, project name, image names. Made again by each `make up`."""
         return self.folder / ".env"
 
     @property
@@ -92,12 +92,12 @@ class Deployment:
 
     @property
     def commands(self) -> Path:
-        """Services and volumes of the application's own (APP_COMMANDS, APP_VOLUMES). Made anew by each `make up`."""
+        """Services and volumes of the application's own (APP_COMMANDS, APP_VOLUMES). Made again by each `make up`."""
         return self.folder / "compose.app.json"
 
     @property
     def labels(self) -> Path:
-        """Whose everything is, for Compose (ownership.py). Made anew by each `make up`."""
+        """Whose everything is, for Compose (ownership.py). Made again by each `make up`."""
         return self.folder / "compose.labels.json"
 
     @property

@@ -131,7 +131,7 @@ def test_a_database_of_somebody_elses_is_not_backed_up_here(deployment):
         "postgresql://app@db.example.org/app?sslmode=verify-full"
     )
     secrets.make(deployment)
-    with pytest.raises(Failure, match="BACKUP_REPOSITORY is set, but the database is somebody else's"):
+    with pytest.raises(Failure, match="BACKUP_REPOSITORY is set, but the database is external"):
         stores.check(deployment, settings.load(deployment.settings))
 
 

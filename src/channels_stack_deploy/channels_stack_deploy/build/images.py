@@ -215,16 +215,16 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
             [*command, str(image.context)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         lines: list[str] = []
-        told = set()
+        shown_steps = set()
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line.rstrip())
             if not line.startswith("#"):
-                continue  # at the end of a failure all is told a second time
+                continue  # at the end of a failure all is printed a second time
             if "] RUN " in line or "] COPY " in line:
-                if line not in told:  # BuildKit names a step again when it turns back to it
+                if line not in shown_steps:  # BuildKit names a step again when it turns back to it
                     detail(shown(line))
-                told.add(line)
+                shown_steps.add(line)
             elif " install.py: " in line:
                 detail(line.rstrip().partition(" install.py: ")[2])
         if process.wait():
@@ -234,10 +234,10 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
 def reason(lines: list[str]) -> str:
     """Why a build failed that has said LINES: the last word of install.py after pip's, or just the end."""
     said = [line.partition(" ")[2] for line in lines if line.startswith("#")]
-    told = [number for number, line in enumerate(said) if " install.py: " in line]
-    if not told or " install.py: warning: " in said[told[-1]]:
+    ours = [number for number, line in enumerate(said) if " install.py: " in line]
+    if not ours or " install.py: warning: " in said[ours[-1]]:
         return "\n" + "\n".join(lines[-25:])
-    last = said[told[-1]].partition(" install.py: ")[2]
+    last = said[ours[-1]].partition(" install.py: ")[2]
     # The two speak on streams of their own, so pip's words may arrive after install.py's.
     words = [line for line in said if re.match(r"[\d.]+ ", line) and " install.py: " not in line]
     return "\n" + "\n".join([*words[-15:], last])

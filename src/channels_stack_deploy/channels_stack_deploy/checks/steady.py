@@ -29,7 +29,7 @@ def check(project: Project) -> None:
     """Wait until every container without a health check has run for STEADY_SECONDS; Failure with the last lines of another."""
     began = time.monotonic()
     before: dict[str, int] = {}
-    told = False
+    reported = False
     while True:
         seen = look(project)
         for name, state in seen.items():
@@ -44,10 +44,10 @@ def check(project: Project) -> None:
             raise Failure("\n".join(complaint(project, name, seen[name]) for name in ending))
         if not waiting:
             return
-        if not told:
+        if not reported:
             services = sorted({seen[name]["Service"] for name in waiting})
             detail(f"{', '.join(services)}: whether it keeps running for {STEADY_SECONDS} s")
-            told = True
+            reported = True
         time.sleep(LOOK_SECONDS)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 EVERY, EVERY_4 = "::", "0.0.0.0"
 CONFIGURATION = Path("/etc/docker/daemon.json")
 TRANSLATES = 27
-"""The first version of Docker Engine that translates IPv6 without being told to; before it that is experimental."""
+"""The first version of Docker Engine that translates IPv6 by default; before it that is experimental."""
 
 GLOBAL = "00"
 """The scope, in /proc/net/if_inet6, of addresses that are not for one line or this machine alone."""

@@ -20,7 +20,7 @@ CERTIFICATE_DAYS = 365
 """Browsers refuse server certificates that live longer than 398 days, and guides to hardening ask for at most a year."""
 
 RENEW_DAYS = 30
-"""A certificate of the local authority is made anew when it has less left: a reload costs nobody anything."""
+"""A certificate of the local authority is renewed when it has less left: a reload interrupts no client."""
 
 Problem = tuple[str, str]
 """(what is wrong, the way out)."""

@@ -132,6 +132,6 @@ def notes(deployment: Deployment, owners: dict[str, int], *, acl: bool = True) -
         if lacking:
             found.append(
                 f"secrets/{name}_acl was made by an earlier version and lacks {' '.join(lacking)}: add them to the user {user}'s "
-                f"line, or remove {name}_acl and {name}_url, which makes both anew"
+                f"line, or remove {name}_acl and {name}_url, which makes both again"
             )
     return found

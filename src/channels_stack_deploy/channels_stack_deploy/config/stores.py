@@ -1,4 +1,4 @@
-"""The data stores: one of each, three Redis with Sentinel, services of somebody else's (REDIS_NODES, DB_NODES), and the
+"""The data stores: one of each, three Redis with Sentinel, external ones (REDIS_NODES, DB_NODES), and the
 application's own Redis (APP_REDIS)."""
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def check(deployment: Deployment, settings: dict[str, str]) -> None:
     if settings["APP_REDIS"] in KEEPING and own and f"@{APPLICATION}:" not in own:
         problems.append(
             f"APP_REDIS={settings['APP_REDIS']}, but secrets/app_redis_url names a Redis outside the stack: write "
-            "APP_REDIS=outside, or remove app_redis_url and app_redis_acl, which makes both anew"
+            "APP_REDIS=outside, or remove app_redis_url and app_redis_acl, which makes both again"
         )
     if settings["DB_NODES"] == "0" and (not database or "@db:" in database):
         problems.append(
@@ -113,7 +113,7 @@ def check(deployment: Deployment, settings: dict[str, str]) -> None:
         )
     if settings["DB_NODES"] == "0" and settings["BACKUP_REPOSITORY"]:
         problems.append(
-            "BACKUP_REPOSITORY is set, but the database is somebody else's (DB_NODES=0): have it backed up there, and "
+            "BACKUP_REPOSITORY is set, but the database is external (DB_NODES=0): have it backed up there, and "
             "leave BACKUP_REPOSITORY empty"
         )
     if problems:

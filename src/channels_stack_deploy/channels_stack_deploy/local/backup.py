@@ -66,7 +66,7 @@ def now(project: Project) -> None:
 
 
 def drill(project: Project) -> None:
-    """Restore the newest backup beside the running stack and compare."""
+    """Restore the newest backup alongside the running stack and compare."""
     call(project, "drill")
 
 

@@ -1,4 +1,4 @@
-"""A changed release comes beside the old one: new containers first, healthy and found by the edge; then the old ones drain.
+"""A changed release starts alongside the old one: new containers first, healthy and found by the edge; then the old ones drain.
 
 `docker compose up` would replace them in place. This takes the services whose definition says `order: start-first`, as Swarm
 does, and leaves the rest (data stores, edge, what holds a port) to Compose. It begins from what is there, so that one that was
@@ -190,8 +190,8 @@ def used(edge: str) -> dict[str, set[str]]:
     done = subprocess.run(
         ["docker", "exec", edge, "edge", "status"], capture_output=True, text=True, check=False
     )
-    told = json.loads(done.stdout) if done.returncode == 0 else {}
-    return {service: set(those) for service, those in told.get("replicas", {}).items()}
+    status = json.loads(done.stdout) if done.returncode == 0 else {}
+    return {service: set(those) for service, those in status.get("replicas", {}).items()}
 
 
 def drain(containers: list[str]) -> None:

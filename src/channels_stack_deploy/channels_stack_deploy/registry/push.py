@@ -1,7 +1,7 @@
 """Carrying images through a registry: the controller pushes, the hosts pull, and the digest of its content names each.
 
 The login is a file of the controller, USER:PASSWORD. It reaches an engine's command line as the configuration of one call,
-in a folder that is removed after it; nobody has to `docker login`, and nothing of it is printed.
+in a folder that is removed after it; no `docker login` is needed, and nothing of it is printed.
 
 The hosts may know the registry by another name than this machine, which reaches it THROUGH an address of its own (tunnel.py).
 """

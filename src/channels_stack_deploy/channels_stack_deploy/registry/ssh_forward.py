@@ -58,7 +58,7 @@ def command(option: Callable[[str], Any], here: str, there: str) -> list[str]:
 
 @contextlib.contextmanager
 def to_host(connection: Any, here: str, there: str) -> Iterator[None]:
-    """The way from HERE to THERE beside the CONNECTION of Ansible to that host; Failure says why there is none."""
+    """The way from HERE to THERE alongside the CONNECTION of Ansible to that host; Failure says why there is none."""
     if connection.transport != "ssh":
         raise Failure(
             f"the stack's own registry is reached through Ansible's connection `ssh`, and its host has `{connection.transport}`: "

@@ -67,7 +67,7 @@ def name(engine: Engine) -> str:
 
 
 def holder(engine: Engine) -> Holder | None:
-    """Who holds the lock, None where nobody does."""
+    """Who holds the lock, None where it is free."""
     code, out, _ = engine.attempt("config", "inspect", name(engine))
     if code:
         return None

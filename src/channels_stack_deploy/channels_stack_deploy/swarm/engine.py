@@ -1,4 +1,4 @@
-"""The engine of a manager, asked and told through its command line."""
+"""The engine of a manager, through its command line."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Engine:
             said = "\n".join(
                 line for line in (complaint or out).strip().splitlines() if "--detach=false" not in line
             )
-            told = words[2:] if words[0] == "--config" else words
-            raise Failure(f"docker {' '.join(told[:3])} failed (exit {code}): {said}")
+            shown = words[2:] if words[0] == "--config" else words
+            raise Failure(f"docker {' '.join(shown[:3])} failed (exit {code}): {said}")
         return out
 
     def rest(self, *words: str) -> str:

@@ -23,7 +23,7 @@ ROTATED = ("secret_key", "secret_key_fallbacks", "database_url", "redis_url", "a
 
 
 FILE = "history"
-"""The file beside the releases: TIME EVENT RELEASE PERSON."""
+"""The file next to the releases: TIME EVENT RELEASE PERSON."""
 
 EVENTS = ("begun", "served", "back", "failed")
 """A deploy or a way back began; one or the other ended with a release that serves whole; it ended with what served before."""
@@ -196,7 +196,7 @@ def outdated(engine: Engine, folder: str, release: str) -> dict[str, str]:
 
 
 def named(definitions: dict[str, Any]) -> dict[str, str]:
-    """The names of the secrets in a rendered file that a rotation makes anew."""
+    """The names of the secrets in a rendered file that a rotation replaces."""
     return {key: each["name"] for key, each in definitions.get("secrets", {}).items() if key in ROTATED}
 
 

@@ -77,7 +77,7 @@ def trial(
     job: str,
     job_path: str,
 ) -> None:
-    """Start one task of each of SERVICES beside the running ones: healthy in time, then running on for so long.
+    """Start one task of each of SERVICES alongside the running ones: healthy in time, then running on for so long.
 
     As soon as they are healthy the JOB of the file JOB_PATH compares what they answer with what the running ones answer.
     Failure with the last lines of the one that ended; all are removed in any case.

@@ -1,6 +1,6 @@
 """Three Redis with a Sentinel each: replaced one after the other, and what they log in to each other with.
 
-The nodes know each other as the user `node`. Its password, the secret redis_nodes, lies in a file beside that of the users, on
+The nodes know each other as the user `node`. Its password, the secret redis_nodes, is in a file next to that of the users, on
 each of the three hosts: the first word of it is used, all are accepted. While a new one comes all nodes first accept both
 (`accept`), then use the new one (`use`), then refuse the old one (`accept` with final).
 """
@@ -24,8 +24,8 @@ INSIDE = "/etc/redis/users"
 """Where a container sees its host's folder (compose.swarm.sentinel.yml)."""
 
 
-def beside(node: str) -> str:
-    """The Sentinel that stands beside the Redis NODE."""
+def sentinel_of(node: str) -> str:
+    """The Sentinel on the host of the Redis NODE."""
     return node.replace("redis", "sentinel")
 
 
@@ -40,7 +40,7 @@ def differing(engine: Engine, path: str, current: str) -> list[str]:
     """
     services = engine.services()
     wanted, known = (definitions(engine, each) for each in (path, current))
-    every = {*SERVERS, *map(beside, SERVERS)}
+    every = {*SERVERS, *map(sentinel_of, SERVERS)}
     if not all(every <= set(each) for each in (services, wanted, known)):
         return []
     if any(known[each].get("secrets") for each in every):
@@ -52,7 +52,7 @@ def differing(engine: Engine, path: str, current: str) -> list[str]:
             bare(wanted[each]) != bare(known[each])
             # A run that was killed has left it as another release's.
             or services[each]["Spec"].get("Labels", {}).get(LABEL) != known[each]["deploy"]["labels"][LABEL]
-            for each in (node, beside(node))
+            for each in (node, sentinel_of(node))
         )
     ]
 
@@ -80,14 +80,14 @@ def hand_over(engine: Engine, node: str) -> str:
 
 def inside(engine: Engine, *words: str) -> str:
     """What `redis-node WORDS` says in a container of this host."""
-    for service in (*SERVERS, *map(beside, SERVERS)):
+    for service in (*SERVERS, *map(sentinel_of, SERVERS)):
         if container := credentials.running(engine, service):
             place = ["--password-file", f"{INSIDE}/{NODES}"]
             code, said, complaint = engine.attempt("exec", container, "redis-node", *words, *place)
             if code:
                 raise Failure(complaint.strip().removeprefix("node: "))
             return said.strip()
-    raise Failure("no Redis and no Sentinel is healthy on this host, so nobody can be asked for the master")
+    raise Failure("no Redis and no Sentinel is healthy on this host, so none can be asked for the master")
 
 
 # --- What they log in with ------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def accept(
         keeper = ("keeper", read(deployment, credentials.KEEPER))
         said = credentials.ask(engine, container, keeper, "ACL GETUSER node")
         changed += alter(engine, container, keeper, {"node": (said, digests)}, final=final, check=check)
-    if container := credentials.running(engine, beside(node)):
+    if container := credentials.running(engine, sentinel_of(node)):
         login = entry(engine, container, passwords)
         said = {
             user: credentials.ask(engine, container, login, f"ACL GETUSER {user}", port=SENTINEL_PORT)
@@ -140,7 +140,7 @@ def alter(
     check: bool,
     port: int = credentials.REDIS_PORT,
 ) -> list[str]:
-    """Let each of USERS (what is SAID of it, hashes WANTED) have these passwords, beside those it has or with FINAL alone."""
+    """Let each of USERS (what is SAID of it, hashes WANTED) have these passwords, with FINAL and no other."""
     commands, changed = [], []
     for user, (said, wanted) in users.items():
         alive = credentials.hashes(said)
@@ -172,7 +172,7 @@ def use(engine: Engine, deployment: Deployment, folder: str, node: str) -> None:
     if container := credentials.running(engine, node):
         keeper = ("keeper", read(deployment, credentials.KEEPER))
         credentials.ask(engine, container, keeper, f"CONFIG SET masterauth {new}")
-    if container := credentials.running(engine, beside(node)):
+    if container := credentials.running(engine, sentinel_of(node)):
         commands = [f"SENTINEL SET redis auth-pass {new}", f"SENTINEL CONFIG SET sentinel-pass {new}"]
         credentials.ask(engine, container, entry(engine, container, passwords), *commands, port=SENTINEL_PORT)
     if written(engine, os.path.join(folder, NODES)) != passwords:

@@ -140,16 +140,16 @@ def roll(
     engine.stack_deploy(path, prune=prune, text=json.dumps(definitions) if only else "")
     release = next(iter(file.values()))["deploy"]["labels"][LABEL]
     deadline = time.monotonic() + seconds
-    told = ""
+    reported = ""
     since: dict[str, tuple[set[str], float]] = {}
     while True:
         watched = look(engine, before, set(file), known, release)
         standing_still = [each for each in watched if each.done and steady(each, since, time.monotonic())]
         open_ones = [each for each in watched if each not in standing_still]
         text = ", ".join(str(each) for each in watched if each.changed or not each.done)
-        if text != told:
+        if text != reported:
             engine.tell(f"    {text}" if text else "    every service stands")
-            told = text
+            reported = text
         bad = [each for each in watched if each.taken_back]
         if bad:
             raise Failure("\n".join(why(engine, each) for each in bad))
@@ -211,7 +211,7 @@ def standing(engine: Engine) -> tuple[str, list[str]]:
 
 
 def left(engine: Engine, seconds: float) -> list[str]:
-    """Wait until every task that was told to stop has stopped; the services of those that run after SECONDS."""
+    """Wait until every task that is to stop has stopped; the services of those that run after SECONDS."""
     deadline = time.monotonic() + seconds
     while True:
         services = {each["ID"]: name for name, each in engine.services().items()}
@@ -244,13 +244,13 @@ def scale(engine: Engine, wanted: dict[str, int], seconds: float) -> list[str]:
         "service", "scale", "--detach", *(f"{engine.stack}_{name}={wanted[name]}" for name in changed)
     )
     deadline = time.monotonic() + seconds
-    told = ""
+    reported = ""
     while True:
         watched = look(engine, services, set(changed), set(), "")
         text = ", ".join(f"{each.name} {each.fresh}/{wanted[each.name]}" for each in watched)
-        if text != told:
+        if text != reported:
             engine.tell(f"    {text}")
-            told = text
+            reported = text
         if all(each.fresh == wanted[each.name] for each in watched):
             return changed
         if time.monotonic() > deadline:

@@ -11,7 +11,7 @@ MEBIBYTE = 1024 * 1024
 
 
 def lines(facts: dict[str, Any], services: list[str]) -> list[str]:
-    """Tables and a summary of FACTS: `processes`, `edges` (by host), `backup`; None where nobody answered."""
+    """Tables and a summary of FACTS: `processes`, `edges` (by host), `backup`; None where none answered."""
     found = []
     if facts["edges"]:
         found += [*aligned(edges(facts["edges"])), ""]
