@@ -1,6 +1,6 @@
 """What a browser may do with the pages: the two headers that Django 5.2 has no middleware for.
 
-Nothing inline runs or styles, nothing comes from elsewhere, nobody frames a page or posts a form to another site. Django 6 brings
+Nothing inline runs or styles, nothing comes from elsewhere, no page frames one or posts a form to another site. Django 6 brings
 ``django.middleware.csp.ContentSecurityPolicyMiddleware``, which reads the same setting ``SECURE_CSP``.
 """
 

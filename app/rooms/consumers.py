@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 FRAMES_PER_SECOND, BURST = 10, 30
 WARNINGS = 3
-LONGEST_REPLAY = 5000  # messages; a client further behind starts anew, the rest it finds in the history
+LONGEST_REPLAY = 5000  # messages; a client further behind starts again, the rest it finds in the history
 POLICY = 1008  # close code
 
 
@@ -121,17 +121,17 @@ class RoomConsumer(AsyncWebsocketConsumer):
         if isinstance(frame, frames.Say):
             await self._post(frame)
         elif isinstance(frame, frames.Typing):
-            told = frames.typing(self.user.get_username())
-            await layers.broadcast(self.room.group, "room.typing", told, connection=str(self.connection))
+            frame = frames.typing(self.user.get_username())
+            await layers.broadcast(self.room.group, "room.typing", frame, connection=str(self.connection))
         else:
             await self._say(await database_sync_to_async(store.history_before)(self.room.pk, frame.before))
 
     async def _post(self, frame):
         said = await database_sync_to_async(store.say)(self.room, self.user, frame.text, frame.nonce)
-        told = said.new and await layers.broadcast(
+        sent = said.new and await layers.broadcast(
             self.room.group, "room.message", said.frame, sequence=said.frame["sequence"]
         )
-        if not told:
+        if not sent:
             await self._catch_up()
         if said.queued is not None:
             await layers.broadcast(self.room.group, "room.report", said.queued)

@@ -16,7 +16,7 @@ from .models import Room
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 20.0  # each socket compares itself with the database this often
-ANNOUNCE_SECONDS = 0.25  # comings and goings within this time are told together
+ANNOUNCE_SECONDS = 0.25  # comings and goings within this time are sent together
 
 _pulses: dict[int, tuple[float, "Pulse"]] = {}
 _announcements: dict[int, asyncio.Task] = {}
@@ -61,7 +61,7 @@ async def _announce(room: Room) -> None:
     try:
         users = await database_sync_to_async(store.present)(room.pk)
     except DatabaseError as error:
-        return logger.warning("presence in %s not told: %r", room.slug, error)
+        return logger.warning("presence in %s not sent: %r", room.slug, error)
     await layers.broadcast(room.group, "room.presence", frames.presence(users))
 
 

@@ -28,7 +28,7 @@ class Said:
 
     frame: dict
     new: bool  # False: its nonce is known, the frame is that of the first time
-    queued: dict | None = None  # frame of the report that the worker is to be told of
+    queued: dict | None = None  # frame of the report that the worker is to get
 
 
 # One statement, so one round trip and one transaction. The UPDATE locks the room's row until the message is

@@ -27,7 +27,7 @@ VERSION_CONTROL = re.compile(r"^(?:[\w.-]+(?:\[[\w,\s.-]*\])?\s*@\s*)?(?:git|hg|
 
 
 class Unreadable(Exception):
-    """A file says nothing that can be installed; the text is one line with the way out."""
+    """A file says nothing that can be installed; the text is one line with the fix."""
 
 
 def canonical(name: str) -> str:

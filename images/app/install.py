@@ -66,7 +66,7 @@ def tell(text: str) -> None:
 
 
 def fail(text: str, output: str = "") -> SystemExit:
-    """The end of the build: OUTPUT of what failed, then one line that says what and the way out."""
+    """The end of the build: OUTPUT of what failed, then one line that says what and the fix."""
     print(output.strip(), flush=True)
     return SystemExit(f"install.py: {text}")
 
@@ -78,7 +78,7 @@ class Venv:
         self.path = path
 
     def pip(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run pip on it, in FOLDER; whether that went well stands in the result."""
+        """Run pip on it, in FOLDER; the result says whether that went well."""
         return run(
             sys.executable, "-m", "pip", "--python", f"{self.path}/bin/python", *arguments, folder=folder
         )
@@ -177,7 +177,7 @@ def unfit(present: dict[str, str]) -> str:
 
 
 def why(output: str) -> str:
-    """What pip's OUTPUT means for the operator, in one line with the way out."""
+    """What pip's OUTPUT means for the operator, in one line with the fix."""
     python = f"Python {HERE}"
     older = "an older APP_DEBIAN (bookworm: Python 3.11, bullseye: 3.9)"
     broken = re.findall(r"Failed building wheel for (\S+)|Failed to build '?([\w.-]+)", output)
@@ -279,7 +279,7 @@ def add_runtime(venv: Venv, wheel: str) -> None:
         raise fail(
             f"the packages do not fit together: {said} Correct the pins in APP_REQUIREMENTS", done.stdout
         )
-    # Each interpreter of the environment imports what keeps the overlay in force.
+    # Each interpreter of the environment imports what keeps the overlay in effect.
     (packages,) = Path(venv.path).glob("lib/python3*/site-packages")
     (packages / "channels_stack.pth").write_text("import channels_stack.entry_points\n")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""The command `backup`; what it does stands in /usr/local/lib/backup."""
+"""The command `backup`; what it does is in /usr/local/lib/backup."""
 
 import sys
 

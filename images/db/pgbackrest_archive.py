@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """PostgreSQL's archive_command: `pgbackrest-archive NAME` has the service `backup` store the WAL segment NAME.
 
-(pgBackRest makes backups only where its name stands in archive_command.)
+(pgBackRest makes backups only where its name is in archive_command.)
 
 The way is one line each over a socket in the volume that both containers share: this container holds neither the
 key of the backups nor a network to where they are. Exit code 0 only when the segment is safe in the repository;

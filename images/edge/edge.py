@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""`edge`: the command of the image. Its modules lie in /usr/local/lib/channels-stack."""
+"""`edge`: the command of the image. Its modules are in /usr/local/lib/channels-stack."""
 
 import sys
 

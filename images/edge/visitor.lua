@@ -1,4 +1,4 @@
--- Who asks, where others stand in between: each hop adds the address that it saw to the end of a list, so from the right the
+-- Who asks, where others are in between: each hop adds the address that it saw to the end of a list, so from the right the
 -- first address that is no hop's is the visitor's. What stands left of it anybody may have written.
 --
 -- Used as `lua.visitor(HEADER)` in a request of a trusted hop; the file's arguments are the hops' networks. The answer is

@@ -14,7 +14,7 @@ from .console import Failure, moment, say, size
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
-        prog="backup", description="Backups of PostgreSQL and of waiting jobs, and their way back."
+        prog="backup", description="Backups of PostgreSQL and of waiting jobs, and their restore."
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("serve", help="store WAL, make backups when they are due (the service)")

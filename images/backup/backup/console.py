@@ -10,7 +10,7 @@ REFUSED = 78
 
 
 class Failure(Exception):
-    """The work cannot go on. The text says what, where and the way out, a line for each problem."""
+    """The work cannot go on. The text says what, where and the fix, a line for each problem."""
 
     code = 1
 

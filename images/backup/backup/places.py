@@ -1,4 +1,4 @@
-"""Where things lie in this container; compose/compose.backup.yml mounts them."""
+"""Where things are in this container; compose/compose.backup.yml mounts them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way back: a backup and its WAL become the stack's cluster again, and the copy of the waiting jobs Redis's file.
+"""The restore: a backup and its WAL become the stack's cluster again, and the copy of the waiting jobs Redis's file.
 
 Everything is proved before anything is touched: the cluster is restored alongside the present one, on the same volume,
 recovered by PostgreSQL until it takes writes, and only then moved into the place of the other, which is kept aside.

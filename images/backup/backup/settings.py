@@ -21,7 +21,7 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings in force."""
+    """The settings in effect."""
 
     repository: str
     hours: int

@@ -1,1 +1,1 @@
-"""The program of the edge's container: starts HAProxy, reloads it without a gap, drains and stops it."""
+"""The program of the edge's container: starts HAProxy, reloads it without an interruption, drains and stops it."""

@@ -2,7 +2,7 @@
 
 edge run            start HAProxy with the folder /etc/edge and stay with it
 edge check [FOLDER] whether it would start with FOLDER; every problem is a line
-edge reload         take up the folder now, without a gap
+edge reload         take up the folder now, without an interruption
 edge drain|undrain  say 503 or 200 at /-/edge; nothing else changes
 edge status         one JSON object: certificate, workers, sockets
 """
@@ -20,7 +20,7 @@ from .supervisor import Supervisor, say
 
 
 def main() -> int:
-    """Run one command: 0 done, 78 configuration refused, 1 failed; the reason stands on stderr."""
+    """Run one command: 0 done, 78 configuration refused, 1 failed; the reason is on stderr."""
     parser = argparse.ArgumentParser(
         prog="edge", description="HAProxy at the edge of a Channels application."
     )

@@ -24,7 +24,7 @@ ANSWER_SECONDS = 30
 """A reload is answered once the new worker is ready: 0.2 s on an idle machine."""
 
 LOOK_SECONDS = 0.2
-"""How often a wait looks whether it has lasted long enough."""
+"""How often a wait checks whether it has lasted long enough."""
 
 STOPPING = {signal.SIGTERM, signal.SIGINT}
 """Signals that tell the edge to stop. They are blocked in the supervisor, so one that has come is pending."""
@@ -71,7 +71,7 @@ def problems(configuration: Path, values: dict[str, str]) -> list[str]:
 
 
 def settings_of(alert: str, values: dict[str, str]) -> list[str]:
-    """The names in VALUES that stand on the line of haproxy.cfg that ALERT names."""
+    """The names in VALUES that are on the line of haproxy.cfg that ALERT names."""
     match = PLACE.search(alert)
     if not match:
         return []

@@ -1,4 +1,4 @@
-"""What stands in front of the edge and is believed: EDGE_TRUSTED_HOPS and EDGE_CLIENT_FROM, made ready for HAProxy.
+"""What is in front of the edge and is believed: EDGE_TRUSTED_HOPS and EDGE_CLIENT_FROM, made ready for HAProxy.
 
 HAProxy takes a word that is no address for a name and asks the name service, and any text for the name of a header.
 """
@@ -64,7 +64,7 @@ def problems(values: dict[str, str]) -> list[str]:
         )
     if words == NOTHING:
         found += [
-            f"{name} is {value}, but EDGE_TRUSTED_HOPS names nothing that stands in front"
+            f"{name} is {value}, but EDGE_TRUSTED_HOPS names nothing in front"
             for name, value in (("EDGE_CLIENT_FROM", "proxy-protocol"), ("EDGE_TLS_IN_FRONT", "true"))
             if values.get(name, "").lower() == value
         ]

@@ -1,6 +1,6 @@
 """Settings of the edge: which there are, what the operator gave, and how HAProxy gets to know them.
 
-The names and their defaults stand in haproxy.cfg, as `presetenv` lines, and nowhere else. A value comes from
+The names and their defaults are in haproxy.cfg, as `presetenv` lines, and nowhere else. A value comes from
 `settings.env` in the edge's folder (NAME=value lines, those of the whole stack may be in it), else from the container's
 environment, else from haproxy.cfg. They reach HAProxy as a small configuration file in front of haproxy.cfg and not as
 its environment, because a running process cannot be given another environment, but it can read a file again.

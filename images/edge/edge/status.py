@@ -1,4 +1,4 @@
-"""What runs: the certificate in force, as HAProxy itself shows it, and its workers; whether they stop."""
+"""What runs: the certificate in effect, as HAProxy itself shows it, and its workers; whether they stop."""
 
 from __future__ import annotations
 

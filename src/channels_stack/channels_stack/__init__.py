@@ -1,6 +1,6 @@
 """channels-stack: what makes a Django Channels application behave in production.
 
-An application may import what stands beside the rooms: ``environment``, ``sentinels``, ``producer``, ``streams``,
+An application may import what is on the top level, next to the rooms: ``environment``, ``sentinels``, ``producer``, ``streams``,
 ``single_layer``, ``static_storage`` and ``overlay``, and the packages ``layers`` and ``status``. The rooms, lowest first; each
 imports from those before it only (tests/unit/runtime/test_rooms.py):
 

@@ -2,7 +2,7 @@
 
 An old manage.py, a celery.py or a script may *assign* DJANGO_SETTINGS_MODULE where `startproject` only sets a default:
 it would run with the project's database, key and DEBUG of development. The image's environment imports this module
-at the start of each interpreter (channels_stack.pth): where the container says that the overlay is in force, it stays so.
+at the start of each interpreter (channels_stack.pth): where the container says that the overlay is in effect, it stays so.
 Who wants other settings says so before Python starts: `env DJANGO_SETTINGS_MODULE=shop.other python manage.py …`.
 
 Who asks for REDIS_URL or another name of the application's own Redis gets an answer that is in no environment, so no child
@@ -21,7 +21,7 @@ NAME, OVERLAY = "DJANGO_SETTINGS_MODULE", "channels_stack.overlay"
 class _Environ(os._Environ):  # type: ignore[type-arg]  # Python 3.9 is to run it
     """The environment of this process: NAME stays OVERLAY but for the stack's own commands, names of app_redis are answered."""
 
-    told = False
+    reported = False
     answered: tuple[str, ...] = ()
     answers: Callable[[], Mapping[str, str]]
 
@@ -35,8 +35,8 @@ class _Environ(os._Environ):  # type: ignore[type-arg]  # Python 3.9 is to run i
 
     def __setitem__(self, name: str, value: str) -> None:
         if name == NAME and value != OVERLAY and not _is_ours(sys._getframe(1).f_globals.get("__package__")):
-            if value != self.get("APP_SETTINGS", value) and not _Environ.told:
-                _Environ.told = True
+            if value != self.get("APP_SETTINGS", value) and not _Environ.reported:
+                _Environ.reported = True
                 print(
                     f"channels-stack: {NAME} stays {OVERLAY}, over APP_SETTINGS={self['APP_SETTINGS']}, and is not {value}; "
                     f"for other settings: env {NAME}={value} COMMAND",

@@ -1,4 +1,4 @@
-"""What the tool says to people: steps with their time, tables, and failures that name the way out."""
+"""What the tool says to people: steps with their time, tables, and failures that name the fix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 class Failure(Exception):
-    """The run cannot go on. The text says what, where and the way out; it is printed without a traceback."""
+    """The run cannot go on. The text says what, where and the fix; it is printed without a traceback."""
 
 
 class Lines(io.TextIOBase):

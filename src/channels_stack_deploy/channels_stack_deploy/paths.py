@@ -1,4 +1,4 @@
-"""Where things lie in a checkout, and where one deployment of the stack keeps what is its own."""
+"""Where things are in a checkout, and where one deployment of the stack keeps what is its own."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`channels-stack compare`: what the servers of a new release answer, beside what those that serve answer.
+"""`channels-stack compare`: what the servers of a new release answer, compared with what those that serve answer.
 
-It runs once, in the network of the edge, while tasks of the new release stand beside the old ones:
+It runs once, in the network of the edge, while tasks of the new release run alongside the old ones:
 
 * `compare pages NEW OLD`: pages that the old ones answer well, found from `path` on by their links, are asked of both.
 * `compare traffic NEW OLD`: both are open to visitors for some seconds; what they counted of answers meanwhile is compared.

@@ -75,7 +75,7 @@ def main(
             "release: %s routes no websockets: WS_REPLICAS=0 spares the processes that wait for them",
             settings.app_asgi,
         )
-    # Told here, because by the time that a service refuses to start a rolling update has begun.
+    # Reported here, because by the time that a service refuses to start a rolling update has begun.
     from .. import overlay
 
     problems: list[Any] = [*missing(programs), *shared_state.problems(vars(overlay))]
@@ -155,7 +155,7 @@ def tell_clients(settings: Settings) -> None:
 
 
 def check(settings: Settings) -> str:
-    """Django's system checks with those for deployment, then the doctor's rules; each finding is told once.
+    """Django's system checks with those for deployment, then the doctor's rules; each finding is reported once.
 
     Errors end the release. Those that are advice do so only where APP_CHECKS says `enforce`: what Django says of a
     deployment, and what the doctor reads in the sources, may be wrong about a project that works.
@@ -183,10 +183,10 @@ def check(settings: Settings) -> str:
         errors += doubtful
     if errors:
         raise ReleaseError(f"checks: {len(errors)} errors in the project, see the lines above")
-    told = f"no errors, {sum(not each.is_serious() for each in (*found, *read))} warnings"
+    summary = f"no errors, {sum(not each.is_serious() for each in (*found, *read))} warnings"
     if doubtful:
-        told += f", {len(doubtful)} errors of advice (APP_CHECKS=enforce ends a release for them)"
-    return told
+        summary += f", {len(doubtful)} errors of advice (APP_CHECKS=enforce ends a release for them)"
+    return summary
 
 
 def _heard(messages: Iterable[Any]) -> list[Any]:
@@ -265,7 +265,7 @@ def migration_lock(connection: Any, wait_seconds: float = LOCK_WAIT_SECONDS) -> 
         yield
         return
     # A connection of its own: a migration may close the one it runs in. And a transaction, not the session, has the lock: a
-    # pooler (PgBouncer, psycopg's) would keep the session, and with it a lock that nobody gives back.
+    # pooler (PgBouncer, psycopg's) would keep the session, and with it a lock that is never released.
     holder = connection.copy()
     try:
         holder.set_autocommit(False)
@@ -280,13 +280,13 @@ def migration_lock(connection: Any, wait_seconds: float = LOCK_WAIT_SECONDS) -> 
 
 def _take_lock(connection: Any, wait_seconds: float) -> None:
     deadline = time.monotonic() + wait_seconds
-    told = float("-inf")
+    reported_at = float("-inf")
     with connection.cursor() as cursor:
         # Whatever the project has set: no snapshot that CREATE INDEX CONCURRENTLY waits for, and no end while migrations run.
         cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         while True:
-            # Asked again and again, instead of one call that blocks, so that the wait can be told and
+            # Asked again and again, instead of one call that blocks, so that the wait can be reported and
             # interrupted.
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK_KEY])
             if cursor.fetchone()[0]:
@@ -295,9 +295,9 @@ def _take_lock(connection: Any, wait_seconds: float) -> None:
             if left <= 0:
                 held = f"another release has held the lock for {wait_seconds:g} s"
                 raise ReleaseError(f"migrations: {held}: end it, then start again")
-            if time.monotonic() - told >= LOCK_TELL_SECONDS:
+            if time.monotonic() - reported_at >= LOCK_TELL_SECONDS:
                 log.warning("release: another release is migrating, waiting for it (%.0f s left)", left)
-                told = time.monotonic()
+                reported_at = time.monotonic()
             time.sleep(min(RETRY_SECONDS, left))
 
 
@@ -339,7 +339,7 @@ def _call(name: str, *arguments: str, **options: Any) -> None:
 
 
 def _whose(path: str) -> str:
-    """Who may write at ``path``, and who we are: a volume of the wrong owner is told so."""
+    """Who may write at ``path``, and who we are: a volume of the wrong owner is reported."""
     while not os.path.exists(path) and os.path.dirname(path) != path:
         path = os.path.dirname(path)
     return f" (as uid {os.getuid()}; {path} belongs to uid {os.stat(path).st_uid})"

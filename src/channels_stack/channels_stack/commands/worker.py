@@ -271,7 +271,7 @@ class Worker:
             if deaf != (not self.healthy()):
                 deaf = not deaf
                 log.warning("worker: %s", "deaf, the heartbeat stops" if deaf else "listening again")
-            if supervised.TOLD in os.environ and os.getppid() != parent and not self.stopping.is_set():
+            if supervised.REPORTED in os.environ and os.getppid() != parent and not self.stopping.is_set():
                 self._stop("the supervisor is gone")
             await asyncio.sleep(HEARTBEAT_SECONDS)
 

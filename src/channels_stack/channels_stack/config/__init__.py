@@ -1,1 +1,1 @@
-"""What a process is told from outside: environment variables, settings, addresses, and imports of the project's modules."""
+"""What a process is given from outside: environment variables, settings, addresses, and imports of the project's modules."""

@@ -1,6 +1,6 @@
 """What a project looks for while it is imported and the image does not have: a program, a library of the system, a file.
 
-Only an image can be given these, not a process: the way out is a setting of the build, never a variable in app.env.
+Only an image can be given these, not a process: the fix is a setting of the build, never a variable in app.env.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The addresses that a process listens on: all, or all but the one on the side of the data stores.
 
-Those are called and call nobody, so nothing has to come in from their network. CLOSED_TO_DATA_STORES asks for it: where the edge
+Those are called and call no one, so nothing has to come in from their network. CLOSED_TO_DATA_STORES asks for it: where the edge
 and the data stores share a network it would shut the edge out.
 """
 

@@ -1,4 +1,4 @@
-"""The application's own Redis (APP_REDIS_URL), beside that of the channel layers: where it is, and who is sent there.
+"""The application's own Redis (APP_REDIS_URL), next to that of the channel layers: where it is, and who is sent there.
 
 A project finds it by the variables that such projects read (``variables``), by CACHES (``caches``), or where it looks for
 a Redis in its own container (``patches.redis_clients``). This module is imported at the start of every Python program: it imports

@@ -26,7 +26,7 @@ FOREIGN = (os.path.dirname(os.__file__), *site.getsitepackages(), os.path.dirnam
 
 def settings_module(name: str, purpose: str, path: str) -> None:
     """Import the settings module ``path``: whatever it raises, it is about settings. Raises ConfigurationError."""
-    with secrets_as_variables(), told(name, purpose, path, Exception):
+    with secrets_as_variables(), reported(name, purpose, path, Exception):
         importlib.import_module(path)
 
 
@@ -35,12 +35,12 @@ def module(name: str, purpose: str, path: str) -> ModuleType:
 
     An exception of another kind than of importing, or of what is not there, is the application's own, and keeps its traceback.
     """
-    with told(name, purpose, path, ImportError, SyntaxError, FileNotFoundError):
+    with reported(name, purpose, path, ImportError, SyntaxError, FileNotFoundError):
         return importlib.import_module(path)
 
 
 @contextlib.contextmanager
-def told(name: str, purpose: str, path: str, *kinds: type[Exception]) -> Iterator[None]:
+def reported(name: str, purpose: str, path: str, *kinds: type[Exception]) -> Iterator[None]:
     """What of these ``kinds`` keeps the block from importing ``path`` is a ConfigurationError of the setting ``name``."""
     try:
         yield
@@ -51,7 +51,7 @@ def told(name: str, purpose: str, path: str, *kinds: type[Exception]) -> Iterato
 
 
 def _wrong(error: Exception, path: str) -> str:
-    """What is wrong with the module ``path``, where, and the way out."""
+    """What is wrong with the module ``path``, where, and the fix."""
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing and f"{path}.".startswith(f"{missing}."):
         roots = os.environ.get("PYTHONPATH", "").replace(os.pathsep, " ") or os.getcwd()

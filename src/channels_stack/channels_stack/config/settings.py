@@ -189,7 +189,7 @@ class Settings:
                 "WS_SESSION_CHECK_SECONDS",
                 20,
                 maximum=3600,
-                purpose="between two looks whether the users of open sockets are still signed in; 0: none",
+                purpose="between two checks whether the users of open sockets are still signed in; 0: none",
             ),
             ws_ping_seconds=env.number(
                 "WS_PING_SECONDS", 20, minimum=1, maximum=3600, purpose="interval and time limit of pings"

@@ -202,7 +202,7 @@ class Listener:
                     self._lost(job)
 
     async def _fail(self, job: Job, message: Message, error: Exception) -> None:
-        # The type only: what else is in a message may be nobody's business.
+        # The type only: what else is in a message may be private.
         kind, attempts = message.get("type"), job.attempts + 1
         if attempts > self.settings.worker_retries:
             log.error("channel %s: job of type %r failed for good", self.channel, kind, exc_info=error)
@@ -242,7 +242,7 @@ class Listener:
         )
 
     async def _insist(self, what: str, step: Callable[[], Awaitable[T]]) -> T | None:
-        """What ``step`` returns. While Redis is away, again and again, until the worker is to stop: then None."""
+        """What ``step`` returns. While Redis is unavailable, again and again, until the worker is to stop: then None."""
         for attempt in range(1, 1_000_000):
             try:
                 answer = await step()

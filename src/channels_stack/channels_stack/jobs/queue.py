@@ -2,7 +2,7 @@
 
 A job that was taken stays in Redis, leased to the process that took it; the lease is renewed while the job
 is worked on. When its process dies, the lease runs out and another process takes the job: it is then marked
-as redelivered, since nobody knows how far the first one came. A failed job waits for its next attempt in
+as redelivered, since it is unknown how far the first one came. A failed job waits for its next attempt in
 Redis too, and one that has failed for good becomes a dead letter.
 """
 
@@ -59,7 +59,7 @@ class Job:
     begun: bool = False
     lost: bool = False  # another process holds it now
     taken: float = field(default_factory=time.monotonic)
-    leased: float = field(default_factory=time.monotonic)  # when its lease began, or began anew
+    leased: float = field(default_factory=time.monotonic)  # when its lease began, or began again
 
     @property
     def redelivered(self) -> bool:
@@ -320,7 +320,7 @@ async def backlog(alias: str, channel: str) -> int | None:
 
 
 def of_layer(settings: Settings, layer: Any) -> Jobs:
-    """Where the worker keeps its jobs: in ``layer`` if it is one for jobs, else beside it, in REDIS_URL."""
+    """Where the worker keeps its jobs: in ``layer`` if it is one for jobs, else next to it, in REDIS_URL."""
     known = getattr(layer, "jobs", None)
     if isinstance(known, Jobs):
         return known

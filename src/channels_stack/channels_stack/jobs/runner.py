@@ -94,7 +94,7 @@ class Consumer:
         cancelled = RuntimeError(f"the consumer of {self.channel!r} was cancelled")
         error = cancelled if instance.cancelled() else instance.exception()
         if self.handled is None or self.handled.done():
-            # Between two messages: nobody waits for its result.
+            # Between two messages: its result is not awaited.
             if error and not instance.cancelled():
                 log.error("channel %s: the consumer ended while idle", self.channel, exc_info=error)
         elif error:

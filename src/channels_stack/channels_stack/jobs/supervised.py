@@ -1,16 +1,16 @@
-"""What a worker knows of its supervisor: that there is one, and whether a sibling has told a refusal already."""
+"""What a worker knows of its supervisor: that there is one, and whether a sibling has reported a rejection already."""
 
 from __future__ import annotations
 
 import os
 
-TOLD = "CHANNELS_STACK_SUPERVISED"
+REPORTED = "CHANNELS_STACK_SUPERVISED"
 """In the environment of a worker that has a supervisor: a file that the first who is refused makes."""
 
 
 def first_to_tell() -> bool:
     """Whether this process is to say why it was refused: it has no supervisor, or no sibling has said it yet."""
-    path = os.environ.get(TOLD)
+    path = os.environ.get(REPORTED)
     try:
         if path:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL))

@@ -43,7 +43,7 @@ class Supervisor:
     ) -> None:
         self.command, self.port, self.stop_seconds = command, port, stop_seconds
         self.heartbeat = Heartbeat(heartbeat)
-        self.told = f"{heartbeat}-told"
+        self.reported = f"{heartbeat}-reported"
         self.heartbeats = [f"{heartbeat}-{number}" for number in range(1, processes + 1)]
         self.workers: dict[str, asyncio.subprocess.Process] = {}
 
@@ -51,7 +51,7 @@ class Supervisor:
         """Supervise until stopped; the exit code."""
         self.stopping = asyncio.Event()
         self.refused = False
-        _remove(self.told)
+        _remove(self.reported)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
@@ -62,7 +62,7 @@ class Supervisor:
         if server:
             server.close()
         self.heartbeat.end()
-        _remove(self.told)
+        _remove(self.reported)
         return REFUSED if self.refused else int(any(codes))
 
     def healthy(self) -> bool:
@@ -101,7 +101,10 @@ class Supervisor:
     async def _one(self, heartbeat: str) -> int:
         # A session of its own: Ctrl-C in a terminal would reach it twice otherwise, which means "at once".
         worker = await asyncio.create_subprocess_exec(
-            *self.command, heartbeat, env={**os.environ, supervised.TOLD: self.told}, start_new_session=True
+            *self.command,
+            heartbeat,
+            env={**os.environ, supervised.REPORTED: self.reported},
+            start_new_session=True,
         )
         self.workers[heartbeat] = worker
         if self.stopping.is_set():  # a signal came while it started

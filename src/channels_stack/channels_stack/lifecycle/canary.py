@@ -7,12 +7,12 @@ message comes back:
 
 1. all groups are joined again (``layers.resubscribe``); the same happens after each outage and each new connection, and on
    the queueing layer every 20 s, against evicted and expired groups;
-2. from the second failure on, every other time: all connections of the layer are dropped and made anew;
-3. after CLOSE_FLIGHTS failures, or RESIGN_FLIGHTS on a layer on which nobody knows how to join again, all
+2. from the second failure on, every other time: all connections of the layer are dropped and made again;
+3. after CLOSE_FLIGHTS failures, or RESIGN_FLIGHTS on a layer on which joining again is not possible, all
    sockets are closed with 1012 over DRAIN_SECONDS, and their clients come back to a process that hears;
-4. after END_FLIGHTS failures the process ends as if told to by SIGTERM, and a new one takes its place.
+4. after END_FLIGHTS failures the process ends as if by SIGTERM, and a new one takes its place.
 
-Steps 3 and 4 are only for a layer that accepts messages and delivers none. While Redis is away nothing is gained
+Steps 3 and 4 are only for a layer that accepts messages and delivers none. While Redis is unavailable nothing is gained
 by them: sockets stay open, and hear again when it is back. Nor are they for a process that is merely busy, which
 its late timers tell, or any message of the application that arrives.
 
@@ -222,7 +222,7 @@ class Canary:
             log.warning("channel layer %r: a message to ourselves: %s", self.watched.alias, self.problem)
         self._rejoin_at_once = True
         if self.watched.rejoining and self.failures % 2 == 0:
-            with self._reporting("make connections anew"), _despite_outages():
+            with self._reporting("make connections again"), _despite_outages():
                 await asyncio.wait_for(self.watched.rejoining.reset(), RESET_SECONDS)
         if isinstance(error, Unheard):
             self._rejoin()
@@ -354,7 +354,7 @@ class Canaries:
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "websocket" and self.trouble():
                 metrics.refused("outage")
-                reason = "The channel layer is away, come back later."
+                reason = "The channel layer is unavailable, come back later."
                 await respond(scope, send, 503, reason, [(b"retry-after", RETRY_AFTER)])
                 return
             async with owning():

@@ -6,11 +6,11 @@ SIGTERM or SIGINT begins it:
    still served for DRAIN_NOTICE_SECONDS, because the edge needs that long to notice;
 2. closing: new websockets are refused with 503, open ones are closed with 1012, spread over DRAIN_SECONDS so
    that their clients do not all come back at once. The application receives ``websocket.disconnect`` with
-   code 1012. Event streams are told to end in the same time: to them too somebody listens all day;
+   code 1012. Event streams are ended in the same time: they too stay open all day;
 3. the server stops listening, finishes the requests in flight, and the process exits with 0. What still runs
    STOP_MARGIN before STOP_SECONDS receives ``http.disconnect``.
 
-``close`` spreads closes for others as well: an edge that stops has its sockets told (``edge_drain``), the canary those that
+``close`` spreads closes for others as well: an edge that stops has its sockets closed (``edge_drain``), the canary those that
 are deaf.
 
 A process that cannot end so, because a thread of the application goes on, is ended after STOP_SECONDS: with a line
@@ -65,7 +65,7 @@ class Drain:
         self.on_force: Callable[[], None] = lambda: None
 
     def install(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-        """Begin on a signal; call ``stop`` when every socket is told and the server shall stop listening."""
+        """Begin on a signal; call ``stop`` when every socket is closed and the server shall stop listening."""
         self._hurry = asyncio.Event()
         self._stop = stop
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -183,7 +183,7 @@ class Drain:
 
     def _end_late_requests(self) -> None:
         if self.requests:
-            logger.warning("%d requests did not finish in time, they are told to end", len(self.requests))
+            logger.warning("%d requests did not finish in time, they are ended", len(self.requests))
         self._end_requests()
 
     def _end_requests(self) -> None:

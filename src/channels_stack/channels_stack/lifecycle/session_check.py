@@ -3,7 +3,7 @@
 Channels looks once, at the handshake: who signs out, changes the password or is disabled goes on listening for as
 long as the socket lives. Here each process looks again every WS_SESSION_CHECK_SECONDS at the sessions and users of
 its own sockets, all of them with one query for the sessions and one for the users, in a thread of its own, and
-closes with 4401 what belongs to nobody any more. A check that fails closes nothing.
+closes with 4401 what belongs to no signed-in user any more. A check that fails closes nothing.
 
 Sessions are looked at where they are stored in the database (``db``, ``cached_db``) or in a cache; a signed cookie
 cannot be taken back, so there the users alone count.
@@ -106,7 +106,7 @@ async def _in_thread(step: Callable[..., T], *arguments: Any) -> T:
 
 
 def claim(socket: Socket) -> Claim | None:
-    """What ``socket`` was let in with; None when nobody is signed in on it, or not by a user of this project."""
+    """What ``socket`` was let in with; None when no user is signed in on it, or not by a user of this project."""
     from django.contrib.auth import SESSION_KEY, get_user_model
 
     account = identity.account(socket)
@@ -182,7 +182,7 @@ def _sessions(keys: set[str]) -> dict[str, Mapping[str, Any]] | None:
         from django.core.cache import caches
 
         prefix, cache_of_sessions = store.cache_key_prefix, caches[settings.SESSION_CACHE_ALIAS]
-        # Many caches return nothing, and raise nothing, when they are away.
+        # Many caches return nothing, and raise nothing, when they are unavailable.
         cache_of_sessions.set(PROBE, True, 60)
         stored = cache_of_sessions.get_many([PROBE, *(prefix + key for key in keys)])
         if not stored.pop(PROBE, False):

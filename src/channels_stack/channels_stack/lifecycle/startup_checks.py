@@ -1,7 +1,7 @@
 """What a process needs around it, looked at once before it serves or works.
 
 Redis must keep what it is given, allow what the layers do, and have our time; the database must have the tables of
-this code; there must be a descriptor for each socket. What is wrong is refused with its way out, all at once. A data
+this code; there must be a descriptor for each socket. What is wrong is refused with its fix, all at once. A data
 store that does not answer is no mistake of the configuration: it may be starting, and readiness tells of it.
 """
 
@@ -29,7 +29,7 @@ OLDEST_FOR_JOBS = (6, 2)  # see scripts.py
 # Messages are ordered and expire by the clocks of their senders: a minute apart, one process drops another's.
 SKEW_TOLD, SKEW_REFUSED = 5, 30  # seconds
 OTHER_FILES = 256  # descriptors for everything but websockets: requests, data stores, files
-NAMED = 3  # migrations told by name
+NAMED = 3  # migrations named
 # Each is harmless on a key that does not exist; together they are what both layers cannot do without.
 COMMANDS = (
     "PUBLISH {key} -",
@@ -124,7 +124,7 @@ def redis_problems(settings: Settings, service: str) -> Iterator[Problem]:
 
 
 def app_redis_problems(settings: Settings) -> Iterator[Problem]:
-    """Whether the application's own Redis refuses us. One that is away stops nobody: not every page uses it."""
+    """Whether the application's own Redis refuses us. One that is unavailable stops no process: not every page uses it."""
     import redis
 
     own = app_redis.parsed(settings.app_redis_url)

@@ -49,7 +49,7 @@ DJANGO = {
     "AUTOCOMMIT": bool,
     "TIME_ZONE": str,
 }
-"""Parameters of a DATABASE_URL that are no OPTIONS but stand beside them, as django-environ has it."""
+"""Parameters of a DATABASE_URL that are no OPTIONS but settings next to them, as django-environ has it."""
 
 KEPT = (*DJANGO, "TEST")
 """What the project says of its database, and keeps wherever the database is."""
@@ -64,7 +64,7 @@ def portable(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def read(parameters: Iterable[tuple[str, str]], engine: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What ``parameters`` of a DATABASE_URL say: settings of Django beside OPTIONS, and OPTIONS.
+    """What ``parameters`` of a DATABASE_URL say: settings of Django next to OPTIONS, and OPTIONS.
 
     Raises ConfigurationError for a name that is written like one of Django's and is none, and for a value that is none.
     """

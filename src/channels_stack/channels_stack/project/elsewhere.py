@@ -111,17 +111,17 @@ def found(project: Project) -> Iterator[Found]:
     """Every server in this container that PROJECT names, each setting once."""
     for name, value in project.items():
         if name.isupper() and not name.startswith("_") and not MOVED.fullmatch(name):
-            beside = {"PORT": project.get(re.sub(r"HOSTS?$", "PORT", name))} if "HOST" in name else {}
+            neighbours = {"PORT": project.get(re.sub(r"HOSTS?$", "PORT", name))} if "HOST" in name else {}
             seen = set()
-            for path, host, server in _within(name, value, beside, DEPTH):
+            for path, host, server in _within(name, value, neighbours, DEPTH):
                 if server not in seen:
                     seen.add(server)
                     yield path, host, server
 
 
-def _within(path: str, value: Any, beside: Mapping[Any, Any], depth: int) -> Iterator[Found]:
+def _within(path: str, value: Any, neighbours: Mapping[Any, Any], depth: int) -> Iterator[Found]:
     if isinstance(value, str):
-        server = _server(path, value, beside)
+        server = _server(path, value, neighbours)
         if server:
             yield path, _host(value), server
     elif depth and isinstance(value, Mapping):
@@ -129,10 +129,10 @@ def _within(path: str, value: Any, beside: Mapping[Any, Any], depth: int) -> Ite
             yield from _within(f"{path}[{key!r}]", each, value, depth - 1)
     elif depth and isinstance(value, (list, tuple)):
         for each in value:
-            yield from _within(path, each, beside, depth - 1)
+            yield from _within(path, each, neighbours, depth - 1)
 
 
-def _server(path: str, value: str, beside: Mapping[Any, Any]) -> Server | None:
+def _server(path: str, value: str, neighbours: Mapping[Any, Any]) -> Server | None:
     """What is at the other end of VALUE, which the setting PATH holds; None where it is elsewhere, or nothing known."""
     url = URL.match(value)
     match = url or PLACE.fullmatch(value)
@@ -140,7 +140,7 @@ def _server(path: str, value: str, beside: Mapping[Any, Any]) -> Server | None:
         return None
     if url and not match["host"] and not match["port"]:
         return None  # a file, or a service without a host
-    port = match["port"] or next((str(each) for key, each in beside.items() if _is_port(key)), "")
+    port = match["port"] or next((str(each) for key, each in neighbours.items() if _is_port(key)), "")
     if url:
         scheme = match["scheme"].partition("+")[0]
         by_scheme = next((each for each in SERVERS if scheme in each.schemes), None)

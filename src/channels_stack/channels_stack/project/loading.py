@@ -23,7 +23,7 @@ def setup_django(settings: Settings, service: str) -> None:
     from django.core.exceptions import ImproperlyConfigured
 
     kinds = (ImportError, SyntaxError, ImproperlyConfigured)
-    with importing.told("APP_SETTINGS", purpose, settings.app_settings, *kinds):
+    with importing.reported("APP_SETTINGS", purpose, settings.app_settings, *kinds):
         django.setup()  # imports INSTALLED_APPS and their models
     logs.configure(settings, service)  # django.setup() has applied the project's LOGGING
     # get_asgi_application(), which every asgi.py calls, is one more django.setup(): it would take the form back.

@@ -2,7 +2,7 @@
 
 Settings found in the wild are made for development: DEBUG on, no hosts, no static root, SQLite in the source
 tree, an in-memory layer or Redis on 127.0.0.1, a secret key in the repository. A part changes nothing where the
-project says the same already, because it reads the environment itself; what remains is told at each release.
+project says the same already, because it reads the environment itself; what remains is reported at each release.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _database(project: Project, settings: Settings) -> Found:
 def database(url: str) -> dict[str, Any]:
     """A database of Django from ``url``: postgresql, postgis, mysql or sqlite. Raises ConfigurationError.
 
-    Parameters in the query become OPTIONS, but for Django's own (CONN_MAX_AGE), which stand beside them.
+    Parameters in the query become OPTIONS, but for Django's own (CONN_MAX_AGE), which are next to them.
     """
     purpose, example = "the database", "postgresql://app:password@db:5432/app"
     try:
@@ -155,7 +155,7 @@ def database(url: str) -> dict[str, Any]:
     except (KeyError, ValueError):
         wrong = f"is no URL of a database that is known here: {', '.join(ENGINES)}"
         raise ConfigurationError([Problem("DATABASE_URL", wrong, purpose, example)]) from None
-    beside, options = database_options.read(parse_qsl(parts.query, keep_blank_values=True), engine)
+    settings, options = database_options.read(parse_qsl(parts.query, keep_blank_values=True), engine)
     if engine != ENGINES["sqlite"]:
         options.setdefault("connect_timeout", CONNECT_SECONDS)
     return {
@@ -165,7 +165,7 @@ def database(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": "" if memory else parts.hostname or "",
         "PORT": port or "",
-        **beside,
+        **settings,
         "OPTIONS": options,
     }
 

@@ -36,7 +36,7 @@ def find(project: Project, settings: Settings) -> Found:
 
 
 def risks(project: Project) -> list[str]:
-    """One line for each thing that stays in one process, with the way out."""
+    """One line for each thing that stays in one process, with the fix."""
     lines = []
     apps = project.get("INSTALLED_APPS") or ()
     users = []
@@ -81,8 +81,8 @@ def _cookie_domains(project: Project) -> list[str]:
         outside = [host for host in hosts if domain and host != domain and not host.endswith(f".{domain}")]
         if outside:
             lines.append(
-                f"{name} is {project[name]!r}: no browser keeps that cookie at {', '.join(outside)} (DOMAINS), where nobody can "
-                "sign in; take the setting away, or name only hosts below it in DOMAINS"
+                f"{name} is {project[name]!r}: no browser keeps that cookie at {', '.join(outside)} (DOMAINS), where no visitor "
+                "can sign in; take the setting away, or name only hosts below it in DOMAINS"
             )
     return lines
 

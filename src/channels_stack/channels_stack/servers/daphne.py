@@ -192,7 +192,7 @@ class Server(daphne_server.Server):
         await super().handle_reply(protocol, message)
 
     def protocol_disconnected(self, protocol: Any) -> None:
-        # Daphne forgets a refused handshake within a second, and is then told again that it has ended.
+        # Daphne forgets a refused handshake within a second, and then gets its end a second time.
         with contextlib.suppress(KeyError):
             super().protocol_disconnected(protocol)
 
@@ -381,7 +381,7 @@ class Socket(WebSocketProtocol):
             super().handle_reply(message)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        self.writable.set()  # nobody has to wait any more
+        self.writable.set()  # no sender has to wait any more
         if hasattr(self, "server"):  # else the handshake failed before the application heard of it
             super().onClose(wasClean, code, reason)
 

@@ -50,7 +50,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def config_options(settings: Settings, service: str) -> dict[str, Any]:
-    """What uvicorn is told wherever it runs, here or inside gunicorn."""
+    """The options of uvicorn wherever it runs, here or inside gunicorn."""
     options = {
         "loop": "uvloop",
         # httptools leaves an offer of another protocol than websocket half read, and takes what follows for the next request. The
@@ -124,7 +124,7 @@ class Server(uvicorn.Server):
             cut_silent_readers(listener, float(self.config.ws_ping_interval or 0))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # uvicorn waits for requests in flight, for ever unless told otherwise.
+        # uvicorn waits for requests in flight, for ever by default.
         limit = max(0.1, self.app.drain.remaining() - CANCEL_MARGIN)
         self.config.timeout_graceful_shutdown = limit  # type: ignore[assignment]  # any number of seconds works
         alive = asyncio.ensure_future(self._stay_alive())

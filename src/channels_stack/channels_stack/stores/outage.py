@@ -1,6 +1,6 @@
 """What is an outage of a data store, and what is a bug: they look alike, as exceptions in an application.
 
-An outage is nobody's mistake and passes. It costs one line in the log every few seconds, not a traceback for
+An outage is no mistake in the code, and passes. It costs one line in the log every few seconds, not a traceback for
 each socket; a handshake is answered with 503 and Retry-After, an open socket is closed with 1012.
 """
 
@@ -18,7 +18,7 @@ class NoAnswer(redis_exceptions.TimeoutError):
     """Redis hangs."""
 
 
-# What comes from a Redis that is away, starts, hangs, or has become a replica.
+# What comes from a Redis that is unavailable, starts, hangs, or has become a replica.
 REDIS = (
     redis_exceptions.ConnectionError,
     redis_exceptions.TimeoutError,
@@ -28,7 +28,7 @@ REDIS = (
 LAYER = (*REDIS, OSError, asyncio.TimeoutError)
 # How the answer of a Redis begins that has no memory left; redis-py 4 has no class of its own for it.
 FULL = ("OOM ", "command not allowed when used memory")
-# What Python says when channels_redis subscribes on a connection that its receiver is just making anew.
+# What Python says when channels_redis subscribes on a connection that its receiver is just making again.
 RACE = "another coroutine is already waiting for incoming data"
 # What an event loop says of a write to a connection that was closed meanwhile, where redis-py passes it on as it is: uvloop a
 # RuntimeError, asyncio of Python 3.12 to 3.14.0 what comes of a method that is None by then. Where it comes from tells it from a

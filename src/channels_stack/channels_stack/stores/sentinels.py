@@ -5,7 +5,7 @@ name under which they know the master. User and password are the same for the Se
 
 Neither redis-py's nor channels_redis' own way is used: they come with a pool of their own, in which redis-py before
 version 6 repeats an attempt many times on the address of the dead master before it asks again; and they believe a
-Sentinel that has not heard yet. Here each attempt asks anew, and what was named must call itself a master.
+Sentinel that has not heard yet. Here each attempt asks again, and what was named must call itself a master.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EXAMPLE = f"{SCHEME}://app:password@sentinel,sentinel-2,sentinel-3/redis/0"
 PORT = 26379
 # A Sentinel answers within milliseconds. Of three, the two others are asked within the patience of a handshake.
 ASK_SECONDS = 1
-# States in which a Sentinel still names a master that is away, or that it has lost sight of.
+# States in which a Sentinel still names a master that is unavailable, or that it has lost sight of.
 AWAY = ("s_down", "o_down", "disconnected")
 
 

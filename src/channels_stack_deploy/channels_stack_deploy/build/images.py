@@ -57,8 +57,8 @@ class Image:
 
     `name` without tag; `context` the folder with its Dockerfile; `target` a stage of it; `arguments` and `contexts`
     (name -> folder) are handed to the build. `project` is the application's folder, of which the build gets a copy
-    without what is IGNORED; `suite` the Debian release it stands on; `parent` another image of ours that it is made from, in the
-    place of the base. The last step of all of them comes from SEAL.
+    without what is IGNORED; `suite` the Debian release it is based on; `parent` another image of ours that it is made from, in
+    the place of the base. The last step of all of them comes from SEAL.
     """
 
     name: str

@@ -11,7 +11,7 @@ import re
 from . import app_services
 
 Problem = tuple[str, str, str]
-"""(what was looked at, what is wrong, the way out), as in preflight."""
+"""(what was looked at, what is wrong, the fix), as in preflight."""
 
 CONNECTION = 3
 """Mebibytes of DB_MEMORY for each connection. Measured with PostgreSQL 17 of our image: 1.5 for one that has done nothing,
@@ -21,7 +21,7 @@ APART_FROM_CONNECTIONS = 192
 """Mebibytes of DB_MEMORY for the rest: shared memory (145 MiB, 128 of them shared_buffers), background processes, some sorts."""
 
 MOST_CONNECTIONS = 1000
-"""More than that, PostgreSQL shares among too few cores: a pooler has to stand in front."""
+"""More than that, PostgreSQL shares among too few cores: it needs a pooler in front."""
 
 RESERVED = 3
 """Of these, PostgreSQL keeps so many for its superuser."""
@@ -42,7 +42,7 @@ EACH_COMMAND = 5
 """Of each of APP_COMMANDS, which nothing here bounds."""
 
 COPIES = {"gunicorn": 2, "uvicorn": 2, "daphne": 3}
-"""How often a body stands in /tmp by server: the body, the uploaded file, and what Twisted has received."""
+"""How often a body is in /tmp by server: the body, the uploaded file, and what Twisted has received."""
 
 RESERVE = 16
 """Mebibytes of /tmp for everything else."""

@@ -23,7 +23,7 @@ RENEW_DAYS = 30
 """A certificate of the local authority is renewed when it has less left: a reload interrupts no client."""
 
 Problem = tuple[str, str]
-"""(what is wrong, the way out)."""
+"""(what is wrong, the fix)."""
 
 
 def make(deployment: Deployment, settings: dict[str, str]) -> str:

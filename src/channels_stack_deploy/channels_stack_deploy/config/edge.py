@@ -71,7 +71,7 @@ def check(folder: Path, image: str) -> None:
 
 
 def reload(project: Project) -> set[str]:
-    """Have every edge of PROJECT run with its folder as it is, without a gap; Failure with what it has against it.
+    """Have every edge of PROJECT run with its folder as it is, without an interruption; Failure with what it has against it.
 
     Each would take it up by itself within seconds; this makes sure, and says why not. Returns their containers' ids.
     """

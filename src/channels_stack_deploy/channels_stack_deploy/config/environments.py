@@ -28,7 +28,7 @@ SHARED = schema.read_by(schema.BUILD) | {name for name in schema.NAMES if name.s
 one's."""
 
 DEFINITIONS = """\
-# So that plain `docker compose` in this folder means this environment: what it runs stands in .env, which `make up` writes.
+# So that plain `docker compose` in this folder means this environment: what it runs is in .env, which `make up` writes.
 # Without a file of this name Compose would go on to the folders above.
 services: {}
 """

@@ -27,7 +27,7 @@ KINDS = {"container": ("ps", "--all"), "network": ("network", "ls"), "volume": (
 """What the engine has, and the command that lists it."""
 
 Problem = tuple[str, str]
-"""(what is wrong, the way out)."""
+"""(what is wrong, the fix)."""
 
 
 @dataclass(frozen=True)

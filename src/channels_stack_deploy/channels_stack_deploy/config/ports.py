@@ -12,7 +12,7 @@ from ..paths import COMPOSE, ENVIRONMENTS, Deployment
 from . import addresses, environments, ownership, settings
 
 Problem = tuple[str, str, str]
-"""(what was looked at, what is wrong, the way out), as in preflight."""
+"""(what was looked at, what is wrong, the fix), as in preflight."""
 
 PROPOSED = {"HTTP_PORT": 8080, "HTTPS_PORT": 8443, "DEV_PORT": 8001}
 """Settings that name a port, and where the search for a free one begins."""

@@ -2,7 +2,7 @@
 
 The secrets of a deployment are what its files say; PostgreSQL and Redis accept old and new until nothing uses the old ones
 (swarm/stores.py). SECRET_KEY takes two steps, because what one process signs another one reads: first all know the new key as one
-that is accepted, then it signs. What was begun stands in `rotation.json` until all of it is in force.
+that is accepted, then it signs. What was begun is in `rotation.json` until all of it is in effect.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OWNER = "app"
 
 
 def begun(deployment: Deployment) -> dict[str, str]:
-    """New secrets, kind -> value, of a rotation that is not in force yet."""
+    """New secrets, kind -> value, of a rotation that is not in effect yet."""
     path = deployment.folder / "rotation.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
@@ -128,7 +128,7 @@ def switched(deployment: Deployment) -> bool:
 
 
 def end(deployment: Deployment) -> bool:
-    """Forget a rotation whose secrets the files say: to be called once they are in force. Returns whether there was one."""
+    """Forget a rotation whose secrets the files say: to be called once they are in effect. Returns whether there was one."""
     if not switched(deployment):
         return False
     if NODES in begun(deployment):

@@ -72,7 +72,7 @@ def make(deployment: Deployment) -> dict[str, int]:
         "backup_credentials": ("", DATA),
         "redis_acl": (REDIS_ACL.read_text().replace("{password}", redis), DATA),
         "redis_url": (stores.redis_url(chosen, redis), APPLICATION),
-        # Authorities of data stores that are somebody else's, named in their URLs as /run/secrets/data_ca.
+        # Authorities of external data stores, named in their URLs as /run/secrets/data_ca.
         "data_ca": ("\n", APPLICATION),
         "redis_nodes": (secrets.token_urlsafe(32), DATA),
         "app_redis_acl": (APP_REDIS_ACL.read_text().replace("{password}", application), DATA),
@@ -89,7 +89,7 @@ def make(deployment: Deployment) -> dict[str, int]:
             given += [
                 server,
                 client,
-            ]  # there is none, or it is somebody else's: only the operator knows its address
+            ]  # there is none, or it is an external one: only the operator knows its address
             continue
         # Both hold one password: a lone survivor would lock the application out, so it says so instead.
         if (deployment.secrets / server).exists() != (deployment.secrets / client).exists():

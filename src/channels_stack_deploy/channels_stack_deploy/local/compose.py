@@ -28,7 +28,7 @@ class Project:
         self.deployment = deployment
 
     def command(self, *arguments: str, progress: str = "quiet") -> list[str]:
-        """The docker command line for ARGUMENTS; everything else stands in the deployment's .env.
+        """The docker command line for ARGUMENTS; everything else is in the deployment's .env.
 
         Without that file Compose has the project's name alone, which is enough to remove it.
         """

@@ -1,4 +1,4 @@
-"""Looking before changing: everything that would stop the stack, in one table with the way out of each."""
+"""Looking before changing: everything that would stop the stack, in one table with the fix of each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOOLS = {"openssl": "openssl", "mmdebstrap": "mmdebstrap"}
 """Commands that the tool calls, and the package of each. mmdebstrap is needed only where no registry answers."""
 
 Problem = tuple[str, str, str]
-"""(what was looked at, what is wrong, the way out)."""
+"""(what was looked at, what is wrong, the fix)."""
 
 
 def engine(command: str, *, root: bool = False) -> dict:
@@ -85,7 +85,7 @@ def prepare(settings: dict[str, str]) -> None:
 def refuse(rows: list[Problem]) -> None:
     """Print ROWS as one table and stop, where there are any."""
     if rows:
-        table(("looked at", "problem", "way out"), rows)
+        table(("looked at", "problem", "fix"), rows)
         raise Failure(
             f"{len(rows)} problem{'s' if len(rows) > 1 else ''} to solve first; nothing that runs was changed"
         )
@@ -111,7 +111,7 @@ def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> No
 
 
 def hops(deployment: Deployment, settings: dict[str, str]) -> list[Problem]:
-    """This machine believed as what stands in front, while strangers may come by the same way."""
+    """This machine believed as what is in front, while strangers may come by the same way."""
     if "host" in settings["EDGE_TRUSTED_HOPS"].split() and not all(
         map(local, settings["BIND_ADDRESS"].split())
     ):

@@ -38,7 +38,7 @@ class Change:
 
 
 def roll(project: Project, slots: dict[str, int]) -> None:
-    """Replace what has changed and can be replaced without a gap; Failure leaves the old release serving.
+    """Replace what has changed and can be replaced with zero downtime; Failure leaves the old release serving.
 
     SLOTS: how many replicas of a service the edge can find at a time.
     """

@@ -1,4 +1,4 @@
-"""`make up`, from a fresh machine to a running stack, and its way back."""
+"""`make up`, from a fresh machine to a running stack, and back."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def push(names: dict[str, str], registry: str, login: Path, through: str = "") -
 
 
 def refused(registry: str, login: Path, complaint: str) -> str:
-    """Why REGISTRY was of no use, and the way out, from the COMPLAINT of docker."""
+    """Why REGISTRY was of no use, and the fix, from the COMPLAINT of docker."""
     said = " ".join(complaint.strip().splitlines()[-1:])
     if "unauthorized" in said or "no basic auth credentials" in said or "denied" in said:
         known = "does not take the login in" if login.exists() else "wants a login: write USER:PASSWORD into"

@@ -5,7 +5,7 @@ else, once nothing uses it. Both look first and change only what differs, while 
 
 PostgreSQL knows one password for each role. So each password has a login role of its own, `app_<hash>`, which becomes `app` as it
 comes in (ALTER ROLE … SET role): whatever it makes belongs to `app`. The role `app` itself then has no password. Redis takes
-several passwords for a user; they lie in a file of its host, as hashes, for its next start. Three of them: nodes.py.
+several passwords for a user; they are in a file of its host, as hashes, for its next start. Three of them: nodes.py.
 No password leaves the controller: PostgreSQL gets a SCRAM verifier (RFC 5803), Redis a SHA-256.
 """
 
@@ -89,7 +89,7 @@ def granted(user: str, password: str, known: dict[str, str]) -> list[str]:
     return [
         # A superuser as the owner is: the last connections are reserved for those.
         f'CREATE ROLE "{user}" LOGIN SUPERUSER IN ROLE "{OWNER}" PASSWORD \'{verifier}\'',
-        # What an operator has set for the owner is in force for whom it lets in, not for whom one becomes.
+        # What an operator has set for the owner is in effect for whom it lets in, not for whom one becomes.
         f"""DO $$ DECLARE line record; BEGIN
               FOR line IN SELECT d.datname, split_part(c, '=', 1) AS name, substr(c, strpos(c, '=') + 1) AS value
                 FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
@@ -116,7 +116,7 @@ def removed(user: str) -> list[str]:
 def sql(engine: Engine, container: str, *statements: str) -> str:
     """Run STATEMENTS in one transaction, inside the container, where the owner needs no password."""
     command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-1", "-U", OWNER, "-d", OWNER, "-f", "-"]
-    # A statement that fails would stand in the server's log, with its verifier.
+    # A statement that fails would be in the server's log, with its verifier.
     text = "SET log_min_error_statement = panic;\n" + "".join(f"{each};\n" for each in statements)
     return engine.docker("exec", "-i", container, *command, given=text)
 
@@ -211,7 +211,7 @@ def rules(passwords: set[str], keeper: str, kind: str = "redis") -> str:
 
 
 def change(line: str) -> str:
-    """The command that lets a user be what LINE of the file says; Redis puts it in force as a whole."""
+    """The command that lets a user be what LINE of the file says; Redis applies it as a whole."""
     name, _, rest = line.removeprefix("user ").partition(" ")
     return f"ACL SETUSER {name} reset {rest}"
 

@@ -26,7 +26,7 @@ FILE = "history"
 """The file next to the releases: TIME EVENT RELEASE PERSON."""
 
 EVENTS = ("begun", "served", "back", "failed")
-"""A deploy or a way back began; one or the other ended with a release that serves whole; it ended with what served before."""
+"""A deploy or a rollback began; one or the other ended with a release that serves whole; it ended with what served before."""
 
 SHOWN = 5
 """Events that the status shows."""
@@ -88,7 +88,7 @@ def whole(past: list[Event], current: str = "") -> tuple[list[str], Event | None
 
 
 def previous(past: list[Event], current: str, kept: list[str]) -> str:
-    """Where the way back leads, "" for nowhere: to the last release that served whole.
+    """Where a rollback leads, "" for nowhere: to the last release that served whole.
 
     After a run that replaced something and did not end well that is the one which served before it, whether it serves by now
     or not; otherwise the one before that. Of those KEPT alone.
@@ -100,7 +100,7 @@ def previous(past: list[Event], current: str, kept: list[str]) -> str:
 
 
 def releases(engine: Engine, folder: str) -> dict[str, Any]:
-    """Names of the kept RELEASES, the CURRENT one, the one that the way back leads to, and the MANIFESTS by name."""
+    """Names of the kept RELEASES, the CURRENT one, the one that a rollback leads to, and the MANIFESTS by name."""
     code, out, _ = engine.run(f"readlink {folder}/current", "")
     current = out.strip() if not code else ""
     code, out, _ = engine.run(f"cat {folder}/*/manifest.json", "")
@@ -147,7 +147,7 @@ def asked(engine: Engine, path: str, seconds: float) -> dict[str, Any]:
 
 
 def chain(engine: Engine, folder: str, found: dict[str, Any], keep: int) -> list[str]:
-    """The current release and those before it, in the order of the way back, KEEP of them at most."""
+    """The current release and those before it, in the order of rollbacks, KEEP of them at most."""
     served, _ = whole(events(engine, folder), found["current"])
     return [name for name in reversed(served) if name in found["manifests"]][:keep]
 

@@ -154,13 +154,13 @@ def joined(
     if "host" in settings["EDGE_TRUSTED_HOPS"].split():
         raise Failure(
             "EDGE_TRUSTED_HOPS=host is for one machine: Swarm publishes ports on every address of a host, so others could come "
-            "past what stands in front; name its addresses"
+            "past what is in front; name its addresses"
         )
     files = [COMPOSE / "compose.yml", COMPOSE / "compose.swarm.yml", *stores.files(settings)]
     if settings["REDIS_NODES"] == "3":
         if len({options.redis_node, *options.redis_nodes[:2]} - {""}) < 3:
             raise Failure(
-                "REDIS_NODES=3 needs three hosts in the group `data`: each Redis and its Sentinel stand on their own"
+                "REDIS_NODES=3 needs three hosts in the group `data`: each Redis and its Sentinel are on a host of their own"
             )
         files.append(COMPOSE / "compose.swarm.sentinel.yml")
     if settings["APP_REDIS"]:

@@ -52,7 +52,7 @@ class Watched:
 
     @property
     def fresh(self) -> int:
-        """Tasks that run by the definition in force."""
+        """Tasks that run by the definition in effect."""
         wanted = definition(self.now["Spec"]["TaskTemplate"])
         return sum(
             task["Status"]["State"] == "running"
@@ -125,7 +125,7 @@ def roll(
     """
     definitions = json.loads(engine.read(path))
     file = definitions["services"]
-    if not file:  # the part of the data stores, where all of them are somebody else's
+    if not file:  # the part of the data stores, where all of them are external
         return []
     before = engine.services()
     known = {
