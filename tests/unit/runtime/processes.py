@@ -22,6 +22,7 @@ from support.ports import free_port
 
 HERE = pathlib.Path(__file__).parent
 RUNTIME = HERE.parents[2] / "src/channels_stack"
+PROBE = HERE.parents[2] / "images/app/channels-stack-probe.sh"
 
 
 def counts(port: int, *samples: str) -> str:
@@ -35,6 +36,12 @@ def counts(port: int, *samples: str) -> str:
         return ""
 
     return until(metrics, what=f"it counts {samples}")
+
+
+def probe(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """What the health check of an application's container says of a server or a heartbeat here."""
+    command = ["bash", PROBE, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def answers(port: int) -> bool:

@@ -85,7 +85,6 @@ COMMANDS = {
     "metrics": None,
     "compare": None,
     "paths": None,
-    "probe": None,
 }
 
 

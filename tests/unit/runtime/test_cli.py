@@ -12,10 +12,11 @@ import sys
 import threading
 
 import pytest
-from processes import HERE, PATIENCE, RUNTIME, Redis, until
+from processes import HERE, PATIENCE, PROBE, RUNTIME, Redis, probe, until
 from serving import SERVERS, Serving, free_port, serve
 
-from channels_stack.commands import healthcheck
+from channels_stack.config.settings import SERVICE_PORT, WORKER_HEARTBEAT
+from channels_stack.jobs.heartbeats import Heartbeat
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -190,38 +191,44 @@ class TestProbe:
             (503, '{"ready": false, "was_ready": true}', 0),
         ],
     )
-    def test_a_server(self, answering, capsys, status, body, code):
-        assert healthcheck.main("http", port=answering(status, body)) == code
-        assert (body in capsys.readouterr().err) or code == 0
+    def test_a_server(self, answering, status, body, code):
+        done = probe("http", answering(status, body))
+        assert done.returncode == code, done.stderr
+        assert done.stderr == (f"http: /-/ready answers {status}: {body}\n" if code else "")
 
-    def test_nobody_listens(self, capsys):
-        assert healthcheck.main("ws", port=free_port()) == 1
-        assert "ConnectionRefusedError" in capsys.readouterr().err
+    def test_nobody_listens(self):
+        port = free_port()
+        done = probe("ws", port)
+        assert (done.returncode, done.stderr) == (1, f"ws: no answer on port {port}: nothing listens there\n")
 
-    def test_a_worker(self, tmp_path, capsys):
+    def test_a_server_that_hangs(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            done = probe("ws", port)
+        assert (done.returncode, done.stderr) == (1, f"ws: no answer on port {port}: none within 4 s\n")
+
+    def test_a_server_that_closes_without_an_answer(self):
+        with socket.create_server(("127.0.0.1", 0)) as rude:
+            threading.Thread(target=lambda: rude.accept()[0].close()).start()
+            assert probe("http", rude.getsockname()[1]).returncode == 1
+
+    def test_a_worker(self, tmp_path):
         heartbeat = tmp_path / "heartbeat"
-        assert healthcheck.main("worker", heartbeat=str(heartbeat)) == 1
-        heartbeat.touch()
-        assert healthcheck.main("worker", heartbeat=str(heartbeat)) == 0
-        os.utime(heartbeat, (1, 1))
-        assert healthcheck.main("worker", heartbeat=str(heartbeat)) == 1
-        assert "the last heartbeat is" in capsys.readouterr().err
+        done = probe("worker", heartbeat)
+        assert (done.returncode, done.stderr) == (1, f"worker: no heartbeat: {heartbeat}\n")
+        Heartbeat(str(heartbeat)).beat()
+        assert probe("worker", heartbeat).returncode == 0
+        old = heartbeat.stat().st_mtime - 60
+        os.utime(heartbeat, (old, old))
+        done = probe("worker", heartbeat)
+        assert done.returncode == 1
+        assert re.fullmatch(r"worker: the last heartbeat is \d+ s old\n", done.stderr)
 
-    def test_it_is_light(self):
-        """It runs every few seconds in each container: no Django, no server, no Redis client."""
-        code = "import sys; from channels_stack.commands.cli import main; main(['probe', 'worker']); print(*sys.modules)"
-        environment = {"PYTHONPATH": str(RUNTIME)}
-        done = subprocess.run(
-            [sys.executable, "-B", "-c", code], env=environment, capture_output=True, text=True
-        )
-        loaded = {name.partition(".")[0] for name in done.stdout.split()}
-        assert "channels_stack" in loaded
-        assert not loaded & {
-            "django",
-            "channels",
-            "redis",
-            "prometheus_client",
-            "uvicorn",
-            "twisted",
-            "asyncio",
-        }
+    def test_it_looks_where_the_library_is(self):
+        text = PROBE.read_text()
+        assert f"SERVICE_PORT={SERVICE_PORT} " in text
+        assert f"WORKER_HEARTBEAT={WORKER_HEARTBEAT}\n" in text
+
+    @pytest.mark.parametrize("arguments", [(), ("pages",)])
+    def test_it_is_called_wrongly(self, arguments):
+        assert probe(*arguments).returncode == 2

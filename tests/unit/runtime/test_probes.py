@@ -12,10 +12,9 @@ import time
 
 import psycopg
 import pytest
-from processes import Postgres, Redis, until
+from processes import Postgres, Redis, probe, until
 from serving import Serving, free_port, serve
 
-from channels_stack.commands import healthcheck
 from channels_stack.middleware.health import CACHE_SECONDS, CHECK_NAME, Readiness
 
 LIMIT = 0.4
@@ -106,7 +105,7 @@ def test_redis_goes_and_comes_back(start, redis, server):
     assert (answer["reasons"].keys(), answer["was_ready"]) == ({"channel layer"}, True)
     assert serving.get("/-/live").status == 200
     # The container is healthy: to replace it would bring nothing back, and cut its sockets.
-    assert healthcheck.main("ws", serving.port) == 0
+    assert probe("ws", serving.port).returncode == 0
     redis.start()
     serving.wait_until_ready()
 
@@ -133,7 +132,7 @@ def test_pages_are_served_without_a_channel_layer_from_the_beginning(start, redi
     serving.wait_until_ready()
     until(lambda: serving.get("/-/ready").json()["warnings"], what="the layer is missed")
     assert "no message to ourselves has come back yet" in serving.get("/-/ready").json()["warnings"]["canary"]
-    assert healthcheck.main("http", serving.port) == 0
+    assert probe("http", serving.port).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +238,7 @@ def test_a_database_that_is_not_there(start):
     assert "refused" in reason
     assert answer["was_ready"] is False
     # It has never worked: a deploy must not go on with it.
-    assert healthcheck.main("ws", serving.port) == 1
+    assert probe("ws", serving.port).returncode == 1
 
 
 def _threads(serving: Serving) -> int:

@@ -20,11 +20,6 @@ METRICS_FOLDER = "/tmp/metrics"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     options = _parser().parse_args(arguments)
-    if options.command == "probe":
-        # Runs every few seconds in each container: nothing but the standard library.
-        from . import healthcheck as probe
-
-        return probe.main(options.what)
     if options.command == "paths":
         from ..project import paths
 
@@ -218,8 +213,6 @@ def _parser() -> argparse.ArgumentParser:
     compared.add_argument(
         "--seconds", type=float, default=30.0, help="of traffic to look at (default: %(default)s)"
     )
-    probe = commands.add_parser("probe", help="the health check of a container: exit code 0 means healthy")
-    probe.add_argument("what", choices=("http", "ws", "worker"), help="the service that this container runs")
     commands.add_parser("paths", help="websocket routes and a static file of the server in this container")
     arguments.add(commands.add_parser("doctor", help="say what will break in production"))
     return parser

@@ -46,9 +46,7 @@ SHARED_BY_PAGES = 2
 STOP_MARGIN = 2  # seconds between the last socket closed and STOP_SECONDS, for requests in flight to finish
 
 SERVICE_PORT = 8000
-WORKER_HEARTBEAT = (
-    "/tmp/worker-heartbeat"  # the worker renews this file, `channels-stack probe worker` reads it
-)
+WORKER_HEARTBEAT = "/tmp/worker-heartbeat"  # the worker renews this file, `channels-stack-probe` reads it
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The file that says that a process works: its time is that of the last beat.
 
 The time is by the clock that counts from the start of the machine, the same for each process on it: by one that may
-be set, a fresh heartbeat could look old.
+be set, a fresh heartbeat could look old. It counts while the machine sleeps, as /proc/uptime does, which the health check
+of the container reads (images/app/channels-stack-probe.sh).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Heartbeat:
         try:
             # Opened so, a file that exists keeps its time until it gets the next one.
             os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o644))
-            now = time.monotonic()
+            now = _now()
             os.utime(self.path, (now, now))
         except OSError as error:
             problem = str(error)
@@ -45,4 +46,8 @@ class Heartbeat:
 
 def age(path: str) -> float:
     """Seconds since the last beat. Raises OSError where there is none."""
-    return time.monotonic() - os.stat(path).st_mtime
+    return _now() - os.stat(path).st_mtime
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
