@@ -229,7 +229,7 @@ class Session:
             self.process.stdin.flush()
         except BrokenPipeError:
             raise Failure(f"database {self.database}: {self.process.stderr.read().strip()}") from None
-        lines = []
+        lines: list[str] = []
         for line in self.process.stdout:
             if line.rstrip("\n") == self.MARK:
                 return lines

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from dataclasses import dataclass
+from typing import Any
 
 from .console import Failure
 from .places import CONFIGURATION, STANZA
@@ -90,10 +91,10 @@ def meaning(text: str) -> str:
     return f"pgBackRest: {first}"
 
 
-def information() -> dict:
+def information() -> dict[str, Any]:
     """What the repository knows of the cluster; empty where there is nothing yet."""
     found = json.loads(run("--output=json", "info").decode(errors="replace") or "[]", strict=False)
-    entry: dict = found[0] if found else {}
+    entry: dict[str, Any] = found[0] if found else {}
     status = entry.get("status", {})
     # 1: no stanza path, 2: no backup yet; the rest is an error that the status alone reports.
     problems = [repo["status"] for repo in entry.get("repo", []) if repo["status"]["code"] not in (0, 1, 2)]
@@ -108,7 +109,7 @@ def knows(system: str) -> bool:
     return bool(clusters) and str(clusters[-1]["system-id"]) == system
 
 
-def backups(entry: dict | None = None) -> list[Backup]:
+def backups(entry: dict[str, Any] | None = None) -> list[Backup]:
     """Every backup that can be restored, the oldest first."""
     found = information() if entry is None else entry
     return [
@@ -126,7 +127,7 @@ def backups(entry: dict | None = None) -> list[Backup]:
     ]
 
 
-def newest_wal(entry: dict) -> str:
+def newest_wal(entry: dict[str, Any]) -> str:
     """The name of the newest WAL segment in the repository, "" for none."""
     archives = [each["max"] for each in entry.get("archive", []) if each["max"]]
     return archives[-1] if archives else ""

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from . import cluster, jobs, repository, work
 from .archive import Archive
@@ -59,7 +60,7 @@ class Service:
         self.looked.wait(START_SECONDS)
         return self.refusal
 
-    def attempt(self, name: str, step) -> None:
+    def attempt(self, name: str, step: Callable[[], object]) -> None:
         """Do one step; a failure is said once and remembered until the step succeeds."""
         try:
             step()

@@ -84,14 +84,16 @@ def ask(asked: list[Replica], request: bytes, over: Callable[[], bool]) -> dict[
     answers = dict.fromkeys(asked, b"")
     end = time.monotonic() + ANSWER_SECONDS
     with contextlib.ExitStack() as links, selectors.DefaultSelector() as waiting:
+        links_of: dict[int, socket.socket] = {}
         for replica in asked:
             link = links.enter_context(socket.socket())
+            links_of[link.fileno()] = link
             link.setblocking(False)
             link.connect_ex(replica)
             waiting.register(link, selectors.EVENT_WRITE, replica)
         while waiting.get_map() and time.monotonic() < end and not over():
             for key, events in waiting.select(LOOK_SECONDS):
-                link, more = key.fileobj, b""
+                link, more = links_of[key.fd], b""
                 with contextlib.suppress(OSError):  # nothing listens there: no answer
                     if events == selectors.EVENT_WRITE:
                         link.sendall(request)

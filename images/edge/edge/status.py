@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from . import crowds, haproxy, loading
 from .haproxy import STATE
 
 
-def status() -> dict:
+def status() -> dict[str, Any]:
     """{"draining", "former_workers", "connections", "crowd", "replicas", "certificate": {"names", "issuer", "until", "days"}}.
 
     `crowd` is the one address that most requests come from, null where there is none.
@@ -46,7 +47,7 @@ def stopping() -> bool:
     return field(haproxy.ask("@1 show info", haproxy.PROMPT_SECONDS), "Stopping") == "1"
 
 
-def certificate(text: str) -> dict:
+def certificate(text: str) -> dict[str, Any]:
     """What HAProxy says of a certificate; `days` are whole days left, negative once it is over."""
     until = datetime.strptime(field(text, "notAfter"), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
     return {

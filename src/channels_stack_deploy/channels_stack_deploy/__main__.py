@@ -20,6 +20,7 @@ from .config import certificates, edge, environments
 from .config import settings as stack_settings
 from .console import Failure, say
 from .local import backup, preflight, up
+from .local.compose import Project
 from .paths import IMAGE_NAMES, Deployment
 
 COMMANDS = [
@@ -69,17 +70,17 @@ def main() -> int:
             case "purge":
                 up.purge(deployment, confirmed=os.environ.get("CONFIRM") == "yes")
             case "backup":
-                backup.now(up.Project(deployment))
+                backup.now(Project(deployment))
             case "drill":
-                backup.drill(up.Project(deployment))
+                backup.drill(Project(deployment))
             case "restore":
                 confirmed = os.environ.get("CONFIRM") == "yes"
                 moment = os.environ.get("TIME", "")
-                backup.restore(deployment, up.Project(deployment), confirmed=confirmed, moment=moment)
+                backup.restore(deployment, Project(deployment), confirmed=confirmed, moment=moment)
             case "check":
                 values = stack_settings.of(deployment)
                 preflight.prepare(values)
-                preflight.look(deployment, values, up.published(up.Project(deployment)))
+                preflight.look(deployment, values, up.published(Project(deployment)))
                 say("this machine is able to run the stack")
             case "images":
                 values = stack_settings.of(deployment)

@@ -17,13 +17,13 @@ class Lines(io.TextIOBase):
     """A standard output for a program that has its own: TELL gets each line when it is complete."""
 
     def __init__(self, tell: Callable[[str], object]) -> None:
-        self.tell, self.begun = tell, ""
+        self.emit, self.begun = tell, ""
 
     def write(self, text: str) -> int:
         """Tell each line when it is complete."""
         *complete, self.begun = (self.begun + text).split("\n")
         for line in complete:
-            self.tell(line)
+            self.emit(line)
         return len(text)
 
 

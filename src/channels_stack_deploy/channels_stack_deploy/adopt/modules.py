@@ -160,7 +160,7 @@ def _choose_settings(
     tree: Tree, found: Found, group: list[tuple[Module, str]], named: list[tuple[Module, str, str, str]]
 ) -> None:
     """The settings for production of GROUP, which are one project's."""
-    by_plan = {}
+    by_plan: dict[str, str] = {}
     for place, match in tree.plans(r"DJANGO_SETTINGS_MODULE[=:\s\"']+([\w.]+)"):
         by_plan.setdefault(match[1], place)
     names = {module.path: dotted_name(module.path, root) for module, root in group}

@@ -8,7 +8,7 @@ import os
 from channels_stack.doctor import settings as doctor_settings
 from channels_stack.doctor.files import Module
 from channels_stack.doctor.project import CHANNEL_ROUTER, TEST_FILE
-from channels_stack.doctor.values import Value, text, texts
+from channels_stack.doctor.values import Value, get, text, texts
 
 from .found import Told
 from .modules import Found
@@ -164,8 +164,8 @@ def _celery(tree: Tree, found: Found, told: Told, values: doctor_settings.Settin
         )
         if isinstance(value, ast.Constant) and isinstance(value.value, str)
     }
-    for value in _all_queues(values["CELERY_TASK_ROUTES"]):
-        queues.setdefault(text(value) or "", str(value.at))
+    for routed in _all_queues(values["CELERY_TASK_ROUTES"]):
+        queues.setdefault(text(routed) or "", str(routed.at))
     queues.pop("", None)
     if queues:
         told.questions.append(
@@ -178,9 +178,7 @@ def _celery(tree: Tree, found: Found, told: Told, values: doctor_settings.Settin
 def _all_queues(value: Value | None) -> list[Value]:
     """The values of `queue` in CELERY_TASK_ROUTES."""
     routes = getattr(value, "items", {})
-    found = (
-        [doctor_settings.get(route, "queue") for route in routes.values()] if isinstance(routes, dict) else []
-    )
+    found = [get(route, "queue") for route in routes.values()] if isinstance(routes, dict) else []
     return [each for each in found if each is not None and text(each)]
 
 

@@ -105,7 +105,12 @@ def apt_configuration() -> str:
 def pip_files() -> list[Path]:
     """pip's configuration files, the weakest first (pip's documentation, "Configuration files")."""
     home = Path.home()
-    places = ["/etc/xdg/pip/pip.conf", "/etc/pip.conf", home / ".pip/pip.conf", home / ".config/pip/pip.conf"]
+    places: list[str | Path] = [
+        "/etc/xdg/pip/pip.conf",
+        "/etc/pip.conf",
+        home / ".pip/pip.conf",
+        home / ".config/pip/pip.conf",
+    ]
     if os.environ.get("PIP_CONFIG_FILE"):
         places.append(os.environ["PIP_CONFIG_FILE"])
     return [Path(place) for place in places if Path(place).is_file()]

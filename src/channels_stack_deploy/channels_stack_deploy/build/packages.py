@@ -97,9 +97,10 @@ def fetch(
         found = build_environment.build_secrets(secrets, release, settings["DEBIAN_MIRROR"])
         if release == "bookworm" and "apt_sources" in found:
             with found["apt_sources"].open("a") as file:
-                file.write(
-                    "\n" + engine().source(*build_environment.debian_mirrors(settings["DEBIAN_MIRROR"]))
-                )
+                # There is a mirror: apt_sources was made from it.
+                mirrors = build_environment.debian_mirrors(settings["DEBIAN_MIRROR"])
+                assert mirrors is not None
+                file.write("\n" + engine().source(*mirrors))
         for name, path in found.items():
             command += ["--secret", f"id={name},src={path}"]
         done = subprocess.run([*command, str(context)], capture_output=True, text=True, check=False)

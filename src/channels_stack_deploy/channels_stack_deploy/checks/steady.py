@@ -9,6 +9,7 @@ import json
 import subprocess
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from ..console import Failure, detail
 from ..local.compose import Project
@@ -51,7 +52,7 @@ def check(project: Project) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def look(project: Project) -> dict[str, dict]:
+def look(project: Project) -> dict[str, dict[str, Any]]:
     """Name -> state of each container of PROJECT: Service, Health, Status, StartedAt, ExitCode, RestartCount."""
     found = {each["Name"]: each["Service"] for each in project.containers()}
     if not found:
@@ -71,7 +72,7 @@ def look(project: Project) -> dict[str, dict]:
     }
 
 
-def ran(state: dict) -> float:
+def ran(state: dict[str, Any]) -> float:
     """For how many seconds a container with STATE has run; 0 where it does not."""
     if state["Status"] != "running":
         return 0.0
@@ -79,7 +80,7 @@ def ran(state: dict) -> float:
     return (datetime.now(UTC) - started).total_seconds()
 
 
-def complaint(project: Project, name: str, state: dict) -> str:
+def complaint(project: Project, name: str, state: dict[str, Any]) -> str:
     """What to say of the container NAME, which ends again and again."""
     return (
         f"{state['Service']} ends again and again (exit {state['ExitCode']}, restarted {state['RestartCount']} times); what ends "

@@ -24,6 +24,7 @@ from ..config import settings as stack_settings
 from ..console import Failure, detail
 from ..paths import Deployment
 from . import probes, visitor
+from .probes import Probe
 from .visitor import Site, Visitor
 
 SECONDS = 30
@@ -186,7 +187,7 @@ class Guests:
             self.members[name] = self._sign_in(probe)
         return self.members[name]
 
-    def _sign_in(self, probe: probes.Probe) -> Visitor:
+    def _sign_in(self, probe: Probe) -> Visitor:
         path = self.folder / probe.get("password_file")
         try:
             password = path.read_text().rstrip("\r\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from typing import Any
 
 from ..console import Failure
 from . import services as table
@@ -52,7 +53,7 @@ def lines(text: str, example: str) -> list[list[str]]:
     return [each for each in found if each]
 
 
-def service(command: list[str], mounts: list[str], secrets: tuple[str, ...] = SECRETS) -> dict:
+def service(command: list[str], mounts: list[str], secrets: tuple[str, ...] = SECRETS) -> dict[str, Any]:
     """The definition of one command: like `worker` in compose.yml, but nothing can ask it how it is."""
     return {
         "image": "${WORKER_IMAGE:?run make up}",
@@ -93,7 +94,7 @@ def service(command: list[str], mounts: list[str], secrets: tuple[str, ...] = SE
     }
 
 
-def definitions(settings: dict[str, str], *, swarm: bool = False) -> dict:
+def definitions(settings: dict[str, str], *, swarm: bool = False) -> dict[str, Any]:
     """The Compose file of the application's own commands and volumes; empty where it has none."""
     found = volumes.read(settings)
     mounts = [volume.mount for volume in found]

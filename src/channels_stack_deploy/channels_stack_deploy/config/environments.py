@@ -84,10 +84,10 @@ def problems(deployment: Deployment, chosen: dict[str, str]) -> list[ownership.P
     if chosen["DB_NODES"] != "0" and not (deployment.secrets / "db_password").exists():
         there = ownership.things(ownership.project(deployment))
         if any(each.kind == "volume" and each.name == data for each in there):
-            place, purge = deployment.shown(deployment.secrets), deployment.verb("purge")
-            way_out = f"put {place} back from your copy; or {purge} CONFIRM=yes, which removes the data"
+            secrets, purge = deployment.shown(deployment.secrets), deployment.verb("purge")
+            fix = f"put {secrets} back from your copy; or {purge} CONFIRM=yes, which removes the data"
             rows.append(
-                (f"the database is there (volume {data}), but the passwords in {place} are gone", way_out)
+                (f"the database is there (volume {data}), but the passwords in {secrets} are gone", fix)
             )
     return rows
 

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..console import Failure
 from ..paths import Deployment
@@ -126,7 +127,7 @@ def claim(deployment: Deployment) -> None:
         raise Failure("\n".join(f"{problem}: {way_out}" for problem, way_out in found))
 
 
-def labels(whole: dict, owner: str) -> str:
+def labels(whole: dict[str, Any], owner: str) -> str:
     """A Compose file that has every service, network and volume of WHOLE, all definitions, bear OWNER.
 
     A service also bears which state its secrets are in: Compose does not compare files, and a process reads them once.
@@ -148,7 +149,7 @@ READ_ONCE = ("db",)
 """Services that read their secret on an empty volume alone: a change is no reason to restart them."""
 
 
-def state_of_secrets(name: str, service: dict, secrets: dict) -> dict[str, str]:
+def state_of_secrets(name: str, service: dict[str, Any], secrets: dict[str, Any]) -> dict[str, str]:
     """The label of SERVICE, called NAME, which changes when the file of one of its SECRETS was written; none where it has none.
 
     By time and size: their content is not for everybody who may look at a label, nor for everybody who may run this.

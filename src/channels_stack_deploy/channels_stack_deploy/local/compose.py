@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..config import addresses, capacity, ownership, schema, stores
 from ..console import Failure, detail
@@ -60,7 +61,7 @@ class Project:
             )
         return done
 
-    def containers(self) -> list[dict]:
+    def containers(self) -> list[dict[str, Any]]:
         """Every container of the project, as Compose describes it."""
         text = self.run("ps", "--all", "--format", "json", quiet=True).stdout.strip()
         return [json.loads(line) for line in text.splitlines()]

@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from ..build import apt, build_environment
 from ..config import addresses, capacity, certificates, environments, ownership, ports
@@ -33,7 +34,7 @@ Problem = tuple[str, str, str]
 """(what was looked at, what is wrong, the fix)."""
 
 
-def engine(command: str, *, root: bool = False) -> dict:
+def engine(command: str, *, root: bool = False) -> dict[str, Any]:
     """Call the engine tool, with sudo where ROOT is needed and this user is not; its progress is shown."""
     prefix = ["sudo"] if root and os.geteuid() != 0 else []
     done = subprocess.run(

@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ..build import build_environment
 from ..console import Failure, detail
@@ -53,7 +54,7 @@ def roll(project: Project, slots: dict[str, int]) -> None:
 def changed(project: Project) -> list[Change]:
     """What differs from the definitions now, by Compose's own judgement, and is rolled."""
     definitions = json.loads(project.run("config", "--format", "json", quiet=True).stdout)["services"]
-    running: dict[str, list[dict]] = {}
+    running: dict[str, list[dict[str, Any]]] = {}
     for each in project.containers():
         if each["Service"] in definitions and rolled(definitions[each["Service"]]):
             running.setdefault(each["Service"], []).append(each)
@@ -73,7 +74,7 @@ def changed(project: Project) -> list[Change]:
     return found
 
 
-def rolled(definition: dict) -> bool:
+def rolled(definition: dict[str, Any]) -> bool:
     """Whether two releases of a service may run side by side: its definition says so, and it holds no port of this machine."""
     order = definition.get("deploy", {}).get("update_config", {}).get("order")
     return order == "start-first" and not definition.get("ports")

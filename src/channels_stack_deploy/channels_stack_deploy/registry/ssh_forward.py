@@ -91,7 +91,7 @@ def opened(words: list[str], here: str) -> Iterator[None]:
             process.wait()
 
 
-def until(process: subprocess.Popen, here: str, said: IO[str]) -> None:
+def until(process: subprocess.Popen[bytes], here: str, said: IO[str]) -> None:
     """Wait until a server answers with TLS at HERE; NoWay with the last line that ssh SAID where none will."""
     address, _, port = here.partition(":")
     deadline = time.monotonic() + OPEN_SECONDS

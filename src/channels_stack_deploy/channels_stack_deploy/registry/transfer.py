@@ -7,7 +7,7 @@ import json
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from ..console import Failure
 
@@ -97,7 +97,8 @@ def known(wanted: dict[str, list[str]], there: list[list[str]]) -> set[str]:
     A layer is known only on top of the same layers. One that is needed anywhere else is sent.
     """
     chains = {tuple(each[: count + 1]) for each in there for count in range(len(each))}
-    have, lacking = set(), set()
+    have: set[str] = set()
+    lacking: set[str] = set()
     for each in wanted.values():
         for count, layer in enumerate(each):
             (have if tuple(each[: count + 1]) in chains else lacking).add(layer)
@@ -110,7 +111,7 @@ def pack(names: list[str], without: set[str], path: Path, *, compress: bool) -> 
     process = subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     with path.open("wb") as plain:
-        target: IO[bytes] = (
+        target: Any = (
             gzip.GzipFile(fileobj=plain, mode="wb", compresslevel=COMPRESSION) if compress else plain
         )
         with (

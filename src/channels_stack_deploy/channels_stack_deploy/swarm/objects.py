@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Collection
+from typing import Any
 
 from ..console import Failure
 from .engine import NAMESPACE, Engine
@@ -34,7 +35,7 @@ def make(engine: Engine, wanted: list[dict[str, str]], *, check: bool) -> list[s
     return [each["name"] for each in missing]
 
 
-def make_networks(engine: Engine, wanted: list[dict], *, check: bool) -> list[str]:
+def make_networks(engine: Engine, wanted: list[dict[str, Any]], *, check: bool) -> list[str]:
     """Create the overlay networks of WANTED (name, internal, encrypted) that are missing; returns their names.
 
     Failure where one is there that is encrypted and shall not be, or the other way round: a network cannot be changed.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from typing import Any
 
 from ..config.rotation import NODES, read
 from ..console import Failure
@@ -57,13 +58,13 @@ def differing(engine: Engine, path: str, current: str) -> list[str]:
     ]
 
 
-def definitions(engine: Engine, path: str) -> dict[str, dict]:
+def definitions(engine: Engine, path: str) -> dict[str, dict[str, Any]]:
     """The services of a rendered file; none where there is no file."""
     code, text, _ = engine.run(shlex.join(["cat", path]), "")
     return {} if code else json.loads(text)["services"]
 
 
-def bare(service: dict) -> str:
+def bare(service: dict[str, Any]) -> str:
     """A definition without the name of its release."""
     return json.dumps({**service, "deploy": {**service["deploy"], "labels": None}}, sort_keys=True)
 
@@ -110,13 +111,13 @@ def accept(
         changed += alter(engine, container, keeper, {"node": (said, digests)}, final=final, check=check)
     if container := credentials.running(engine, sentinel_of(node)):
         login = entry(engine, container, passwords)
-        said = {
+        rules = {
             user: credentials.ask(engine, container, login, f"ACL GETUSER {user}", port=SENTINEL_PORT)
             for user in ("app", "node")
         }
         wanted = {
-            "app": (said["app"], {credentials.digest(credentials.redis_password(deployment))}),
-            "node": (said["node"], digests),
+            "app": (rules["app"], {credentials.digest(credentials.redis_password(deployment))}),
+            "node": (rules["node"], digests),
         }
         changed += alter(engine, container, login, wanted, final=final, check=check, port=SENTINEL_PORT)
     path = os.path.join(folder, NODES)

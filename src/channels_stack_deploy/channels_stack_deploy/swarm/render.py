@@ -15,6 +15,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config import app_services, capacity, stores
 from ..config import services as table
@@ -129,7 +130,7 @@ def render(
 
 def joined(
     deployment: Deployment, settings: dict[str, str], images: dict[str, str], options: Options
-) -> dict:
+) -> dict[str, Any]:
     """All definitions with all values, as Compose understands them."""
     more = {
         # Swarm never sees the placement of an external data store.
@@ -189,7 +190,7 @@ def joined(
     return whole
 
 
-def resolved(place: Path, lines: dict[str, str]) -> dict:
+def resolved(place: Path, lines: dict[str, str]) -> dict[str, Any]:
     """The definitions of COMPOSE_FILE with the values of LINES, which are written to PLACE, as Compose understands them."""
     compose.replace(place, "".join(f"{name}={compose.quoted(value)}\n" for name, value in lines.items()))
     command = ["docker", "compose", "--project-directory", str(COMPOSE), "--env-file", str(place)]
@@ -204,7 +205,7 @@ def resolved(place: Path, lines: dict[str, str]) -> dict:
     return json.loads(done.stdout)
 
 
-def contents(whole: dict, stack: str) -> dict[str, dict[str, str]]:
+def contents(whole: dict[str, Any], stack: str) -> dict[str, dict[str, str]]:
     """Each secret and config of the definitions: its kind, the name under which Swarm holds it, its content."""
     found = {}
     for kind in ("secrets", "configs"):
@@ -222,7 +223,7 @@ def contents(whole: dict, stack: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def service(name: str, each: dict, volumes: dict) -> dict:
+def service(name: str, each: dict[str, Any], volumes: dict[str, Any]) -> dict[str, Any]:
     """One service as Swarm takes it; VOLUMES of the stack get what it needs."""
     # Compose's alone, or done by the engine's configuration (no-new-privileges) where Swarm has no word for it.
     for key in ("depends_on", "profiles", "restart", "security_opt"):
@@ -240,8 +241,8 @@ def service(name: str, each: dict, volumes: dict) -> dict:
             sized = {"tmpfs": {"size": int(size[1]) * 1024**2}} if size else {}
             mounts.append({"type": "tmpfs", "target": path, **sized})
     if "shm_size" in each:
-        size = int(each.pop("shm_size"))
-        mounts.append({"type": "tmpfs", "target": "/dev/shm", "tmpfs": {"size": size}})
+        shared = int(each.pop("shm_size"))
+        mounts.append({"type": "tmpfs", "target": "/dev/shm", "tmpfs": {"size": shared}})
     if mounts:
         each["volumes"] = mounts
     for port in each.get("ports", []):
@@ -260,7 +261,7 @@ def service(name: str, each: dict, volumes: dict) -> dict:
     return each
 
 
-def trial(each: dict) -> dict:
+def trial(each: dict[str, Any]) -> dict[str, Any]:
     """One task like those of the service EACH, which no visitor reaches and which is not started again."""
     kept = {
         key: value for key, value in each["deploy"].items() if key in ("placement", "resources", "labels")
@@ -274,12 +275,12 @@ def trial(each: dict) -> dict:
     return {**each, "deploy": {**kept, **once}}
 
 
-def opened(each: dict) -> dict:
+def opened(each: dict[str, Any]) -> dict[str, Any]:
     """The trial EACH of `http`, found by the edge under that name as well: it gets its share of the visitors."""
     return {**each, "networks": {**each["networks"], "front": {"aliases": ["http"]}}}
 
 
-def text(part: str, services: dict[str, dict], top: dict, stack: str) -> str:
+def text(part: str, services: dict[str, dict[str, Any]], top: dict[str, Any], stack: str) -> str:
     """The file of one part: its services and what they use. Only `stack` and `data` define volumes."""
     definitions = {"version": "3.12", "services": services, **top}
     if part in ("trial", "first", *JOBS):

@@ -170,7 +170,7 @@ def steady(each: Watched, since: dict[str, tuple[set[str], float]], now: float) 
     return not each.unproved or now - since[each.name][1] >= STEADY_SECONDS
 
 
-def resized(before: dict, file: dict) -> list[str]:
+def resized(before: dict[str, Any], file: dict[str, Any]) -> list[str]:
     """A line for each service that runs in another number of tasks than the FILE says: scale.yml may have been BEFORE it."""
     numbers = {name: each["deploy"].get("replicas", 0) for name, each in file.items()}
     return [
@@ -180,7 +180,9 @@ def resized(before: dict, file: dict) -> list[str]:
     ]
 
 
-def look(engine: Engine, before: dict, wanted: set[str], known: set[str], release: str) -> list[Watched]:
+def look(
+    engine: Engine, before: dict[str, Any], wanted: set[str], known: set[str], release: str
+) -> list[Watched]:
     """Each service of WANTED as it is now."""
     now = {name: each for name, each in engine.services().items() if name in wanted}
     tasks = engine.tasks([each["ID"] for each in now.values()])
