@@ -18,11 +18,11 @@ CONFIRM ?=
 JOBS ?= $$((2 * $$(nproc)))
 # TIME: the moment to restore, 2026-03-31T17:05:00+00:00.
 TIME ?=
-# How smoke and browser tests get into TARGET; these are the files of the stack that `make up` runs here.
-OPTIONS ?= $(if $(ENV),,--project $$(sed -n 's/^COMPOSE_PROJECT_NAME=//p' compose/.env) --ca compose/tls/ca.pem --password-file compose/secrets/demo_password)
+# OPTIONS: of the tests of TARGET: --ca FILE, --probes FILE; --user NAME and --password-file FILE for the reference application.
+OPTIONS ?=
 # PASSWORD=show: `make up` prints the first password again; where CI is set, never.
 PASSWORD ?=
-export ENV CONFIRM TIME PASSWORD
+export ENV TARGET OPTIONS CONFIRM TIME PASSWORD
 
 STACK := PYTHONPATH=src/channels_stack_deploy python3 -m channels_stack_deploy --env "$$ENV"
 COMPOSE := $(STACK) compose
@@ -30,9 +30,9 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 # A whole suite: what fails is run again, alone, and printed as unstable where it passes then. With T= there is one try.
 SUITE = $(PYTHON) $(if $(T),-m pytest,tests/suite.py)
-# The tests of a running stack: that of TARGET, or the environment ENV. Neither: the tests start stacks of their own.
-RUNNING = $(if $(ENV),IFS=$$'\n'; options=$$($(STACK) target); )$(SUITE)
-INTO = $(if $(ENV),$$options )$(if $(TARGET),--target $(TARGET) $(OPTIONS))
+# The tests $(1), "": those that fit, of a running stack: ENV, or TARGET with OPTIONS. Neither: the tests start stacks of their own.
+RUNNING = $(if $(ENV)$(TARGET),IFS=$$'\n'; arguments=$$($(STACK) target '$(1)'); $(PYTEST) $(1) $$arguments,\
+  $(SUITE) $(or $(1),tests/smoke)) $(if $(TARGET),--target $(TARGET) $(OPTIONS))
 
 ##@ Run
 
@@ -132,13 +132,13 @@ image: images prepare
 	@env $$(cat .images) $(SUITE) $(or $(T),tests/image -m "not alone" --numprocesses $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder)
 	@$(if $(T),,env $$(cat .images) $(SUITE) tests/image -m alone)
 
-## Test services and routing of temporary stacks, or of a running one (ENV=staging, or TARGET=https://...)
+## Test services and routing of temporary stacks, or check a running one (ENV=staging, ENV=production: servers, TARGET=https://...)
 smoke: prepare
-	@$(RUNNING) $(or $(T),tests/smoke) $(INTO)
+	@$(call RUNNING,$(T))
 
 ## Test a chat of two users in a real browser
 browser: prepare
-	@$(RUNNING) $(or $(T),tests/browser) $(INTO)
+	@$(call RUNNING,$(or $(T),tests/browser))
 
 ## Compare our worker with Channels' own: lost jobs, duplicate runs, jobs per second
 bench-worker: images

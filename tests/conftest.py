@@ -2,6 +2,7 @@
 
 pytest tests/smoke tests/browser                          starts stacks of its own, one for each server variant
 pytest tests/smoke --target https://HOST --user U …       looks at a running stack and changes nothing in it
+pytest tests/running --inventory FOLDER …                 the same for any application, also on servers
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ def pytest_addoption(parser):
         "--user", default="admin", help="a staff user of the reference application (default: admin)"
     )
     group.addoption("--password-file", type=Path, help="file with this user's password")
+    group.addoption("--deployment", type=Path, help="its settings on this machine: the folder of stack.env")
+    group.addoption("--inventory", type=Path, help="of Ansible: look at the servers in it (tests/running)")
+    group.addoption(
+        "--probes", type=Path, help="probes.ini of the application, where --target is all that is known"
+    )
 
 
 def pytest_configure(config):

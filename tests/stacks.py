@@ -35,6 +35,9 @@ VARIANTS = {
 START_SECONDS = 600
 """How long a start may take; it includes building the images that are not there yet."""
 
+OUTER = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "T", "ENV", "TARGET", "OPTIONS")
+"""What a `make` that runs these tests says to a `make` of theirs."""
+
 eventually = until
 
 
@@ -155,6 +158,11 @@ def own(
         )
     finally:
         remove(folder, project)
+
+
+def outside_make() -> dict[str, str]:
+    """This process's environment, for a `make` that a test runs."""
+    return {key: value for key, value in os.environ.items() if key not in OUTER}
 
 
 def machine_settings() -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from crowd import Site
 from hosts import Hosts, Play
-from stacks import ROOT, machine_settings
+from stacks import ROOT, machine_settings, outside_make
 
 DEMO = "demo --username admin --password-file /run/secrets/demo_password"
 
@@ -80,7 +80,7 @@ class Deployment:
     def make(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`make VERB ENV=…` for this inventory, or with other ARGUMENTS."""
         place = os.path.relpath(self.hosts.folder / "inventory", ROOT / "ansible/inventory")
-        environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": self.hosts.control_folder}
+        environment = {**outside_make(), "ANSIBLE_SSH_CONTROL_PATH_DIR": self.hosts.control_folder}
         command = ["make", verb, *(arguments or [f"ENV={place}"])]
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 

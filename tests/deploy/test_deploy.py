@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from crowd import Crowd
 from deployments import CANARY, timed
-from stacks import ROOT
+from stacks import ROOT, eventually
 
 pytestmark = pytest.mark.ci
 
@@ -105,6 +105,47 @@ def test_the_status_tells_nodes_services_processes_and_the_certificate(deploymen
     assert play.changed == 0
     for said in ("Ready", "http", "worker", deployment.release(), "reports:0", "days"):
         assert said.lower() in play.text.lower(), f"{said!r} is not in what status.yml says:\n{play.text}"
+
+
+def test_smoke_is_green(deployment):
+    before, done = deployment.running(), deployment.make("smoke")
+    print(f"figure: make smoke ENV=…: {done.stdout.strip().splitlines()[-1]}", flush=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for checked in ("[host1-worker]", "[edge]", "[host1-page sign-in form]"):
+        assert checked in done.stdout, f"{checked} was not checked:\n{done.stdout}"
+    assert deployment.running() == before
+
+
+@pytest.fixture
+def faulty(deployment):
+    """Without a worker, and with a page that its probe does not like."""
+    file = deployment.hosts.folder / "inventory/probes.ini"
+    file.write_text("[page nowhere]\npath = /there/is/nothing/\n")
+    deployment.docker("service", "scale", "--detach", "channels-stack_worker=0")
+    eventually(lambda: deployment.places("worker") == [], what="there is no worker")
+    yield file
+    file.unlink()
+    deployment.play("scale.yml", "-e", "worker=1")
+
+
+def test_smoke_names_what_is_wrong_and_a_deploy_is_refused(deployment, faulty):
+    release = deployment.release()
+    done = deployment.make("smoke")
+    assert done.returncode != 0
+    assert "worker: 0 of 1 replicas run" in done.stdout, done.stdout
+    probe = f"page nowhere ({faulty}:1): /there/is/nothing/ answers 404, wanted 200"
+    assert f"host1: {probe}" in done.stdout, done.stdout
+    assert "2 failed" in done.stdout, done.stdout
+    play = deployment.deploy(check=False)
+    assert play.code != 0
+    for words in (
+        probe,
+        "the stack does not serve",
+        "http on host1 (channels-stack_http.",
+        "serves as before",
+    ):
+        assert words in play.text, play.tail(60)
+    assert deployment.release() == release and not deployment.locked()
 
 
 def test_the_runbook_on_a_server(deployment):

@@ -16,17 +16,14 @@ pytestmark = [pytest.mark.containers, pytest.mark.writes, pytest.mark.variants("
 
 ENVIRONMENTS = stacks.ROOT / "compose/environments"
 SMALL = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", "HTTP_PROCESSES": "1", "LOG_LEVEL": "debug"}
-OUTER = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "T", "ENV", "TARGET", "OPTIONS")
-"""What a `make` that runs these tests says to a `make` of theirs."""
 
 
 def make(verb: str, name: str, *variables: str) -> subprocess.CompletedProcess[str]:
     """What `make VERB ENV=NAME` does and says."""
-    given = {key: value for key, value in os.environ.items() if key not in OUTER}
     return subprocess.run(
         ["make", verb, f"ENV={name}", *variables],
         cwd=stacks.ROOT,
-        env={**given, "ENGINE": "keep"},
+        env={**stacks.outside_make(), "ENGINE": "keep"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -116,9 +113,10 @@ def test_backups_that_are_not_made_are_said_with_the_file_to_edit(staging, verb)
     assert ended.returncode and f"set BACKUP_REPOSITORY in {place}" in ended.stdout
 
 
-def test_its_pages_and_sockets_are_right(staging):
-    """The smoke tests themselves, into the running environment."""
-    told = done("smoke", name_of(staging), "T=tests/smoke/test_pages.py")
+@pytest.mark.parametrize("tests", ["tests/running", "tests/smoke/test_pages.py"])
+def test_its_services_pages_and_sockets_are_right(staging, tests):
+    """Checks of any application, and the smoke tests themselves, into the running environment."""
+    told = done("smoke", name_of(staging), f"T={tests}")
     assert " passed" in told and " failed" not in told
 
 

@@ -3,7 +3,7 @@
 python3 -m channels_stack_deploy [--env NAME] [--overlay NAME]… up|down|purge|check|images|edge|backup|restore|drill
 python3 -m channels_stack_deploy [--env NAME] compose ARGUMENT…    `docker compose` on this environment
 python3 -m channels_stack_deploy [--env NAME] adopt|doctor PATH    a project's lines of stack.env; what will break in it
-python3 -m channels_stack_deploy [--env NAME] target               how its tests get in: options of pytest, a line each
+python3 -m channels_stack_deploy [--env NAME] target [TESTS]       which tests look at it, and how they get in: a line each
 python3 -m channels_stack_deploy --folder DIR …                    the same for a deployment in another folder
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .adopt import command as adopt
 from .build import images
+from .checks import suites
 from .config import certificates, edge, environments
 from .config import settings as stack_settings
 from .console import Failure, say
@@ -58,6 +59,10 @@ def main() -> int:
     options = parser.parse_args()
     overlays = tuple(options.overlay)
     try:
+        if options.command == "target" and not options.folder:
+            given = (os.environ.get(each, "") for each in ("TARGET", "OPTIONS"))
+            say("\n".join(suites.of(options.env, " ".join(options.arguments), *given)))
+            return 0
         if options.folder:
             deployment = Deployment(options.folder.resolve(), overlays)
         else:
@@ -88,7 +93,7 @@ def main() -> int:
                 names = images.make(values, images.everything(values))
                 IMAGE_NAMES.write_text("".join(f"{name}={tag}\n" for name, tag in names.items()))
             case "target":
-                say("\n".join(up.target(deployment)))
+                say("\n".join(suites.of_deployment(deployment, " ".join(options.arguments))))
             case "adopt":
                 adopt.adopt(deployment, " ".join(options.arguments))
             case "doctor":

@@ -1,6 +1,7 @@
 """A visitor of a real TLS server with websockets: what counts as answered, what keeps it from being green, and probes."""
 
 import http
+import http.server
 import json
 import ssl
 import threading
@@ -11,14 +12,15 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 from websockets.sync.server import serve
 
-from channels_stack_deploy.checks import probes, visit
+from channels_stack_deploy.checks import probes, public, visit
 from channels_stack_deploy.checks.visit import Paths, Route
 from channels_stack_deploy.config import certificates
 from channels_stack_deploy.config.settings import defaults
 
 
 class Server:
-    """Pages by their path, and a websocket that says back what it hears."""
+    """Pages by their path (status, text and perhaps headers; a list: one after the other), and a websocket that says back what it
+    hears."""
 
     def __init__(self, context):
         self.pages = {
@@ -34,6 +36,7 @@ class Server:
             0,
             ssl=context,
             process_request=self.answer,
+            server_header=None,
             subprotocols=["talk.v1"],
             select_subprotocol=lambda connection, offered: "talk.v1" if "talk.v1" in offered else None,
         )
@@ -45,10 +48,10 @@ class Server:
         self.asked.append(request.path)
         if request.headers.get("Upgrade") and request.path.startswith("/ws/"):
             return None
-        status, text = self.pages.get(request.path, (404, "not here"))
-        return Response(
-            status, http.HTTPStatus(status).phrase, Headers({"Content-Length": str(len(text))}), text.encode()
-        )
+        page = self.pages.get(request.path, (404, "not here"))
+        status, text, *headers = page.pop(0) if isinstance(page, list) else page
+        given = {"Content-Length": str(len(text)), **(headers[0] if headers else {})}
+        return Response(status, http.HTTPStatus(status).phrase, Headers(given), text.encode())
 
     def talk(self, connection):
         for text in connection:
@@ -91,6 +94,7 @@ def _soon(monkeypatch):
     """Nobody starts here: what is wrong is wrong now."""
     monkeypatch.setattr(visit, "SECONDS", 0.5)
     monkeypatch.setattr(visit, "PAUSE", 0.05)
+    monkeypatch.setattr(visit.steady, "__defaults__", (0.2,))
 
 
 WS = (Route("/ws/"),)
@@ -219,3 +223,112 @@ def test_a_probe(there, deployment, text, problem):
 )
 def test_what_the_application_says_of_its_paths(said, expected):
     assert Paths.read(said) == expected
+
+
+@pytest.mark.parametrize(("kind", "problems"), [("page", 0), ("job", 1)])
+def test_a_probe_that_fails_is_tried_once_more_but_no_job(there, server, deployment, kind, problems):
+    server.pages["/once/"] = [(503, ""), (200, "here")]
+    text = {
+        "page": "[page a]\npath = /once/\n",
+        "job": "[job a]\npage = /once/\nresult = /\ntext = welcome\n",
+    }[kind]
+    deployment.folder.mkdir(exist_ok=True, parents=True)
+    (deployment.folder / probes.NAME).write_text(text)
+    wanted = probes.load(deployment.folder / probes.NAME, deployment.folder)
+    assert len(visit.everything([there], "/", Paths(()), deployment.folder, wanted)) == problems
+
+
+# --- What every visitor must get ------------------------------------------------------------------
+
+HEADERS = {
+    "X-Request-ID": "a-b",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self)",
+    "Strict-Transport-Security": "max-age=31536000",
+    "Content-Security-Policy": "upgrade-insecure-requests",
+}
+
+
+@pytest.mark.parametrize(
+    ("headers", "settings", "words"),
+    [
+        (HEADERS, {}, []),
+        (HEADERS | {"Server": "nginx"}, {}, ["Server is 'nginx', wanted none"]),
+        (HEADERS | {"X-Frame-Options": "ALLOWALL"}, {}, ["X-Frame-Options is 'ALLOWALL', wanted …DENY…"]),
+        (HEADERS | {"Strict-Transport-Security": ""}, {"EDGE_HSTS_SECONDS": "0"}, []),
+        (HEADERS | {"Content-Security-Policy": ""}, {"EDGE_UPGRADE_INSECURE": "false"}, []),
+        ({}, {}, [f"{name} is 'missing'" for name in HEADERS]),
+    ],
+)
+def test_headers(there, server, headers, settings, words):
+    server.pages[public.HEALTH] = (200, "edge", headers)
+    problem = public.headers(there, defaults() | settings)
+    assert all(word in problem for word in words) and bool(words) is bool(problem), problem
+
+
+def test_a_static_file(there, server):
+    server.pages["/static/a.css"] = (200, "a {}")
+    assert public.static(there, "/static/a.css") == public.static(there, "") == ""
+    assert "/static/b.css: status 404, 8 bytes; wanted 200" in public.static(there, "/static/b.css")
+
+
+@pytest.mark.parametrize(
+    ("path", "fine"), [("/ws/", True), ("/refused/", True), ("/failing/", True), ("/full/", False)]
+)
+def test_a_websocket_of_the_routing(there, path, fine):
+    assert (public.websocket(there, path) == "") is fine
+
+
+def test_a_name_that_is_not_ours(there, server):
+    server.pages["/"] = (421, "")
+    assert public.unknown_name(there) == ""
+    server.pages["/"] = (200, "a page")
+    assert "200 for unknown.invalid, wanted 421" in public.unknown_name(there)
+
+
+def test_a_certificate(there, monkeypatch):
+    assert public.certificate(there, "localhost") == ""
+    assert "not valid for other.example" in public.certificate(there, "other.example")
+    with there.connect() as connection:
+        end = ssl.cert_time_to_seconds(connection.getpeercert()["notAfter"])
+    monkeypatch.setattr(public, "time", lambda: end - 86400)
+    assert "the certificate ends in 1.0 days" in public.certificate(there, "localhost")
+
+
+@pytest.fixture
+def plain():
+    """A function (status, headers) -> the port of a server of plain HTTP that answers so."""
+    servers = []
+
+    def serving(status, headers):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(status)
+                for name, value in {"Content-Length": "0", **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
+            def log_message(self, *words):
+                """Nothing."""
+
+        servers.append(http.server.HTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever).start()
+        return servers[-1].server_port
+
+    yield serving
+    for each in servers:
+        each.shutdown()
+        each.server_close()
+
+
+def test_the_way_from_plain_http(there, plain):
+    right = there.url + "/there/is/nothing/?by=http"
+    assert public.redirect(there, plain(308, {"Location": right})) == ""
+    for status, where in ((200, ""), (302, right), (308, "https://elsewhere/")):
+        assert f"answers {status} {where}".rstrip() in public.redirect(
+            there, plain(status, {"Location": where})
+        )
+    assert "no answer by plain HTTP on port 1" in public.redirect(there, 1)

@@ -1,9 +1,9 @@
 """Make a release on the controller: settings and secrets of the environment, images, the files that Swarm reads.
 
 stack_render: {folder, settings, application, options, name, registry, login, forward, inventory}. The result names the release,
-its images and services; the files are below FOLDER/rendered, the content of secrets among them (0600). The images bear the
-names that the hosts get them by; with a registry they are pushed, to the stack's own through SSH: with FORWARD this is delegated
-to its host. In check mode nothing is written, built or pushed.
+its images and services, and the file with the application's probes; its files are below FOLDER/rendered, the content of secrets
+among them (0600). The images bear the names that the hosts get them by; with a registry they are pushed, to the stack's own
+through SSH: with FORWARD this is delegated to its host. In check mode nothing is written, built or pushed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ansible.utils.display import Display
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "src/channels_stack_deploy"))
 
 from channels_stack_deploy.build import images
+from channels_stack_deploy.checks import probes
 from channels_stack_deploy.config import certificates, secrets, settings, stores
 from channels_stack_deploy.console import Failure, Lines, detail
 from channels_stack_deploy.local import compose
@@ -46,18 +47,20 @@ class ActionModule(ActionBase):
                 contextlib.redirect_stdout(Lines(Display().display)),
                 inventory.place(folder, check=self._task.check_mode) as deployment,
             ):
-                release = self._make(deployment, arguments)
+                release, file = self._make(deployment, arguments)
                 if not self._task.check_mode:
                     inventory.save(release, folder / "rendered")
         except Failure as failure:
             return {**result, "failed": True, "msg": str(failure)}
         made = {"release": release.name, "images": release.images, "files": sorted(release.files)}
         made["networks"] = release.networks
+        made["probes"] = str(file or "")
         made["services"] = sorted(json.loads(release.files["stack.json"])["services"])
         objects = [{**each, "content": ""} for each in release.objects]
         return {**result, "changed": False, **made, "objects": objects, "folder": str(folder / "rendered")}
 
-    def _make(self, deployment: Deployment, arguments: dict) -> render.Release:
+    def _make(self, deployment: Deployment, arguments: dict) -> tuple[render.Release, Path | None]:
+        """The release, and the file with the application's probes."""
         compose.replace(deployment.settings, inventory.lines(arguments["settings"], "stack_settings"))
         compose.replace(deployment.application, inventory.lines(arguments["application"], "stack_app_env"))
         for name in plain(arguments["application"], Path(arguments["inventory"])):
@@ -70,14 +73,14 @@ class ActionModule(ActionBase):
         stores.check(deployment, chosen)
         # What is wrong with given files is told before anything is built.
         certificates.make(deployment, chosen)
+        file, _ = probes.declared(deployment, chosen, Path(arguments["inventory"]) / probes.NAME)
         if not chosen["APP_WORKER_CHANNELS"]:
             chosen["WORKER_REPLICAS"] = "0"
         names = images.make(chosen, build_missing=not self._task.check_mode)
         names |= {name: chosen[name] for name in render.GIVEN if chosen.get(name)}
         names = self._carried(names, arguments)
-        return render.render(
-            deployment, chosen, names, render.Options(**arguments["options"]), arguments["name"]
-        )
+        options = render.Options(**arguments["options"])
+        return render.render(deployment, chosen, names, options, arguments["name"]), file
 
     def _carried(self, names: dict[str, str], arguments: dict) -> dict[str, str]:
         """The images NAMES under the names that the hosts get them by: over SSH, or from a registry."""

@@ -30,6 +30,7 @@ from channels_stack_deploy.swarm import (
     names,
     objects,
     redis_ha,
+    replicas,
     rollout,
     summary,
 )
@@ -283,6 +284,19 @@ def status(engine: Engine, check: bool, facts: dict, folder: str) -> dict:
     return {"changed": False}
 
 
+def routes(engine: Engine, check: bool) -> dict:
+    """The paths of the application, as a replica on this host has them; "" where none answers."""
+    return {"changed": False, "paths": replicas.routes(engine)}
+
+
+def why(engine: Engine, check: bool) -> dict:
+    """Show why the replicas of this host do not serve."""
+    if found := replicas.why(engine):
+        # At once: hosts tell at the same time.
+        engine.tell("\n".join(f"    {line}" for line in found))
+    return {"changed": False}
+
+
 def logins(engine: Engine, check: bool, folder: str, final: bool) -> dict:
     """Who may log in to the PostgreSQL of this host: the secrets of FOLDER, on the controller, and with FINAL nobody else."""
     found = credentials.logins(engine, Deployment(Path(folder)), final=final, check=check)
@@ -328,6 +342,8 @@ def outdated(engine: Engine, check: bool, folder: str, release: str) -> dict:
 
 
 ACTS = {
+    "routes": routes,
+    "why": why,
     "logins": logins,
     "users": users,
     "use": use,

@@ -10,8 +10,14 @@ from ..config.services import VISITED
 Run = Callable[[list[str]], "tuple[int, str]"]
 """`docker` with these words -> exit code and what it printed, on both of its outputs."""
 
+ABOVE = "the stack does not serve; the lines above say what each replica has to say"
+"""What is said before what was not answered."""
+
 LINES, LOOKED_AT = 15, 300
 """Lines of a log to show, of so many of the last ones: those about requests that were answered are left out."""
+
+REPLICAS = ("edge", *VISITED)
+"""Services that a visitor's request goes through, in this order."""
 
 READY = (
     "import http.client as client; asked = client.HTTPConnection('127.0.0.1', 8000, timeout=4); "
@@ -20,12 +26,16 @@ READY = (
 )
 
 
-def lines(run: Run, containers: Iterable[tuple[str, str]]) -> list[str]:
-    """Of CONTAINERS (name, service): a block of lines each, nothing secret in them but what the application logs."""
+def lines(run: Run, containers: Iterable[tuple[str, str]], host: str = "") -> list[str]:
+    """Of CONTAINERS (name, service): a block of lines each, nothing secret in them but what the application logs.
+
+    HOST is named where there may be several. Services that are not among REPLICAS are left out.
+    """
     found: list[str] = []
-    for name, service in containers:
+    replicas = [each for each in containers if each[1] in REPLICAS]
+    for name, service in sorted(replicas, key=lambda each: (REPLICAS.index(each[1]), each[0])):
         state, health = _state(run, name)
-        found.append(f"{service} ({name}): {state}")
+        found.append(f"{service}{f' on {host}' if host else ''} ({name}): {state}")
         found += [f"    health check: {line}" for line in health.splitlines()[-3:]]
         if state.startswith("running") and service in VISITED:
             found += [

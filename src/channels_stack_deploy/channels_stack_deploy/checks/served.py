@@ -9,8 +9,6 @@ from ..console import Failure, detail
 from ..local.compose import Project
 from . import probes, reasons, visit
 
-REPLICAS = ("edge", *services.VISITED)
-
 
 def check(project: Project, settings: dict[str, str]) -> None:
     """Visit PROJECT as SETTINGS say; Failure with what was not answered, and the reason of each replica."""
@@ -19,20 +17,16 @@ def check(project: Project, settings: dict[str, str]) -> None:
     if settings["HTTP_REPLICAS"] == "0":
         detail("not visited: HTTP_REPLICAS=0")
         return
-    paths = visit.Paths.read(_paths(project))
+    found = visit.Paths.read(paths(project))
     if settings["WS_REPLICAS"] == "0":
-        paths = visit.Paths((), paths.static)
+        found = visit.Paths((), found.static)
     there = visit.reached(settings, visit.site(settings, deployment, listening(project, settings)))
-    problems = visit.everything([there], "/", paths, deployment.folder, wanted)
+    problems = visit.everything([there], "/", found, deployment.folder, wanted)
     if problems:
         for line in why(project):
             detail(line)
-        raise Failure(
-            "\n".join(
-                ["the stack does not serve; the lines above say what each replica has to say", *problems]
-            )
-        )
-    said = "a page" + (" and a websocket" if paths.routes else "; the application has no websocket route")
+        raise Failure("\n".join([reasons.ABOVE, *problems]))
+    said = "a page" + (" and a websocket" if found.routes else "; the application has no websocket route")
     detail(f"{there.url}: {said}" + (f", {len(wanted)} probes of {file}" if wanted else ""))
 
 
@@ -44,10 +38,7 @@ def listening(project: Project, settings: dict[str, str]) -> str:
 
 def why(project: Project) -> list[str]:
     """The reason of each replica, as far as it has one."""
-    containers = [
-        (each["Name"], each["Service"]) for each in project.containers() if each["Service"] in REPLICAS
-    ]
-    return reasons.lines(docker, sorted(containers, key=lambda each: (REPLICAS.index(each[1]), each[0])))
+    return reasons.lines(docker, [(each["Name"], each["Service"]) for each in project.containers()])
 
 
 def docker(words: list[str]) -> tuple[int, str]:
@@ -63,7 +54,8 @@ def docker(words: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def _paths(project: Project) -> str:
+def paths(project: Project) -> str:
+    """The JSON of `channels-stack paths`; "" where no replica answers."""
     for service in reversed(services.VISITED):
         for each in project.containers():
             if each["Service"] == service and each["State"] == "running":

@@ -1,26 +1,21 @@
 """Whether a stack serves: a page, a websocket and the application's own probes, through each address of the edge.
 
-python3 -m channels_stack_deploy.checks.visit --folder FOLDER [--path /] [--probes FILE] [--paths JSON] ADDRESS…
-
-FOLDER holds the environment's stack.env, secrets and authority; JSON is what `channels-stack paths` prints in a container.
+`make up`, the end of deploy.yml (__main__.py) and `make smoke` (tests/running) ask so.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import http.client
 import json
 import secrets
 import ssl
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import settings as stack_settings
 from ..console import Failure, detail
 from ..paths import Deployment
 from . import probes, visitor
@@ -110,7 +105,7 @@ def page(there: Site, path: str) -> str:
     try:
         answer = Visitor(there).get(path)
     except FAILURES as error:
-        return f"page {path}: {_said(error)}"
+        return f"page {path}: {worded(error)}"
     if answer.status >= 500 or answer.status == NOT_OURS:
         return f"page {path}: status {answer.status}"
     return ""
@@ -125,7 +120,7 @@ def handshake(there: Site, route: Route) -> str:
         socket = Visitor(there).socket(route.path)
         socket.close()
     except FAILURES as error:
-        return f"websocket {route.path}: {_said(error)}"
+        return f"websocket {route.path}: {worded(error)}"
     if socket.status == NOT_OURS or socket.status >= (501 if route.guessed else 500):
         return f"websocket {route.path}: status {socket.status}"
     return ""
@@ -239,7 +234,7 @@ def tried(those: Guests, probe: probes.Probe) -> str:
     except Failure as failure:
         return f"{probe.title} ({probe.place}): {failure}"
     except FAILURES as error:
-        return f"{probe.title} ({probe.place}): {_said(error)}"
+        return f"{probe.title} ({probe.place}): {worded(error)}"
     return ""
 
 
@@ -330,7 +325,8 @@ def _answered(path: str, answer: visitor.Answer) -> str:
     return f"{path} answers {answer.status}" + (f" to {where}" if where else "")
 
 
-def _said(error: Exception) -> str:
+def worded(error: Exception) -> str:
+    """What ERROR says; its kind where it says nothing."""
     return str(error) or type(error).__name__
 
 
@@ -338,46 +334,31 @@ def _said(error: Exception) -> str:
 
 
 def everything(
-    sites: Iterable[Site], path: str, paths: Paths, folder: Path, wanted: list[probes.Probe]
+    sites: Iterable[Site],
+    path: str,
+    paths: Paths,
+    folder: Path,
+    wanted: list[probes.Probe],
+    generic: Callable[[Site], list[str]] = lambda there: [],
 ) -> list[str]:
-    """What is wrong at any of SITES, a line each: page and websocket, kept up, then the probes; jobs are begun once."""
+    """What is wrong at any of SITES, a line each: page and websocket, kept up, what is GENERIC, then the probes.
+
+    Jobs are begun once. Any other probe that fails is tried once more: a request that came between two replicas is no fault of
+    the release.
+    """
     problems: list[str] = []
     for number, there in enumerate(sites):
-        found = steady(there, path, paths.routes)
+        found = steady(there, path, paths.routes) or generic(there)
         if not found:
             here = [each for each in wanted if each.kind != "job" or not number]
             with guests(there, folder, wanted) as those:
                 for probe in here:
                     try:
-                        found.append(tried(those, probe))
+                        problem = tried(those, probe)
+                        if problem and probe.kind != "job":
+                            problem = tried(those, probe)
+                        found.append(problem)
                     except Unreadable as unreadable:
                         detail(f"{probe.title} was not tried: {unreadable}")
         problems += [f"{there.authority} at {there.address}: {problem}" for problem in found if problem]
     return problems
-
-
-def main() -> int:
-    """Visit each address; 1 with a line for each thing that does not answer as it should."""
-    parser = argparse.ArgumentParser(prog="channels_stack_deploy.checks.visit", description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--path", default="/")
-    parser.add_argument("--probes", type=Path)
-    parser.add_argument("--paths", default="")
-    parser.add_argument("addresses", nargs="+", metavar="ADDRESS")
-    options = parser.parse_args()
-    deployment = Deployment(options.folder)
-    try:
-        settings = stack_settings.load(deployment.settings)
-        wanted = probes.load(options.probes, deployment.folder) if options.probes else []
-        sites = [reached(settings, site(settings, deployment, address)) for address in options.addresses]
-        paths = Paths.read(options.paths)
-        problems = everything(sites, options.path, paths, deployment.folder, wanted)
-    except Failure as failure:
-        problems = [str(failure)]
-    for line in problems:
-        print(line, file=sys.stderr)
-    return 1 if problems else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -72,12 +72,17 @@ class Site:
         """Its address, without a slash at the end."""
         return f"https://{self.authority}"
 
+    def open(self, port: int, seconds: float = SECONDS) -> socket.socket:
+        """A connection with PORT of the edge, as the edge expects it of this machine."""
+        plain = socket.create_connection((self.address, port), timeout=seconds)
+        if self.proxied:
+            plain.sendall(b"PROXY TCP4 127.0.0.1 127.0.0.1 1 1\r\n")
+        return plain
+
     def connect(self, seconds: float = SECONDS) -> ssl.SSLSocket:
         """A connection whose certificate is verified for the name, whatever the name service says."""
-        plain = socket.create_connection((self.address, self.port), timeout=seconds)
+        plain = self.open(self.port, seconds)
         try:
-            if self.proxied:
-                plain.sendall(b"PROXY TCP4 127.0.0.1 127.0.0.1 1 1\r\n")
             return self.context.wrap_socket(plain, server_hostname=self.domain)
         except BaseException:
             plain.close()

@@ -115,21 +115,6 @@ def address(settings: dict[str, str]) -> str:
     return f"https://{settings['DOMAINS'].split()[0]}{'' if port == '443' else f':{port}'}/"
 
 
-def target(deployment: Deployment) -> list[str]:
-    """How the tests of a running stack get into DEPLOYMENT, as options of pytest (tests/conftest.py)."""
-    if not deployment.generated.exists():
-        raise Failure(f"there is no deployment yet: {deployment.verb('up')}")
-    settings = stack_settings.load(deployment.settings)
-    options = {
-        "--target": address(settings),
-        "--project": ownership.project(deployment),
-        "--password-file": str(first_password(deployment)),
-    }
-    if settings["CERTIFICATE"] == "local":
-        options["--ca"] = str(deployment.authority / "ca.pem")
-    return [f"{name}={value}" for name, value in options.items()]
-
-
 def first_password(deployment: Deployment) -> Path:
     """The password of the first user of the reference application."""
     return deployment.secrets / "demo_password"
@@ -161,12 +146,12 @@ def farewell(
         say(
             f"  sign in as  {name}  with the password  {password.read_text() if readable else f'in {password}'}"
         )
-        smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
-        say(f"  {smoke}  prove that services and routing are right")
     else:
         say(
             f"  {deployment.verb('manage')} C=createsuperuser   make the first user, if the application has users"
         )
+    smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
+    say(f"  {smoke}   prove that services and routing are right")
     say(f"  {deployment.verb('logs')}   follow what it does")
     say(f"  {deployment.verb('down')}   stop it; the data stays")
     if not settings["BACKUP_REPOSITORY"]:
