@@ -86,6 +86,31 @@ def test_the_old_release_keeps_all_traffic(deployment, broken):
     assert application <= set(deployment.running().values()), "something was restarted"
 
 
+@pytest.fixture
+def declared(deployment):
+    """A function (text) that writes the application's probes; they are removed at the end."""
+    file = deployment.hosts.folder / "inventory/probes.ini"
+    yield file.write_text
+    file.unlink()
+
+
+def test_a_probe_that_fails_takes_the_release_back(deployment, declared):
+    """What is wrong with the file is reported before anything is changed; a page that fails after the rollout."""
+    release, running = deployment.release(), deployment.running()
+    deployment.configure({"LOG_LEVEL": "warning"}, stack_trial_seconds=0, stack_update_monitor="5s")
+    declared("[pgae nowhere]\npath = /there/is/nothing/\n")
+    play = deployment.deploy(check=False)
+    assert play.code != 0 and "probes.ini:1: [pgae …] is no kind of probe, did you mean page?" in play.text
+    assert deployment.running() == running
+    declared("[page nowhere]\npath = /there/is/nothing/\n")
+    play = deployment.deploy(check=False)
+    timed("a probe fails: rolled out and taken back", play)
+    assert play.code != 0
+    for words in ("/there/is/nothing/ answers 404, wanted 200", "what was replaced is taken back"):
+        assert words in play.text, play.tail(60)
+    assert deployment.release() == release and not deployment.locked()
+
+
 def test_the_next_good_release_goes_through(deployment):
     before = deployment.release()
     deployment.configure({"LOG_LEVEL": "warning"}, stack_trial_seconds=5, stack_update_monitor="5s")
