@@ -30,7 +30,7 @@ def main() -> int:
     try:
         settings = stack_settings.load(deployment.settings)
         declared = probes.load(options.probes, deployment.folder) if options.probes else []
-        paths = visit.Paths.read(options.paths)
+        paths = visit.Paths.read(options.paths).served(settings)
         sites = [
             visit.reached(settings, visit.site(settings, deployment, each)) for each in options.addresses
         ]

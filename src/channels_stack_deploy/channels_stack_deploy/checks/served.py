@@ -17,9 +17,7 @@ def check(project: Project, settings: dict[str, str]) -> None:
     if settings["HTTP_REPLICAS"] == "0":
         detail("not visited: HTTP_REPLICAS=0")
         return
-    found = visit.Paths.read(paths(project))
-    if settings["WS_REPLICAS"] == "0":
-        found = visit.Paths((), found.static)
+    found = visit.Paths.read(paths(project)).served(settings)
     there = visit.reached(settings, visit.site(settings, deployment, listening(project, settings)))
     problems = visit.everything([there], "/", found, deployment.folder, wanted)
     if problems:

@@ -63,6 +63,10 @@ class Paths:
             return cls()
         return cls(routes, told.get("static") or "")
 
+    def served(self, settings: dict[str, str]) -> Paths:
+        """Those that somebody serves, as SETTINGS say: without a ws there is no websocket."""
+        return replace(self, routes=()) if settings["WS_REPLICAS"] == "0" else self
+
 
 def site(settings: dict[str, str], deployment: Deployment, address: str) -> Site:
     """How the stack is visited at ADDRESS: its first name and public port, with the trust of its own certificates."""
