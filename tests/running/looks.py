@@ -142,11 +142,7 @@ def here(folder: Path) -> Running:
             each["Health"],
             "",
             each["Image"],
-            tuple(
-                sorted(
-                    {port["PublishedPort"] for port in each.get("Publishers") or [] if port["PublishedPort"]}
-                )
-            ),
+            tuple(sorted({port["PublishedPort"] for port in each.get("Publishers") or []} - {0})),
         )
         for each in project.containers()
     ]
@@ -195,13 +191,12 @@ def on(inventory: Path) -> Running:
         )
     settings = stack_settings.load(deployment.settings)
     _, declared = probes.declared(deployment, settings, inventory / probes.NAME)
-    nodes = {each["node"]: host for host, each in facts.items()}
     answers = [each["paths"] for each in facts.values() if each.get("paths")]
     sites = {
         host: visit.reached(settings, visit.site(settings, deployment, addresses[host]))
         for host in groups["edge"]
     }
-    services, release = of_swarm(manager, nodes)
+    services, release = of_swarm(manager)
     return Running(
         verbs={
             "status": "status.yml",
@@ -299,7 +294,7 @@ def ansible():
         os.environ["PATH"] = before
 
 
-def of_swarm(manager: dict[str, Any], nodes: dict[str, str]) -> tuple[dict[str, Service], str]:
+def of_swarm(manager: dict[str, Any]) -> tuple[dict[str, Service], str]:
     """The services that run or ought to, and the name of their release, by what a MANAGER said."""
     current = manager.get("released") or {"release": "", "services": {}}
     there = {each["name"]: each for each in manager["services"] if each["name"] not in jobs.ONCE}
