@@ -150,8 +150,9 @@ def farewell(
         say(
             f"  {deployment.verb('manage')} C=createsuperuser   make the first user, if the application has users"
         )
-    smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
-    say(f"  {smoke}   prove that services and routing are right")
+    if "dev" not in deployment.overlays:
+        smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
+        say(f"  {smoke}   prove that services and routing are right")
     say(f"  {deployment.verb('logs')}   follow what it does")
     say(f"  {deployment.verb('down')}   stop it; the data stays")
     if not settings["BACKUP_REPOSITORY"]:
