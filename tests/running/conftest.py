@@ -35,7 +35,7 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize(names, rows, ids=["-".join(row) for row in rows])
 
 
-NAMES = ("node", "host", "edge", "service", "domain", "route", "probe")
+NAMES = ("node", "place", "edge", "service", "domain", "route", "probe")
 
 
 def of(found: looks.Running, names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -43,11 +43,11 @@ def of(found: looks.Running, names: tuple[str, ...]) -> Iterator[tuple[str, ...]
     match names:
         case ["node"]:
             yield from ((host,) for host in found.nodes)
-        case ["host"]:
+        case ["place"]:
             yield from ((host,) for host in found.hosts)
-        case ["host", "service"]:
+        case ["place", "service"]:
             yield from sorted((host, each.service) for host in found.hosts for each in found.hosts[host])
-        case ["host", "edge"]:
+        case ["place", "edge"]:
             yield from ((host, "edge") for host in found.differing)
         case ["service"]:
             yield from ((service,) for service in found.services)

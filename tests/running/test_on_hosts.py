@@ -7,30 +7,30 @@ def test_the_host_is_in_service(running, node, right):
     right("" if state == "Ready Active" else f"its node is {state}, wanted Ready Active; {fix}", node)
 
 
-def test_every_replica_runs_and_is_healthy(running, host, service, right):
+def test_every_replica_runs_and_is_healthy(running, place, service, right):
     wrong = [
         f"{each.name} is {each.state} {each.health}".rstrip()
         + (f" ({each.said.strip()[-200:]})" if each.said.strip() else "")
-        for each in running.hosts[host]
+        for each in running.hosts[place]
         if each.service == service and (each.state != "running" or each.health not in ("healthy", ""))
     ]
     fix = f"wanted running and healthy; see its log, and {running.verbs['status']}"
-    right(f"{'; '.join(wrong)}; {fix}" if wrong else "", host, service)
+    right(f"{'; '.join(wrong)}; {fix}" if wrong else "", place, service)
 
 
-def test_nothing_but_the_edge_publishes_a_port(running, host, right):
+def test_nothing_but_the_edge_publishes_a_port(running, place, right):
     wrong = [
         f"{each.name} publishes {port}"
-        for each in running.hosts[host]
+        for each in running.hosts[place]
         for port in each.ports
         if each.service != "edge" or port not in running.published
     ]
     ports = " and ".join(map(str, sorted(running.published)))
     wanted = f"wanted {ports} of the edge alone; {running.verbs['deploy']} restores it"
-    right(f"{'; '.join(wrong)}; {wanted}" if wrong else "", host)
+    right(f"{'; '.join(wrong)}; {wanted}" if wrong else "", place)
 
 
-def test_it_sends_to_every_replica(running, host, edge, right):
-    wrong = running.differing[host]
+def test_it_sends_to_every_replica(running, place, edge, right):
+    wrong = running.differing[place]
     fix = "where it stays so for a minute: docker service update --force of that service"
-    right(f"{'; '.join(wrong)}; {fix}" if wrong else "", host)
+    right(f"{'; '.join(wrong)}; {fix}" if wrong else "", place)
