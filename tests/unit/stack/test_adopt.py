@@ -651,6 +651,25 @@ def wanted(**values):
     }
 
 
+@pytest.mark.parametrize(
+    ("names", "value"), [(("development", "production"), "production"), (("one", "two"), None)]
+)
+def test_the_variable_that_chooses_the_files_of_settings(make, names, value):
+    """django-split-settings: its default is a developer's, and the files tell what production is called."""
+    folder = make(
+        PLAIN,
+        {
+            "mysite/settings.py": "from os import environ\nfrom split_settings.tools import include, optional\n"
+            'environ.setdefault("SITE_ENV", "development")\nENV = environ["SITE_ENV"]\n'
+            'include("parts/common.py", optional(f"environments/{ENV}.py"))\n',
+            "mysite/parts/common.py": SETTINGS,
+            **{f"mysite/environments/{name}.py": "DEBUG = False\n" for name in names},
+        },
+    )
+    (variable,) = propose(folder).variables
+    assert (variable.name, variable.value) == ("SITE_ENV", value)
+
+
 def test_lines_are_written_where_the_example_has_them_and_once():
     example = EXAMPLE.read_text()
     first = lines.merge(

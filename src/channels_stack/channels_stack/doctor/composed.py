@@ -41,6 +41,21 @@ def included(files: Files, module: Module) -> Iterator[list[Module]]:
                 yield from [modules] if isinstance(node, ast.JoinedStr) else [[one] for one in modules]
 
 
+def choices(files: Files, module: Module) -> Iterator[tuple[str, list[str]]]:
+    """(name, words) of each `f"environments/{ENV}.py"` in ``module``: what its name may say, by the files that are there."""
+    for call in module.calls(INCLUDE):
+        for node in _arguments(module, call):
+            inner = node.args[0] if isinstance(node, ast.Call) and node.args else node
+            parts = inner.values if isinstance(inner, ast.JoinedStr) else []
+            filled = [part.value for part in parts if isinstance(part, ast.FormattedValue)]
+            if len(filled) != 1 or not isinstance(filled[0], ast.Name):
+                continue
+            start, _, end = _pattern(module, inner).partition("*")
+            start = os.path.join(os.path.dirname(module.path), start)
+            found = [path for path in files.modules if path.startswith(start) and path.endswith(end)]
+            yield filled[0].id, [path[len(start) : -len(end) or None] for path in sorted(found)]
+
+
 def _arguments(module: Module, call: ast.Call) -> Iterator[ast.expr]:
     for node in call.args:
         inner = node.value if isinstance(node, ast.Starred) else None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from channels_stack.doctor import settings as doctor_settings
+from channels_stack.doctor.composed import choices
 from channels_stack.doctor.files import Module
 
 from ..config import settings as stack_settings
@@ -96,8 +97,12 @@ def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Vari
     assert found.settings is not None
     reads: dict[str, list[tuple[str, bool, frozenset[str]]]] = {}
     flows: dict[str, set[str]] = {}
+    chosen: dict[str, tuple[str, str]] = {}  # name in the settings -> word for production, and why
     for path in doctor_settings.read(tree.files, found.settings).files:
         module = tree.files.modules[path]
+        for name, words in choices(tree.files, module):
+            for word in [each for each in doctor_settings.PRODUCTION_WORDS if each in words][:1]:
+                chosen[name] = word, f"of the files that {path} includes by it: {', '.join(words)}"
         for statement, certain in _statements(module.tree.body, True):
             targets = _targets(statement)
             for part in ast.walk(statement):
@@ -119,6 +124,8 @@ def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Vari
         first = {target for _, _, targets in uses for target in targets}
         if name in production and not (covered and first & {"DATABASES"}):
             variable.value, variable.source = production[name]
+        elif first & chosen.keys():
+            variable.value, variable.source = chosen[min(first & chosen.keys())]
         elif variable.required and "SECRET_KEY" in first and "secret_key" not in overlay:
             variable.value, variable.source = (
                 secrets.token_urlsafe(48),
