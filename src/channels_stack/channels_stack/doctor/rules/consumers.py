@@ -187,7 +187,9 @@ def _instances(project: Project, run: _Run) -> set[str]:
         module = run.module
         for node in _own_nodes(function):
             target: ast.AST | None = None
-            if isinstance(node, ast.Assign) and _is_instance(project, module, node.value):
+            if isinstance(node, ast.Assign) and (
+                _key(node.value) in OF_THE_SCOPE or _is_instance(project, module, node.value)
+            ):
                 target = node.targets[0]
             elif isinstance(node, (ast.For, ast.AsyncFor)) and _is_queryset(node.iter):
                 target = node.target
