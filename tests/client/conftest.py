@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 import uuid
 from pathlib import Path
@@ -16,7 +15,6 @@ from support.polling import until
 from support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests/browser"))
 from people import launch, through  # noqa: E402 (it is in another folder)
 
 

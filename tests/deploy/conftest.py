@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from deployments import Deployment, Documented, timed
 from hosts import Hosts
 from hosts.hosts import interruptible
 from stacks import eventually
-
-ROLES = Path(__file__).resolve().parents[2] / "ansible/roles"
-# The filters of the roles are plain functions: the tests call them as such.
-sys.path += [str(path) for path in sorted(ROLES.glob("*/filter_plugins"))]
 
 SHARING = {
     "server": (

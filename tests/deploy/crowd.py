@@ -14,7 +14,6 @@ import http.client
 import json
 import random
 import ssl
-import sys
 import threading
 import time
 import uuid
@@ -25,12 +24,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import httpx
-from stacks import ROOT
+from visitors import sign_in
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
-
-sys.path.insert(0, str(ROOT / "tests/smoke"))
-from visitors import sign_in
 
 FIRST_DELAY, LONGEST_DELAY, HEALTHY = 0.25, 15.0, 10.0
 """Seconds, as in room.js: before the first attempt to come back; the longest; open for so long was a good socket."""

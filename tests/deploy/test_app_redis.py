@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 
 import httpx
 import pytest
 from deployments import timed
-from stacks import ROOT, eventually
-
-sys.path.insert(0, str(ROOT / "tests/apps"))
 from samples import SAMPLES
+from stacks import ROOT, eventually
 
 pytestmark = pytest.mark.more
 

@@ -5,18 +5,15 @@ Whoever stands before the edges (`crowd.Front`) sends new visitors to those that
 
 from __future__ import annotations
 
-import sys
 import time
 
 import pytest
 from crowd import Crowd, Front
 from deployments import GROUPS, timed
 from hosts import Hosts
+from people import Person, launch
 from playwright.sync_api import expect, sync_playwright
 from stacks import ROOT, eventually
-
-sys.path.insert(0, str(ROOT / "tests/browser"))
-from people import Person, launch
 
 SERVICE_SECONDS = 30
 """Service through the remaining address must be back within this time."""

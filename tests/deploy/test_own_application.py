@@ -8,19 +8,16 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import sys
 import time
 
 import httpx
 import pytest
 from crowd import ANSWER, HANDSHAKE, Site
 from deployments import timed
+from samples import SAMPLES
 from stacks import ROOT, on_threads
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
-
-sys.path.insert(0, str(ROOT / "tests/apps"))
-from samples import SAMPLES
 
 pytestmark = pytest.mark.more
 

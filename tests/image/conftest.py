@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,7 +22,6 @@ import pytest
 from support.polling import PATIENCE, Value, said, until
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
-sys.path.insert(0, str(IMAGES.parent / "src/channels_stack_deploy"))
 
 from channels_stack_deploy.swarm.engine import Engine  # noqa: E402
 

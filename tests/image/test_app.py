@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -204,7 +203,6 @@ def test_versions_keep_the_floor(image):
 
 
 def test_a_flipped_hash_fails_the_build(tmp_path):
-    sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
     from channels_stack_deploy.build import images
     from channels_stack_deploy.config import settings
     from channels_stack_deploy.console import Failure

@@ -5,17 +5,14 @@ The image, and what else the contract says, is that of the layers' Redis: test_r
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
+from channels_stack_deploy.config import stores
+
 from .conftest import IMAGES, Container, Yard, docker, wait_for
 from .test_redis import PASSWORD, ask, start
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src/channels_stack_deploy"))
-
-from channels_stack_deploy.config import stores
 
 LOGIN = f"AUTH {PASSWORD}"
 FILL = "EVAL \"return redis.call('set', KEYS[1], string.rep('x', 1048576), unpack(ARGV))\" 1 full:{}"

@@ -42,9 +42,6 @@ def environment(tmp_path_factory):
 
 def written(folder: Path, **changed: str) -> Path:
     """The same with other settings, in FOLDER."""
-    import sys
-
-    sys.path.insert(0, str(COMPOSE))
     from channels_stack_deploy.config import settings
     from channels_stack_deploy.local.compose import write_environment
     from channels_stack_deploy.paths import Deployment

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +66,6 @@ class Nodes:
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, redis_image: str) -> Iterator[Nodes]:
     """All six, settled."""
-    sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
     from channels_stack_deploy.config import secrets, settings
     from channels_stack_deploy.local.compose import write_environment
     from channels_stack_deploy.paths import Deployment

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from .conftest import IMAGES, Container, Yard, docker, given, wait_for
-from .edges import make_certificate
-
-sys.path.insert(0, str(IMAGES.parent / "src/channels_stack_deploy"))
 from channels_stack_deploy.registry import push as registries
 from channels_stack_deploy.registry.content import Content, forget
+
+from .conftest import Container, Yard, docker, given, wait_for
+from .edges import make_certificate
 
 LOGIN = "channels-stack:canary-of-the-registry"
 LAYER = 3_000_000

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
 
 from channels_stack_deploy.config import secrets, settings  # noqa: E402
 from channels_stack_deploy.console import Failure  # noqa: E402

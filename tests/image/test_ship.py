@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src/channels_stack_deploy"))
 
 from channels_stack_deploy.registry import transfer
 

@@ -1,11 +1,7 @@
 """`make up` with a changed release, on one machine, while people talk: nobody loses a page, a message or a job."""
 
-import sys
-
 import pytest
 import stacks
-
-sys.path.insert(0, str(stacks.ROOT / "tests/deploy"))
 from crowd import Crowd, Site
 
 pytestmark = [pytest.mark.containers, pytest.mark.disrupts, pytest.mark.variants("default")]

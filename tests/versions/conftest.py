@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import stacks
 import table
-from matrix import CASES, ROWS, Row
-
-sys.path += [str(Path(__file__).resolve().parents[1] / name) for name in ("apps", "browser")]
 from checks import Visit
+from matrix import CASES, ROWS, Row
 
 SMALL = {
     "APP_SETTINGS": "mysite.settings",

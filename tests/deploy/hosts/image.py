@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from stacks import ROOT, machine_settings
 
-sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
 from channels_stack_deploy.build import build_environment, images
 from channels_stack_deploy.config import settings
 from channels_stack_deploy.registry import service

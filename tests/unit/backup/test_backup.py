@@ -1,11 +1,6 @@
 """What of images/backup can be said without a container: which copies go, which backup serves, what an error means."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "images/backup"))
 from backup import jobs, repository, restore
 from backup.console import Failure, Refusal
 from backup.repository import Backup

@@ -9,11 +9,8 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from support.polling import PATIENCE
-
-# `processes`, which the tests of the runtime have too.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "runtime"))
 from minimal import PROJECT, RUNTIME
+from support.polling import PATIENCE
 
 OF_DAPHNE = ("daphne", "twisted", "autobahn")
 """The modules that only Daphne brings."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis as redis_py
 from processes import Project, Redis
-
-sys.path.append(str(Path(__file__).resolve().parents[2]))  # selfsigned
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,10 @@
 """Tests of the tool behind `make up`: they need neither an engine nor a network."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "tests"))
-sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
-sys.path.insert(0, str(ROOT / "ansible/roles/engine/files"))
 
 
 @pytest.fixture
