@@ -52,7 +52,7 @@ def checks(folder: Path) -> dict[str, list[str]]:
         "ruff format": [str(BIN / "ruff"), "format", "--check", "."],
         "yamllint": [str(BIN / "yamllint"), "--strict", *files("*.yml", "*.yaml")],
         "hadolint": [str(BIN / "hadolint"), *files("*Dockerfile")],
-        "shellcheck": [str(BIN / "shellcheck"), ".ci/run", *files("*.sh")],
+        "shellcheck": [str(BIN / "shellcheck"), ".ci/run", *files("*.sh", "images/steps/*")],
         # HAProxy gives scripts the globals `core` and `filter`, and calls functions with arguments that not each of them needs.
         "luacheck": container(
             *("TEST_IMAGE", "luacheck", "--std", "max", "--globals", "core", "filter"),

@@ -47,9 +47,9 @@ def test_the_base_is_part_of_the_name(folder):
 
 def test_the_last_step_is_part_of_the_name(folder, monkeypatch):
     before = Image("a", folder).tag("base")
-    (folder.parent / "seal").mkdir(exist_ok=True)
-    monkeypatch.setattr(images, "SEAL", folder.parent / "seal")
-    (folder.parent / "seal/seal").write_text("another")
+    (folder.parent / "steps").mkdir(exist_ok=True)
+    monkeypatch.setattr(images, "STEPS", folder.parent / "steps")
+    (folder.parent / "steps/seal").write_text("another")
     assert Image("a", folder).tag("base") != before
 
 
@@ -91,7 +91,7 @@ def test_each_folder_is_read_once(folder, monkeypatch):
     contents: dict = {}
     for name in ("a", "b", "c"):
         Image(name, folder).tag("base", contents)
-    assert read == [folder, images.SEAL]
+    assert read == [folder, images.STEPS]
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ DEPENDENCIES = ("*.txt", "*.in", "*.toml", "*.lock", "*.cfg", "*.whl", "*.tar.gz
 LARGE_BYTES = 50_000_000
 """A file over this size is hardly source: a dump, uploads of a developer's. It is named, because each image carries it."""
 
-SEAL = IMAGES / "seal"
-"""The build context of the step that takes away what an image no longer needs once it is made."""
+STEPS = IMAGES / "steps"
+"""The build context of the steps that images share: packages in, and at the end out with what an image no longer needs."""
 
 SUITE = "trixie"
 """Debian release of the stack's own images; the application may need another (APP_DEBIAN)."""
@@ -58,14 +58,14 @@ class Image:
     `name` without tag; `context` the folder with its Dockerfile; `target` a stage of it; `arguments` and `contexts`
     (name -> folder) are handed to the build. `project` is the application's folder, of which the build gets a copy
     without what is IGNORED; `suite` the Debian release it is based on; `parent` another image of ours that it is made from, in
-    the place of the base. The last step of all of them comes from SEAL.
+    the place of the base. STEPS are at hand in all of them.
     """
 
     name: str
     context: Path
     target: str = ""
     arguments: dict[str, str] = field(default_factory=dict)
-    contexts: dict[str, Path] = field(default_factory=lambda: {"seal": SEAL})
+    contexts: dict[str, Path] = field(default_factory=lambda: {"steps": STEPS})
     project: Path | None = None
     suite: str = SUITE
     parent: Image | None = None
@@ -257,8 +257,8 @@ def version() -> str:
     raise Failure("CHANGELOG.md has no heading `## <version>`")
 
 
-def application(settings: dict[str, str], target: str) -> Image:
-    """The application's image with the servers of TARGET (uvicorn or daphne)."""
+def application(settings: dict[str, str], server: str) -> Image:
+    """The application's image with SERVER: uvicorn (and gunicorn), or daphne."""
     project = (ROOT / "compose" / settings["APP_DIR"]).resolve()
     named = {
         "APP_REQUIREMENTS": [settings["APP_REQUIREMENTS"].partition("[")[0]],
@@ -283,14 +283,15 @@ def application(settings: dict[str, str], target: str) -> Image:
     paths = [Path("/srv/app", root).as_posix() for root in roots(settings)]
     copied = ("APP_REQUIREMENTS", "APP_CONSTRAINTS", "APP_PACKAGES", "APP_BUILD_PACKAGES")
     arguments = {
+        "SERVER": server,
         **{name: settings[name] for name in copied},
         "APP_PYTHONPATH": ":".join(paths),
         "APP_WORKDIR": paths[0],
         "APP_VOLUMES": " ".join(volume.path for volume in kept),
         "APP_FILES": " ".join(f"{volume.link}={volume.path}" for volume in kept if volume.link),
     }
-    contexts = {"seal": SEAL, "library": ROOT / "src/channels_stack"}
-    image = Image(f"channels-stack/app-{target}", IMAGES / "app", target, arguments, contexts)
+    contexts = {"steps": STEPS, "library": ROOT / "src/channels_stack"}
+    image = Image(f"channels-stack/app-{server}", IMAGES / "app", arguments=arguments, contexts=contexts)
     return replace(image, project=project, suite=settings["APP_DEBIAN"])
 
 
@@ -316,9 +317,9 @@ REDIS = {
 def wanted(settings: dict[str, str]) -> dict[str, Image]:
     """The images to build, by the variable of compose.yml that names each."""
     servers = {"HTTP_IMAGE": settings["SERVER_HTTP"], "WS_IMAGE": settings["SERVER_WS"]}
-    targets = {name: "daphne" if server == "daphne" else "uvicorn" for name, server in servers.items()}
-    targets["WORKER_IMAGE"] = targets["HTTP_IMAGE"]
-    found = {name: application(settings, target) for name, target in targets.items()}
+    built = {name: "daphne" if server == "daphne" else "uvicorn" for name, server in servers.items()}
+    built["WORKER_IMAGE"] = built["HTTP_IMAGE"]
+    found = {name: application(settings, server) for name, server in built.items()}
     found["EDGE_IMAGE"] = Image("channels-stack/edge", IMAGES / "edge")
     if settings["REDIS_IMAGE"] in REDIS:
         found["REDIS_IMAGE"] = REDIS[settings["REDIS_IMAGE"]]
@@ -337,9 +338,9 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
 
 
 def everything(settings: dict[str, str]) -> dict[str, Image]:
-    """All images of the project: both targets of the application, the services', and the unit tests'."""
-    contexts = {"locks": IMAGES / "app/requirements", "project": ROOT / "app"}
-    found = {f"{target.upper()}_IMAGE": application(settings, target) for target in ("uvicorn", "daphne")}
+    """All images of the project: both of the application, the services', and the unit tests'."""
+    contexts = {"steps": STEPS, "locks": IMAGES / "app/requirements", "project": ROOT / "app"}
+    found = {f"{server.upper()}_IMAGE": application(settings, server) for server in ("uvicorn", "daphne")}
     found |= {
         f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name)
         for name in ("edge", "redis", "db", "certificates", "registry")
