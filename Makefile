@@ -150,6 +150,11 @@ bench-groups: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/groups/bench.py $(T)
 
+## Compare pages on each HTTP_HANDLER with stock uvicorn and Daphne (T="rounds seconds"; default 5 2)
+bench-pages: images
+	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/pages/bench.py $(T)
+
 ## Measure the cost of idle WebSockets, service by service (T=how many; default 2000)
 bench-sockets: prepare
 	@$(PYTHON) tests/bench/sockets/bench.py $(T)

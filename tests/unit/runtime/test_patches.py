@@ -100,6 +100,20 @@ CASES = {
         "lambda self, response: response",
         "from channels_stack.patches import django_middleware; django_middleware.mend()",
     ),
+    **{
+        name: (
+            "from django.core.handlers.asgi import ASGIHandler\n"
+            "from django.utils.deprecation import MiddlewareMixin",
+            f"{owner}.{name}",
+            "lambda self: None",
+            "from channels_stack.patches import django_handler; django_handler.mend('one-hop')",
+        )
+        for owner, name in (
+            ("MiddlewareMixin", "__acall__"),
+            ("ASGIHandler", "load_middleware"),
+            ("ASGIHandler", "get_response_async"),
+        )
+    },
     "send_response": (
         "from django.core.handlers.asgi import ASGIHandler",
         "ASGIHandler.send_response",

@@ -65,6 +65,7 @@ class Settings:
     server_ws: str
     http_processes: int
     http_concurrency: int
+    http_handler: str
     domains: tuple[str, ...]
     http_port: int
     https_port: int
@@ -131,6 +132,12 @@ class Settings:
                 minimum=1,
                 maximum=256,
                 purpose="requests that a process works on at once; more of them queue",
+            ),
+            http_handler=env.choice(
+                "HTTP_HANDLER",
+                ("pooled", "one-hop", "django"),
+                "pooled",
+                purpose="how a page gets through Django's middlewares",
             ),
             domains=_domains(env, domains),
             http_port=_port(env, "HTTP_PORT", 80),

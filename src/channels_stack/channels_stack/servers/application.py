@@ -27,7 +27,7 @@ from ..middleware.static import serve_static
 from ..middleware.threads import Threads
 from ..middleware.uploads import COPIES_WITH_DAPHNE, Room
 from ..observability import logs, metrics
-from ..patches import channels_auth, django_middleware, django_streaming
+from ..patches import channels_auth, django_handler, django_middleware, django_streaming
 from ..project import dispatch, loading, paths
 from ..project.lifespan import Lifespan
 from ..status.publisher import Publisher
@@ -143,6 +143,7 @@ def build(settings: Settings, service: str, server: str) -> Application:
     channels_auth.mend()
     django_middleware.mend()
     django_streaming.mend()
+    django_handler.mend(settings.http_handler)  # before APP_ASGI makes a handler
     app = loading.load(settings)
     dispatch.add_pages(app)
     return Application(app, settings, service, server)

@@ -78,6 +78,7 @@ SETTINGS = (
     _one("SERVER_WS", APPLICATION, BUILD, choices=("uvicorn", "gunicorn", "daphne")),
     _one("HTTP_PROCESSES", APPLICATION, CONTAINERS),
     _one("HTTP_CONCURRENCY", APPLICATION, CONTAINERS),
+    _one("HTTP_HANDLER", APPLICATION, choices=("pooled", "one-hop", "django")),
     _one("HTTP_REPLICAS", CONTAINERS),
     _one("WS_REPLICAS", CONTAINERS),
     _one("WORKER_REPLICAS", CONTAINERS),

@@ -1,0 +1,1 @@
+"""The project that `make bench-pages` serves: what `startproject` makes, and three pages."""

@@ -1,0 +1,1 @@
+"""A project whose requests are compared on each HTTP_HANDLER (test_handler.py)."""
