@@ -47,7 +47,7 @@ async def pulse(room: Room) -> Pulse:
 
 
 def announce_presence(room: Room) -> None:
-    """Tell the room soon who is present. Many comings at once, after a deploy say, cost one announcement."""
+    """Announce to the room soon who is present. Many comings at once, after a deploy say, cost one announcement."""
     if room.pk not in _announcements:
         task = asyncio.create_task(_announce(room))
         _announcements[room.pk] = task

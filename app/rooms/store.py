@@ -157,7 +157,7 @@ def reports_since(room_id: int, moment) -> list[dict]:
 def abandoned_reports(room_id: int) -> list[int]:
     """Reports whose worker is gone, queued again for another; each is handed to one caller only.
 
-    Whoever gets the ids tells the worker. After MOST_ATTEMPTS a report has failed: it may kill workers.
+    Whoever gets the ids sends them to the worker. After MOST_ATTEMPTS a report has failed: it may kill workers.
     """
     unfinished = Report.objects.filter(
         message__room=room_id,

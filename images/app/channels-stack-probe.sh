@@ -40,7 +40,7 @@ worker() {
     ((age <= HEARTBEAT_SECONDS)) || unhealthy "the last heartbeat is $age s old"
 }
 
-trap '' PIPE # a server that ends meanwhile is told of by what it does not answer
+trap '' PIPE # a server that ends meanwhile is noticed by what it does not answer
 what=$1
 case $what in
     http | ws) server "${2:-$SERVICE_PORT}" ;;

@@ -8,7 +8,7 @@ FILE is what the application's tool has, seen from its FOLDER (`dependencies`); 
 What the application pins stays: it knows why. Of the stack's locks only that is added which is missing, with its
 hashes; where that does not fit alongside the application's versions, it is resolved again within them, and one line
 says so. So does one line for each version that is unsafe or known to break. A build that finds its layers in the cache
-says nothing: so these lines stay in the environment as notices.txt, and each release tells them again. `pip check` has
+says nothing: so these lines stay in the environment as notices.txt, and each release prints them again. `pip check` has
 the last word.
 """
 

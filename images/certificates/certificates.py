@@ -157,7 +157,7 @@ def certbot(*arguments: str) -> str:
 
 
 def reason(text: str) -> str:
-    """Of what certbot says, the lines that tell what went wrong, as one."""
+    """Of what certbot says, the lines that say what went wrong, as one."""
     noise = ("Saving debug log", "Ask for help", "See the logfile", "Hint:", "- - -")
     lines = [
         line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(noise)
@@ -255,7 +255,7 @@ def renew() -> str:
 
 
 def tell_when_due() -> None:
-    """Tell certbot how long before its end the certificate that it has is to be renewed.
+    """Configure how long before its end the certificate that it has is to be renewed.
 
     certbot 4.0 (trixie's) takes 30 days where its file has no `renew_before_expiry`, which 4.1 mended: a certificate of 6 days
     would be renewed at every look, and Let's Encrypt gives five of the same names in a week.

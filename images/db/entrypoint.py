@@ -33,7 +33,7 @@ def say(text: str) -> None:
 
 
 def starts_server(command: list[str]) -> bool:
-    """Tell whether this is `postgres` (or only flags for it), not `bash` or `postgres --version`."""
+    """Whether this is `postgres` (or only flags for it), not `bash` or `postgres --version`."""
     questions = {"--help", "-?", "--version", "-V", "--describe-config"}
     return (not command or command[0] == "postgres" or command[0].startswith("-")) and not questions & set(
         command

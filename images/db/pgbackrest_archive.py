@@ -20,7 +20,7 @@ SECONDS = 45
 
 
 def main(arguments: list[str]) -> int:
-    """Ask for one segment, tell what came of it."""
+    """Ask for one segment, report the result."""
     if len(arguments) != 1:
         print("pgbackrest-archive: give the name of one WAL segment: pgbackrest-archive %f", file=sys.stderr)
         return 2

@@ -100,4 +100,4 @@ class TestOneHost:
         assert not bare.reachable("host1", 2377)
         play = bare.playbook("bootstrap.yml")
         # A test host has no systemd-sysctl.service, which on a real one sets net.* at boot.
-        assert set(play.changes) <= {"host : Kernel | put them in force"}
+        assert set(play.changes) <= {"host : Kernel | apply them"}

@@ -86,7 +86,7 @@ def test_a_host_in_no_group(pair, refused):
         },
     }
     pair.write_inventory(groups, {})
-    assert "host2: stands in none of the groups edge, app, data" in refused()
+    assert "host2: is in none of the groups edge, app, data" in refused()
 
 
 def test_hosts_that_cannot_be_reached_and_one_without_python(pair, refused):

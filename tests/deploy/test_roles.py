@@ -122,9 +122,7 @@ def test_no_host_keeps_data_where_both_stores_are_somebody_elses():
         (
             ["d"],
             {},
-            [
-                "d: stands in none of the groups edge, app, data: add it to one, or take it out of the inventory"
-            ],
+            ["d: is in none of the groups edge, app, data: add it to one, or take it out of the inventory"],
         ),
         (
             ["b"],

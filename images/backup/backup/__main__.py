@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     back.add_argument(
         "--time", default="", metavar="MOMENT", help="the state of this moment, 2026-03-31T17:05:00+00:00"
     )
-    back.add_argument("--set", default="", metavar="LABEL", help="begin from this backup; `list` tells them")
+    back.add_argument("--set", default="", metavar="LABEL", help="begin from this backup; `list` shows them")
     back.add_argument("--keep-jobs", action="store_true", help="leave the waiting jobs as they are")
     commands.add_parser("discard", help="remove what the last restore has kept aside")
     fetch = commands.add_parser("fetch", help="a WAL segment for a recovery (PostgreSQL calls it)")

@@ -162,7 +162,7 @@ class Server:
         if any("before configured recovery target was reached" in line for line in fatal):
             return (
                 "nothing was written at or after that moment: for the newest state leave the time out; "
-                "`backup list` tells what there is"
+                "`backup list` shows what there is"
             )
         return "PostgreSQL could not recover: " + " / ".join(fatal[:2] or lines[-2:])
 

@@ -120,7 +120,7 @@ class Cut:
                 if tables:
                     names = ", ".join(f"ONLY {line.split(chr(9))[0]}" for line in tables)
                     session.ask(f"LOCK TABLE {names} IN SHARE MODE")
-            # No snapshot holds a sequence: once writers go on, it would tell of later numbers.
+            # No snapshot holds a sequence: once writers go on, it would show later numbers.
             self.sequences = {database: holder.ask(SEQUENCES) for database, holder in holders}
             first = holders[0][1]
             self.segment = first.ask(f"SELECT pg_walfile_name(pg_create_restore_point('{self.name}'))")[0]

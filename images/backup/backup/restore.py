@@ -23,7 +23,7 @@ ASIDE = DATA / ".before-restore"
 JOBS_STAGE, JOBS_ASIDE = REDIS / ".restoring", REDIS / ".before-restore"
 
 SERVICES = {"http": 8000, "ws": 8000, "worker": 8000, "db": 5432, "redis": 6379}
-"""Services that write, and the ports that tell whether they run."""
+"""Services that write, and the ports that show whether they run."""
 
 
 def restore(
@@ -122,7 +122,7 @@ def choose(found: list[repository.Backup], target: float | None, label: str) -> 
     if label:
         found = [each for each in found if each.label == label]
         if not found:
-            raise Refusal(f"there is no backup {label}; `backup list` tells what there is")
+            raise Refusal(f"there is no backup {label}; `backup list` shows what there is")
     fitting = [each for each in found if target is None or each.stop <= target]
     if not fitting:
         raise Refusal(

@@ -27,7 +27,7 @@ LOOK_SECONDS = 0.2
 """How often a wait checks whether it has lasted long enough."""
 
 STOPPING = {signal.SIGTERM, signal.SIGINT}
-"""Signals that tell the edge to stop. They are blocked in the supervisor, so one that has come is pending."""
+"""Signals that stop the edge. They are blocked in the supervisor, so one that has come is pending."""
 
 PROMPT_SECONDS = 1
 """What is read while the edge stops is answered at once, or there is no time to wait for it."""

@@ -206,7 +206,7 @@ def reload() -> bool:
 
 
 def draining() -> bool:
-    """Whether the worker tells load balancers to go elsewhere."""
+    """Whether the worker sends load balancers elsewhere."""
     return "value=<1>" in haproxy.ask("@1 get var proc.draining")
 
 

@@ -73,7 +73,7 @@ class Supervisor:
         return found.si_signo if found else None
 
     def look(self) -> None:
-        """Reload where the folder changed since it was last tried, and no longer changes; tell websockets whose worker goes."""
+        """Reload where the folder changed since it was last tried, and no longer changes; close websockets whose worker goes."""
         with contextlib.suppress(Unreachable), loading.alone():
             self.remember()
             workers.tell_outlived()

@@ -76,7 +76,7 @@ def make_room() -> None:
 
 
 def tell_outlived() -> None:
-    """Tell the websockets of the workers whose time is over within NOTICE_SECONDS, once."""
+    """Close the websockets of the workers whose time is over within NOTICE_SECONDS, once."""
     workers, now = known(), time.time()
     due = [each for each in workers if now < each.cut < now + NOTICE_SECONDS]
     for each in due:

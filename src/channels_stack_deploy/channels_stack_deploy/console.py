@@ -20,7 +20,7 @@ class Lines(io.TextIOBase):
         self.emit, self.begun = tell, ""
 
     def write(self, text: str) -> int:
-        """Tell each line when it is complete."""
+        """Hand on each line when it is complete."""
         *complete, self.begun = (self.begun + text).split("\n")
         for line in complete:
             self.emit(line)

@@ -164,7 +164,7 @@ def test_settings_for_development_alone_are_taken_and_that_is_said(make):
     }
     proposal = propose(make(files))
     assert proposal.lines["APP_SETTINGS"].value == "config.settings.local"
-    assert any("for development by its name" in line for line in proposal.told.questions)
+    assert any("for development by its name" in line for line in proposal.findings.questions)
 
 
 def test_only_an_example_of_settings_is_refused_with_its_name(make):
@@ -209,7 +209,7 @@ def test_two_asgi_modules_of_which_one_is_named_or_routes(found, make):
 def test_two_asgi_modules_that_nothing_tells_apart_are_a_question(make):
     proposal = propose(make(PLAIN, {"mysite/asgi.py": ROUTER, "chat/asgi.py": "\n" + ROUTER}))
     assert "APP_ASGI" not in proposal.lines and proposal.lacking == ["APP_ASGI"]
-    (question,) = proposal.told.questions
+    (question,) = proposal.findings.questions
     assert "chat/asgi.py:3 and mysite/asgi.py:2" in question and "APP_ASGI=chat.asgi:application" in question
 
 
@@ -242,14 +242,14 @@ def test_the_application_of_an_asgi_module(found, source, name):
 def test_a_project_without_an_asgi_module_gets_a_question(make):
     proposal = propose(make({name: text for name, text in PLAIN.items() if "asgi" not in name}))
     assert proposal.lacking == ["APP_ASGI"]
-    assert "no module makes an ASGI application" in proposal.told.questions[0]
+    assert "no module makes an ASGI application" in proposal.findings.questions[0]
 
 
 def test_syntax_that_this_python_does_not_read_hides_nothing_else(found, make):
     newer = "from __future__ import braces_and_more\nmatch = 1\ntype = = 3\n\ndef broken(:\n    pass\n\n"
     files = {"mysite/settings.py": newer + SETTINGS, "mysite/asgi.py": newer + ASGI.format("mysite.settings")}
     assert found(PLAIN, files) == MYSITE
-    notes = propose(make(PLAIN, files)).told.notes
+    notes = propose(make(PLAIN, files)).findings.notes
     assert any("mysite/settings.py:" in note and "newer syntax" in note for note in notes)
 
 
@@ -382,7 +382,7 @@ def test_no_file_that_says_it_is_a_question(make, name, text, words):
     files = {path: content for path, content in PLAIN.items() if path != "requirements.txt"}
     proposal = propose(make(files, {name: text}))
     assert proposal.lacking == ["APP_REQUIREMENTS"]
-    assert words in " ".join(proposal.told.questions)
+    assert words in " ".join(proposal.findings.questions)
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ def test_geodjango(make):
     proposal = propose(make(PLAIN, {"mysite/settings.py": gis}))
     assert proposal.lines["APP_PACKAGES"].value == "binutils gdal-bin libproj-dev"
     assert "mysite/settings.py:1" in proposal.lines["APP_PACKAGES"].why
-    assert "PostGIS (mysite/settings.py:3)" in " ".join(proposal.told.questions)
+    assert "PostGIS (mysite/settings.py:3)" in " ".join(proposal.findings.questions)
 
 
 # --- Python ------------------------------------------------------------------------------------------
@@ -445,7 +445,7 @@ def test_the_debian_release_that_has_its_python(found, files, suite):
 def test_a_python_that_no_debian_has_is_a_question(make):
     proposal = propose(make(PLAIN, {"pyproject.toml": "[project]\n\nrequires-python = '==3.12.*'\n"}))
     assert "APP_DEBIAN" not in proposal.lines
-    assert any("==3.12.* (pyproject.toml:3)" in question for question in proposal.told.questions)
+    assert any("==3.12.* (pyproject.toml:3)" in question for question in proposal.findings.questions)
 
 
 @pytest.mark.parametrize(
@@ -486,7 +486,7 @@ def test_worker_channels_by_a_literal_and_by_a_name(found):
 def test_worker_channels_that_only_running_tells_are_a_question(make):
     source = ROUTER + "workers = ChannelNameRouter({name: 1 for name in load()})\n"
     proposal = propose(make(PLAIN, {"mysite/asgi.py": source}))
-    assert any("APP_WORKER_CHANNELS: mysite/asgi.py:3" in each for each in proposal.told.questions)
+    assert any("APP_WORKER_CHANNELS: mysite/asgi.py:3" in each for each in proposal.findings.questions)
 
 
 CELERY = 'from celery import Celery\n{} = Celery("mysite")\n'
@@ -558,7 +558,7 @@ def test_queues_and_commands_of_start_scripts_are_questions(make):
         "mysite/celery.py": CELERY.format("app") + '\n@app.task(queue="slow")\ndef work(): ...\n',
         "Procfile": "release: python manage.py migrate && python manage.py loaddata first\n",
     }
-    text = " ".join(propose(make(PLAIN, files)).told.questions)
+    text = " ".join(propose(make(PLAIN, files)).findings.questions)
     assert "slow: mysite/celery.py:4" in text and "-Q celery,slow" in text
     assert "manage.py loaddata first (Procfile:1)" in text and "migrate (" not in text
 
@@ -580,9 +580,10 @@ def test_sqlite_is_told_and_its_folder_is_a_volume_only_where_it_stays(make):
     moved, stays = propose(folder), propose(folder, {"APP_OVERLAY": "-database"})
     assert "APP_VOLUMES" not in moved.lines and stays.lines["APP_VOLUMES"].value == "data"
     assert any(
-        "SQLite (mysite/settings.py:3) becomes the stack's PostgreSQL" in note for note in moved.told.notes
+        "SQLite (mysite/settings.py:3) becomes the stack's PostgreSQL" in note
+        for note in moved.findings.notes
     )
-    assert not any("SQLite" in note for note in stays.told.notes)
+    assert not any("SQLite" in note for note in stays.findings.notes)
 
 
 # --- Variables ---------------------------------------------------------------------------------------
@@ -749,7 +750,7 @@ def test_adopt_writes_both_files_once_and_prints_no_secret(make, deployment, cap
 
 def test_adopt_ends_with_what_a_person_has_to_write(make, deployment, capfd):
     folder = make({name: text for name, text in PLAIN.items() if "asgi" not in name})
-    with pytest.raises(Failure, match="APP_ASGI could not be told"):
+    with pytest.raises(Failure, match="APP_ASGI could not be determined"):
         command.adopt(deployment, str(folder))
     with deployment.settings.open("a") as file:
         file.write("APP_ASGI=mysite.wsgi:application\n")

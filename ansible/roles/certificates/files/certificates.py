@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 JOB_SECONDS = 120
-"""How long the job may take on all edges; a second each on an idle host. A node that is away holds it up that long."""
+"""How long the job may take on all edges; a second each on an idle host. A node that is unavailable holds it up that long."""
 
 LABEL = "channels-stack.certificate"
 

@@ -122,7 +122,7 @@ def refused() -> list[str]:
     if not SNAP.exists():
         return []
     return [
-        "Docker is a snap here, which reads no /etc/docker and no /tmp of the host, and does not run beside docker.io: "
+        "Docker is a snap here, which reads no /etc/docker and no /tmp of the host, and does not run alongside docker.io: "
         "snap remove docker (its containers and volumes go with it), then try again"
     ]
 
@@ -244,7 +244,7 @@ def install() -> bool:
 
 
 def translate() -> bool:
-    """Have an engine that has no configuration yet translate IPv6, where this host has it. Returns whether it has to be told."""
+    """Have an engine that has no configuration yet translate IPv6, where this host has it. Returns whether that is needed."""
     if CONFIGURATION.exists() or not any(route.startswith("0" * 32 + " 00") for route in lines(ROUTES)):
         return False
     if run("ip6tables", "--table", "nat", "--list", "--numeric").returncode:

@@ -1,6 +1,6 @@
-"""Put kernel settings in force: python3 - check|apply '{"net.core.somaxconn": 16384, ...}'
+"""Apply kernel settings: python3 - check|apply '{"net.core.somaxconn": 16384, ...}'
 
-Prints {"differ": {name: value in force}, "refused": {name: reason}}. With `check` nothing is set.
+Prints {"differ": {name: value in effect}, "refused": {name: reason}}. With `check` nothing is set.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def main(command: str, wanted: str) -> None:
-    """Compare, set where told to, print."""
+    """Compare, set with `apply`, print."""
     differ, refused = {}, {}
     for name, value in json.loads(wanted).items():
         path = Path("/proc/sys", *name.split("."))

@@ -40,7 +40,7 @@ def disk_gb() -> float:
 
 
 def synchronised() -> bool | None:
-    """Whether the kernel's clock is being steered; None where nothing tells (a container has no clock of its own)."""
+    """Whether the kernel's clock is being steered; None where that is unknown (a container has no clock of its own)."""
     if shutil.which("timedatectl") is None:
         return None
     command = ["timedatectl", "show", "--property", "NTPSynchronized", "--value"]

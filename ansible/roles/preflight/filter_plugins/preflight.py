@@ -1,4 +1,4 @@
-"""What is wrong with an inventory and its hosts, as sentences: what, where, and the way out. One line a problem."""
+"""What is wrong with an inventory and its hosts, as sentences: what, where, and the fix. One line a problem."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ CLUSTER_PORTS = {
 def inventory_problems(groups: dict, variables: dict, roles: str) -> list[str]:
     """Problems of the inventory itself. VARIABLES: host -> its variables; ROLES: the folder with the roles."""
     problems = [
-        f"inventory: group `{name}` has no host; it takes {what}. The same host may stand in several groups"
+        f"inventory: group `{name}` has no host; it takes {what}. The same host may be in several groups"
         for name, what in GROUPS.items()
         if not groups.get(name) and (name != "data" or keeps_data(groups, variables))
     ]
     problems += store_problems(groups, variables)
     cluster = sorted({host for name in GROUPS for host in groups.get(name, [])})
     problems += [
-        f"{host}: stands in none of the groups {', '.join(GROUPS)}: add it to one, or take it out of the inventory"
+        f"{host}: is in none of the groups {', '.join(GROUPS)}: add it to one, or take it out of the inventory"
         for host in groups.get("all", [])
         if host not in cluster
     ]
@@ -94,7 +94,7 @@ def manager_problems(managers: list[str], cluster: list[str]) -> list[str]:
 
 
 def registry_problems(groups: dict, variables: dict) -> list[str]:
-    """Problems of the group `registry`, where there is one. A host that is in no other group is told with all such hosts."""
+    """Problems of the group `registry`, where there is one. A host that is in no other group is reported with all such hosts."""
     hosts = groups.get("registry", [])
     problems = []
     if len(hosts) > 1:

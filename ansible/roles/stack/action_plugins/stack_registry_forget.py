@@ -1,7 +1,7 @@
 """What no release needs any more leaves the stack's own registry, and its space is given back.
 
 stack_registry_forget: {stack, folder, registry, login, authority, needed: [IMAGE, …], old: [IMAGE, …]}, on the registry's host.
-NEEDED are the images of all releases that are kept, OLD those of releases that are not. Nobody may push meanwhile: the lock of
+NEEDED are the images of all releases that are kept, OLD those of releases that are not. Nothing may push meanwhile: the lock of
 the deploy is held.
 """
 

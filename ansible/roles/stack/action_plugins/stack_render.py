@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
         for line in secrets.notes(deployment, secrets.make(deployment), acl=False):
             detail(line)
         stores.check(deployment, chosen)
-        # What is wrong with given files is told before anything is built.
+        # What is wrong with given files is reported before anything is built.
         certificates.make(deployment, chosen)
         file, _ = probes.declared(deployment, chosen, Path(arguments["inventory"]) / probes.NAME)
         if not chosen["APP_WORKER_CHANNELS"]:

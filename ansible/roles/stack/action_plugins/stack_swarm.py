@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
         address, login = arguments.pop("registry", ""), arguments.pop("login", "")
         try:
             text = push.configuration(address, Path(login)) if address and act in STARTING else ""
-            # Where the playbook is killed, this process of it must not act on the swarm beside the next run.
+            # Where the playbook is killed, this process of it must not act on the swarm alongside the next run.
             self._playbook = os.getppid()
             engine = Engine(self._command, arguments.pop("stack"), Display().display, self._given(text))
             # Ansible warns of what is printed past its own display.
@@ -181,7 +181,7 @@ def job(engine: Engine, check: bool, service: str, path: str, seconds: float, cu
 
 
 def due(engine: Engine, check: bool, current: str, rendered: str) -> dict:
-    """Whether the job of the file RENDERED, on the controller, differs from that of the CURRENT release beside its secrets."""
+    """Whether the job of the file RENDERED, on the controller, differs from the CURRENT release's apart from its secrets."""
     path = Path(rendered)
     return {"changed": False, "due": path.exists() and jobs.due(engine, path.read_text(), current)}
 
@@ -261,7 +261,7 @@ def even(engine: Engine, check: bool, seconds: float) -> dict:
 
 
 def status(engine: Engine, check: bool, facts: dict, folder: str) -> dict:
-    """Show nodes, services, what FACTS (see stack_facts) tell of processes, edges and backups, and the history in FOLDER."""
+    """Show nodes, services, what FACTS (see stack_facts) say of processes, edges and backups, and the history in FOLDER."""
     tables = [overview.nodes(engine), overview.services(engine)]
     lines = [line for rows in tables for line in [*overview.aligned(rows), ""]]
     lines += summary.lines(facts, list(engine.services()))
@@ -292,13 +292,13 @@ def routes(engine: Engine, check: bool) -> dict:
 def why(engine: Engine, check: bool) -> dict:
     """Show why the replicas of this host do not serve."""
     if found := replicas.why(engine):
-        # At once: hosts tell at the same time.
+        # At once: hosts report at the same time.
         engine.tell("\n".join(f"    {line}" for line in found))
     return {"changed": False}
 
 
 def logins(engine: Engine, check: bool, folder: str, final: bool) -> dict:
-    """Who may log in to the PostgreSQL of this host: the secrets of FOLDER, on the controller, and with FINAL nobody else."""
+    """Who may log in to the PostgreSQL of this host: the secrets of FOLDER, on the controller, and with FINAL no other role."""
     found = credentials.logins(engine, Deployment(Path(folder)), final=final, check=check)
     return {"changed": bool(found), "what": found}
 
@@ -331,7 +331,7 @@ def left(engine: Engine, check: bool, seconds: float) -> dict:
 
 
 def differs(engine: Engine, check: bool, folder: str, rendered: str) -> dict:
-    """Services that the file RENDERED, on the controller, would change beside their secrets."""
+    """Services that the file RENDERED, on the controller, would change apart from their secrets."""
     text = Path(rendered).read_text() if Path(rendered).exists() else ""
     return {"changed": False, "services": history.differs(engine, folder, text) if text else []}
 

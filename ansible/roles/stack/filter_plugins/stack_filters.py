@@ -54,7 +54,7 @@ FORMS = {
 """Variable -> (its form, and how to say it)."""
 
 LEAST = {
-    "stack_keep_releases": (1, "2 or more leave a way back"),
+    "stack_keep_releases": (1, "2 or more allow a rollback"),
     "stack_registry_port": (1, "5000"),
     "stack_trial_seconds": (0, "0 looks at it once, without watching"),
     "stack_healthy_seconds": (1, "150"),

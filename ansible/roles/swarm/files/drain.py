@@ -5,7 +5,7 @@ python3 - drain|active HOSTNAME SECONDS [--check]
 Before a node is drained, each of its tasks gets a companion elsewhere: by itself Swarm stops them all first, and with
 them perhaps the only ones of a service.
 
-Prints one JSON object {"changed": bool, "problem": "" or why it did not get there}. What moves is told on standard error.
+Prints one JSON object {"changed": bool, "problem": "" or why it did not get there}. What moves is printed on standard error.
 A node that is the only one of its group is refused before anything is changed: its services would have no place.
 """
 
@@ -23,12 +23,12 @@ LABELS = ("edge", "app", "data")
 BEFORE = "channels-stack.before-drain."
 """Begins labels of a node that is emptied; SERVICE behind it has more tasks meanwhile than the value, which it wants.
 
-Of the node and not of the service: `docker service update` also sorts mounts, which begins each of its tasks anew.
+Of the node and not of the service: `docker service update` also sorts mounts, which starts each of its tasks again.
 """
 
 
 class Refused(Exception):
-    """It was not done; the text says why and the way out."""
+    """It was not done; the text says why and the fix."""
 
 
 def docker(*arguments: str) -> str:
@@ -145,13 +145,13 @@ def empty(node: dict, seconds: float) -> None:
 
 
 def wait(what: str, pending: Callable[[], list[str]], seconds: float) -> None:
-    """Until PENDING() is empty, with every change of it told; Refused with the rest of it after SECONDS."""
-    deadline, told = time.monotonic() + seconds, None
+    """Until PENDING() is empty, with every change of it printed; Refused with the rest of it after SECONDS."""
+    deadline, printed = time.monotonic() + seconds, None
     while True:
         rest = pending()
-        if rest != told:
+        if rest != printed:
             print(f"{what}: {', '.join(rest) or 'none left'}", file=sys.stderr, flush=True)
-            told = rest
+            printed = rest
         if not rest:
             return
         if time.monotonic() > deadline:

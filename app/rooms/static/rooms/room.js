@@ -352,7 +352,7 @@ const line = {
     this.open();
   },
   async refusedFor() {
-    // The browser does not tell why a handshake failed; the page of the room does.
+    // The browser does not say why a handshake failed; the page of the room does.
     try {
       const page = await fetch(location.href, { method: "HEAD", redirect: "manual", cache: "no-store" });
       if (page.type === "opaqueredirect") return this.stop("Signed out", "Sign in");

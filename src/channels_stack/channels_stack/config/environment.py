@@ -2,7 +2,7 @@
 
 Any value NAME may be given as NAME, or as NAME_FILE: the path of a file that holds the value. Every reader
 takes a default; without one the value is required. Readers never raise: problems are collected, so that
-``check()`` can tell the operator about all of them at once.
+``check()`` can report all of them to the operator at once.
 
     env = Environment()
     domains = env.words("DOMAINS", ("localhost",))

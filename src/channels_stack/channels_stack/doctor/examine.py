@@ -95,7 +95,7 @@ def _apply(chosen: Iterable[Rule], subject: Any, report: Report) -> None:
 
 
 def _heard(project: Project, report: Report) -> list[Finding]:
-    """The findings that nobody has silenced, by SILENCED_SYSTEM_CHECKS or by a comment on the line."""
+    """The findings that are not silenced, by SILENCED_SYSTEM_CHECKS or by a comment on the line."""
     silenced = {
         name for settings in project.settings for name, _ in texts(settings["SILENCED_SYSTEM_CHECKS"])
     }

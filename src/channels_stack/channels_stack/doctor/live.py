@@ -1,4 +1,4 @@
-"""Imports a project, so that rules can look at what only the imported project tells."""
+"""Imports a project, so that rules can look at what only the imported project shows."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ MOOT = {
     "E207": "runserver; Django's own daphne.E001 says the same",
     "W208": "runserver",
     "W209": "runworker",
-    "E210": "APP_WORKER_CHANNELS names the channels, and the worker looks whether they are consumed",
+    "E210": "APP_WORKER_CHANNELS names the channels, and the worker checks whether they are consumed",
     "E202": "django.setup() comes before the application is imported",
     "E201": "pages are routed to Django where the router has no route for them",
     "E804": "the same, of the imported application",
     "E401": "the threads of its processes stay, so that kept connections are used again",
     "W317": "such clients reach the application's Redis, and the release names those that do not",
     "W608": "synchronous streams are sent part by part",
-    # The build reads what is installed, not what is asked for; its notices are told by each release.
+    # The build reads what is installed, not what is asked for; its notices are reported by each release.
     "E701": "versions",
     "E702": "packages",
     "E703": "versions",

@@ -1,7 +1,7 @@
 """Values of a settings file, as far as they can be known without running it.
 
 A value remembers where it was written and which environment variables it depends on: what only the environment
-decides is nobody's mistake in the source.
+decides is no mistake in the source.
 """
 
 from __future__ import annotations

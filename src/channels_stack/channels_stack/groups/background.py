@@ -1,4 +1,4 @@
-"""Tasks that nobody waits for: an event loop keeps only weak references to them."""
+"""Tasks that are not awaited: an event loop keeps only weak references to them."""
 
 from __future__ import annotations
 

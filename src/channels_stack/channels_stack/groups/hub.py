@@ -50,7 +50,7 @@ def owner(channel: str) -> str:
 class Hub:
     """What the layer keeps for the running event loop.
 
-    ``capacity`` is asked for the room of a channel's mailbox, which holds ``limit_bytes`` at most; an event that nobody has
+    ``capacity`` is asked for the room of a channel's mailbox, which holds ``limit_bytes`` at most; an event that no member has
     taken for ``expiry`` seconds is dropped. ``ended`` is called when the event loop ends.
     """
 

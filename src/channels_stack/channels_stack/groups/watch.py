@@ -55,7 +55,7 @@ class Watch:
         self._inbox, self._connections, self._history = inbox, connections, history
         self._subscriptions, self._groups, self._sweep = subscriptions, groups, sweep
         self._due = asyncio.Event()
-        self._missing = 0  # pulses in a row that nobody has got
+        self._missing = 0  # pulses in a row that were not received
         self._tasks: list[asyncio.Task[None]] = []
         self._seldom = outage.Seldom()
         self.round_trip: float | None = None  # seconds, of the last pulse that was published

@@ -59,7 +59,7 @@ class Listener:
         self.running: dict[str, Message] = {}  # by entry, what is being worked on
         self.finished: list[Job] = []  # not yet acknowledged
         self.acknowledging: asyncio.Task[None] | None = None
-        self.pace = AHEAD_SECONDS  # seconds of a job, as far as the last ones tell
+        self.pace = AHEAD_SECONDS  # seconds of a job, estimated from the last ones
         self.stopping = asyncio.Event()
         self.cutting = False
         self.taking = asyncio.Lock()

@@ -29,7 +29,7 @@ GROUP = "workers"
 # How long a taken job belongs to a process that does not renew its lease. It must outlast a restart of Redis
 # and a machine that hangs for some seconds, or two processes do the same job; after a crash jobs wait as long.
 LEASE_SECONDS = 30
-# How long ago a lease was renewed, only the clock of Redis can tell, and a clock may be set, or jump when a machine was
+# How long ago a lease was renewed, only the clock of Redis knows, and a clock may be set, or jump when a machine was
 # suspended. So a lease has run out when it was not renewed for this part of it by the clock of Redis, and then for
 # the rest by the clock of who wants the job: its owner, who renews it each quarter, would have been heard of.
 STALE_PART = 2 / 3
@@ -306,7 +306,7 @@ def _entries(answer: Any) -> list[Any]:
 
 
 async def backlog(alias: str, channel: str) -> int | None:
-    """How many messages wait in ``channel``; None when the layer cannot tell."""
+    """How many messages wait in ``channel``; None when the layer does not know."""
     from channels.layers import get_channel_layer
 
     layer = get_channel_layer(alias)

@@ -46,7 +46,7 @@ class Consumer:
     async def handle(self, message: Message, **job: Any) -> None:
         """Give ``message`` to the application; returns when its handler has, raises what that raised.
 
-        ``job`` is what its scope tells of it.
+        ``job`` is what its scope says of it.
         """
         self.job.clear()
         self.job.update(job)

@@ -1,7 +1,7 @@
 """The two channel layers of the stack, and a round trip that proves one of them works.
 
 ``default`` is for groups (websockets), ``tasks`` for worker channels. One layer cannot do both: publish and
-subscribe hands a job to every worker or, when none listens, to nobody; what keeps a job until it is done has no
+subscribe hands a job to every worker or, when none listens, to no one; what keeps a job until it is done has no
 groups. channels_redis' queueing layer does neither well: about 17 Redis commands for each group message, a
 socket's groups forgotten after ``group_expiry``, jobs lost with the worker that has read them ahead.
 """
@@ -33,7 +33,7 @@ HEALTH_CHECK_SECONDS = 30
 # channels_redis makes its own connection pool, to which redis-py's default of three retries does not apply:
 # without one of ours a Redis restart ends every consumer. 5 retries last 1.3 s on average, 2.5 s at most,
 # per step of a command (connect, send, read), which together covers a restart. Behind Sentinel each attempt
-# asks anew where to go.
+# asks again where to go.
 RETRIES, RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 5, 0.05, 1
 
 # How many jobs of one channel may wait, run or stand before another attempt before send() raises ChannelFull.

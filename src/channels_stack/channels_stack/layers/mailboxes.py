@@ -14,7 +14,7 @@ from typing import Any
 from ..observability import metrics
 from ..stores import outage
 
-# For one socket: far more than a consumer that works ever has waiting, and little beside a container's memory.
+# For one socket: far more than a consumer that works ever has waiting, and little compared with a container's memory.
 LIMIT, LIMIT_BYTES = 10_000, 16 << 20
 
 log = logging.getLogger("channels_stack.mailboxes")
@@ -58,7 +58,7 @@ class Mailboxes(dict[str, Mailbox]):
 
 
 def lost(channel: str, count: int) -> None:
-    """Count and tell messages for ``channel`` that were dropped because its consumer does not take them."""
+    """Count and log messages for ``channel`` that were dropped because its consumer does not take them."""
     metrics.OVER_CAPACITY.inc(count)
     if _seldom.due(channel):
         wording = "a consumer does not keep up: messages for its channel %s are dropped%s"

@@ -1,11 +1,11 @@
 """Joining groups again, and beginning again with new connections, on the layers of channels_redis.
 
 The queueing layer keeps groups in Redis, where they get lost and expire: there each join is written again every
-REJOIN_SECONDS, many in one command, and Redis tells how many of them it had lost. The publish and subscribe
+REJOIN_SECONDS, many in one command, and Redis answers how many of them it had lost. The publish and subscribe
 layer keeps them in this process and in the connection: there every name is subscribed again, after each new
 connection.
 
-Of another layer nobody can say whether joining twice is harmless: there is nothing here for it.
+Of another layer it is unknown whether joining twice is harmless: there is nothing here for it.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class Rejoining(Protocol):
         """To be called for each new channel."""
 
     async def forget(self, channel: str) -> None:
-        """Remove what the layer keeps in this process for ``channel``, which nobody receives from any more."""
+        """Remove what the layer keeps in this process for ``channel``, which has no receiver any more."""
 
 
 def of(layer: Any) -> Rejoining | None:
-    """How to join again on ``layer``; None when nobody knows."""
+    """How to join again on ``layer``; None when that is unknown."""
     with contextlib.suppress(ImportError):
         from channels_redis.core import RedisChannelLayer
         from channels_redis.pubsub import RedisPubSubChannelLayer

@@ -1,7 +1,7 @@
 """Who is in which group through this process, and calls to a channel layer that survive a lost connection.
 
 A channel layer keeps its groups where they can get lost (Redis restarted without its data, emptied, failed over,
-a key evicted or expired) and tells nobody: the socket stays open and hears nothing more. ``Watched`` stands
+a key evicted or expired) and reports nothing: the socket stays open and hears nothing more. ``Watched`` stands
 between a layer and the application, whatever layer it is, and remembers each channel that was made here and the
 groups that it has joined, so that ``resubscribe`` can join them again.
 
@@ -130,7 +130,7 @@ class Watched:
         await self._discard(group, channel)
 
     async def rejoin(self) -> int:
-        """Let the layer know all memberships again; how many it had lost, as far as it can tell."""
+        """Let the layer know all memberships again; how many it had lost, as far as it knows."""
         if self.rejoining is None:
             return 0
         members = list(self.memberships())
@@ -141,7 +141,7 @@ class Watched:
         return missing
 
     async def end(self, channel: str) -> None:
-        """Nobody receives from ``channel`` any more: leave what it has joined, forget it."""
+        """``channel`` has no receiver any more: leave what it has joined, forget it."""
         groups = self.joined.pop(channel, set()) | self._paused.pop(channel, set())
         for group in groups:
             await self._discard(group, channel)

@@ -14,7 +14,7 @@ message comes back:
 
 Steps 3 and 4 are only for a layer that accepts messages and delivers none. While Redis is unavailable nothing is gained
 by them: sockets stay open, and hear again when it is back. Nor are they for a process that is merely busy, which
-its late timers tell, or any message of the application that arrives.
+its late timers show it, or any message of the application that arrives.
 
 A process for websockets that has heard nothing for DEAF_SECONDS, though it did before, is not ready, and refuses new ones
 with 503. Pages do not depend on any of this. It takes evidence: a flight that the layer has failed. Where the check itself

@@ -2,7 +2,7 @@
 
 Redis must keep what it is given, allow what the layers do, and have our time; the database must have the tables of
 this code; there must be a descriptor for each socket. What is wrong is refused with its fix, all at once. A data
-store that does not answer is no mistake of the configuration: it may be starting, and readiness tells of it.
+store that does not answer is no mistake of the configuration: it may be starting, and readiness reports it.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def database_problems(development: bool = False) -> Iterator[Problem]:
             f"lacks migrations of this code, {', '.join(names[:NAMED])}{more}: run `channels-stack release`"
         )
         if development:
-            # Development: `runserver` tells it and goes on too, and whoever wrote the migration is about to run it.
+            # Development: `runserver` prints it and goes on too, and whoever wrote the migration is about to run it.
             log.warning("the database %s", wrong)
             return
         yield Problem("DATABASE_URL", wrong, "the database")

@@ -148,8 +148,8 @@ class Readiness:
     def _say(self, reasons: dict[str, str]) -> None:
         """A line when the process is no longer ready, or for another reason, and when it is ready again."""
         if reasons.keys() != self._reasons.keys():
-            told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-            log.warning(*("not ready: %s", told) if told else ("ready again",))
+            line = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+            log.warning(*("not ready: %s", line) if line else ("ready again",))
 
     async def _check(self, check: Check) -> str:
         try:

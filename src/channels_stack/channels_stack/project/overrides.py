@@ -248,7 +248,7 @@ def _on_redis(layer: Mapping[str, Any]) -> bool:
 def _class_told(own: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     before, after = (str(layer.get("BACKEND", "")) for layer in (own, now))
     if before == "channels_redis.core.RedisChannelLayer":
-        return f"{before} stays (channels_redis.pubsub.RedisPubSubChannelLayer tells groups with a tenth of the work)"
+        return f"{before} stays (channels_redis.pubsub.RedisPubSubChannelLayer sends to groups with a tenth of the work)"
     return f"{before} stays" if _on_redis(own) and before == after else f"{after} instead of {before}"
 
 

@@ -444,7 +444,7 @@ def _http_date() -> bytes:
 
 
 def _log_only_failures_of_twisted() -> None:
-    """Twisted tells of each connection; only what it could not handle is worth a line."""
+    """Twisted logs each connection; only what it could not handle is worth a line."""
     failures: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.critical)
     log: Any = STDLibLogObserver("twisted")
     observer: Any = FilteringLogObserver(log, [failures])

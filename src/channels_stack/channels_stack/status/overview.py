@@ -31,7 +31,7 @@ MEBIBYTE = 1024 * 1024
 def main(as_json: bool) -> int:
     """Print it, as text or, with ``as_json``, as what ``status.processes`` returns.
 
-    The exit code is 0, or 1 where Redis does not answer or where no process tells anything.
+    The exit code is 0, or 1 where Redis does not answer or where no process reports anything.
     """
     try:
         reports = publisher.processes()

@@ -31,8 +31,8 @@ FULL = ("OOM ", "command not allowed when used memory")
 # What Python says when channels_redis subscribes on a connection that its receiver is just making again.
 RACE = "another coroutine is already waiting for incoming data"
 # What an event loop says of a write to a connection that was closed meanwhile, where redis-py passes it on as it is: uvloop a
-# RuntimeError, asyncio of Python 3.12 to 3.14.0 what comes of a method that is None by then. Where it comes from tells it from a
-# bug.
+# RuntimeError, asyncio of Python 3.12 to 3.14.0 what comes of a method that is None by then. Its origin makes it
+# no bug.
 UNNAMED = (RuntimeError, TypeError, AttributeError)
 SENDS = ("send_packed_command", "_send_packed_command")
 # What a program raises that reaches into a library whose version is another than it expects. No layer raises it of itself.

@@ -3,7 +3,7 @@
 Everything is read from its files, and nothing of it is run: `tree` parses its sources, `modules` finds its settings and
 its ASGI application, `requirements` what it installs, `interpreter` its Python, `processes` its workers, `folders` what
 it writes to, `variables` what its settings read. `proposal` puts them together, `lines` writes them down, keeping what
-an operator has written. What cannot be told is a question with its candidates, never a guess.
+an operator has written. What cannot be determined is a question with its candidates, never a guess.
 """
 
 import sys

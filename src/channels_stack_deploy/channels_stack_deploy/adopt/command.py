@@ -21,7 +21,7 @@ SHOWN = 8
 
 
 def adopt(deployment: Deployment, path: str) -> None:
-    """Write what is found in PATH to stack.env and app.env of DEPLOYMENT, say what, and what could not be told."""
+    """Write what is found in PATH to stack.env and app.env of DEPLOYMENT, report it, and what could not be determined."""
     if not path:
         raise Failure("say which project: make adopt P=../myproject")
     proposal = propose(Path(os.path.abspath(path)), stack_settings.of(deployment))
@@ -40,17 +40,17 @@ def adopt(deployment: Deployment, path: str) -> None:
     for line in merged.kept:
         say(f"  {line}")
     tell_variables(deployment, proposal, wanted)
-    if proposal.told.questions:
-        say("What could not be told:")
-        for line in proposal.told.questions:
+    if proposal.findings.questions:
+        say("What could not be determined:")
+        for line in proposal.findings.questions:
             say(f"  {line}")
-    for line in proposal.told.notes:
+    for line in proposal.findings.notes:
         say(f"Note: {line}")
     now = stack_settings.load(deployment.settings)
     lacking = [name for name in proposal.lacking if name not in stack_settings.parse(deployment.settings)]
     if lacking:
         raise Failure(
-            f"{', '.join(lacking)} could not be told, see above: write it to {deployment.settings}, then make up"
+            f"{', '.join(lacking)} could not be determined, see above: write it to {deployment.settings}, then make up"
         )
     say()
     say(f"What the doctor finds ({deployment.verb('doctor')}):")
@@ -90,7 +90,7 @@ def tell_variables(deployment: Deployment, proposal: Proposal, new: list[variabl
     for each in proposal.variables:
         if each.required and each.value is None and each.name not in given:
             hint = f"; {each.source}" if each.source else ""
-            proposal.told.questions.append(
+            proposal.findings.questions.append(
                 f"{each.name}: {each.place} wants this variable and no file of the project has its value for production{hint}; "
                 f"write it to {deployment.application}"
             )

@@ -8,7 +8,7 @@ import os
 from channels_stack.doctor import settings as doctor_settings
 from channels_stack.doctor.values import text, texts
 
-from .found import Told
+from .found import Findings
 from .modules import Found
 from .tree import Tree
 
@@ -19,13 +19,13 @@ OURS = {"STATIC_ROOT", "MEDIA_ROOT", "STATICFILES_DIRS", "TEMPLATES", "LOCALE_PA
 """Settings whose folders are volumes already, or are only read."""
 
 
-def find(tree: Tree, found: Found, overlay: set[str]) -> Told:
+def find(tree: Tree, found: Found, overlay: set[str]) -> Findings:
     """APP_VOLUMES, for the folders that are kept empty for what the project writes; and what becomes of SQLite.
 
     OVERLAY names the parts that are off.
     """
     assert found.settings is not None
-    told = Told()
+    findings = Findings()
     values = doctor_settings.read(tree.files, found.settings)
     ours = OURS | (set() if "database" in overlay else {"DATABASES"})
     volumes: dict[str, str] = {}
@@ -41,19 +41,19 @@ def find(tree: Tree, found: Found, overlay: set[str]) -> Told:
                         volumes.setdefault(folder, str(module.place(part)))
     if volumes:
         why = ", ".join(f"{folder}: {place}" for folder, place in volumes.items())
-        told.line("APP_VOLUMES", " ".join(volumes), why)
+        findings.line("APP_VOLUMES", " ".join(volumes), why)
     engine = values.get("DATABASES", "default", "ENGINE")
     if "sqlite" in (text(engine) or "") and "database" not in overlay:
-        told.notes.append(
+        findings.notes.append(
             f"SQLite ({engine.at if engine else ''}) becomes the stack's PostgreSQL, which is empty; to keep the file: "
             "APP_OVERLAY=-database, and the file in APP_VOLUMES"
         )
     elif "postgis" in (text(engine) or ""):
-        told.questions.append(
+        findings.questions.append(
             f"PostGIS ({engine.at if engine else ''}): the stack's PostgreSQL has no PostGIS; DB_NODES=0 and the address of "
             "one that has, in secrets/database_url (docs/how-to/data-stores.md)"
         )
-    return told
+    return findings
 
 
 def geodjango(values: doctor_settings.Settings) -> str:

@@ -18,7 +18,7 @@ class Line:
 
 
 @dataclass
-class Told:
+class Findings:
     """What a reader found: LINES of stack.env, QUESTIONS that only a person can answer, and NOTES."""
 
     lines: list[Line] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Told:
         """Add one line."""
         self.lines.append(Line(name, value, why))
 
-    def add(self, other: Told) -> None:
+    def add(self, other: Findings) -> None:
         """Take in what another reader found."""
         self.lines += other.lines
         self.questions += other.questions

@@ -1,4 +1,4 @@
-"""Which Python a project wants, and so which Debian release its image stands on (APP_DEBIAN)."""
+"""Which Python a project wants, and so which Debian release its image is based on (APP_DEBIAN)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 
-from .found import Told
+from .found import Findings
 from .tree import Tree
 
 SUITES = {(3, 9): "bullseye", (3, 11): "bookworm", (3, 13): "trixie", (3, 14): "forky"}
@@ -20,9 +20,9 @@ PREFERRED = (3, 13)
 Version = tuple[int, int]
 
 
-def find(tree: Tree, folders: list[str]) -> Told:
+def find(tree: Tree, folders: list[str]) -> Findings:
     """APP_DEBIAN, from what the project says of its Python in FOLDERS."""
-    told = Told()
+    findings = Findings()
     allowed: dict[str, str] = {}  # place -> specifiers
     used: dict[str, Version] = {}  # place -> the version it is developed with
     for folder in folders:
@@ -33,11 +33,11 @@ def find(tree: Tree, folders: list[str]) -> Told:
     fits = [each for each in SUITES if all(satisfies(each, words) for words in allowed.values())]
     said = [f"{words} ({place})" for place, words in allowed.items()]
     if not fits:
-        told.questions.append(
+        findings.questions.append(
             f"APP_DEBIAN: the project wants Python {' and '.join(said)}, and Debian has "
             f"{', '.join(f'{number(each)} ({suite})' for each, suite in SUITES.items())}; widen that, or try the nearest"
         )
-        return told
+        return findings
     runs = sorted(used.items(), key=lambda item: -item[1][1])[0] if used else None
     chosen = (
         _nearest(runs[1], fits) if runs else PREFERRED if PREFERRED in fits else _nearest(PREFERRED, fits)
@@ -48,8 +48,8 @@ def find(tree: Tree, folders: list[str]) -> Told:
         if runs[1] != chosen:
             reasons.append(f"no Debian has that, the nearest is {number(chosen)}")
     if reasons:
-        told.line("APP_DEBIAN", SUITES[chosen], "; ".join(reasons))
-    return told
+        findings.line("APP_DEBIAN", SUITES[chosen], "; ".join(reasons))
+    return findings
 
 
 def number(version: Version) -> str:

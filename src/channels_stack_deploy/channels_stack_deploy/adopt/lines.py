@@ -73,7 +73,7 @@ def merge(text: str, example: str, wanted: dict[str, Line], names: tuple[str, ..
 
 
 def _active(lines: list[str]) -> dict[str, tuple[int, str]]:
-    """Name -> (index, value) of the line in force, which is the last."""
+    """Name -> (index, value) of the line in effect, which is the last."""
     found = {}
     for index, line in enumerate(lines):
         match = LINE.match(line.strip())

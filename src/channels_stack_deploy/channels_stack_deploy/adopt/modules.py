@@ -15,7 +15,7 @@ from channels_stack.doctor.files import Module
 from channels_stack.doctor.values import text
 
 from ..console import Failure
-from .found import Told
+from .found import Findings
 from .tree import Tree, above, dotted_name, resolve
 
 ENTRIES = ("asgi.py", "wsgi.py", "manage.py", "celery.py", "celery_app.py", "routing.py", "passenger_wsgi.py")
@@ -41,7 +41,7 @@ class Found:
     settings: Module | None = None
     settings_name: str = ""
     asgi: Module | None = None
-    told: Told = field(default_factory=Told)
+    findings: Findings = field(default_factory=Findings)
 
     @property
     def folder(self) -> str:
@@ -77,7 +77,7 @@ def find(tree: Tree) -> Found:
     _choose_asgi(tree, found)
     if found.roots != [""]:
         places = " ".join(root or "." for root in found.roots)
-        found.told.line(
+        found.findings.line(
             "APP_PATH", places, "from there Python finds the settings and what the project imports"
         )
     return found
@@ -194,17 +194,17 @@ def _choose_settings(
         )
     found.settings, found.settings_name = module, names[module.path]
     why = by_plan.get(found.settings_name) or entry(module)[1]
-    found.told.line(
+    found.findings.line(
         "APP_SETTINGS", found.settings_name, f"{module.path}" + (f", named in {why}" if why else "")
     )
     others = [other.path for other, _ in ranked[1:] if rank((other, ""))[0] < 3]
     if rank(ranked[0])[0] in (4, 6):
-        found.told.questions.append(
+        found.findings.questions.append(
             f"APP_SETTINGS: {module.path} is for development by its name, and there are none for production; it is taken as it "
             "is, and the overlay sets what production decides"
         )
     elif others:
-        found.told.questions.append(
+        found.findings.questions.append(
             f"APP_SETTINGS: {module.path} is taken; {', '.join(others)} could be meant as well"
         )
     found.roots = [os.path.dirname(found.manage), root] if found.manage else [root]
@@ -353,7 +353,7 @@ def _choose_asgi(tree: Tree, found: Found) -> None:
     def take(module: Module, attribute: str, why: str) -> None:
         found.asgi = module
         root = max((each for each in found.roots if module.path.startswith(os.path.join(each, ""))), key=len)
-        found.told.line("APP_ASGI", f"{dotted_name(module.path, root)}:{attribute}", why)
+        found.findings.line("APP_ASGI", f"{dotted_name(module.path, root)}:{attribute}", why)
 
     assert found.settings is not None
     said: dict[str, tuple[Module, str, str]] = {}
@@ -387,12 +387,12 @@ def _choose_asgi(tree: Tree, found: Found) -> None:
             f"{path}:{applications(module)[_attribute(module)]}"
             for path, module in sorted(candidates.items())
         ]
-        found.told.questions.append(
+        found.findings.questions.append(
             f"APP_ASGI: {' and '.join(places)} each make an ASGI application; write the one to serve, "
             f"APP_ASGI={dotted_name(min(candidates), found.roots[-1])}:{_attribute(candidates[min(candidates)])} for example"
         )
     else:
-        found.told.questions.append(
-            "APP_ASGI: no module makes an ASGI application; django-admin startproject writes an asgi.py beside wsgi.py, "
+        found.findings.questions.append(
+            "APP_ASGI: no module makes an ASGI application; django-admin startproject writes an asgi.py next to wsgi.py, "
             "three lines with get_asgi_application()"
         )

@@ -1,4 +1,4 @@
-"""What a project runs beside its pages and sockets: workers of channels, Celery, commands after a release."""
+"""What a project runs in addition to its pages and sockets: workers of channels, Celery, commands after a release."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from channels_stack.doctor.files import Module
 from channels_stack.doctor.project import CHANNEL_ROUTER, TEST_FILE
 from channels_stack.doctor.values import Value, get, text, texts
 
-from .found import Told
+from .found import Findings
 from .modules import Found
 from .tree import Tree, dotted_name
 
@@ -31,33 +31,33 @@ OURS = {
 """Commands of manage.py in start scripts that the stack does itself, or that are not for each release."""
 
 
-def find(tree: Tree, found: Found) -> Told:
+def find(tree: Tree, found: Found) -> Findings:
     """APP_WORKER_CHANNELS, APP_COMMANDS and APP_RELEASE_COMMANDS."""
     assert found.settings is not None
-    told = Told()
-    _worker_channels(tree, told)
+    findings = Findings()
+    _worker_channels(tree, findings)
     values = doctor_settings.read(tree.files, found.settings)
-    _celery(tree, found, told, values)
+    _celery(tree, found, findings, values)
     commands: dict[str, str] = {}
     for place, match in tree.plans(r"manage\.py\s+([a-z]\w+)([^;&|\"']*)"):
         if match[1] not in OURS:
             commands.setdefault(f"{match[1]}{match[2]}".strip(), place)
-    told.line("APP_RELEASE_COMMANDS", "", "migrate and collectstatic are the release's own")
+    findings.line("APP_RELEASE_COMMANDS", "", "migrate and collectstatic are the release's own")
     if commands:
-        told.questions.append(
+        findings.questions.append(
             "APP_RELEASE_COMMANDS: start scripts run "
             + ", ".join(f"manage.py {command} ({place})" for command, place in commands.items())
             + "; those that belong to each release go there, those that run all the time to APP_COMMANDS"
         )
-    _redis(tree, told, values)
-    return told
+    _redis(tree, findings, values)
+    return findings
 
 
 CLIENTS = {"redis", "django_redis", "django_rq", "rq", "huey", "dramatiq", "redis_lock", "pottery"}
 """Packages by which a project speaks to a Redis itself; Celery and the layers have the stack's."""
 
 
-def _redis(tree: Tree, told: Told, values: doctor_settings.Settings) -> None:
+def _redis(tree: Tree, findings: Findings, values: doctor_settings.Settings) -> None:
     """APP_REDIS, where a cache or code of the project's own wants a Redis."""
     caches = [
         str(backend.at)
@@ -72,7 +72,7 @@ def _redis(tree: Tree, told: Told, values: doctor_settings.Settings) -> None:
     ]
     kind = "both" if caches and clients else "cache" if caches else "queue" if clients else ""
     if kind:
-        told.line(
+        findings.line(
             "APP_REDIS",
             kind,
             ", ".join(
@@ -81,7 +81,7 @@ def _redis(tree: Tree, told: Told, values: doctor_settings.Settings) -> None:
         )
 
 
-def _worker_channels(tree: Tree, told: Told) -> None:
+def _worker_channels(tree: Tree, findings: Findings) -> None:
     """The names in each ChannelNameRouter."""
     names: dict[str, str] = {}
     for module in tree.own():
@@ -95,12 +95,12 @@ def _worker_channels(tree: Tree, told: Told) -> None:
                 if value:
                     names.setdefault(value, str(module.place(key or call)))
                 else:
-                    told.questions.append(
+                    findings.questions.append(
                         f"APP_WORKER_CHANNELS: {module.place(key or call)} routes channels by names that only running it "
                         "tells; add them, separated by spaces"
                     )
     why = ", ".join(f"{name}: {place}" for name, place in names.items()) or "no ChannelNameRouter: no worker"
-    told.line("APP_WORKER_CHANNELS", " ".join(names), why)
+    findings.line("APP_WORKER_CHANNELS", " ".join(names), why)
 
 
 def _constant(tree: Tree, module: Module, node: ast.expr | None, depth: int = 0) -> str:
@@ -114,7 +114,7 @@ def _constant(tree: Tree, module: Module, node: ast.expr | None, depth: int = 0)
     return _constant(tree, source, source.assigned.get(name), depth + 1) if source else ""
 
 
-def _celery(tree: Tree, found: Found, told: Told, values: doctor_settings.Settings) -> None:
+def _celery(tree: Tree, found: Found, findings: Findings, values: doctor_settings.Settings) -> None:
     apps: dict[str, tuple[Module, str, str]] = {}
     for module in tree.own():
         for name, value in module.assigned.items():
@@ -132,7 +132,7 @@ def _celery(tree: Tree, found: Found, told: Told, values: doctor_settings.Settin
         return
     if len(apps) > 1:
         places = ", ".join(place for _, _, place in apps.values())
-        told.questions.append(
+        findings.questions.append(
             f"APP_COMMANDS: Celery applications are made in {places}; write APP_COMMANDS=celery: celery -A MODULE worker, and "
             "beat: celery -A MODULE beat -s /tmp/beat for the one that has a schedule"
         )
@@ -141,7 +141,7 @@ def _celery(tree: Tree, found: Found, told: Told, values: doctor_settings.Settin
     root = max((each for each in found.roots if path.startswith(os.path.join(each, ""))), key=len)
     module_name = dotted_name(path, root)
     if root != found.roots[0]:
-        told.notes.append(f"celery -A {module_name} is found through APP_PATH ({root})")
+        findings.notes.append(f"celery -A {module_name} is found through APP_PATH ({root})")
     app = module_name if name in ("app", "celery") else f"{module_name}:{name}"
     commands = [f"celery: celery -A {app} worker --loglevel INFO"]
     beat = _schedule(tree, values)
@@ -149,7 +149,7 @@ def _celery(tree: Tree, found: Found, told: Told, values: doctor_settings.Settin
         stored = "django_celery_beat" in [each for each, _ in texts(values["INSTALLED_APPS"])]
         how = "--scheduler django_celery_beat.schedulers:DatabaseScheduler" if stored else "-s /tmp/beat"
         commands.append(f"beat: celery -A {app} beat {how} --loglevel INFO")
-    told.line(
+    findings.line(
         "APP_COMMANDS", "; ".join(commands), f"Celery: {place}" + (f"; its schedule: {beat}" if beat else "")
     )
     queues = {
@@ -168,7 +168,7 @@ def _celery(tree: Tree, found: Found, told: Told, values: doctor_settings.Settin
         queues.setdefault(text(routed) or "", str(routed.at))
     queues.pop("", None)
     if queues:
-        told.questions.append(
+        findings.questions.append(
             "APP_COMMANDS: tasks are sent to queues of their own ("
             + ", ".join(f"{queue}: {where}" for queue, where in queues.items())
             + f"); if the worker shall take them, add -Q celery,{','.join(queues)} to its line"

@@ -1,4 +1,4 @@
-"""All that can be told of a project, put together."""
+"""All that can be found out of a project, put together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from channels_stack.doctor.values import texts
 from ..config import settings as stack_settings
 from ..paths import COMPOSE
 from . import folders, interpreter, modules, processes, requirements, variables
-from .found import Line, Told
+from .found import Findings, Line
 from .tree import Tree, above
 
 NAMES = (
@@ -38,14 +38,14 @@ class Proposal:
 
     folder: Path
     lines: dict[str, Line]
-    told: Told
+    findings: Findings
     variables: list[variables.Variable]
     superuser: str = ""
     """The command that makes the first one; "" where the project has no users."""
 
     @property
     def lacking(self) -> list[str]:
-        """Which of NEEDED only a person can tell."""
+        """Which of NEEDED only a person knows."""
         return [name for name in NEEDED if name not in self.lines]
 
 
@@ -56,42 +56,42 @@ def folder_name(folder: Path) -> str:
 
 
 def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
-    """What is found in FOLDER. GIVEN are the settings in force. Raises Failure where it holds no project, or several."""
+    """What is found in FOLDER. GIVEN are the settings in effect. Raises Failure where it holds no project, or several."""
     values = {**stack_settings.defaults(), **(given or {})}
     tree = Tree(folder)
     found = modules.find(tree)
-    told = Told()
-    told.line("APP_DIR", folder_name(folder), "as it was named")
-    told.add(found.told)
+    findings = Findings()
+    findings.line("APP_DIR", folder_name(folder), "as it was named")
+    findings.add(found.findings)
     assert found.settings is not None
     places = list(dict.fromkeys([found.folder, *above(os.path.join(found.folder, "x")), *found.roots]))
     places = ["" if each == "." else each for each in places]
     installed = requirements.find(tree, places)
-    told.add(installed.told)
+    findings.add(installed.findings)
     python = interpreter.find(tree, places)
-    told.add(python)
+    findings.add(python)
     suite = next((line.value for line in python.lines), values["APP_DEBIAN"])
     settings = doctor_settings.read(tree.files, found.settings)
-    told.add(requirements.debian(installed, suite, folders.geodjango(settings)))
+    findings.add(requirements.debian(installed, suite, folders.geodjango(settings)))
     overlay = values["APP_OVERLAY"].split()
     off = (
         set(variables.COVERED.values())
         if overlay == ["off"]
         else {word[1:] for word in overlay if word.startswith("-")}
     )
-    told.add(folders.find(tree, found, off))
-    told.add(processes.find(tree, found))
+    findings.add(folders.find(tree, found, off))
+    findings.add(processes.find(tree, found))
     if tree.unread:
-        told.notes.append(
+        findings.notes.append(
             f"{', '.join(tree.unread)}: not Python as this machine's own reads it (newer syntax?); the rest of the file was read"
         )
-    lines = {line.name: line for line in told.lines}
+    lines = {line.name: line for line in findings.lines}
     users = "django.contrib.auth" in [name for name, _ in texts(settings["INSTALLED_APPS"])]
     program = "python manage.py" if found.manage else "django-admin"
     return Proposal(
         folder,
         lines,
-        told,
+        findings,
         variables.find(tree, found, values["DOMAINS"], off),
         f"{program} createsuperuser" if users else "",
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from channels_stack.doctor.settings import PRODUCTION_WORDS
 
-from .found import Told
+from .found import Findings
 from .tree import Tree
 
 LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
@@ -62,7 +62,7 @@ class Installed:
     packages: dict[str, str] = field(default_factory=dict)
     git: str = ""
     """file:line of a requirement that comes from a repository."""
-    told: Told = field(default_factory=Told)
+    findings: Findings = field(default_factory=Findings)
 
 
 def canonical(name: str) -> str:
@@ -77,7 +77,7 @@ def find(tree: Tree, folders: list[str]) -> Installed:
     readable = {path: found for path in candidates if _asks_for_django(found := _packages(tree, path))}
     named = _named_by_plans(tree, folders, readable)
     if not readable:
-        installed.told.questions.append(_none(tree, folders, candidates))
+        installed.findings.questions.append(_none(tree, folders, candidates))
         return installed
     path = named[0] if named else next(iter(readable))
     why = f"{named[1]} installs it" if named else path
@@ -85,8 +85,8 @@ def find(tree: Tree, folders: list[str]) -> Installed:
     installed.group = _production_group(tree, path)
     if installed.group:
         installed.packages = installed.packages | _group_packages(tree, path, installed.group)
-    told = f"{path}[{installed.group}]" if installed.group else path
-    installed.told.line("APP_REQUIREMENTS", told, why)
+    value = f"{path}[{installed.group}]" if installed.group else path
+    installed.findings.line("APP_REQUIREMENTS", value, why)
     others = [other for other in readable if other != path and not _leads_to(tree, path, other)]
     same = [
         other
@@ -94,7 +94,7 @@ def find(tree: Tree, folders: list[str]) -> Installed:
         if os.path.dirname(other) == os.path.dirname(path) or "requirements" in other
     ]
     if same and not named and os.path.basename(path) not in LOCKS:
-        installed.told.notes.append(f"APP_REQUIREMENTS: {path} is taken of {', '.join([path, *same])}")
+        installed.findings.notes.append(f"APP_REQUIREMENTS: {path} is taken of {', '.join([path, *same])}")
     installed.git = next((place for name, place in installed.packages.items() if name.startswith("git+")), "")
     return installed
 
@@ -151,7 +151,7 @@ def _none(tree: Tree, folders: list[str], candidates: list[str]) -> str:
             if not tree.exists(path):
                 continue
             if name == "Pipfile":
-                return f"APP_REQUIREMENTS: {path} has no Pipfile.lock beside it: make it with pipenv lock, and adopt again"
+                return f"APP_REQUIREMENTS: {path} has no Pipfile.lock next to it: make it with pipenv lock, and adopt again"
             return (
                 f"APP_REQUIREMENTS: {path} is conda's, whose names and builds pip does not know: in that environment, "
                 f"`pip list --format=freeze > {os.path.join(folder, 'requirements.txt')}`, and adopt again"
@@ -293,9 +293,9 @@ def _leads_to(tree: Tree, path: str, other: str) -> bool:
 # --- Debian's packages -------------------------------------------------------------------------------
 
 
-def debian(installed: Installed, suite: str, geo: str) -> Told:
+def debian(installed: Installed, suite: str, geo: str) -> Findings:
     """APP_PACKAGES and APP_BUILD_PACKAGES; GEO is the file:line of django.contrib.gis among the applications."""
-    told = Told()
+    findings = Findings()
     run: dict[str, str] = {}
     build: dict[str, str] = {}
     for name, (needed, compiling) in DEBIAN.items():
@@ -311,5 +311,5 @@ def debian(installed: Installed, suite: str, geo: str) -> Told:
         run |= dict.fromkeys(GEODJANGO.split(), f"django.contrib.gis ({geo})")
     for name, packages in (("APP_PACKAGES", run), ("APP_BUILD_PACKAGES", build)):
         if packages:
-            told.line(name, " ".join(packages), f"for {', '.join(dict.fromkeys(packages.values()))}")
-    return told
+            findings.line(name, " ".join(packages), f"for {', '.join(dict.fromkeys(packages.values()))}")
+    return findings

@@ -55,13 +55,13 @@ class Paths:
     def read(cls, text: str) -> Paths:
         """From its JSON; what is none is as if nothing had been said."""
         try:
-            told: dict[str, Any] = json.loads(text)
-            if not told.get("known"):
-                return cls(static=told.get("static") or "")
-            routes = tuple(Route(each["path"], bool(each["guessed"])) for each in told["websockets"])
+            answer: dict[str, Any] = json.loads(text)
+            if not answer.get("known"):
+                return cls(static=answer.get("static") or "")
+            routes = tuple(Route(each["path"], bool(each["guessed"])) for each in answer["websockets"])
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls()
-        return cls(routes, told.get("static") or "")
+        return cls(routes, answer.get("static") or "")
 
     def served(self, settings: dict[str, str]) -> Paths:
         """Those that somebody serves, as SETTINGS say: without a ws there is no websocket."""

@@ -140,6 +140,6 @@ def former(project: str) -> str:
 
 
 def subnet(identity: str) -> str:
-    """The IPv6 network (RFC 4193) for the ports of the stack that IDENTITY tells apart."""
+    """The IPv6 network (RFC 4193) for the ports of the stack that IDENTITY distinguishes."""
     digits = hashlib.sha256(identity.encode()).hexdigest()
     return f"fd{digits[:2]}:{digits[2:6]}:{digits[6:10]}::/64"

@@ -15,7 +15,7 @@ from ..paths import Deployment
 from . import capacity, schema, secrets
 
 FILES = ("settings.env", "tls.pem", "tls.sha256")
-"""The last one tells whether the certificate changed, to those who may not read it."""
+"""The last one shows whether the certificate changed, to those who may not read it."""
 
 
 def write(deployment: Deployment, settings: dict[str, str], certificate: str, image: str) -> bool:

@@ -143,7 +143,7 @@ def labels(whole: dict[str, Any], owner: str) -> str:
 
 
 SECRETS = "channels-stack.secrets"
-"""The label of a service that tells one state of its secrets from another."""
+"""The label of a service that distinguishes one state of its secrets from another."""
 
 READ_ONCE = ("db",)
 """Services that read their secret on an empty volume alone: a change is no reason to restart them."""

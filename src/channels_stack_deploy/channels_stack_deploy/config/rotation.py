@@ -21,7 +21,7 @@ from .stores import APPLICATION, PLACES
 
 KINDS = ("secret_key", "db", "redis", "app_redis")
 HOSTS = {"db": "database_url", "redis": "redis_url", "app_redis": "app_redis_url"}
-"""Data stores of the stack, and the secret whose host name tells whether the application uses them."""
+"""Data stores of the stack, and the secret whose host name shows whether the application uses them."""
 
 ACLS = {"redis": "redis_acl", "app_redis": "app_redis_acl"}
 """The other halves of their addresses, for Compose."""

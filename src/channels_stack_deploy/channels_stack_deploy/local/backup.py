@@ -60,7 +60,7 @@ def need(project: Project) -> None:
 
 
 def now(project: Project) -> None:
-    """Make a backup, and tell how things stand."""
+    """Make a backup, and print the status."""
     call(project, "now")
     call(project, "status")
 

@@ -47,7 +47,7 @@ class Holder:
 
 
 def machine() -> str:
-    """What tells this machine, since its last boot, from every other one."""
+    """What distinguishes this machine, since its last boot, from every other one."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + "/" + socket.gethostname()
 
 
@@ -76,7 +76,7 @@ def holder(engine: Engine) -> Holder | None:
 
 
 def take(engine: Engine, mine: Holder, unlock: str = "") -> str:
-    """Take the lock for MINE; returns what to tell about it. Failure names who holds it.
+    """Take the lock for MINE; returns what to report about it. Failure names who holds it.
 
     UNLOCK is the `since` of a lock that shall be taken away, whoever holds it.
     """

@@ -106,7 +106,7 @@ def template(service: dict[str, Any]) -> dict[str, Any]:
 
 
 def definition(spec: dict[str, Any]) -> str:
-    """What tells two definitions of a task apart."""
+    """What distinguishes two definitions of a task."""
     # A service has empty parts that its tasks leave out.
     parts = [spec.get(key) or {} for key in ("ContainerSpec", "Resources", "Placement")]
     return json.dumps(

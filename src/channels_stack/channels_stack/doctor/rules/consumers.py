@@ -275,7 +275,7 @@ def async_to_sync_in_async(project: Project) -> Found:
 
 @rule("E604")
 def not_awaited(project: Project) -> Found:
-    """A call of the channel layer that nobody awaits
+    """A call of the channel layer that is not awaited
 
     In production: nothing is sent and no group is joined; the log says that a coroutine was never awaited, if anything.
 

@@ -107,7 +107,7 @@ def connection_budget(project: Project) -> Found:
 
 @rule("W404", SETTINGS, deploy=True)
 def sqlite(project: Project) -> Found:
-    """SQLite beside the sources
+    """SQLite among the sources
 
     In production: the image is read-only and thrown away with every release, and each replica has a file of its own:
     data is lost, or cannot be written at all.

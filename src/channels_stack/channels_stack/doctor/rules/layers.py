@@ -222,7 +222,7 @@ def dead_callbacks(project: Project) -> Found:
     """on_disconnect and on_reconnect are never called
 
     In production: nothing happens when Redis goes and comes back: channels-redis has stored these options without using
-    them since 4.0. What was sent in between is lost and nobody is told.
+    them since 4.0. What was sent in between is lost and nothing reports it.
 
     Instead: delete them. Let the client say what it saw last when it reconnects, and let the consumer compare itself
     with the database from time to time.
@@ -439,7 +439,7 @@ def group_expiry(project: Project) -> Found:
     In production: the core layer forgets a member of a group `group_expiry` seconds after it joined, whether its socket
     is open or not. The socket stays open and hears nothing any more. (Daphne hides it: it closes sockets after a day.)
 
-    Instead: use the publish and subscribe layer for groups, which forgets nobody:
+    Instead: use the publish and subscribe layer for groups, which forgets no member:
         CHANNEL_LAYERS = channel_layers(REDIS_URL, "mysite")   # from channels_stack.layers
     or close sockets when they are older than that, or join again with group_add from time to time.
     """

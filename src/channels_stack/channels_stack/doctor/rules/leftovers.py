@@ -229,9 +229,9 @@ def gone_backend(project: Project) -> Found:
 
 @rule("W110", SETTINGS)
 def unmaintained_backend(project: Project) -> Found:
-    """A channel layer that nobody maintains
+    """A channel layer that is no longer maintained
 
-    In production: nobody corrects what breaks with the next release of Channels or of Python.
+    In production: no one corrects what breaks with the next release of Channels or of Python.
 
     Instead: use the layers of channels_redis.
         from channels_stack.layers import channel_layers
@@ -316,7 +316,7 @@ def old_save_session(project: Project) -> Found:
     """A session wrapper whose save_session() is not async
 
     In production: every response that saves the session fails: Channels has awaited the result since 4.2, and None
-    cannot be awaited. A coroutine of super().save_session() that nobody awaits saves nothing.
+    cannot be awaited. A coroutine of super().save_session() that is not awaited saves nothing.
 
     Instead: make it a coroutine.
         async def save_session(self):

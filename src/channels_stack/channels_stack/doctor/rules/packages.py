@@ -15,7 +15,7 @@ CHANNELS_4_FLOORS = {
     "twisted": ("22.4", "Daphne 4"),
     "django": ("4.2", "Channels 4.3"),
 }
-# Packages that have no place beside Channels 4.
+# Packages that do not go with Channels 4.
 GONE = {
     "aioredis": "redis (redis-py has been asynchronous since 4.2; channels-redis brings it)",
     "asgi-redis": "channels-redis",
@@ -66,7 +66,7 @@ def _with_extras(one: Requirement) -> str:
 
 @rule("E702")
 def gone_package(project: Project) -> Found:
-    """A package that has no place beside Channels 4
+    """A package that does not go with Channels 4
 
     In production: it is not maintained, and fails with today's Python or Channels.
 
@@ -118,7 +118,7 @@ def broken_autobahn(project: Project) -> Found:
 
 @rule("W705")
 def two_dotenvs(project: Project) -> Found:
-    """django-dotenv beside python-dotenv
+    """django-dotenv together with python-dotenv
 
     In production: both install the module `dotenv`, and the later one wins: settings that use the other's functions end
     with an ImportError. uvicorn[standard] brings python-dotenv along.

@@ -1,4 +1,4 @@
-"""What a project keeps in one process, or sends nowhere, because nobody chose anything for production."""
+"""What a project keeps in one process, or sends nowhere, because nothing was chosen for production."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEVELOPMENT_MAIL = tuple(f"{MAIL}{kind}.EmailBackend" for kind in ("console", "d
 
 @rule("W515", SETTINGS, deploy=True)
 def development_mail(project: Project) -> Found:
-    """Mails that nobody gets
+    """Mails that are never delivered
 
     In production: mails are printed, kept in memory or thrown away, password links among them. Django 6.1 makes it an error
     of `check --deploy` (mail.E001) where MAILERS says it, as `startproject` writes it.

@@ -51,7 +51,7 @@ def models_before_django(project: Project) -> Found:
     """
     for module in project.modules:
         serves = any(router[0] is module for router in project.routers) or any(module.calls(GET_APPLICATION))
-        # A module of routes is imported by the one that sets Django up. Nobody imports asgi.py before a server does.
+        # A module of routes is imported by the one that sets Django up. asgi.py is not imported before a server does so.
         is_first = _sets_up_django(project, module, len(module.tree.body)) or module.path.endswith("asgi.py")
         if not serves or not is_first:
             continue
@@ -341,7 +341,7 @@ def _started(project: Project) -> Iterator[tuple[Place, str]]:
 def unheard_send(project: Project) -> Found:
     """A message to a channel that nothing consumes
 
-    In production: the message waits until it expires, or reaches nobody at all.
+    In production: the message waits until it expires, or reaches no one at all.
 
     Instead: route the name in asgi.py, spelled as the sender spells it.
         "channel": ChannelNameRouter({"thumbnails": ThumbnailConsumer.as_asgi()})

@@ -1,4 +1,4 @@
-"""What only the imported project tells."""
+"""What only the imported project shows."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _applications(application: Any, path: str = "application", depth: int = 0) -
 
 
 def _wrong_form(application: Any) -> str:
-    """Why calling it with (scope, receive, send) fails; "" when it does not, or nobody can say."""
+    """Why calling it with (scope, receive, send) fails; "" when it does not, or it cannot be known."""
     if not callable(application):
         return "which cannot be called"
     if inspect.isclass(application):

@@ -9,7 +9,7 @@ from ..stack import Stack
 REDIS, DATABASE = Place("REDIS_URL"), Place("DATABASE_URL")
 LARGEST_SKEW = 1.0  # seconds; an NTP client keeps a clock within a few milliseconds
 CORE_FLOOR = "5.0"  # BZPOPMIN
-# Distributions correct holes without a new number, so only a series that nobody corrects is reported.
+# Distributions correct holes without a new number, so only a series that is no longer corrected is reported.
 MAINTAINED_FLOOR = "6.2"
 # Django series -> the oldest PostgreSQL it talks to.
 POSTGRESQL_FLOORS = {(4, 2): 12, (5,): 12, (5, 1): 13, (5, 2): 14, (6,): 14, (6, 1): 14}
@@ -71,7 +71,7 @@ def eviction(stack: Stack) -> Found:
 def no_memory_limit(stack: Stack) -> Found:
     """Redis has no memory limit
 
-    In production: a queue that nobody reads grows until the kernel kills Redis, and with it every message.
+    In production: a queue that is not read grows until the kernel kills Redis, and with it every message.
 
     Instead: stay well below the memory of the container.
         maxmemory 192mb

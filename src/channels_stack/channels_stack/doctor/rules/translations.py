@@ -20,4 +20,4 @@ def not_compiled(project: Project) -> Found:
     bare = [path for path in sorted(there) if path.endswith(".po") and f"{path[:-3]}.mo" not in there]
     if bare:
         others = f", nor have {len(bare) - 1} others" if bare[1:] else ""
-        yield Place(bare[0]), f"it has no .mo file beside it{others}"
+        yield Place(bare[0]), f"it has no .mo file next to it{others}"
