@@ -140,6 +140,12 @@ smoke: prepare
 browser: prepare
 	@$(call RUNNING,$(or $(T),tests/browser))
 
+## Compare echoes, broadcasts, joins, handshakes, memory with stock uvicorn and Daphne (T="--rounds 5 echo group_send")
+bench: images
+	@mkdir -p tests/.artifacts
+	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/realtime/bench.py $(T) >tests/.artifacts/bench.json
+
 ## Compare our worker with Channels' own: lost jobs, duplicate runs, jobs per second
 bench-worker: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \

@@ -1,0 +1,213 @@
+"""`make bench`: what an operation costs here and under stock servers, the same application everywhere, in turn.
+
+Server and load have a core each. Each round measures every side once, one after the other, so that what else the machine does
+meets all alike; what counts is the ratio to the first side of the same round: its median, with the lowest and the highest.
+CPU is that of the server's process: Redis has its own. The load says how much of its core it used: near 1, it is the limit.
+
+    make bench [T="--rounds 5 --seconds 3 measure…"]
+
+The table goes to standard error, the same as JSON to standard output: `make bench` keeps it in tests/.artifacts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[2]
+sys.path[:0] = [str(ROOT / "tests/unit/runtime"), str(ROOT / "tests"), str(HERE)]
+
+from processes import Redis  # noqa: E402 (only now can it be found)
+from sides import LOAD_CORE, Side, on_core  # noqa: E402
+
+LOADED = 0.85
+"""Share of its core above which the load may be what limits the rate. CPU per operation counts all the same."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """``load`` is what load.py is told, ``other`` the same for a side that differs; others are compared with the first side."""
+
+    name: str
+    sides: tuple[str, ...]
+    load: tuple[str, ...]
+    unit: str = "operation"
+    other: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def words(self, side: str) -> tuple[str, ...]:
+        return dict(self.other).get(side, self.load)
+
+
+STOCK = ("uvicorn", "daphne", "ours")
+
+
+def measures(seconds: float) -> list[Measure]:
+    """All of them, in the order of the table."""
+    time_ = str(float(seconds))
+    found = [
+        Measure(f"wrapper-{count}", ("bare", "wrapped"), ("echo", "/", count, time_), "echo")
+        for count in ("1", "100")
+    ]
+    found += [
+        Measure(f"echo-{count}", STOCK, ("echo", "/echo/", count, time_), "echo")
+        for count in ("1", "100", "1000")
+    ]
+    found += [
+        Measure(f"group_send-{count}", STOCK, ("fan", "/room/", "/talk/", count, time_), "delivery")
+        for count in ("100", "1000")
+    ]
+    found += [
+        Measure(
+            f"broadcast-{count}",
+            STOCK,
+            ("fan", "/room/", "/talk/", count, time_),
+            "delivery",
+            (("ours", ("fan", "/ready/", "/shout/", count, time_)),),
+        )
+        for count in ("100", "1000")
+    ]
+    return [
+        *found,
+        Measure("join", STOCK, ("join", "/join/", "200", "50"), "membership"),
+        Measure("connect", STOCK, ("connect", "/echo/", time_), "handshake"),
+        Measure("idle", STOCK, ("idle", "/room/", "1000"), "socket"),
+    ]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One side in one round."""
+
+    rate: float  # operations a second
+    cpu_us: float  # of the server, for each operation
+    kib: float  # that an operation left the server larger: of interest for idle sockets
+    load: float  # share of its core that the client used
+
+
+def run(side: Side, words: Iterable[str]) -> Result:
+    """Let the load do its work on ``side``."""
+    command = [sys.executable, str(HERE / "load.py"), str(side.port), *words]
+    with on_core(LOAD_CORE):
+        load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with load:
+        assert load.stdin and load.stdout
+        try:
+            assert load.stdout.readline() == "ready\n", side.process.output()
+            cpu, kib = side.cpu(), side.pss_kib()
+            load.stdin.write("\n")
+            load.stdin.flush()
+            answer = load.stdout.readline()
+            assert answer, side.process.output()
+            found = json.loads(answer)
+            count = found["count"]
+            used, grown = side.cpu() - cpu, side.pss_kib() - kib
+            load.stdin.write("\n")
+            load.stdin.flush()
+        finally:
+            if sys.exc_info()[0]:
+                load.kill()
+    return Result(count / found["seconds"], used / count * 1e6, grown / count, found["load"])
+
+
+def measure(one: Measure, redis: Redis, rounds: int) -> dict[str, list[Result]]:
+    """The results of all rounds, by side."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        running: dict[str, Side] = {}
+        found: dict[str, list[Result]] = {name: [] for name in one.sides}
+        try:
+            for number in range(rounds + 1):
+                for name in one.sides:
+                    if name not in running:
+                        running[name] = Side(name, redis, pathlib.Path(folder))
+                    result = run(running[name], one.words(name))
+                    if one.name == "idle":  # memory that a process has had it keeps: a new one each time
+                        running.pop(name).end()
+                    if number or one.name == "idle":  # the first round warms up
+                        found[name].append(result)
+                if one.name == "idle" and number + 1 >= rounds:
+                    break
+        finally:
+            for side in running.values():
+                side.end()
+    return found
+
+
+def row(one: Measure, name: str, found: dict[str, list[Result]]) -> dict[str, Any]:
+    """What the table says of a side."""
+    mine, first = found[name], found[one.sides[0]]
+    idle = one.name == "idle"
+
+    def cost(result: Result) -> float:
+        return result.kib if idle else result.cpu_us
+
+    ratios = [cost(theirs) / cost(ours) for ours, theirs in zip(mine, first, strict=True)]
+    return {
+        "measure": one.name,
+        "side": name,
+        "rate": statistics.median(result.rate for result in mine),
+        "cost": statistics.median(cost(result) for result in mine),
+        "unit": f"{'KiB' if idle else 'us'} / {one.unit}",
+        "ratio": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+        "load": statistics.median(result.load for result in mine),
+    }
+
+
+HEADER = f"{'measure':16} {'side':12} {'per second':>10} {'cost':>8} {'':18} {'efficiency':>10}  (range)"
+
+
+def shown(line: dict[str, Any]) -> str:
+    """A line of the table. Efficiency: how often the first side's cost holds this side's."""
+    rate = "" if line["measure"] == "idle" else f"{line['rate']:.0f}"
+    limit = "  load is the limit" if line["load"] > LOADED else ""
+    return (
+        f"{line['measure']:16} {line['side']:12} {rate:>10} {line['cost']:8.1f} {line['unit']:18} {line['ratio']:10.2f}"
+        f"  ({line['lowest']:.2f}-{line['highest']:.2f}){limit}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("names", nargs="*", help="of measures, or how they begin; none: all")
+    options = parser.parse_args()
+    chosen = [
+        one
+        for one in measures(options.seconds)
+        if not options.names or any(f"{one.name}-".startswith(f"{name}-") for name in options.names)
+    ]
+    begun, lines = time.monotonic(), []
+    print(HEADER, file=sys.stderr)
+    with Redis() as redis:
+        for one in chosen:
+            found = measure(one, redis, options.rounds)
+            for name in one.sides:
+                lines.append(row(one, name, found))
+                print(shown(lines[-1]), file=sys.stderr)
+    print(f"({time.monotonic() - begun:.0f} s, {options.rounds} rounds)", file=sys.stderr)
+    about = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+    }
+    print(json.dumps({**about, "lines": lines}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The application that `make bench` measures: the same code under every server."""

@@ -1,0 +1,26 @@
+"""One Channels project for all sides; BENCH_LAYER is the channel layer that it names."""
+
+import os
+
+LAYERS = {
+    "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer",
+    "core": "channels_redis.core.RedisChannelLayer",
+    "groups": "channels_stack.groups.RedisGroupsChannelLayer",
+}
+SECRET_KEY = os.environ["SECRET_KEY"]
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+INSTALLED_APPS = ["channels"]
+ASGI_APPLICATION = "project.asgi.application"
+USE_TZ = True
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": LAYERS[os.environ["BENCH_LAYER"]],
+        "CONFIG": {
+            "hosts": [os.environ["REDIS_URL"]],
+            "prefix": os.environ["REDIS_PREFIX"],
+            "capacity": 10_000,
+        },
+    }
+}
