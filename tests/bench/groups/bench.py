@@ -2,7 +2,7 @@
 
 No sockets: what is measured is the way of an event from Redis to the consumer's handler. ``receive`` are bare receivers;
 ``consumer`` are Channels' consumers as they are, dispatch included; ``no hop`` are the same without the thread hop that
-Channels makes for each message where no database connection is open (``patches.channels_db.skip_needless_hops``).
+Channels makes for each message where no database connection is open (``patches.channels_hop``).
 
 ``broadcast`` are ready frames for ``RecoverableConsumer``, compared with stock consumers and ``group_send``.
 
@@ -34,7 +34,7 @@ from channels.layers import channel_layers  # noqa: E402
 from channels_redis.pubsub import RedisPubSubChannelLayer  # noqa: E402
 
 from channels_stack.groups import RecoverableConsumer, RedisGroupsChannelLayer  # noqa: E402
-from channels_stack.patches import channels_db  # noqa: E402
+from channels_stack.patches import channels_hop  # noqa: E402
 
 IN_FLIGHT = 4
 KINDS = ("receive", "consumer", "no hop", "broadcast")
@@ -139,7 +139,7 @@ def main(members: int = 1000, events: int = 40, rounds: int = 5, *kinds: str) ->
         for kind in kinds or KINDS:
             channels.consumer.aclose_old_connections = STOCK_HOP
             if kind == "no hop":
-                channels_db.skip_needless_hops()
+                channels_hop.mend()
             found: dict[str, list[tuple[float, float]]] = {}
             for _ in range(rounds):
                 for name, layer in layers(redis).items():

@@ -8,8 +8,7 @@ import django
 import pytest
 
 from channels_stack.config.settings import Settings
-from channels_stack.patches import channels_db
-from channels_stack.project import overrides
+from channels_stack.project import kept_connections, overrides
 
 ENVIRONMENT = {
     "SECRET_KEY": "k3y-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2,
@@ -35,7 +34,7 @@ def database(own=DEVELOPMENT, **environ):
 @pytest.mark.skipif(not POOLED, reason="Django has pools since 5.1")
 @pytest.mark.parametrize(("service", "most"), [("http", 5 + 2 + 1), ("ws", 7 + 1), ("worker", 3 * 2 + 1)])
 def test_a_pool_holds_what_the_threads_of_a_process_can_want(monkeypatch, service, most):
-    monkeypatch.setattr(channels_db, "service", service)
+    monkeypatch.setattr(kept_connections, "service", service)
     found = database()
     assert found["OPTIONS"]["pool"] == {"min_size": 1, "max_size": most, "timeout": 5, "max_idle": 60}
     assert found["CONN_MAX_AGE"] == 0  # Django refuses a pool with anything else
@@ -43,13 +42,13 @@ def test_a_pool_holds_what_the_threads_of_a_process_can_want(monkeypatch, servic
 
 @pytest.mark.parametrize("service", ["release", ""])
 def test_what_ends_soon_keeps_no_connection(monkeypatch, service):
-    monkeypatch.setattr(channels_db, "service", service)
+    monkeypatch.setattr(kept_connections, "service", service)
     found = database()
     assert found["CONN_MAX_AGE"] == 0 and "pool" not in found["OPTIONS"]
 
 
 def test_what_the_project_or_the_address_says_stays(monkeypatch):
-    monkeypatch.setattr(channels_db, "service", "http")
+    monkeypatch.setattr(kept_connections, "service", "http")
     own = {"ENGINE": "django.db.backends.postgresql", "NAME": "shop", "OPTIONS": {"pool": {"max_size": 2}}}
     assert database(own)["OPTIONS"]["pool"] == {"max_size": 2}
     address = ENVIRONMENT["DATABASE_URL"] + "?CONN_MAX_AGE=30"

@@ -80,7 +80,13 @@ CASES = {
         "import channels.consumer",
         "channels.consumer.aclose_old_connections",
         "absent",
-        "from channels_stack.patches import channels_db; channels_db.skip_needless_hops()",
+        "from channels_stack.patches import channels_hop; channels_hop.mend()",
+    ),
+    "await_many_dispatch": (
+        "import channels.consumer",
+        "channels.consumer.await_many_dispatch",
+        "lambda callables: None",
+        "from channels_stack.patches import channels_dispatch; channels_dispatch.mend()",
     ),
     "AsyncConsumer": (
         "from channels.consumer import AsyncConsumer",

@@ -6,7 +6,7 @@ import pytest
 
 from channels_stack.config.settings import Settings
 from channels_stack.middleware import uploads
-from channels_stack.patches import channels_db
+from channels_stack.project import kept_connections
 from channels_stack_deploy.config import capacity, settings
 
 REQUIRED = {
@@ -94,10 +94,10 @@ def test_the_runtime_holds_as_many_connections_as_the_stack_counts(defaults, giv
     processes = {"http": capacity.processes(given), "ws": 1, "worker": runtime.worker_processes}
     assert processes["http"] == runtime.http_processes
     for service, number in counted.items():
-        monkeypatch.setattr(channels_db, "service", service)
+        monkeypatch.setattr(kept_connections, "service", service)
         # The readiness check's is its own.
         apart = capacity.READINESS if service != "worker" else 0
-        assert number == processes[service] * (channels_db.most(runtime) + apart), service
+        assert number == processes[service] * (kept_connections.most(runtime) + apart), service
 
 
 def test_the_runtime_counts_copies_of_a_body_as_the_stack_does():

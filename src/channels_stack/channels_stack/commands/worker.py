@@ -30,7 +30,7 @@ from ..layers import config
 from ..lifecycle import startup_checks
 from ..lifecycle.canary import Canaries
 from ..observability import metrics
-from ..patches import channels_db
+from ..patches import channels_dispatch, channels_hop
 from ..project import loading
 from ..status import publisher
 
@@ -54,7 +54,8 @@ def main(
     listened to; ``concurrency`` is how many jobs of a channel run at a time.
     """
     loading.setup_django(settings, "worker")
-    channels_db.skip_needless_hops()
+    channels_hop.mend()
+    channels_dispatch.mend()
     app = loading.load(settings)
     problems: list[Problem | str] = [
         *channel_problems(app, channels),

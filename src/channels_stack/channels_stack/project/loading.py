@@ -9,13 +9,13 @@ from ..config import importing
 from ..config.environment import ConfigurationError, Problem
 from ..config.settings import Settings
 from ..observability import logs
-from ..patches import channels_db
+from . import kept_connections
 
 
 def setup_django(settings: Settings, service: str) -> None:
     """``django.setup()`` for APP_SETTINGS, through the overlay. Logs are in our form before and after it."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "channels_stack.overlay"
-    channels_db.service = service
+    kept_connections.service = service
     purpose = "the Django settings module"
     importing.settings_module("APP_SETTINGS", purpose, settings.app_settings)
     import django

@@ -19,9 +19,9 @@ from ..config.app_redis import LOCAL
 from ..config.environment import ConfigurationError, Problem
 from ..config.settings import Settings
 from ..layers import config as layers
-from ..patches.channels_db import kept as kept_connections
 from ..stores import sentinels
 from . import caches, database_options, elsewhere, mail, shared_state
+from .kept_connections import kept as kept_connections
 from .override import Found, Override, Project
 from .override import setting as _set
 

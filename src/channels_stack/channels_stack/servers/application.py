@@ -27,7 +27,14 @@ from ..middleware.static import serve_static
 from ..middleware.threads import Threads
 from ..middleware.uploads import COPIES_WITH_DAPHNE, Room
 from ..observability import logs, metrics
-from ..patches import channels_auth, django_handler, django_middleware, django_streaming
+from ..patches import (
+    channels_auth,
+    channels_dispatch,
+    channels_hop,
+    django_handler,
+    django_middleware,
+    django_streaming,
+)
 from ..project import dispatch, loading, paths
 from ..project.lifespan import Lifespan
 from ..status.publisher import Publisher
@@ -141,6 +148,8 @@ def build(settings: Settings, service: str, server: str) -> Application:
     settings = startup_checks.check(settings, service)
     users.watch_consumers()
     channels_auth.mend()
+    channels_dispatch.mend()
+    channels_hop.mend()
     django_middleware.mend()
     django_streaming.mend()
     django_handler.mend(settings.http_handler)  # before APP_ASGI makes a handler

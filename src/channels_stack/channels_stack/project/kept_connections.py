@@ -1,4 +1,4 @@
-"""Connections to the database: how many, how long they are kept, and no hop while there is none.
+"""Connections to the database: how many, and how long they are kept.
 
 Django's connections belong to threads. Those of a serving process are few and stay (``slots``, ``threads``), so that what
 they keep is used again: in a pool where Django has one (5.1) and psycopg's is installed, else by the thread itself.
@@ -11,15 +11,6 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..config.settings import SHARED_BY_PAGES, Settings
-from .patch import Patch
-
-PATCH = Patch(
-    package="channels",
-    versions="4.2 to 4.3",
-    why="consumers go to a thread before each message to close old database connections, also where there is none",
-    without="each message of a consumer costs a change of threads",
-    upstream="https://github.com/django/channels/pull/2090",
-)
 
 SERVING = ("http", "ws", "worker")
 """Services whose threads stay. Elsewhere (a release, a command, a fork of Celery's) no connection is kept."""
@@ -58,38 +49,3 @@ def kept(settings: Settings, database: Mapping[str, Any]) -> dict[str, Any]:
         pool = {"min_size": 1, "max_size": most(settings), "timeout": POOL_TIMEOUT, "max_idle": KEPT_SECONDS}
         return {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": {**options, "pool": pool}}
     return {"CONN_MAX_AGE": KEPT_SECONDS, "CONN_HEALTH_CHECKS": True}
-
-
-_opened = False
-
-
-def skip_needless_hops() -> None:
-    """Let Channels' consumers go to the thread only once a connection was opened. To be called after django.setup().
-
-    Since 4.2 Channels' async consumers go to a thread before each message to close old database connections: about a
-    third of the work of an empty job. Before the first connection there is nothing to close.
-    """
-    import channels.consumer
-    import channels.db
-    from django.db import connections
-    from django.db.backends.signals import connection_created
-
-    if not hasattr(channels.db, "aclose_old_connections"):  # Channels before 4.2
-        return
-    connection_created.connect(_note, dispatch_uid="channels_stack.databases")
-    if any(connection.connection is not None for connection in connections.all()):
-        _note()
-
-    def make(stock: Any) -> Any:
-        async def close_if_any() -> None:
-            if _opened:
-                await stock()
-
-        return close_if_any
-
-    PATCH.replace(channels.consumer, "aclose_old_connections", make, arguments=0)
-
-
-def _note(**_: Any) -> None:
-    global _opened
-    _opened = True
