@@ -37,7 +37,7 @@ class Request:
         except asyncio.CancelledError:
             if not self._ended:
                 raise
-            _stay(self._task)
+            stay(self._task)
         self._task = None
         if self._ended and self.events and self._begun and not self._finished:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -51,7 +51,7 @@ class Request:
         except asyncio.CancelledError:
             if not self._ended:
                 raise
-            _stay(self._listener)
+            stay(self._listener)
             return {"type": DISCONNECT}
         finally:
             self._listener = None
@@ -79,8 +79,7 @@ class Request:
             self._task.cancel()
 
 
-def _stay(task: asyncio.Task[Any] | None) -> None:
-    """The cancellation was ours and has been dealt with: later ones count anew."""
-    uncancel = getattr(task, "uncancel", None)  # Python 3.11
-    if uncancel is not None:
-        uncancel()
+def stay(task: asyncio.Task[Any] | None) -> bool:
+    """The cancellation was ours and has been dealt with: later ones count anew. False: TASK is to be cancelled all the same."""
+    uncancel = getattr(task, "uncancel", None)  # Python 3.11; before, nobody can tell
+    return uncancel is None or uncancel() == 0

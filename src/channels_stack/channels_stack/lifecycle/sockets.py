@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ..asgi.requests import stay
 from ..asgi.responses import respond
 from ..asgi.types import SOCKET, App, Message, Receive, Scope, Send
 from ..observability import metrics
@@ -74,29 +75,31 @@ class Socket:
         self._send = send
         self._closed = False  # the application has ended it
         self._left: float | None = None  # when a send first found that the client has gone
-        self._reader: asyncio.Future[Message] | None = None
+        self._end: Message | None = None  # what the application receives once we have closed it
+        self._listener: asyncio.Task[Any] | None = None  # waits for a message of the client
         self._told: asyncio.Future[None] | None = None  # done when the server was given our close
 
     async def run(self, app: App) -> None:
-        self._disconnected: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         try:
             await app({**self.scope, SOCKET: self}, self.receive, self.send)
         finally:
             self.over = True
-            if self._reader is not None:
-                self._reader.cancel()
             if self._told is not None:
                 # When the application returns, servers drop the connection: our close frame goes first.
                 await asyncio.wait({self._told})
 
     async def receive(self) -> Message:
-        if self._reader is None:
-            self._reader = asyncio.ensure_future(self._receive())
-        await asyncio.wait({self._reader, self._disconnected}, return_when=asyncio.FIRST_COMPLETED)
-        if self._disconnected.done():
-            return self._disconnected.result()
-        reader, self._reader = self._reader, None
-        message = reader.result()
+        if self._end is None:
+            self._listener = asyncio.current_task()
+            try:
+                message = await self._receive()
+            except asyncio.CancelledError:
+                if self._end is None or not stay(self._listener):
+                    raise
+            finally:
+                self._listener = None
+        if self._end is not None:  # what the client has said meanwhile, nobody is to hear
+            return self._end
         if message["type"] == "websocket.disconnect":
             self.over = True
         return message
@@ -104,14 +107,16 @@ class Socket:
     async def send(self, message: Message) -> None:
         # The application does not know yet that its socket is closed, or goes on although it has closed it itself,
         # say for each further frame of a client that it wants to be rid of.
-        if self._disconnected.done() or self._closed:
+        if self._end is not None or self._closed:
             return
-        if message["type"] == "websocket.accept":
-            self.accepted = True
-        elif message["type"] == "websocket.close":
-            self.over = self._closed = True
-        elif message["type"] == "websocket.http.response.start":
-            self.over = True
+        kind = message["type"]
+        if kind != "websocket.send":
+            if kind == "websocket.accept":
+                self.accepted = True
+            elif kind == "websocket.close":
+                self.over = self._closed = True
+            elif kind == "websocket.http.response.start":
+                self.over = True
         try:
             await self._send(message)
         except OSError:
@@ -125,7 +130,9 @@ class Socket:
             return
         self.over = True
         self._told = asyncio.get_running_loop().create_future()
-        self._disconnected.set_result({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self._end = {"type": "websocket.disconnect", "code": code, "reason": reason}
+        if self._listener is not None:
+            self._listener.cancel()
         try:
             if self.accepted:
                 message = {"type": "websocket.close", "code": code, "reason": reason}

@@ -48,14 +48,17 @@ class Refusals:
         async def listen() -> Message:
             nonlocal left
             message = await receive()
-            left = left or message["type"] == "websocket.disconnect"
+            if message["type"] == "websocket.disconnect":
+                left = True
             return message
 
         async def watch(message: Message) -> None:
             nonlocal answered, accepted, closed, gone
-            answered = True
-            accepted = accepted or message["type"] == "websocket.accept"
-            closed = closed or message["type"] == "websocket.close"
+            kind = message["type"]
+            if kind != "websocket.send":
+                answered = True
+                accepted = accepted or kind == "websocket.accept"
+                closed = closed or kind == "websocket.close"
             try:
                 await send(message)
             except OSError:

@@ -15,6 +15,8 @@ from ..asgi.types import FORWARDING, App, Receive, Scope, Send
 from ..config.settings import Network
 
 PORT = re.compile(r"^[1-9][0-9]{0,4}$")
+REMEMBERED = 1000  # peers
+SET_BY_EDGE = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port"))
 SECURE_SCHEME = {"http": "https", "websocket": "wss"}
 PLAIN_SCHEME = {"http": "http", "websocket": "ws"}
 
@@ -25,6 +27,7 @@ class ForwardedHeaders:
     def __init__(self, app: App, trusted: Sequence[Network]) -> None:
         self.app = app
         self.trusted = tuple(trusted)
+        self._peers: dict[str, bool] = {}  # whether they are trusted: nearly always the few edges
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in PLAIN_SCHEME:
@@ -39,14 +42,29 @@ class ForwardedHeaders:
         await self.app(scope, receive, send)
 
     def _is_trusted(self, client: tuple[str, int] | None) -> bool:
+        if client is None:
+            return False
+        peer = client[0]
+        known = self._peers.get(peer)
+        if known is None:
+            if len(self._peers) >= REMEMBERED:
+                self._peers.clear()
+            known = self._peers[peer] = self._is_in_a_network(peer)
+        return known
+
+    def _is_in_a_network(self, peer: str) -> bool:
         try:
-            address = ipaddress.ip_address(client[0]) if client else None
+            address = ipaddress.ip_address(peer)
         except ValueError:
             return False
-        return address is not None and any(address in network for network in self.trusted)
+        return any(address in network for network in self.trusted)
 
     def _apply(self, scope: Scope) -> None:
-        headers = {name.lower(): value.decode("latin-1").strip() for name, value in scope["headers"]}
+        headers = {
+            name: value.decode("latin-1").strip()
+            for name, value in ((name.lower(), value) for name, value in scope["headers"])
+            if name in SET_BY_EDGE
+        }
         address = headers.get(b"x-forwarded-for", "")
         with contextlib.suppress(ValueError):  # absent, or not the single address that the edge writes
             scope["client"] = (str(ipaddress.ip_address(address)), 0)

@@ -16,11 +16,12 @@ The path of a request may be in a line. What an application writes itself, it wr
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 import os
 import re
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -80,16 +81,20 @@ def text(error: BaseException, stranger: bool = True) -> str:
     return f"{name}: {told}" if told else name
 
 
-def of(name: str, families: Iterable[str]) -> bool:
+@functools.lru_cache(1000)  # loggers are few, and asked for with every line
+def of(name: str, families: tuple[str, ...]) -> bool:
+    """Whether the logger ``name`` is one of ``families``, or below one."""
     return any(name == family or name.startswith(f"{family}.") for family in families)
 
 
 def _plain(value: Any) -> bool:
+    if isinstance(value, PLAIN):
+        return True
     if isinstance(value, (list, tuple, set, frozenset)):
         return all(map(_plain, value))
     if isinstance(value, dict):
         return all(_plain(key) and _plain(each) for key, each in value.items())
-    return isinstance(value, PLAIN)
+    return False
 
 
 def _message(record: logging.LogRecord, stranger: bool) -> str:

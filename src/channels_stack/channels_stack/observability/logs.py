@@ -13,6 +13,7 @@ project wants them.
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import sys
@@ -172,8 +173,13 @@ def _text_formatter() -> logging.Formatter:
 
 
 def _timestamp(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, milliseconds = divmod(int(record.created * 1000), 1000)
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
+
+
+@functools.lru_cache(2)  # many lines have the same
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()[: -len("+00:00")]
 
 
 def _ids(record: logging.LogRecord) -> bool:

@@ -61,6 +61,8 @@ BYTES = Counter(
     ["direction"],
     registry=registry,
 )
+_MESSAGES_IN, _MESSAGES_OUT = MESSAGES.labels("in"), MESSAGES.labels("out")
+_BYTES_IN, _BYTES_OUT = BYTES.labels("in"), BYTES.labels("out")
 HANDLER = Histogram(
     "channels_stack_handler_seconds",
     "From a websocket message taken by the application until it asks for the next",
@@ -356,7 +358,8 @@ class _Socket:
         if message["type"] == "websocket.receive":
             self.handling_since = time.perf_counter()
             totals.messages_in += 1
-            _count("in", message)
+            _MESSAGES_IN.inc()
+            _BYTES_IN.inc(_size(message))
         elif message["type"] == "websocket.disconnect":
             code = message.get("code") or 1005
             self.finish(code, "server" if code in SERVER_CODES else "client")
@@ -364,22 +367,24 @@ class _Socket:
 
     async def counted_send(self, message: Message) -> None:
         await self.send(message)
-        if message["type"] == "websocket.send":
+        kind = message["type"]
+        if kind == "websocket.send":
             totals.messages_out += 1
-            _count("out", message)
+            _MESSAGES_OUT.inc()
+            _BYTES_OUT.inc(_size(message))
         elif self.opened is None and getattr(self.scope.get(SOCKET), "refused", False):
             self.finished = (
                 True  # it was counted with its reason, whatever the application answers afterwards
             )
-        elif message["type"] == "websocket.accept":
+        elif kind == "websocket.accept":
             self.opened = time.perf_counter()
             ACCEPTED.inc()
             SOCKETS.inc()
             totals.accepted += 1
             totals.sockets += 1
-        elif message["type"] == "websocket.close":
+        elif kind == "websocket.close":
             self.finish(message.get("code") or 1000, "application")
-        elif message["type"] == "websocket.http.response.start":
+        elif kind == "websocket.http.response.start":
             self.finish(1000, "application")
 
     def finish(self, code: int, who: str) -> None:
@@ -405,7 +410,6 @@ def _code_label(code: int) -> str:
     return str(code) if code in NAMED_CODES else f"{code // 1000}xxx" if 3000 <= code <= 4999 else "other"
 
 
-def _count(direction: str, message: Message) -> None:
-    MESSAGES.labels(direction).inc()
+def _size(message: Message) -> int:
     # Of a text the characters: encoding each message only to count its bytes would cost more than it tells.
-    BYTES.labels(direction).inc(len(message.get("text") or message.get("bytes") or ""))
+    return len(message.get("text") or message.get("bytes") or "")
