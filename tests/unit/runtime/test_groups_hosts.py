@@ -36,6 +36,9 @@ async def everything(host) -> list:
     position = layer.position("room")
     await layer.history.renew("room", position.epoch)
     assert not await layer.latest("room")
+    await layer.enter("room", channel, "7", '{"name":"Ada"}', watch=False)
+    while await layer.present("room") != {"7": {"name": "Ada"}}:
+        await asyncio.sleep(0.05)
     await layer.group_discard("room", channel)
     await layer.flush()
     return [each["number"] for each in got]

@@ -35,8 +35,9 @@ local function published(keys, channel, joined, left)
   redis.call('PUBLISH', channel, 'W' .. string.format('%.0f', version) .. ':' .. cmsgpack.pack({joined, left}))
 end
 local function processes(keys, but)
-  local found = {}
-  for _, each in ipairs(redis.call('HKEYS', keys[3])) do
+  local found, known = {}, redis.call('HGETALL', keys[3])
+  for index = 1, #known, 2 do
+    local each = known[index]
     if each ~= 'version' and each ~= but then found[#found + 1] = each end
   end
   return found
