@@ -12,7 +12,7 @@ import redis as redis_py
 from processes import until
 
 from channels_stack.groups import RedisGroupsChannelLayer, scripts
-from channels_stack.groups.history import Gone
+from channels_stack.groups.history import PAGE, Gone
 from channels_stack.groups.policy import Kept, Policy
 from channels_stack.groups.positions import Position, parse
 from channels_stack.observability import metrics
@@ -149,7 +149,7 @@ async def publish_unheard(layer, number: int) -> None:
     names, body = layer.names, b"M" + layer.codec.pack(event(number))
     keys = [names.position("room"), names.history("room"), names.sent(f"{number}")]
     await layer.connections.run(
-        scripts.PUBLISH, keys, [f"{number:016x}", "nowhere", 100, 60_000, 3_600_000, 60_000, body]
+        scripts.PUBLISH, keys, [f"{number:016x}", "nowhere", 100, 1 << 20, 60_000, 3_600_000, 60_000, body]
     )
 
 
@@ -185,7 +185,7 @@ def test_a_send_that_is_repeated_is_one_event(redis):
         channel = await member(layer, "room")
         names, body = layer.names, b"M" + layer.codec.pack(event(1))
         keys = [names.position("room"), names.history("room"), names.sent("same")]
-        arguments = ["0" * 16, names.group("room"), 100, 60_000, 3_600_000, 60_000, body]
+        arguments = ["0" * 16, names.group("room"), 100, 1 << 20, 60_000, 3_600_000, 60_000, body]
         answers = [await layer.connections.run(scripts.PUBLISH, keys, arguments) for _ in range(3)]
         await send(layer, [2])
         return [answers, await receive(layer, channel, 2)]
@@ -272,6 +272,66 @@ def test_what_is_older_than_the_history_may_be_is_not_delivered(redis):
     assert run(session()) == [1, "room", 3]
 
 
+def kept_in(redis, layer) -> list[bytes]:
+    return redis.client().lrange(layer.names.history("room"), 0, -1)
+
+
+def test_a_history_is_bounded_in_bytes_and_exact_after_it_was_evicted(redis):
+    most = 1000
+
+    async def session() -> None:
+        layer = make(redis, history={"bytes": most})
+        channel = await member(layer, "room")
+        for _ in range(3):
+            for number in range(20):
+                await layer.group_send("room", {"type": "n", "number": number, "text": "x" * 10 * number})
+                sizes = [len(entry) for entry in kept_in(redis, layer)]
+                assert 0 < sum(sizes) <= most
+            assert sum(sizes) + sizes[0] > most, "no more is dropped than must be"
+            redis.client().delete(layer.names.history("room"))
+        got = [(await layer.receive(channel))["number"] for _ in range(60)]
+        assert got == [*range(20)] * 3
+
+    run(session())
+
+
+def test_an_event_that_is_larger_than_a_history_may_be_is_delivered_and_not_kept(redis):
+    async def session() -> None:
+        layer = make(redis, history={"bytes": 1000})
+        channel = await member(layer, "room")
+        await send(layer, [1])
+        before = layer.position("room")
+        await layer.group_send("room", {"type": "n", "number": 2, "text": "x" * 2000})
+        assert kept_in(redis, layer) == []
+        await send(layer, [3])
+        assert await receive(layer, channel, 3) == [1, 2, 3]
+        assert len(kept_in(redis, layer)) == 1
+        with pytest.raises(Gone):  # never a part of it
+            await layer.events_after("room", before or layer.position("room"))
+
+    run(session())
+
+
+def test_a_history_that_is_evicted_while_it_is_read_is_gone_as_a_whole(redis):
+    async def session() -> None:
+        layer = make(redis, history={"size": 1000})
+        await member(layer, "room")
+        (start,) = await layer.history.find(["room"])
+        await send(layer, range(PAGE + 10))
+        read = layer.history.read
+
+        async def read_and_evict(*arguments):
+            page = await read(*arguments)
+            redis.client().delete(layer.names.history("room"))
+            return page
+
+        layer.history.read = read_and_evict
+        with pytest.raises(Gone):
+            await layer.events_after("room", start)
+
+    run(session())
+
+
 def test_a_redis_without_room_passes_events_on(redis):
     async def session() -> list:
         layer = make(redis)
@@ -313,9 +373,9 @@ def test_a_receiver_survives_what_others_publish_under_its_names(redis, caplog):
 
 def test_how_much_is_kept_is_said_by_the_name_of_a_group(redis):
     policy = Policy({"cursor.*": "off", "room.*": {"size": 5}, "room.7": {"size": 9}})
-    assert policy.of("cursor.1") == Kept(0, 0)
-    assert policy.of("room.7") == Kept(5, 60)
-    assert policy.of("other") == Kept(100, 60)
+    assert policy.of("cursor.1") == Kept(0, 0, 0)
+    assert policy.of("room.7") == Kept(5, 60, 1 << 20)
+    assert policy.of("other") == Kept(100, 60, 1 << 20)
     assert Policy("off").of("any").size == 0
     for wrong in (
         "on",
@@ -324,6 +384,9 @@ def test_how_much_is_kept_is_said_by_the_name_of_a_group(redis):
         {"size": 0},
         {"size": "5"},
         {"size": 10**9},
+        {"bytes": 0},
+        {"bytes": 1 << 40},
+        {"a": {"bytes": 1.5}},
         {"a": {"sise": 5}},
         {"a": {"seconds": -1}},
     ):

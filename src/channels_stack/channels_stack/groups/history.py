@@ -70,6 +70,7 @@ class History:
                 identifier,
                 channel,
                 kept.size,
+                kept.bytes,
                 *_milliseconds(kept.seconds, lives, SENT_SECONDS),
                 body,
             ]

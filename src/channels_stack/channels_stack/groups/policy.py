@@ -13,18 +13,22 @@ OFF = "off"
 
 @dataclass(frozen=True)
 class Kept:
-    """The last ``size`` events of a group, none of them older than ``seconds``. Size 0: nothing, and no positions."""
+    """The last ``size`` events of a group, none of them older than ``seconds``, of ``bytes`` together at most.
+
+    Size 0: nothing, and no positions. What is larger than ``bytes`` by itself is delivered and not kept.
+    """
 
     size: int
     seconds: float
+    bytes: int
 
 
 # Enough for a process that is away from Redis while its connection is made again, a restart of Redis included, at ten
 # events a second; about 30 KB of Redis for a busy group of small events, nothing for one that was quiet for a minute.
-DEFAULT = Kept(size=100, seconds=60)
-NOTHING = Kept(size=0, seconds=0)
-# The checks of processes that work on these groups only for themselves need no past.
-LARGEST_SIZE, LONGEST_SECONDS = 100_000, 7 * 24 * 3600
+# A process that comes back, and each client that does, reads all of it: so large events are few.
+DEFAULT = Kept(size=100, seconds=60, bytes=1 << 20)
+NOTHING = Kept(size=0, seconds=0, bytes=0)
+LARGEST_SIZE, LONGEST_SECONDS, MOST_BYTES = 100_000, 7 * 24 * 3600, 256 << 20
 # Patterns make regular expressions: what was found is remembered, for at most so many groups.
 REMEMBERED = 10_000
 
@@ -32,8 +36,8 @@ REMEMBERED = 10_000
 class Policy:
     """What ``history`` of the layer's CONFIG says. Raises ValueError, which names the pattern, where it says nothing.
 
-    ``history`` is "off", a dictionary with "size" and "seconds" for all groups, or a dictionary of globs (``room.*``), each
-    with one of these; the first that fits a group counts, and DEFAULT counts for a group that none fits.
+    ``history`` is "off", a dictionary with "size", "seconds" and "bytes" for all groups, or a dictionary of globs
+    (``room.*``), each with one of these; the first that fits a group counts, and DEFAULT counts for a group that none fits.
     """
 
     def __init__(self, history: Any = None) -> None:
@@ -54,7 +58,9 @@ class Policy:
 def _rules(history: Any) -> list[tuple[str, Kept]]:
     if history is None:
         return []
-    if history == OFF or (isinstance(history, Mapping) and "size" in history):
+    if history == OFF or (
+        isinstance(history, Mapping) and any(isinstance(each, (int, float)) for each in history.values())
+    ):
         return [("*", _kept("*", history))]
     if isinstance(history, Mapping):
         return [(str(glob), _kept(str(glob), rule)) for glob, rule in history.items()]
@@ -65,19 +71,25 @@ def _kept(glob: str, rule: Any) -> Kept:
     if rule == OFF:
         return NOTHING
     where = f"history[{glob!r}]"
-    if not isinstance(rule, Mapping) or not set(rule) <= {"size", "seconds"}:
+    if not isinstance(rule, Mapping) or not set(rule) <= {"size", "seconds", "bytes"}:
         raise ValueError(_wrong(where, rule))
-    size, seconds = rule.get("size", DEFAULT.size), rule.get("seconds", DEFAULT.seconds)
-    if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= LARGEST_SIZE:
-        raise ValueError(f"{where}: size is a number of events from 1 to {LARGEST_SIZE}, not {size!r}")
+    size = _number(where, rule, "size", "a number of events", DEFAULT.size, LARGEST_SIZE)
+    seconds = rule.get("seconds", DEFAULT.seconds)
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, (int, float))
         or not 0 < seconds <= LONGEST_SECONDS
     ):
         raise ValueError(f"{where}: seconds is a number up to {LONGEST_SECONDS}, not {seconds!r}")
-    return Kept(size, seconds)
+    return Kept(size, seconds, _number(where, rule, "bytes", "a size", DEFAULT.bytes, MOST_BYTES))
+
+
+def _number(where: str, rule: Mapping[str, Any], name: str, what: str, default: int, most: int) -> int:
+    number = rule.get(name, default)
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= most:
+        raise ValueError(f"{where}: {name} is {what} from 1 to {most}, not {number!r}")
+    return number
 
 
 def _wrong(where: str, value: Any) -> str:
-    return f'{where} must be "off" or a dictionary like {{"size": 100, "seconds": 60}}, not {value!r}'
+    return f'{where} must be "off" or a dictionary like {{"size": 100, "seconds": 60, "bytes": 1048576}}, not {value!r}'

@@ -1,8 +1,8 @@
 """What Redis does in one step for the groups layer, in Lua. Redis 6.2 or newer, Valkey; no clock but that of Redis.
 
-The hash ``position`` has the epoch of a group, the offset of its last event and that event's id ("last"); it lives as long
-as a process checks it. The list ``history`` has the last events, and ends with the newest: the offset of each follows from
-where it stands. Whoever creates a position removes a history that is left of an earlier epoch.
+The hash ``position`` has the epoch of a group, the offset of its last event and that event's id ("last"), and the bytes of
+its history; it lives as long as a process checks it. The list ``history`` has the last events, and ends with the newest: the
+offset of each follows from where it stands. Whoever creates a position removes a history that is left of an earlier epoch.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from ..stores.scripts import Script
 
 POSITION = """
 local function position(key)
-  local known = redis.call('HMGET', key, 'epoch', 'offset', 'last')
-  if known[1] and known[2] and known[3] then return known[1], known[2], known[3] end
+  local known = redis.call('HMGET', key, 'epoch', 'offset', 'last', 'bytes')
+  if known[1] and known[2] and known[3] then return known[1], known[2], known[3], tonumber(known[4]) or 0 end
 end
 local function begin(key, history, epoch)
   redis.call('DEL', key, history)
   redis.call('HSET', key, 'epoch', epoch, 'offset', '0', 'last', epoch)
-  return epoch, '0', epoch
+  return epoch, '0', epoch, 0
 end
 local function written(epoch, offset, last) return epoch .. '.' .. offset .. '.' .. last end
 local function clock()
@@ -26,21 +26,26 @@ local function clock()
 end
 """
 
-# KEYS position history sent; ARGV id channel size history(ms) position(ms) sent(ms) body.
+# KEYS position history sent; ARGV id channel size bytes history(ms) position(ms) sent(ms) body.
 # How many connections have got it, or -1: it was published by an earlier attempt.
 PUBLISH = Script(
     POSITION
     + """
-if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[6]) then return -1 end
-local epoch, offset, last = position(KEYS[1])
-if not epoch then epoch, offset, last = begin(KEYS[1], KEYS[2], ARGV[1]) end
+if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[7]) then return -1 end
+local epoch, offset, last, bytes = position(KEYS[1])
+if not epoch then epoch, offset, last, bytes = begin(KEYS[1], KEYS[2], ARGV[1]) end
 offset = string.format('%.0f', tonumber(offset) + 1)
-redis.call('HSET', KEYS[1], 'offset', offset, 'last', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-local entry = 'P' .. ARGV[1] .. last .. epoch .. clock() .. offset .. ':' .. ARGV[7]
-redis.call('RPUSH', KEYS[2], entry)
-redis.call('LTRIM', KEYS[2], -tonumber(ARGV[3]), -1)
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
+local entry = 'P' .. ARGV[1] .. last .. epoch .. clock() .. offset .. ':' .. ARGV[8]
+local kept = redis.call('RPUSH', KEYS[2], entry)
+if kept == 1 then bytes = 0 end -- the history before has expired, or was evicted
+bytes = bytes + #entry
+while kept > tonumber(ARGV[3]) or (bytes > tonumber(ARGV[4]) and kept > 0) do
+  bytes = bytes - #redis.call('LPOP', KEYS[2])
+  kept = kept - 1
+end
+redis.call('HSET', KEYS[1], 'offset', offset, 'last', ARGV[1], 'bytes', bytes)
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+redis.call('PEXPIRE', KEYS[2], ARGV[5])
 return redis.call('PUBLISH', ARGV[2], entry)
 """
 )
