@@ -301,7 +301,7 @@ def test_a_client_that_does_not_read_delays_no_other_and_gets_all_of_it_later(se
     assert run(session()) == ([str(number) for number in range(count)],) * 2
 
 
-def script(name: str, redis, folder) -> str:
+def script(name: str, redis, folder, *words: str) -> str:
     """What the program ``name`` of the project has printed."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -309,7 +309,7 @@ def script(name: str, redis, folder) -> str:
         "PYTHONDONTWRITEBYTECODE": "1",
         **redis.environment(),
     }
-    process = processes.Process([sys.executable, "-m", f"gathering.{name}"], environment, folder)
+    process = processes.Process([sys.executable, "-m", f"gathering.{name}", *words], environment, folder)
     assert process.wait(120) == 0, process.output()
     return process.output()
 
@@ -320,6 +320,12 @@ def test_what_is_published_on_commit_comes_after_it_and_never_after_a_rollback(r
 
 
 def test_what_had_no_room_for_a_client_that_does_not_read_comes_from_the_history(redis, tmp_path):
-    output = script("slow", redis, tmp_path)
+    output = script("slow", redis, tmp_path, "recover")
     assert "a consumer does not keep up" in output
     assert json.loads(output.splitlines()[-1]) == [str(number) for number in range(50)]
+
+
+def test_a_client_that_is_too_slow_is_closed_with_1013_where_its_class_says_so(redis, tmp_path):
+    output = script("slow", redis, tmp_path, "close")
+    assert "Traceback" not in output
+    assert json.loads(output.splitlines()[-1]) == ["0", 1013]

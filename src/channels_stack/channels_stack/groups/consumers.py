@@ -10,6 +10,7 @@ from typing import Any
 
 from channels.exceptions import StopConsumer
 
+from ..asgi.types import SOCKET
 from . import protocol, writing
 from .history import Gone
 from .layer import RedisGroupsChannelLayer
@@ -18,8 +19,14 @@ from .positions import Position
 from .publishing import groups_layer
 from .roster import checked
 
+RECOVER, CLOSE = "recover", "close"
+TOO_SLOW, SLOW_REASON = 1013, "too slow"  # 1013: come back later
 # How long a client that speaks the protocol may take for its first frame.
 HELLO_SECONDS = 10
+
+
+async def _drop(message: Any) -> None:
+    """Where frames go for a client whose socket is being closed."""
 
 
 class Delivered(dict):  # type: ignore[type-arg]  # Python 3.9 is to run it
@@ -40,6 +47,13 @@ class RecoverableConsumer:
 
     A client that offers the subprotocol gets envelopes (``protocol``), any other one bare frames, as before. Handlers are called
     for what was missed as for what is new, in one order; their frames carry the event's position to the client.
+    """
+
+    slow_clients = RECOVER
+    """What becomes of a client that reads so slowly that its mailbox overflows.
+
+    "recover": it gets from the history what was dropped, as soon as it reads. "close": its socket is closed with 1013, for it
+    to come back later and recover then.
     """
 
     channel_layer_alias: str
@@ -131,15 +145,20 @@ class RecoverableConsumer:
             None  # the last frame of that handler, which is to carry the position
         )
         self._watched: set[str] = set()  # groups in which the client is present
+        self._giving_up: asyncio.Task[None] | None = None  # the end of a client that is too slow
         try:
             return await super().__call__(scope, self._incoming, self._outgoing)  # type: ignore[misc]
         finally:
+            if self._giving_up is not None:
+                self._giving_up.cancel()
             if getattr(self, "channel_name", None):
                 self.channel_layer.end_channel(self.channel_name)
 
     async def websocket_connect(self, message: Any) -> None:
         await self.channel_layer.announce_losses(self.channel_name)
         self.channel_layer.take_frames(self.channel_name, self._write_now if writing.EAGER else None)
+        if self.slow_clients == CLOSE:
+            self.channel_layer.on_overflow(self.channel_name, self._give_up)
         await super().websocket_connect(message)  # type: ignore[misc]
 
     @property
@@ -168,6 +187,21 @@ class RecoverableConsumer:
                 await self._deliver(message.event, message)
         finally:
             self._busy -= 1
+
+    def _give_up(self) -> None:
+        """The client is too slow. Begin to close its socket; nothing is kept for it meanwhile."""
+        if self._giving_up is None:
+            self._giving_up = asyncio.ensure_future(self._close_slow())
+
+    async def _close_slow(self) -> None:
+        self.channel_layer.end_channel(self.channel_name)
+        send, self._socket_send = self._socket_send, _drop
+        socket = self.scope.get(SOCKET)
+        if socket is not None:  # under the stack's servers, which wait for a client no longer than they must
+            await socket.close(TOO_SLOW, SLOW_REASON)
+            return
+        with contextlib.suppress(Exception):  # it has gone meanwhile
+            await send({"type": "websocket.close", "code": TOO_SLOW, "reason": SLOW_REASON})
 
     def _write_now(self, event: Event) -> bool:
         """Write a frame while the consumer waits; False: it has something in hand, or the socket is full."""

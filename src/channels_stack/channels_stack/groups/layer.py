@@ -199,6 +199,10 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         """
         self._mailbox(channel).announces = True
 
+    def on_overflow(self, channel: str, call: Callable[[], None]) -> None:
+        """From now on, CALL is called whenever something for ``channel`` was dropped for lack of room. It must not wait."""
+        self._mailbox(channel).overflowed = call
+
     async def enter(self, group: str, channel: str, identity: str, text: str, watch: bool) -> None:
         """Let ``identity`` be present in ``group``, which ``channel`` is in, until no channel with it is in the group any more.
 

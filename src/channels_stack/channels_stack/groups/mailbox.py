@@ -62,6 +62,7 @@ class Mailbox:
         "groups",
         "limit_bytes",
         "missed",
+        "overflowed",
         "sink",
         "waiting",
     )
@@ -75,6 +76,9 @@ class Mailbox:
         self.frames = False  # whether its receiver takes frames
         self.announces = False  # whether it is to be told of lost events
         self.sink: Callable[[Event], bool] | None = None  # takes a frame at once, if it can
+        self.overflowed: Callable[[], None] | None = (
+            None  # is called when something was dropped for lack of room
+        )
         self.missed: set[str] = set()  # groups whose events were dropped here, still to be announced
 
     @property
@@ -150,6 +154,8 @@ class Mailbox:
             self._miss(event)
             count += 1
         lost(self.channel, count)
+        if self.overflowed is not None:
+            self.overflowed()
 
     def _miss(self, event: Event) -> None:
         if self.announces and event.group:

@@ -1,8 +1,12 @@
-"""A consumer whose socket takes nothing for a while, with room for five events; prints, as JSON, what the socket got."""
+"""A consumer whose socket takes nothing for a while, with room for five events; prints, as JSON, what the socket got.
+
+With the word "close" its class closes clients that are too slow.
+"""
 
 import asyncio
 import json
 import os
+import sys
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "gathering.settings"
 
@@ -21,6 +25,8 @@ COUNT = 50
 
 
 class Room(RecoverableConsumer, AsyncWebsocketConsumer):
+    slow_clients = sys.argv[1]
+
     async def connect(self):
         await self.accept()
         await self.subscribe("room")
@@ -31,6 +37,11 @@ async def main() -> list:
     got: list = []
 
     async def send(message) -> None:
+        if message["type"] == "websocket.close":
+            await reads.wait()
+            got.append(message["code"])
+            done.set()
+            messages.put_nowait({"type": "websocket.disconnect", "code": message["code"]})
         if message["type"] != "websocket.send":
             return
         envelope = json.loads(message["text"])
@@ -54,6 +65,9 @@ async def main() -> list:
     await layer.round_trip()  # they have arrived
     reads.set()
     await done.wait()
+    if sys.argv[1] == "close":
+        await room  # it ends by itself, and has left everything
+        assert not layer.hub().mailboxes and not layer.hub().groups
     room.cancel()
     return got
 
