@@ -33,6 +33,8 @@ OTHERS = ("channels.generic.http", "channels.generic.websocket", "channels.db")
 
 _opened: weakref.WeakKeyDictionary[threading.Thread, list[weakref.ref[Any]]] = weakref.WeakKeyDictionary()
 """What each thread has opened a connection with: one of Django's wrappers for each database, which may be closed by now."""
+_all: tuple[weakref.ref[Any], ...] = ()  # the same of all threads together
+_noting = threading.Lock()
 
 
 def mend() -> None:
@@ -61,6 +63,8 @@ def skipping(stock: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[Non
 
 def has_work() -> bool:
     """Whether ``close_old_connections`` would do anything on the thread of the running task; True where that cannot be told."""
+    if not any(map(_is_open, _all)):
+        return False  # nearly always, where connections go back to a pool, and cheap
     # The order in which asgiref looks for the thread.
     if getattr(AsyncToSync.executors, "current", None):
         return True  # code that waits in `async_to_sync` lends its thread
@@ -103,10 +107,17 @@ def is_touched(connection: Any) -> bool:
     )
 
 
+def _is_open(reference: weakref.ref[Any]) -> bool:
+    connection = reference()
+    return connection is not None and connection.connection is not None
+
+
 def _note(connection: Any, **_: Any) -> None:
     """CONNECTION was opened in this thread."""
-    known = _opened.setdefault(threading.current_thread(), [])
-    living = [reference for reference in known if reference() is not None]
-    if not any(reference() is connection for reference in living):
-        living.append(weakref.ref(connection))
-    known[:] = living
+    global _all
+    opened = weakref.ref(connection)
+    with _noting:
+        known = _opened.setdefault(threading.current_thread(), [])
+        if opened not in known:
+            known[:] = [*(reference for reference in known if reference() is not None), opened]
+            _all = (*(reference for reference in _all if reference() is not None), opened)
