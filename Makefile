@@ -146,6 +146,14 @@ bench: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/realtime/bench.py $(T) >tests/.artifacts/bench.json
 
+## Compare the same with our library of an earlier revision (REV; default: main); fails where this one costs more in every round
+bench-compare: images
+	@rm -rf tests/.artifacts/before && mkdir -p tests/.artifacts/before
+	@git archive $(or $(REV),main) src/channels_stack | tar -x -C tests/.artifacts/before
+	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/realtime/bench.py \
+	  --before /src/tests/.artifacts/before/src/channels_stack $(T) >tests/.artifacts/bench-compare.json
+
 ## Compare our worker with Channels' own: lost jobs, duplicate runs, jobs per second
 bench-worker: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \

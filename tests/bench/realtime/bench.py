@@ -5,6 +5,7 @@ meets all alike; what counts is the ratio to the first side of the same round: i
 CPU is that of the server's process: Redis has its own. The load says how much of its core it used: near 1, it is the limit.
 
     make bench [T="--rounds 5 --seconds 3 measure…"]
+    make bench-compare REV=main [T=…]: with our library of that revision, and fails where this one costs more in every round
 
 The table goes to standard error, the same as JSON to standard output: `make bench` keeps it in tests/.artifacts.
 """
@@ -12,6 +13,7 @@ The table goes to standard error, the same as JSON to standard output: `make ben
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import platform
@@ -30,10 +32,13 @@ ROOT = HERE.parents[2]
 sys.path[:0] = [str(ROOT / "tests/unit/runtime"), str(ROOT / "tests"), str(HERE)]
 
 from processes import Redis  # noqa: E402 (only now can it be found)
-from sides import LOAD_CORE, Side, on_core  # noqa: E402
+from sides import LIBRARY, LOAD_CORE, Side, on_core  # noqa: E402
 
 LOADED = 0.85
 """Share of its core above which the load may be what limits the rate. CPU per operation counts all the same."""
+
+WORSE = 0.95
+"""Efficiency compared with an earlier revision, in the best of the rounds, below which this one is worse beyond the noise."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,11 @@ class Measure:
     other: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def words(self, side: str) -> tuple[str, ...]:
-        return dict(self.other).get(side, self.load)
+        return dict(self.other).get("ours" if side == "before" else side, self.load)
+
+    def compared(self) -> Measure:
+        """The same of ours, with an earlier revision."""
+        return dataclasses.replace(self, sides=("before", "ours"))
 
 
 STOCK = ("uvicorn", "daphne", "ours")
@@ -121,7 +130,7 @@ def run(side: Side, words: Iterable[str]) -> Result:
     return Result(count / found["seconds"], used / count * 1e6, grown / count, found["load"])
 
 
-def measure(one: Measure, redis: Redis, rounds: int) -> dict[str, list[Result]]:
+def measure(one: Measure, redis: Redis, rounds: int, before: pathlib.Path) -> dict[str, list[Result]]:
     """The results of all rounds, by side."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         running: dict[str, Side] = {}
@@ -130,7 +139,7 @@ def measure(one: Measure, redis: Redis, rounds: int) -> dict[str, list[Result]]:
             for number in range(rounds + 1):
                 for name in one.sides:
                     if name not in running:
-                        running[name] = Side(name, redis, pathlib.Path(folder))
+                        running[name] = Side(name, redis, pathlib.Path(folder), before)
                     result = run(running[name], one.words(name))
                     if one.name == "idle":  # memory that a process has had it keeps: a new one each time
                         running.pop(name).end()
@@ -184,17 +193,22 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("names", nargs="*", help="of measures, or how they begin; none: all")
+    parser.add_argument(
+        "--before", type=pathlib.Path, help="the library of an earlier revision: compare with it alone"
+    )
     options = parser.parse_args()
     chosen = [
         one
         for one in measures(options.seconds)
         if not options.names or any(f"{one.name}-".startswith(f"{name}-") for name in options.names)
     ]
+    if options.before:
+        chosen = [one.compared() for one in chosen if "ours" in one.sides]
     begun, lines = time.monotonic(), []
     print(HEADER, file=sys.stderr)
     with Redis() as redis:
         for one in chosen:
-            found = measure(one, redis, options.rounds)
+            found = measure(one, redis, options.rounds, options.before or LIBRARY)
             for name in one.sides:
                 lines.append(row(one, name, found))
                 print(shown(lines[-1]), file=sys.stderr)
@@ -206,7 +220,10 @@ def main() -> int:
         "seconds": options.seconds,
     }
     print(json.dumps({**about, "lines": lines}, indent=1))
-    return 0
+    worse = [line["measure"] for line in lines if options.before and line["highest"] < WORSE]
+    if worse:
+        print(f"costs more than before in every round: {', '.join(worse)}", file=sys.stderr)
+    return 1 if worse else 0
 
 
 if __name__ == "__main__":

@@ -28,11 +28,12 @@ SIDES = {
     "uvicorn": (UVICORN, "application", "pubsub"),
     "daphne": (DAPHNE, "application", "core"),
     "ours": (OURS, "application", "groups"),
+    "before": (OURS, "application", "groups"),
     "ours, pubsub": (OURS, "application", "pubsub"),
 }
 """By name: the command, the application, the channel layer.
 
-Without Channels: ``bare`` on uvicorn as we configure it, ``wrapped`` as we serve it.
+``before`` is ours of an earlier revision. Without Channels: ``bare`` on uvicorn as we configure it, ``wrapped`` as we serve it.
 """
 
 
@@ -50,13 +51,13 @@ def on_core(core: set[int]) -> Iterator[None]:
 class Side:
     """One of SIDES, running until ``end``."""
 
-    def __init__(self, name: str, redis: Redis, folder: pathlib.Path) -> None:
+    def __init__(self, name: str, redis: Redis, folder: pathlib.Path, before: pathlib.Path = LIBRARY) -> None:
         command, app, layer = SIDES[name]
         self.port = free_port()
         words = [word.format(port=self.port, app=app) for word in command]
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(HERE), str(LIBRARY)]),
+            "PYTHONPATH": os.pathsep.join([str(HERE), str(before if name == "before" else LIBRARY)]),
             "PYTHONDONTWRITEBYTECODE": "1",
             "DJANGO_SETTINGS_MODULE": "project.settings",
             "BENCH_LAYER": layer,
