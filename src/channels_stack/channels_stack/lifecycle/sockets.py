@@ -68,12 +68,16 @@ class Socket:
         self.edge_worker = b"".join(value for name, value in headers if name.lower() == EDGE_WORKER)
         self.scope = {**scope, "headers": [pair for pair in headers if pair[0].lower() != EDGE_WORKER]}
         self.inner: Scope | None = None
+        self.answered = False  # by the application: accepted or refused
         self.accepted = False
         self.refused = False  # by us, before it was accepted
+        self.closed = False  # by the application
         self.over = False  # either side has ended it
+        self.gone = (
+            False  # the application was told so by an error, after it had sent to nobody for GONE_SECONDS
+        )
         self._receive = receive
         self._send = send
-        self._closed = False  # the application has ended it
         self._left: float | None = None  # when a send first found that the client has gone
         self._end: Message | None = None  # what the application receives once we have closed it
         self._listener: asyncio.Task[Any] | None = None  # waits for a message of the client
@@ -107,14 +111,16 @@ class Socket:
     async def send(self, message: Message) -> None:
         # The application does not know yet that its socket is closed, or goes on although it has closed it itself,
         # say for each further frame of a client that it wants to be rid of.
-        if self._end is not None or self._closed:
-            return
         kind = message["type"]
+        if kind != "websocket.send":
+            self.answered = True
+        if self._end is not None or self.closed:
+            return
         if kind != "websocket.send":
             if kind == "websocket.accept":
                 self.accepted = True
             elif kind == "websocket.close":
-                self.over = self._closed = True
+                self.over = self.closed = True
             elif kind == "websocket.http.response.start":
                 self.over = True
         try:
@@ -122,6 +128,7 @@ class Socket:
         except OSError:
             self._left = self._left or time.monotonic()
             if time.monotonic() - self._left > GONE_SECONDS:
+                self.gone = True
                 raise
 
     async def close(self, code: int, reason: str, refusal: Refusal = RESTARTING) -> None:

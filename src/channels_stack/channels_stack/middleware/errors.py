@@ -11,7 +11,8 @@ import logging
 from urllib.parse import urlsplit
 
 from ..asgi.responses import RETRY_AFTER, respond
-from ..asgi.types import App, Message, Receive, Scope, Send
+from ..asgi.types import SOCKET, App, Receive, Scope, Send
+from ..lifecycle.sockets import Socket
 from ..observability import metrics
 from ..stores import outage
 
@@ -43,58 +44,37 @@ class Refusals:
             await self._guard(scope, receive, send)
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answered = accepted = closed = gone = left = False
-
-        async def listen() -> Message:
-            nonlocal left
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                left = True
-            return message
-
-        async def watch(message: Message) -> None:
-            nonlocal answered, accepted, closed, gone
-            kind = message["type"]
-            if kind != "websocket.send":
-                answered = True
-                accepted = accepted or kind == "websocket.accept"
-                closed = closed or kind == "websocket.close"
-            try:
-                await send(message)
-            except OSError:
-                gone = True
-                raise
-
+        socket: Socket = scope[SOCKET]
         try:
-            await self.app(scope, listen, watch)
-            if not answered and not left:
+            await self.app(scope, receive, send)
+            if not socket.answered and not socket.over:
                 logger.error(
                     "the application neither accepted nor refused the websocket %.200r", scope["path"]
                 )
                 await respond(scope, send, 500, "The application gave no answer.")
         except Exception as error:
-            if isinstance(error, ValueError) and not answered and str(error).startswith(NO_CONSUMER):
+            if isinstance(error, ValueError) and not socket.answered and str(error).startswith(NO_CONSUMER):
                 logger.warning(
                     "websocket refused: no consumer for %.200r from %s", scope["path"], _peer(scope)
                 )
                 metrics.refused("path")
                 await respond(scope, send, 404, "There is no websocket at this path.")
-            elif isinstance(error, OSError) and gone:
+            elif isinstance(error, OSError) and socket.gone:
                 logger.debug("the client has left %.200r", scope["path"])
             elif outage.cause(error):
                 self._say_outage(scope, outage.cause(error))
-                if not answered:
+                if not socket.answered:
                     metrics.refused("outage")
                     reason = "A data store is away, come back later."
                     await respond(scope, send, 503, reason, [(b"retry-after", RETRY_AFTER)])
-                elif accepted and not closed:
+                elif socket.accepted and not socket.closed:
                     await send({"type": "websocket.close", "code": 1012, "reason": "come back later"})
             else:
                 logger.exception("the application failed on the websocket %.200r", scope["path"])
-                if not answered:
+                if not socket.answered:
                     metrics.refused("error")
                     await respond(scope, send, 500, "The application failed.")
-                elif accepted and not closed:
+                elif socket.accepted and not socket.closed:
                     await send({"type": "websocket.close", "code": 1011, "reason": "the application failed"})
 
     def _say_outage(self, scope: Scope, cause: str) -> None:
