@@ -59,6 +59,7 @@ class RecoverableConsumer:
     channel_layer_alias: str
     channel_layer: RedisGroupsChannelLayer
     channel_name: str
+    scope: dict[str, Any]
 
     async def subscribe(
         self, group: str, presence: dict[str, Any] | None = None, identity: str | None = None
