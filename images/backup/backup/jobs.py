@@ -25,7 +25,7 @@ from .places import REDIS, SECRETS, WORK
 FOLDER = REDIS / "appendonlydir"
 MANIFEST = "appendonly.aof.manifest"
 EVERY = 300
-"""Seconds between two looks at whether jobs have changed."""
+"""Seconds between two checks whether jobs have changed."""
 
 DAY = 86400
 NAME = re.compile(r"(\d{10})-([0-9a-f]{16})\.tar\.gz")

@@ -74,7 +74,7 @@ def store_problems(groups: dict, variables: dict) -> list[str]:
         return []
     return [
         f"inventory: REDIS_NODES is 3 and the group `data` has {len(data)} host{'s' * (len(data) != 1)}; each of the three "
-        "Redis stands on its own: add hosts, or take REDIS_NODES: 1"
+        "Redis needs a host of its own: add hosts, or take REDIS_NODES: 1"
     ]
 
 

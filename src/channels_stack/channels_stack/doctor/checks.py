@@ -1,6 +1,6 @@
 """The doctor's rules as Django's system checks, with the same ids.
 
-Either "channels_stack.doctor" stands in INSTALLED_APPS, or something that has called django.setup() calls
+Either "channels_stack.doctor" is in INSTALLED_APPS, or something that has called django.setup() calls
 ``register()``: then no project has to change. A release of the stack asks for them by itself (``deployed``).
 What makes sense only where DEBUG is off is checked with --deploy.
 """

@@ -135,7 +135,7 @@ class Module:
                 yield node
 
     def is_guarded(self, node: ast.AST) -> bool:
-        """Whether ``node`` stands in a ``try`` that expects the import to fail, or in code for type checkers."""
+        """Whether ``node`` is in a ``try`` that expects the import to fail, or in code for type checkers."""
         child = node
         while child in self.parents:
             parent = self.parents[child]

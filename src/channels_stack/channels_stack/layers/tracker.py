@@ -36,14 +36,14 @@ from . import resubscribe
 log = logging.getLogger("channels_stack.memberships")
 
 # Between the attempts of a call, in seconds. One that took QUICK_SECONDS to fail met no stale connection but a
-# Redis that is away, or was repeated by redis-py itself.
+# Redis that is unavailable, or was repeated by redis-py itself.
 PAUSES = (0.05, 0.1, 0.3)
 QUICK_SECONDS = 1
 # A handshake makes a channel and joins groups: it is refused before the edge gives it up.
 JOIN_SECONDS = 5
 # Between two attempts to receive, in seconds: first and largest.
 RECEIVE_PAUSE, RECEIVE_PAUSE_LIMIT = 0.1, 2
-# A socket that ends does not wait longer for a Redis that is away.
+# A socket that ends does not wait longer for a Redis that is unavailable.
 LEAVE_SECONDS = 2
 # Channels of no socket whose `receive` was cancelled, and may be called again, kept at most.
 PAUSED_LIMIT = 1000

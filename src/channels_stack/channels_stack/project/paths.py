@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 4
 MOST_ROUTES = 50
 DEEPEST = 10
 VALUES = ("1", "a", "probe", "00000000-0000-4000-8000-000000000000", "2026-01-01", "1.0", "aaaaaaaa", "true")
-"""What may stand in the place of a parameter; the first that its pattern takes does."""
+"""What may take the place of a parameter; the first that its pattern takes does."""
 MOST_TRIALS = 2000
 
 

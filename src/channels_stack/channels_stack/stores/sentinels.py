@@ -112,7 +112,7 @@ class Sentinels:
         )
         flags = state["flags"].split(",")
         if any(flag in flags for flag in AWAY):
-            raise ConnectionError(f"{self.master} is away, no other is master yet ({state['flags']})")
+            raise ConnectionError(f"{self.master} is unavailable, no other is master yet ({state['flags']})")
         self.places = [place, *(other for other in self.places if other != place)]
         return state["ip"], int(state["port"])
 

@@ -86,7 +86,7 @@ def headers(there: Site, settings: Mapping[str, str]) -> str:
         wrong += [
             f"{name} is {answer.headers[name]!r}, wanted none" for name in NEVER if name in answer.headers
         ]
-        fix = "; what stands in front of the edge must leave headers alone: docs/how-to/in-front.md"
+        fix = "; what is in front of the edge must leave headers alone: docs/how-to/in-front.md"
         return "; ".join(wrong) + fix if wrong else ""
 
     return _page(there, HEALTH, look)

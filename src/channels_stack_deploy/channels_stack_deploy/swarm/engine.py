@@ -136,5 +136,5 @@ POLL_SECONDS = 1.0
 
 
 def pause() -> None:
-    """Between two looks at the engine: each costs a few commands over SSH."""
+    """Between two questions to the engine: each costs a few commands over SSH."""
     time.sleep(POLL_SECONDS)

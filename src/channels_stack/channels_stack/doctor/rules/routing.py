@@ -173,7 +173,7 @@ def include_in_router(project: Project) -> Found:
                     "django.urls.include",
                     "django.conf.urls.include",
                 ):
-                    yield owner.place(node), "include() stands in the routes of a URLRouter"
+                    yield owner.place(node), "include() is in the routes of a URLRouter"
 
 
 def _list_of(project: Project, module: Module, node: ast.expr | None) -> tuple[Module, ast.List] | None:

@@ -162,7 +162,7 @@ def _is_weak(key: str) -> str:
 
 @rule("W505", SETTINGS, deploy=True)
 def secret_key_in_source(project: Project) -> Found:
-    """A SECRET_KEY that stands in the sources
+    """A SECRET_KEY that is in the sources
 
     In production: whoever reads the sources or an image signs sessions, and so is any user. A default is used without a
     word wherever the variable was forgotten.
@@ -175,9 +175,9 @@ def secret_key_in_source(project: Project) -> Found:
         if settings.imported or value is None or not key:
             continue
         if value.variables:
-            yield value.at, "SECRET_KEY has a default that stands in the sources"
+            yield value.at, "SECRET_KEY has a default that is in the sources"
         elif not _is_weak(key):
-            yield value.at, "SECRET_KEY stands in the sources"
+            yield value.at, "SECRET_KEY is in the sources"
 
 
 @rule("E506", SETTINGS, deploy=True)
