@@ -76,6 +76,20 @@ def test_replicas_of_another_release_and_what_ended_are_known():
     assert found.errors == ("no such image",)
 
 
+def test_a_container_that_was_told_to_end_may_do_so():
+    told = {"ID": "a", "DesiredState": "shutdown"}, {"ID": "b", "DesiredState": "running"}
+    seen = {
+        "service": "ws",
+        "state": "exited",
+        "health": "unhealthy",
+        "said": "",
+        "image": "ws:1",
+        "ports": [],
+    }
+    here = [{**seen, "name": f"ws.1.{name}", "task": name} for name in "ab"]
+    assert [each.name for each in looks.serving(here, {"tasks": told})] == ["ws.1.b"]
+
+
 def test_what_is_there_for_a_deploy_alone_is_left_out():
     assert seen([service("trial-http", "1/1"), service("ws", "1/1")], [], {"ws": 1}).keys() == {"ws"}
 

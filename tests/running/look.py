@@ -34,6 +34,7 @@ def containers(stack: str) -> list[dict]:
     return [
         {
             "name": each["Name"].lstrip("/"),
+            "task": each["Config"]["Labels"].get("com.docker.swarm.task.id", ""),
             "service": each["Config"]["Labels"]["com.docker.swarm.service.name"][len(stack) + 1 :],
             "state": each["State"]["Status"],
             "health": (each["State"].get("Health") or {}).get("Status", ""),
@@ -73,7 +74,7 @@ def services(stack: str) -> list[dict]:
 def tasks(ids: list[str]) -> list[dict]:
     """The tasks that Swarm remembers of the services IDS, the newest first."""
     found = docker("service", "ps", "--quiet", "--no-trunc", *ids).split() if ids else []
-    kept = ("ServiceID", "NodeID", "Status", "DesiredState", "NetworksAttachments")
+    kept = ("ID", "ServiceID", "NodeID", "Status", "DesiredState", "NetworksAttachments")
     return [
         {**{key: each.get(key) for key in kept}, "image": each["Spec"]["ContainerSpec"]["Image"]}
         for each in (decoded(docker("inspect", "--type", "task", *found)) if found else [])

@@ -210,10 +210,7 @@ def on(inventory: Path) -> Running:
         probes=declared,
         folder=folder,
         plain_port=int(settings["HTTP_PORT"]),
-        hosts={
-            host: [Container(**{**each, "ports": tuple(each["ports"])}) for each in found["containers"]]
-            for host, found in facts.items()
-        },
+        hosts={host: serving(each["containers"], manager) for host, each in facts.items()},
         nodes={host: state(host, each, manager) for host, each in facts.items()},
         services=services,
         release=release,
@@ -320,6 +317,13 @@ def of_swarm(manager: dict[str, Any]) -> tuple[dict[str, Service], str]:
             tuple(str(task["Status"].get("Err") or task["Status"].get("Message") or "") for task in bad),
         )
     return found, current["release"]
+
+
+def serving(containers: list[dict[str, Any]], manager: dict[str, Any]) -> list[Container]:
+    """Those of a host's CONTAINERS that the MANAGER has not told to end: one that drains is not well, and need not be."""
+    ending = {task["ID"] for task in manager["tasks"] if task["DesiredState"] != "running"}
+    kept = [each for each in containers if each.pop("task") not in ending]
+    return [Container(**{**each, "ports": tuple(each["ports"])}) for each in kept]
 
 
 def state(host: str, facts: dict[str, Any], manager: dict[str, Any]) -> str:
