@@ -106,7 +106,12 @@ def test_a_probe_that_fails_takes_the_release_back(deployment, declared):
     play = deployment.deploy(check=False)
     timed("a probe fails: rolled out and taken back", play)
     assert play.code != 0
-    for words in ("/there/is/nothing/ answers 404, wanted 200", "what was replaced is taken back"):
+    for words in (
+        "http on host1 (channels-stack_http.",
+        "the stack does not serve; the lines above",
+        "probes.ini:1): /there/is/nothing/ answers 404, wanted 200",
+        "what was replaced is taken back",
+    ):
         assert words in play.text, play.tail(60)
     assert deployment.release() == release and not deployment.locked()
 

@@ -22,8 +22,6 @@ import testinfra
 from stacks import ROOT
 from testinfra.utils.ansible_runner import AnsibleRunner
 
-sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
-
 from channels_stack_deploy.checks import probes, served, visit, visitor
 from channels_stack_deploy.config import inventories
 from channels_stack_deploy.config import settings as stack_settings
@@ -320,9 +318,9 @@ def of_swarm(manager: dict[str, Any]) -> tuple[dict[str, Service], str]:
 
 
 def serving(containers: list[dict[str, Any]], manager: dict[str, Any]) -> list[Container]:
-    """Those of a host's CONTAINERS that the MANAGER has not told to end: one that drains is not well, and need not be."""
-    ending = {task["ID"] for task in manager["tasks"] if task["DesiredState"] != "running"}
-    kept = [each for each in containers if each.pop("task") not in ending]
+    """Those of a host's CONTAINERS that the MANAGER wants to run: one that drains is not healthy, and need not be."""
+    wanted = {task["ID"] for task in manager["tasks"] if task["DesiredState"] == "running"}
+    kept = [each for each in containers if each.pop("task") in wanted]
     return [Container(**{**each, "ports": tuple(each["ports"])}) for each in kept]
 
 
