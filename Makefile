@@ -94,7 +94,7 @@ doctor:
 
 ##@ Servers
 
-PLAY = cd ansible && ../.venv/bin/ansible-playbook -i inventory/$(or $(ENV),$(error say which: ENV=staging, a folder of ansible/inventory))
+PLAY = cd ansible && ANSIBLE_LOG_PATH=log/$$(date +%Y%m%dT%H%M%S)-$@.log ../.venv/bin/ansible-playbook -i inventory/$(or $(ENV),$(error say which: ENV=staging, a folder of ansible/inventory))
 
 ## Install Ansible into .venv, to call ansible-playbook directly (docs/how-to/deploy.md)
 controller:

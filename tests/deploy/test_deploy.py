@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
 from crowd import Crowd
 from deployments import CANARY, timed
@@ -89,8 +93,28 @@ def test_rooms_talk_through_the_public_address(deployment):
 def test_a_changed_setting_of_the_edge_leaves_the_application_alone(deployment):
     before = {line for line in deployment.running().values() if "_edge" not in line}
     deployment.configure({"EDGE_MAX_URI_BYTES": 4096})
-    timed("redeploy, a setting of the edge", deployment.deploy())
+    said = printed(deployment.make("deploy"), lines=40)
+    assert (
+        "certificates" not in said and "Folder | put them where the edge reads them: changed on host1" in said
+    )
     assert {line for line in deployment.running().values() if "_edge" not in line} == before
+
+
+def test_a_deploy_prints_little_where_nothing_changes(deployment):
+    said = printed(deployment.make("deploy"), lines=12)
+    assert f"serves release {deployment.release()}, as before" in said
+    assert "nothing had to be changed" in said
+
+
+def printed(done: subprocess.CompletedProcess[str], *, lines: int) -> str:
+    """What a deploy that went well has printed: at most so many LINES, and where the rest is."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(f"figure: make deploy prints {len(done.stdout.splitlines())} lines\n{done.stdout}", flush=True)
+    assert len(done.stdout.splitlines()) <= lines, done.stdout
+    log = Path(re.search(r"^log: (.+)$", done.stdout, re.M)[1])
+    assert "PLAY RECAP" in log.read_text()
+    log.unlink()
+    return done.stdout
 
 
 def test_more_tasks_and_fewer(deployment):

@@ -406,7 +406,13 @@ class Hosts:
             [str(tool), "-i", str(inventory or self.folder / "inventory"), name, *arguments],
             ROOT / "ansible",
             self.folder / "logs" / f"{self._number:02}-{Path(name).stem}.log",
-            {"ANSIBLE_SSH_CONTROL_PATH_DIR": self.control_folder, **({"LOGNAME": user} if user else {})},
+            {
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": self.control_folder,
+                # Every task with its result, for `Play` to read.
+                "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+                "ANSIBLE_LOG_PATH": str(self.folder / "logs/ansible.log"),
+                **({"LOGNAME": user} if user else {}),
+            },
         )
         self.plays.append(play)
         if wait:

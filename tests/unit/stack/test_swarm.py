@@ -163,3 +163,23 @@ def test_a_part_without_services_is_not_handed_to_swarm():
 
     assert rollout.roll(Engine(run, "stack", print), "/srv/data.json", 1, prune=False) == []
     assert len(asked) == 1, asked
+
+
+def test_the_steps_of_a_release_are_shown_once():
+    """Of every node on which it runs; the migrations are one line."""
+    log = [
+        "12:00:01 release: checks: no errors, 0 warnings (1.1 s)",
+        "12:00:02 release: migrate: Operations to perform:",
+        "12:00:02 release: migrate: Applying rooms.0001_initial... OK",
+        "12:00:02 release: migrate: Applying rooms.0002_more... OK",
+        "12:00:03 release: migrations: applied (2.0 s)",
+        "another line of the application",
+        "12:00:04 release: checks: no errors, 0 warnings (0.9 s)",
+        "12:00:05 release: migrate: No migrations to apply.",
+        "12:00:05 release: migrations: applied (0.9 s)",
+    ]
+    assert jobs.shown(log) == [
+        "migrate: applied rooms.0001_initial, rooms.0002_more",
+        "checks: no errors, 0 warnings (1.1 s)",
+        "migrations: applied (2.0 s)",
+    ]

@@ -63,9 +63,23 @@ def unlabelled(text: str) -> dict[str, Any]:
 
 def release(engine: Engine, service: str, path: str, seconds: float) -> None:
     """Run a job of a release, and show its steps."""
-    for line in run(engine, service, path, seconds):
-        if " release: " in line:
-            engine.tell("    " + line.partition(" release: ")[2])
+    for line in shown(run(engine, service, path, seconds)):
+        engine.tell(f"    {line}")
+
+
+MIGRATE = re.compile(r"migrate: (Operations to perform|Apply all|Running migrations|Applying|No migrations)")
+"""What Django's command prints at each run; the migrations that it applied are one line."""
+
+
+def shown(log: list[str]) -> list[str]:
+    """What of the LOG of a release job's tasks an operator reads: each step once, whichever node it ran on."""
+    steps = [line.partition(" release: ")[2] for line in log if " release: " in line]
+    applied = [step.split()[2].rstrip(".") for step in steps if step.startswith("migrate: Applying")]
+    distinct: dict[str, str] = {}
+    for step in steps:
+        if not MIGRATE.match(step):
+            distinct.setdefault(re.sub(r"[\d.]+", "", step), step)
+    return [*([f"migrate: applied {', '.join(applied)}"] if applied else []), *distinct.values()]
 
 
 def trial(
