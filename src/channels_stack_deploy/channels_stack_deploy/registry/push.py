@@ -3,7 +3,8 @@
 The login is a file of the controller, USER:PASSWORD. It reaches an engine's command line as the configuration of one call,
 in a folder that is removed after it; no `docker login` is needed, and nothing of it is printed.
 
-The hosts may know the registry by another name than this machine, which reaches it THROUGH an address of its own (ssh_forward.py).
+The hosts may know the registry by another name than this machine, which reaches it THROUGH an address of its own
+(ssh_forward.py).
 """
 
 from __future__ import annotations
