@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pathlib
+import re
 import signal
 import subprocess
 
 import processes
 import pytest
+import redis as redis_py
 from channels.layers import InMemoryChannelLayer
 from redis_set import IMAGE, RedisSet
 from selfsigned import self_signed
@@ -91,6 +93,34 @@ def test_a_user_with_the_rights_that_the_stack_gives_its_application(tmp_path):
         assert run(
             everything({"host": "127.0.0.1", "port": port, "username": "app", "password": "only-for-tests"})
         ) == [1, 2, 3]
+
+
+def commands_of_scripts() -> set[str]:
+    """What the library's Lua asks of Redis, in every script, run by a test or not."""
+    sources = (processes.RUNTIME / "channels_stack").rglob("*.py")
+    return {
+        name.lower() for path in sources for name in re.findall(r"redis\.call\('(\w+)'", path.read_text())
+    }
+
+
+def test_no_script_asks_for_a_command_that_the_stack_does_not_allow_its_application():
+    (rights,) = (
+        line
+        for line in (IMAGE / "users.acl.template").read_text().splitlines()
+        if line.startswith("user app ")
+    )
+    commands = commands_of_scripts()
+    assert len(commands) > 20
+    assert commands <= {word[1:].partition("|")[0] for word in rights.split() if word.startswith("+")}
+
+
+def test_no_script_asks_for_a_command_that_is_newer_than_redis_6_2(redis):
+    documented = redis_py.Redis(port=redis.port).execute_command("COMMAND DOCS", *commands_of_scripts())
+    since = {
+        name.decode(): tuple(map(int, about[b"since"].split(b"."))) for name, about in documented.items()
+    }
+    assert since.keys() == commands_of_scripts()
+    assert {name for name, version in since.items() if version > (6, 2, 0)} == set()
 
 
 @pytest.mark.parametrize("form", ["address", "channels_redis"])
