@@ -78,10 +78,10 @@ class Deployment:
         return self.play("deploy.yml", *arguments, check=check)
 
     def make(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`make VERB ENV=…` for this inventory, or with other ARGUMENTS."""
+        """`make VERB ENV=… ARGUMENTS` for this inventory, or for what ARGUMENTS say ENV is."""
         place = os.path.relpath(self.hosts.folder / "inventory", ROOT / "ansible/inventory")
         environment = {**outside_make(), "ANSIBLE_SSH_CONTROL_PATH_DIR": self.hosts.control_folder}
-        command = ["make", verb, *(arguments or [f"ENV={place}"])]
+        command = ["make", verb, f"ENV={place}", *arguments]
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     def docker(self, *words: str) -> str:

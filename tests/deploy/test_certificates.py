@@ -225,6 +225,9 @@ def test_a_failed_renewal_is_seen(site, acme):
         return state.stdout.strip() == "failed"
 
     eventually(failed, 2 * VALID_SECONDS, "a failed unit")
+    unit = "channels-stack-certificates.service"
+    shown = site.hosts.run("host1", "systemctl", "status", unit, check=False).stdout
+    assert "failed" in shown, "what docs/how-to/certificates.md says to look at"
     log = site.hosts.run("host1", "journalctl", "-u", "channels-stack-certificates.service", "-n", "5").stdout
     assert "certificates:" in log and "Traceback" not in log
     assert site.certificate("host1")

@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import documented
 import pytest
 from crowd import Crowd
 from deployments import CANARY, timed
@@ -166,3 +167,11 @@ def test_the_runbook_on_a_server(deployment):
     line = "docker exec $(docker ps -qf name=_ws | head -1)"
     assert line in (ROOT / "docs/operations/runbook.md").read_text()
     assert "LOOP LAG" in deployment.hosts.run("host1", "sh", "-c", f"{line} channels-stack status").stdout
+
+
+def test_the_first_user_as_the_page_has_it(deployment):
+    """docs/how-to/deploy.md: only the answers are given beforehand, because nobody sits at a terminal here."""
+    (line,) = [one.text for one in documented.commands() if one.text.endswith("django createsuperuser")]
+    answers = "--noinput --username first --email first@example.org"
+    typed = f"{line.replace('exec -it', 'exec -e DJANGO_SUPERUSER_PASSWORD=secret-of-the-first')} {answers}"
+    assert "created" in deployment.hosts.run("host1", "sh", "-c", typed).stdout

@@ -13,7 +13,11 @@ def deployment(server):
 
 
 def test_the_verbs_of_make(deployment):
-    """`make bootstrap`, `make deploy` and `make rollback` with an environment are the same calls."""
+    """`make bootstrap`, `deploy`, `rollback` and `rotate` with an environment are the same calls."""
+    redis = (deployment.folder / "secrets/redis_url").read_text()
+    done = deployment.make("rotate", "W=redis")
+    assert done.returncode == 0, done.stdout
+    assert (deployment.folder / "secrets/redis_url").read_text() != redis
     before = deployment.release()
     deployment.configure({"LOG_LEVEL": "error"})
     for verb in ("bootstrap", "deploy"):

@@ -407,6 +407,15 @@ def test_everything_comes_back_after_the_loss_of_both_volumes(place):
     assert "all equal" in place.backup("drill").stderr, "on its new timeline it is backed up as before"
 
 
+def test_a_restore_that_leaves_the_jobs(place):
+    """Those that came after the last copy wait on."""
+    redis = place.services["redis"]
+    redis.run("redis-cli", "xadd", "jobs", "*", "number", "of today")
+    waiting = redis.run("redis-cli", "xlen", "jobs").stdout.strip()
+    place.restore("--keep-jobs")
+    assert place.services["redis"].run("redis-cli", "xlen", "jobs").stdout.strip() == waiting
+
+
 def test_a_moment_of_the_past(place):
     place.sql("CREATE TABLE mistakes AS SELECT 'good' AS state")
     moment = place.sql(

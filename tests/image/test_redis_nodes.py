@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import documented
 import pytest
 
 from .conftest import RUN, docker, wait_for
@@ -90,6 +91,18 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, redis_image: str) -> Iterato
 
 def test_they_agree_on_the_first_as_the_master(nodes):
     assert nodes.master() == "redis"
+
+
+def test_what_the_page_says_to_type(nodes):
+    """docs/how-to/data-stores.md, on one machine: who is the master, and another one before its host is removed."""
+    page = [one for one in documented.commands() if one.page == "docs/how-to/data-stores.md"]
+    (settled,) = [one.words for one in page if one.text.startswith("docker compose exec sentinel ")]
+    (hand_over,) = [one.words for one in page if one.text.startswith("redis-node hand-over --")]
+    assert nodes.compose("exec", "-T", *settled[3:]).strip() == "redis"
+    nodes.compose("exec", "-T", "sentinel", *hand_over[:-1], "redis")
+    wait_for(lambda: nodes.settled() and nodes.master() == hand_over[-1], "another master", SECONDS)
+    nodes.compose("exec", "-T", "sentinel", *hand_over)
+    wait_for(lambda: nodes.settled() and nodes.master() == "redis", "the first is the master again", SECONDS)
 
 
 def test_nobody_gets_in_without_a_password(nodes):

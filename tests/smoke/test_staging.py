@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
 import shutil
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 import stacks
 from test_two_stacks import things
-from visitors import browse
+from visitors import browse, sign_in
 
 pytestmark = [pytest.mark.containers, pytest.mark.writes, pytest.mark.variants("default")]
 
@@ -18,12 +22,28 @@ ENVIRONMENTS = stacks.ROOT / "compose/environments"
 SMALL = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", "HTTP_PROCESSES": "1", "LOG_LEVEL": "debug"}
 
 
+def clean() -> dict[str, str]:
+    """The environment of a `make` that a person calls."""
+    return {**stacks.outside_make(), "ENGINE": "keep"}
+
+
+def command(verb: str, *variables: str) -> str:
+    """What `make VERB` says, where it must succeed."""
+    ended = run(verb, *variables)
+    assert ended.returncode == 0, f"make {verb}\n{ended.stdout}"
+    return ended.stdout
+
+
 def make(verb: str, name: str, *variables: str) -> subprocess.CompletedProcess[str]:
     """What `make VERB ENV=NAME` does and says."""
+    return run(verb, f"ENV={name}", *variables)
+
+
+def run(verb: str, *variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", verb, f"ENV={name}", *variables],
+        ["make", verb, *variables],
         cwd=stacks.ROOT,
-        env={**stacks.outside_make(), "ENGINE": "keep"},
+        env=clean(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -34,9 +54,7 @@ def make(verb: str, name: str, *variables: str) -> subprocess.CompletedProcess[s
 
 def done(verb: str, name: str, *variables: str) -> str:
     """The same where it must succeed."""
-    ended = make(verb, name, *variables)
-    assert ended.returncode == 0, f"make {verb} ENV={name}\n{ended.stdout}"
-    return ended.stdout
+    return command(verb, f"ENV={name}", *variables)
 
 
 def written(name: str, **settings: str) -> Path:
@@ -118,6 +136,88 @@ def test_its_services_pages_and_sockets_are_right(staging, tests):
     """Checks of any application, and the smoke tests themselves, into the running environment."""
     told = done("smoke", name_of(staging), f"T={tests}")
     assert " passed" in told and " failed" not in told
+
+
+def test_smoke_of_any_address(staging):
+    """`make smoke TARGET=… OPTIONS=…`: the checks of any application, and tests of the reference application."""
+    address, trust = f"TARGET={staging.url}", f"--ca {staging.ca}"
+    login = f"--user {staging.user} --password-file {staging.folder / 'secrets/demo_password'}"
+    for variables in (
+        [f"OPTIONS={trust}"],
+        [f"OPTIONS={trust} {login}", "T=tests/smoke/test_headers.py"],
+    ):
+        told = command("smoke", address, *variables)
+        assert " passed" in told and " failed" not in told
+
+
+def test_logs_follow_until_they_are_left(staging):
+    follows = subprocess.Popen(
+        ["make", "logs", f"ENV={name_of(staging)}"],
+        cwd=stacks.ROOT,
+        env=clean(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    late = threading.Timer(stacks.START_SECONDS, os.killpg, (follows.pid, signal.SIGKILL))
+    late.start()
+    try:
+        assert follows.stdout
+        services = set()
+        for line in follows.stdout:
+            services.update(
+                re.findall(r"([a-z]+)-\d+ *\|", line)
+            )  # Compose clears the line before it: \x1b[2K
+            if {"http", "ws", "edge"} <= services:
+                break
+        assert {"http", "ws", "edge"} <= services and follows.poll() is None
+    finally:
+        os.killpg(follows.pid, signal.SIGTERM)
+        follows.wait(stacks.START_SECONDS)
+        late.cancel()
+
+
+def test_the_first_user(staging):
+    """`make manage C=createsuperuser` as a person at a terminal has it: it asks, and the user can sign in."""
+    password = "a long way down 7"
+    asks = {"Username": "first", "mail": "first@example.org", "Password:": password, "(again)": password}
+    told = typed(["make", "manage", f"ENV={name_of(staging)}", "C=createsuperuser"], asks)
+    assert "created successfully" in told, told
+    with browse(staging) as visitor:
+        assert sign_in(visitor, "first", password).status_code == 302
+
+
+def typed(words: list[str], asks: dict[str, str]) -> str:
+    """What a command says at a terminal, where each of its questions gets its answer, in this order."""
+    screen, keyboard = pty.openpty()
+    ended = subprocess.Popen(
+        words, cwd=stacks.ROOT, env=clean(), stdin=keyboard, stdout=keyboard, stderr=keyboard
+    )
+    os.close(keyboard)
+    told, read, waiting = "", 0, list(asks.items())
+    while True:
+        try:
+            part = os.read(screen, 4096)
+        except OSError:  # Linux says so where the last one at the other end has left
+            break
+        if not part:
+            break
+        told += part.decode(errors="replace")
+        if waiting and waiting[0][0] in told[read:]:
+            read = len(told)
+            os.write(screen, f"{waiting.pop(0)[1]}\n".encode())
+    os.close(screen)
+    assert ended.wait(stacks.START_SECONDS) == 0, told
+    return told
+
+
+def test_down_keeps_the_data(staging):
+    done("down", name_of(staging))
+    assert staging.containers() == [] and things(staging.project)["volume"]
+    done("up", name_of(staging))
+    with browse(staging) as visitor:
+        assert sign_in(visitor, "first", "a long way down 7").status_code == 302
 
 
 def test_another_one_on_its_ports_is_refused_with_its_name_and_free_ones(staging):

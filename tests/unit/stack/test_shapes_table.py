@@ -15,9 +15,12 @@ def test_each_shape_names_a_sample_or_a_test_that_exists(root):
         assert unknown == [], line
 
 
-def test_each_sample_has_a_folder_and_a_shape(root):
+def test_each_sample_has_a_folder_and_its_times(root):
+    page = (root / "docs/how-to/your-application.md").read_text()
+    timed = re.findall(r"`(\w+)` \| \d+ s \| \d+ s \|", page)
     samples = set(re.findall(r'^        "([a-z]+)",  #', (root / "tests/apps/samples.py").read_text(), re.M))
     folders = {
         path.name for path in (root / "tests/apps").iterdir() if path.is_dir() and path.name[0] not in "._"
     }
     assert samples == folders
+    assert set(timed) == samples and len(timed) == len(samples)

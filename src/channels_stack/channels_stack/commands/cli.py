@@ -19,7 +19,7 @@ METRICS_FOLDER = "/tmp/metrics"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.command == "paths":
         from ..project import paths
 
@@ -134,7 +134,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     from ..config.settings import SERVICE_PORT, WORKER_HEARTBEAT
     from ..doctor import arguments
 

@@ -89,11 +89,12 @@ def published(project: Project) -> set[int]:
 
 
 def release(deployment: Deployment, project: Project, names: dict[str, str], data: list[str]) -> None:
-    """Run the checks, migrations and static files of a release, once for each combination of image and settings.
+    """Run the checks, migrations and static files of a release, once for each combination of image, settings and secrets.
 
-    DATA are the data stores' services, which must be healthy by then.
+    DATA are the data stores' services, which must be healthy by then, and know the passwords that new processes have.
     """
-    parts = [names["WORKER_IMAGE"], deployment.settings.read_text(), deployment.application.read_text()]
+    texts = (deployment.settings, deployment.application, deployment.labels)
+    parts = [names["WORKER_IMAGE"], *(path.read_text() for path in texts)]
     wanted = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     if deployment.released.exists() and deployment.released.read_text() == wanted and project.identities():
         return
