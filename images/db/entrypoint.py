@@ -12,13 +12,17 @@ process becomes the command. Needs nothing beyond Debian's python3-minimal.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 SCRIPTS = Path("/docker-entrypoint-initdb.d")
 REFUSED = 78
+ALONE_SECONDS = 120
+"""Twice the time that a former server is given to end (stop_grace_period)."""
 
 # PGDATA is the mount point itself, so the finished cluster cannot be renamed into place as a whole. It is
 # built in STAGE, marked by COMPLETE and then moved entry by entry, PG_VERSION last: a start that was killed
@@ -92,6 +96,28 @@ def state(data: Path) -> str:
         return "staged"
     strangers = sorted({entry.name for entry in data.iterdir()} - {STAGE, "lost+found"})
     return f"it holds {', '.join(strangers[:3])} but no cluster" if strangers else "empty"
+
+
+def alone(data: Path) -> bool:
+    """Wait until no other container runs on this volume, and keep it for the process that this one becomes.
+
+    Swarm starts a task again on a node that was cut off while its former one still ends there. PostgreSQL's own lock is a
+    process number, which says nothing in another container: two servers on one cluster destroy it.
+    """
+    folder = os.open(data, os.O_RDONLY)
+    os.set_inheritable(folder, True)
+    end, told = time.monotonic() + ALONE_SECONDS, False
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if not told:
+                say(f"{data} is in use by another container: waiting until that has ended")
+            told = True
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
 
 
 def remove(folder: Path) -> None:
@@ -212,9 +238,15 @@ def main(command: list[str]) -> int:
             return REFUSED
         try:
             settings = Settings(dict(os.environ))
+            settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not alone(settings.data):
+                say(f"another container still runs on {settings.data} after {ALONE_SECONDS} s: stop it")
+                return 1
             problems = prepare(settings)
         except PermissionError as error:
             problems = [f"{error}. Files of this container belong to uid {os.getuid()}"]
+        except OSError as error:
+            problems = [f"PGDATA: {error}. It must belong to uid {os.getuid()}"]
         except subprocess.CalledProcessError as error:
             name = error.cmd if isinstance(error.cmd, str) else error.cmd[0]
             say(f"{name} failed with exit code {error.returncode}; its message stands above")

@@ -294,6 +294,21 @@ def test_a_first_start_that_is_killed_is_finished_by_the_next(yard, db_image, se
     next_start.stop()
 
 
+def test_a_second_server_waits_until_the_first_has_ended(yard, db_image, secret):
+    """As where Swarm starts a task again on a node that was cut off, while the former one still ends."""
+    volume = yard.volume()
+    first = start(yard, db_image, secret, volume)
+    sql(first, "CREATE TABLE kept AS SELECT 1 AS one")
+    second = start(yard, db_image, secret, volume, ready=False)
+    wait_for(lambda: "in use by another container" in second.logs(), "the second one says that it waits", 30)
+    assert "starting PostgreSQL" not in second.logs()
+    assert sql(first, "SELECT one FROM kept").stdout.strip() == "1"
+    first.stop()
+    wait_for(lambda: is_ready(second), "the second one serves", 30)
+    assert sql(second, "SELECT one FROM kept").stdout.strip() == "1"
+    assert "was not properly shut down" not in second.logs()
+
+
 def test_the_image_holds_no_cluster_and_no_key(db_image):
     found = docker(
         "run",

@@ -27,7 +27,7 @@ def acl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def start(yard: Yard, image: str, acl: Path, volume: str, *more: str) -> Container:
+def start(yard: Yard, image: str, acl: Path, volume: str, *more: str, ready: bool = True) -> Container:
     """Start it as compose does, with MORE of its command."""
     container = yard.start(
         image,
@@ -48,7 +48,8 @@ def start(yard: Yard, image: str, acl: Path, volume: str, *more: str) -> Contain
             "--memory=128m",
         ],
     )
-    wait_for(lambda: container.run(*PING, check=False).returncode == 0, "redis answers")
+    if ready:
+        wait_for(lambda: container.run(*PING, check=False).returncode == 0, "redis answers")
     return container
 
 
@@ -257,6 +258,18 @@ def test_a_stop_and_a_kill_forget_nothing(yard, redis_image, acl):
     docker("kill", second.name)
     third = start(yard, redis_image, acl, volume)
     assert ask(third, LOGIN, "GET killed")[1] == "survives"
+
+
+def test_a_second_server_waits_until_the_first_has_ended(yard, redis_image, acl):
+    """As where Swarm starts a task again on a node that was cut off, while the former one still ends."""
+    volume = yard.volume()
+    first = start(yard, redis_image, acl, volume)
+    second = start(yard, redis_image, acl, volume, ready=False)
+    wait_for(lambda: "in use by another container" in second.logs(), "the second one says that it waits")
+    ask(first, LOGIN, "SET written last")
+    assert first.stop()[0] == 0
+    wait_for(lambda: second.run(*PING, check=False).stdout == "PONG\n", "the second one serves")
+    assert ask(second, LOGIN, "GET written")[1] == "last"
 
 
 def info(redis: Container, section: str) -> str:
