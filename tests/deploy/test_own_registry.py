@@ -188,12 +188,3 @@ def test_without_its_host_what_runs_goes_on_and_a_deploy_says_so(deployment):
     assert not deployment.locked()
     running = deployment.hosts.run("host1", "docker", "ps", "--quiet", "--no-trunc").stdout.split()
     assert set(running) <= set(before) and running
-
-
-def test_what_is_left_of_it_is_removed_as_the_page_says(deployment):
-    """The last one of this file: images go over SSH again."""
-    deployment.groups = {}
-    deployment.configure(stack_trial_seconds=0, stack_update_monitor="5s")
-    deployment.deploy()
-    deployment.docker("stack", "rm", "channels-stack-registry")
-    assert "registry" not in deployment.docker("service", "ls", "--format", "{{.Name}}")
