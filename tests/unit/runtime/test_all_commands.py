@@ -90,7 +90,7 @@ COMMANDS = {
 
 def test_the_table_has_every_command():
     (commands,) = [
-        action for action in cli._parser()._actions if isinstance(action, argparse._SubParsersAction)
+        action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction)
     ]
     assert set(commands.choices) == set(COMMANDS)
 

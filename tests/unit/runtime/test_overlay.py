@@ -243,7 +243,7 @@ def test_a_layer_that_no_other_process_can_reach_is_moved_and_keeps_its_class(lo
     ("own", "words"),
     [
         (MEMORY, "RedisPubSubChannelLayer instead of channels.layers.InMemoryChannelLayer"),
-        (layer("redis://localhost"), f"{CORE} stays (channels_redis.pubsub.RedisPubSubChannelLayer tells"),
+        (layer("redis://localhost"), f"{CORE} stays (channels_redis.pubsub.RedisPubSubChannelLayer sends"),
         (layer("redis://localhost", "game.layers.OwnRedisLayer"), "game.layers.OwnRedisLayer stays"),
     ],
 )
