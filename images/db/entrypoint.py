@@ -21,6 +21,9 @@ from pathlib import Path
 
 SCRIPTS = Path("/docker-entrypoint-initdb.d")
 REFUSED = 78
+SHARED_SOCKETS = Path("/run/backup")
+"""Where backups find a socket of the server: a volume, which outlives a container (compose/compose.backup.yml)."""
+
 ALONE_SECONDS = 120
 """Twice the time that a former server is given to end (stop_grace_period)."""
 
@@ -118,6 +121,12 @@ def alone(data: Path) -> bool:
         if time.monotonic() > end:
             return False
         time.sleep(0.1)
+
+
+def forget_sockets() -> None:
+    """Remove the socket of a server that was killed: its lock is a process number, which another may have by now."""
+    for path in SHARED_SOCKETS.glob(".s.PGSQL.*"):
+        path.unlink(missing_ok=True)
 
 
 def remove(folder: Path) -> None:
@@ -242,6 +251,7 @@ def main(command: list[str]) -> int:
             if not alone(settings.data):
                 say(f"another container still runs on {settings.data} after {ALONE_SECONDS} s: stop it")
                 return 1
+            forget_sockets()
             problems = prepare(settings)
         except PermissionError as error:
             problems = [f"{error}. Files of this container belong to uid {os.getuid()}"]

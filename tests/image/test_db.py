@@ -39,6 +39,7 @@ def start(
         f"--volume={volume}:/var/lib/postgresql/data",
         "--tmpfs=/tmp",
         "--tmpfs=/var/run/postgresql:uid=999,gid=999,mode=0700",
+        "--tmpfs=/run/backup:uid=999,gid=999,mode=0700",
         "--memory=256m",
     ]
     container = yard.start(image, *command, flags=flags)
@@ -307,6 +308,17 @@ def test_a_second_server_waits_until_the_first_has_ended(yard, db_image, secret)
     wait_for(lambda: is_ready(second), "the second one serves", 30)
     assert sql(second, "SELECT one FROM kept").stdout.strip() == "1"
     assert "was not properly shut down" not in second.logs()
+
+
+def test_the_socket_of_a_killed_server_does_not_stop_the_next(yard, db_image, secret):
+    """Its lock, in the volume of the backups, names a process; a living one has that number by now."""
+    program = (
+        "sleep 600 & printf '%s\\n' $! /var/lib/postgresql/data 0 5432 /run/backup > /run/backup/.s.PGSQL.5432.lock; "
+        "exec entrypoint postgres -c unix_socket_directories=/var/run/postgresql,/run/backup"
+    )
+    container = start(yard, db_image, secret, yard.volume(), "sh", "-c", program, ready=False)
+    wait_for(lambda: is_ready(container), "it serves")
+    container.stop()
 
 
 def test_the_image_holds_no_cluster_and_no_key(db_image):
