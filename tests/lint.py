@@ -59,7 +59,7 @@ def checks(folder: Path) -> dict[str, list[str]]:
             *("--no-unused-args", "--max-line-length", "130", "--", *files("*.lua")),
         ),
         "oxlint": [str(BIN / "oxlint"), "--deny-warnings", *files("*.js")],
-        "rumdl": [str(BIN / "rumdl"), "check", "."],
+        "rumdl": [str(BIN / "rumdl"), "check", "--no-cache", "."],
         "typos": [str(BIN / "typos")],
         # It looks at a file of tasks from a folder of its own, where ansible.cfg does not say where the roles are.
         "ansible-lint": [

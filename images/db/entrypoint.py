@@ -109,15 +109,15 @@ def alone(data: Path) -> bool:
     """
     folder = os.open(data, os.O_RDONLY)
     os.set_inheritable(folder, True)
-    end, told = time.monotonic() + ALONE_SECONDS, False
+    end, said = time.monotonic() + ALONE_SECONDS, False
     while True:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            if not told:
+            if not said:
                 say(f"{data} is in use by another container: waiting until that has ended")
-            told = True
+            said = True
         if time.monotonic() > end:
             return False
         time.sleep(0.1)

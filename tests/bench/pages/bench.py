@@ -1,7 +1,7 @@
 """`make bench-pages`: pages on each HTTP_HANDLER, compared with stock uvicorn and stock Daphne.
 
 The same project, one process each, on a core of its own; clients on another. Rounds are interleaved, and what is printed
-are medians of the ratios of one round: requests a second, and CPU of the server for each request. docs/operations/sizing.md
+are medians of the ratios of one round: requests a second, and CPU of the server for each request. docs/reference/performance.md
 has the figures.
 
     make bench-pages [T="rounds seconds"]
@@ -9,6 +9,7 @@ has the figures.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import pathlib
@@ -98,7 +99,10 @@ def measure(server: Server, page: str, seconds: float) -> tuple[float, float]:
 
 def main() -> None:
     """Measure, and print a table for each page."""
-    rounds, seconds = (float(word) for word in (sys.argv[1:] or ("5", "2")))
+    parser = argparse.ArgumentParser(prog="make bench-pages T=...")
+    parser.add_argument("rounds", nargs="?", type=int, default=5)
+    parser.add_argument("seconds", nargs="?", type=float, default=2, help="of each measurement")
+    options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[-1]})
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="bench-pages-") as name:
@@ -112,10 +116,10 @@ def main() -> None:
             for page in PAGES:
                 measure(server, page, 0.5)
         found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        for _ in range(int(rounds)):
+        for _ in range(options.rounds):
             for page in PAGES:
                 for kind, server in servers.items():
-                    found.setdefault((page, kind), []).append(measure(server, page, seconds))
+                    found.setdefault((page, kind), []).append(measure(server, page, options.seconds))
     for page in PAGES:
         print(
             f"\n| {page} view | requests/s | CPU us | / Daphne (range) | / uvicorn | CPU / Daphne |\n|---|---|---|---|---|---|"

@@ -80,6 +80,6 @@ class Request:
 
 
 def stay(task: asyncio.Task[Any] | None) -> bool:
-    """The cancellation was ours and has been dealt with: later ones count anew. False: TASK is to be cancelled all the same."""
-    uncancel = getattr(task, "uncancel", None)  # Python 3.11; before, nobody can tell
+    """The cancellation was ours and has been dealt with: later ones count again. False: TASK is to be cancelled all the same."""
+    uncancel = getattr(task, "uncancel", None)  # Python 3.11; before, it cannot be found out
     return uncancel is None or uncancel() == 0

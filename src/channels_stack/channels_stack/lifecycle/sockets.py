@@ -73,9 +73,7 @@ class Socket:
         self.refused = False  # by us, before it was accepted
         self.closed = False  # by the application
         self.over = False  # either side has ended it
-        self.gone = (
-            False  # the application was told so by an error, after it had sent to nobody for GONE_SECONDS
-        )
+        self.gone = False  # sends have raised, because the application went on for GONE_SECONDS after the client had left
         self._receive = receive
         self._send = send
         self._left: float | None = None  # when a send first found that the client has gone
@@ -102,7 +100,7 @@ class Socket:
                     raise
             finally:
                 self._listener = None
-        if self._end is not None:  # what the client has said meanwhile, nobody is to hear
+        if self._end is not None:  # what the client has sent meanwhile is dropped
             return self._end
         if message["type"] == "websocket.disconnect":
             self.over = True

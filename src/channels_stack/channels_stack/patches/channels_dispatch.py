@@ -85,7 +85,7 @@ async def await_many_dispatch(sources: Sequence[Source], dispatch: Callable[[Any
 
 
 def _starter(loop: asyncio.AbstractEventLoop) -> Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]:
-    """How tasks are begun: at once, unless somebody wants to see each task being made."""
+    """How tasks are begun: at once, unless a task factory is set, which has to see each task."""
     if not EAGER or loop.get_task_factory() is not None:
         return loop.create_task
 

@@ -3,7 +3,7 @@
 Since 4.2 Channels' async consumers go to their thread before every message, to close old database connections: half of the
 work of a message that only passes through. The event loop can see whether anything is to be closed there: connections
 belong to threads, Django says when one is opened, and what ``close_old_connections`` goes by are plain attributes. They
-are read here, never written; whatever cannot be told goes the stock way.
+are read here, never written; whatever is unknown goes the stock way.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PATCH = Patch(
 )
 NAME = "aclose_old_connections"
 OTHERS = ("channels.generic.http", "channels.generic.websocket", "channels.db")
-"""Modules beside ``channels.consumer`` that may have it by name."""
+"""Other modules than ``channels.consumer`` that may have imported it by name."""
 
 _opened: weakref.WeakKeyDictionary[threading.Thread, list[weakref.ref[Any]]] = weakref.WeakKeyDictionary()
 """What each thread has opened a connection with: one of Django's wrappers for each database, which may be closed by now."""
@@ -62,7 +62,7 @@ def skipping(stock: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[Non
 
 
 def has_work() -> bool:
-    """Whether ``close_old_connections`` would do anything on the thread of the running task; True where that cannot be told."""
+    """Whether ``close_old_connections`` would do anything on the thread of the running task; True where that is unknown."""
     if not any(map(_is_open, _all)):
         return False  # nearly always, where connections go back to a pool, and cheap
     # The order in which asgiref looks for the thread.

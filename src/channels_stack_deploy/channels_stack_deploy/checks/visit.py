@@ -64,7 +64,7 @@ class Paths:
         return cls(routes, answer.get("static") or "")
 
     def served(self, settings: dict[str, str]) -> Paths:
-        """Those that somebody serves, as SETTINGS say: without a ws there is no websocket."""
+        """Those that are served, as SETTINGS say: without a ws there is no websocket."""
         return replace(self, routes=()) if settings["WS_REPLICAS"] == "0" else self
 
 

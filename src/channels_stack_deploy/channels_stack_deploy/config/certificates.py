@@ -63,7 +63,7 @@ def local(deployment: Deployment, domains: list[str]) -> str:
     fresh = not (deployment.authority / "ca.pem").exists()
     text = issued(deployment, "local.pem", domains)
     if fresh:
-        detail(f"trust {deployment.authority / 'ca.pem'} in your browser to see a green lock")
+        detail(f"trust {deployment.authority / 'ca.pem'} in your browser, and it warns no longer")
     return text
 
 

@@ -26,7 +26,7 @@ def up(deployment: Deployment) -> None:
     """Make DEPLOYMENT run, healthy; what is right already stays untouched."""
     started = time.monotonic()
     project = Project(deployment)
-    with step("looking at this machine"):
+    with step("this machine: engine, memory, disk"):
         environments.create(deployment)
         settings = stack_settings.load(deployment.settings)
         adopt.undescribed(deployment, settings)
