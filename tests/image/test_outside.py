@@ -1,4 +1,4 @@
-"""Data stores of somebody else's (REDIS_NODES=0, DB_NODES=0): reached by TLS, under names that their certificates hold."""
+"""Data stores of somebody else's (REDIS_NODES=0, DB_NODES=0, APP_REDIS=outside): TLS under names that their certificates hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def outside(tmp_path_factory: pytest.TempPathFactory, redis_image: str, db_image
 def running(outside: Outside) -> Iterator[stacks.Stack]:
     """A whole stack on them: released, and healthy."""
     few = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", "HTTP_PROCESSES": "1"}
-    with stacks.own("outside", outside.secrets(outside.ca), REDIS_NODES="0", DB_NODES="0", **few) as made:
+    none = {"REDIS_NODES": "0", "DB_NODES": "0", "APP_REDIS": "outside"}
+    secrets = outside.secrets(outside.ca)
+    secrets["app_redis_url"] = secrets["redis_url"].replace("/0?", "/1?")
+    with stacks.own("outside", secrets, **none, **few) as made:
         yield made
 
 
@@ -41,6 +44,17 @@ def test_the_tables_were_made_and_every_connection_is_encrypted(outside, running
 def test_every_process_is_ready_and_tells_of_itself_through_that_redis(running):
     table = running.compose("exec", "-T", "ws", "channels-stack", "status")
     assert {line.split()[0] for line in table.splitlines()[1:]} == {"http", "ws", "worker"}
+
+
+def test_the_application_finds_its_redis_by_the_variable_that_projects_read(running):
+    """The address brings TLS, the authority and the number of the database along."""
+    code = (
+        "import os, redis\n"
+        "client = redis.Redis.from_url(os.environ['REDIS_URL'])\n"
+        "client.set('seen', 'yes')\n"
+        "print(client.get('seen').decode(), client.client_info()['db'])\n"
+    )
+    assert running.compose("exec", "-T", "http", "python", "-c", code).strip() == "yes 1"
 
 
 def test_a_certificate_of_another_authority_is_refused(outside, running):
