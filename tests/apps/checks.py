@@ -146,6 +146,13 @@ def any_management_command(visit: Visit) -> None:
     assert "+ ALLOWED_HOSTS = ['localhost', 'rooms.example.org']" in shown and "+ DEBUG" not in shown, shown
 
 
+def manage_py_has_the_class_of_production(visit: Visit) -> None:
+    """A manage.py that says Development, by a default, gets the class that stack.env names, with the overlay over it."""
+    shown = visit.stack.compose("exec", "-T", "http", "python", "manage.py", "diffsettings")
+    assert "TITLE = 'Tonight, premiere'" in shown and "DEBUG = True" not in shown, shown
+    assert "'HOST': 'db'" in shown, shown
+
+
 def events_arrive_at_once_and_outlive_a_minute(visit: Visit) -> None:
     """Server-sent events, one a second and then twice after 31 s of silence."""
     started, seen = time.monotonic(), []

@@ -289,6 +289,16 @@ SAMPLES = (
         overridden=("SECRET_KEY", "DATABASES", "CHANNEL_LAYERS"),
     ),
     Sample(
+        "theatre",  # settings in classes (django-configurations), also in manage.py; a setting that is a property
+        {},
+        adopted=True,
+        page="/",
+        shows="Tonight, premiere",
+        socket="/stage/",
+        overridden=("ALLOWED_HOSTS", "DATABASES", "CHANNEL_LAYERS"),
+        checks=(checks.manage_py_has_the_class_of_production,),
+    ),
+    Sample(
         "market",  # a monorepo: backend/ beside frontend/; a folder that is written to; a driver that is compiled
         {},
         adopted=True,

@@ -236,6 +236,7 @@ def test_silent_socket_still_hears(silent, enter, stack):
     heard = len(silent.socket.heard)
     eventually(silent.long_enough, 70, "the time of silence")
     enter(silent.room).send(type="typing")
-    assert silent.socket.hear("typing")["user"] == stack.user
+    silent.socket.hear("typing", where=lambda frame: frame["user"] == stack.user)
     before = [frame["type"] for frame in silent.socket.heard[heard:]]
-    assert "message" not in before, before
+    # In a room of a running stack other people may talk.
+    assert stack.folder is None or "message" not in before, before

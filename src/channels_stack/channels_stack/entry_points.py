@@ -5,6 +5,9 @@ it would run with the project's database, key and DEBUG of development. The imag
 at the start of each interpreter (channels_stack.pth): where the container says that the overlay is in effect, it stays so.
 Who wants other settings says so before Python starts: `env DJANGO_SETTINGS_MODULE=shop.other python manage.py …`.
 
+Where APP_SETTINGS names a class of django-configurations (``module:class``), DJANGO_CONFIGURATION is that class, for the
+project's own entry points, which only set a default.
+
 Who asks for REDIS_URL or another name of the application's own Redis gets an answer that is in no environment, so no child
 process inherits it and no report of a crash lists it.
 """
@@ -35,7 +38,7 @@ class _Environ(os._Environ):  # type: ignore[type-arg]  # Python 3.9 is to run i
 
     def __setitem__(self, name: str, value: str) -> None:
         if name == NAME and value != OVERLAY and not _is_ours(sys._getframe(1).f_globals.get("__package__")):
-            if value != self.get("APP_SETTINGS", value) and not _Environ.reported:
+            if value != self.get("APP_SETTINGS", value).partition(":")[0] and not _Environ.reported:
                 _Environ.reported = True
                 print(
                     f"channels-stack: {NAME} stays {OVERLAY}, over APP_SETTINGS={self['APP_SETTINGS']}, and is not {value}; "
@@ -51,6 +54,8 @@ def _is_ours(package: object) -> bool:
 
 
 if os.environ.get(NAME) == OVERLAY:
+    if _class := os.environ.get("APP_SETTINGS", "").partition(":")[2]:
+        os.environ["DJANGO_CONFIGURATION"] = _class
     if "APP_REDIS_URL_FILE" in os.environ:  # else no interpreter pays for these imports
         from .config import app_redis
         from .patches import redis_clients

@@ -3,22 +3,23 @@
     DJANGO_SETTINGS_MODULE=channels_stack.overlay   APP_SETTINGS=mysite.settings
 
 Everything is taken from APP_SETTINGS; then ``project.overrides`` sets, from the environment, what differs from it. The
-project's own module is given the new values too: some code imports it instead of ``django.conf.settings``.
+project's own module is given the new values too: some code imports it instead of ``django.conf.settings``. With
+django-configurations APP_SETTINGS names a class as well: ``mysite.settings:Production``.
 APP_OVERLAY says which parts are left alone. Nothing but settings has a name in capitals here.
 """
 
 from __future__ import annotations
 
-import importlib
-
+from .config import importing
 from .config.environment import Environment, before_settings, secrets_as_variables
 from .config.settings import Settings, overlay_parts
 from .project.override import Override
 from .project.overrides import find
 
 _env = Environment()
+_name = _env.text("APP_SETTINGS", "config.settings")
 with secrets_as_variables():
-    _project = importlib.import_module(_env.text("APP_SETTINGS", "config.settings"))
+    _project = importing.settings(_name)
 _parts = overlay_parts(_env)
 _env.check()
 
@@ -32,3 +33,17 @@ if _parts:
         setattr(_project, _override.name, _override.value)
 
 globals().update({name: value for name, value in vars(_project).items() if name.isupper()})
+
+
+class _Loaded:
+    """The chosen class, as a manage.py of django-configurations asks for it here: nothing is left to do."""
+
+    @staticmethod
+    def setup() -> None:
+        pass
+
+    pre_setup = post_setup = setup
+
+
+if _name.partition(":")[2]:
+    globals()[_name.partition(":")[2]] = _Loaded

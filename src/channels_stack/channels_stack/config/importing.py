@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import importlib.machinery
 import os
 import site
 import sys
@@ -24,10 +25,53 @@ FOREIGN = (os.path.dirname(os.__file__), *site.getsitepackages(), os.path.dirnam
 """Folders of code that is not the project's: Python's own, installed packages, ours."""
 
 
+class NoClassError(Exception):
+    """A module of django-configurations was named without one of its classes."""
+
+
 def settings_module(name: str, purpose: str, path: str) -> None:
-    """Import the settings module ``path``: whatever it raises, it is about settings. Raises ConfigurationError."""
-    with secrets_as_variables(), reported(name, purpose, path, Exception):
-        importlib.import_module(path)
+    """Import the settings that ``path`` names: whatever that raises, it is about settings. Raises ConfigurationError."""
+    with secrets_as_variables(), reported(name, purpose, path.partition(":")[0], Exception):
+        settings(path)
+
+
+def settings(path: str) -> ModuleType:
+    """The settings module ``path``, imported once.
+
+    As ``module:class`` it also names a class of django-configurations, whose attributes are then the module's.
+    Raises NoClassError where the module keeps its settings in classes, and none of them is named.
+    """
+    name, _, chosen = path.partition(":")
+    if name in sys.modules:
+        return sys.modules[name]
+    if chosen:
+        return _of_class(name, chosen)
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        importer = sys.modules.get("configurations.importer")
+        if importer is None or importer.installed:
+            raise
+        example = os.environ.get("DJANGO_CONFIGURATION", "Production")
+        text = f"keeps its settings in classes (django-configurations): name one, as {name}:{example}"
+        raise NoClassError(text) from error
+
+
+def _of_class(name: str, chosen: str) -> ModuleType:
+    """As the package's own finder does it, which would wait for DJANGO_SETTINGS_MODULE: that is the overlay."""
+    from configurations import importer
+
+    os.environ["DJANGO_CONFIGURATION"] = chosen
+    importer.install()
+    parent, _, child = name.rpartition(".")
+    folders = importlib.import_module(parent).__path__ if parent else None
+    spec = importlib.machinery.PathFinder.find_spec(name, folders)
+    if spec is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    loaded: ModuleType = importer.ConfigurationLoader(chosen, spec).load_module(name)
+    if parent:
+        setattr(sys.modules[parent], child, loaded)
+    return loaded
 
 
 def module(name: str, purpose: str, path: str) -> ModuleType:
@@ -59,6 +103,8 @@ def _wrong(error: Exception, path: str) -> str:
             f"is {path!r}, but the Python path holds no module {missing!r} "
             f"(working in {os.getcwd()}, path: {roots}; APP_PATH names its folders)"
         )
+    if isinstance(error, NoClassError):
+        return f"is {path!r}, which {error}"
     text = f"is {path!r}, which cannot be imported: {place(error)}{type(error).__name__}: {_message(error)}"
     if missing:
         return f"{text}; is its package in APP_REQUIREMENTS, or its folder in APP_PATH?"

@@ -56,13 +56,14 @@ def messages(chosen: Iterable[Rule]) -> list[checks.CheckMessage]:
 
 
 def _project(name: str) -> Project:
-    """The sources around the running settings module, with its values."""
-    file = getattr(sys.modules.get(name), "__file__", None) or "."
+    """The sources around the running settings, ``module`` or ``module:class``, with their values."""
+    module = name.partition(":")[0]
+    file = getattr(sys.modules.get(module), "__file__", None) or "."
     root = os.path.abspath(file)
-    for _ in range(name.count(".") + 1 + (os.path.basename(file) == "__init__.py")):
+    for _ in range(module.count(".") + 1 + (os.path.basename(file) == "__init__.py")):
         root = os.path.dirname(root)
     project = Project(root, name)
-    project.settings = [live_settings(project.settings[0], name)]
+    project.settings = [live_settings(project.settings[0], module)]
     project.packages.installed = installed()
     return project
 

@@ -10,6 +10,7 @@ import sys
 import traceback
 from typing import Any
 
+from ..config import importing
 from .findings import Place
 from .project import Project
 from .settings import Settings
@@ -44,22 +45,23 @@ class Imported:
         if not name and judged:
             folder, name = _python_path(self.project, judged.path)
         else:
-            module = self.project.files.module(name) if name else None
+            module = self.project.files.module(name.partition(":")[0]) if name else None
             folder = _python_path(self.project, module.path)[0] if module else ""
         if not name:
             self.settings_error = (Place("."), "no settings module was found: name it with --settings")
             return False
         sys.path.insert(0, os.path.join(root, folder) if folder else root)
-        os.environ["DJANGO_SETTINGS_MODULE"] = name
+        module_name = name.partition(":")[0]
+        os.environ["DJANGO_SETTINGS_MODULE"] = module_name
         try:
-            module_object = importlib.import_module(name)
+            module_object = importing.settings(name)
             import django
 
             django.setup()
         except (Exception, SystemExit) as error:
             self.settings_error = (self._place(error, judged), _told(error))
             return False
-        self.project.settings = [_live(vars(module_object), judged, name)]
+        self.project.settings = [_live(vars(module_object), judged, module_name)]
         self.project.packages.installed = installed()
         return True
 

@@ -36,7 +36,8 @@ class NotAProjectError(Exception):
 
 
 class Project:
-    """What was read below ``root``. ``settings_name`` names the settings module; "" lets the doctor choose.
+    """What was read below ``root``. ``settings_name`` names the settings module; "" lets the doctor choose. With
+    django-configurations it may name the class too, as ``module:class``.
 
     ``roots`` are the folders below it that are on Python's path, as APP_PATH has them. Raises NotAProjectError.
     """
@@ -50,17 +51,16 @@ class Project:
         if not os.access(root, os.R_OK | os.X_OK):
             raise NotAProjectError(f"{root} cannot be read (as uid {os.getuid()})")
         self.files = Files(root, roots)
-        found = settings_module.find(self.files, settings_name)
+        module_name, _, chosen = settings_name.partition(":")
+        found = settings_module.find(self.files, module_name)
         if settings_name and not found:
-            raise NotAProjectError(
-                f"{root} holds no module {settings_name}: name the settings with --settings"
-            )
+            raise NotAProjectError(f"{root} holds no module {module_name}: name the settings with --settings")
         if not found and not self._looks_like_channels():
             why = "no settings module and nothing that imports channels"
             raise NotAProjectError(
                 f"{root} holds no Django project ({why}): name the folder that holds manage.py"
             )
-        self.settings: list[Settings] = [settings_module.read(self.files, module) for module in found]
+        self.settings: list[Settings] = [settings_module.read(self.files, module, chosen) for module in found]
         self.packages = Packages(self.files.texts)
 
     def _looks_like_channels(self) -> bool:

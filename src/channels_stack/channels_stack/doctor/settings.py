@@ -108,6 +108,11 @@ def _rank_of_words(words: list[str]) -> tuple[int, int]:
     return (3, 0) if any(word in words for word in OTHER_WORDS) else (2, 0)
 
 
+def for_production(classes: Iterable[str]) -> str:
+    """The one of these names of classes that is meant for production; "" where there is none."""
+    return min(classes, key=_rank_of_name, default="")
+
+
 def _rank_of_name(name: str) -> tuple[int, int]:
     """The same of a class: Production, ProdSettings."""
     return _rank_of_words([word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)])
@@ -157,10 +162,10 @@ def _named_by_entry_points(files: Files) -> set[str]:
     return named
 
 
-def read(files: Files, module: Module) -> Settings:
-    """What ``module`` says."""
+def read(files: Files, module: Module, chosen: str = "") -> Settings:
+    """What ``module`` says; of classes of django-configurations the one that is ``chosen``, else the one for production."""
     settings = Settings(module.path, {})
-    _Reader(files, settings).run(module, settings.values, [])
+    _Reader(files, settings, chosen).run(module, settings.values, [])
     settings.values = {name: value for name, value in settings.values.items() if name.isupper()}
     return settings
 
@@ -168,8 +173,8 @@ def read(files: Files, module: Module) -> Settings:
 class _Reader:
     """Goes through the statements of a module and of those it takes all names from."""
 
-    def __init__(self, files: Files, settings: Settings) -> None:
-        self.files, self.settings = files, settings
+    def __init__(self, files: Files, settings: Settings, chosen: str) -> None:
+        self.files, self.settings, self.chosen = files, settings, chosen
 
     def run(self, module: Module, names: Names, above: list[str]) -> None:
         if module.path in above or len(above) > DEEPEST_IMPORTS:
@@ -187,7 +192,8 @@ class _Reader:
     def _configuration(self, module: Module, names: Names) -> None:
         """The attributes of the class of django-configurations that production uses are settings."""
         found = configurations(self.files, module)
-        for owner, node in found[min(found, key=_rank_of_name)] if found else ():
+        name = self.chosen if self.chosen in found else for_production(found)
+        for owner, node in found.get(name, ()):
             if owner.path not in self.settings.files:
                 self.settings.files.append(owner.path)
             self._block(node.body, owner, names, [owner.path])

@@ -53,9 +53,7 @@ def find(tree: Tree) -> Found:
     """What TREE holds. Raises Failure where there is no Django project, or more than one."""
     named = list(_named(tree))
     candidates = [
-        module
-        for module in doctor_settings.whole(tree.files, tree.own())
-        if _is_whole(tree, module) and not configurations(tree.files, module)
+        module for module in doctor_settings.whole(tree.files, tree.own()) if _is_whole(tree, module)
     ]
     if not candidates:
         raise Failure(_nothing(tree))
@@ -194,6 +192,8 @@ def _choose_settings(
         )
     found.settings, found.settings_name = module, names[module.path]
     why = by_plan.get(found.settings_name) or entry(module)[1]
+    if chosen := doctor_settings.for_production(configurations(tree.files, module)):
+        found.settings_name += f":{chosen}"
     found.findings.line(
         "APP_SETTINGS", found.settings_name, f"{module.path}" + (f", named in {why}" if why else "")
     )
@@ -246,12 +246,6 @@ def _imported_from_elsewhere(tree: Tree, found: Found) -> list[str]:
 
 
 def _nothing(tree: Tree) -> str:
-    for module in tree.own():
-        for name in configurations(tree.files, module):
-            return (
-                f"{module.place(module.classes[name])}: settings as classes (django-configurations) are not read by the "
-                "stack: write a module that assigns them, and name it in manage.py"
-            )
     inside = sorted(
         {above(module.path)[0] or "." for module in tree.files.unique_modules() if _is_manage(module)}
     )
