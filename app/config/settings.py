@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     # Daphne brings the `runserver` that speaks websockets. The default image has no Daphne and needs none.
     *(["daphne"] if find_spec("daphne") else []),
     "channels",
+    "channels_stack.console",
     "rooms",
     "django.contrib.admin",
     "django.contrib.auth",

@@ -5,5 +5,6 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("console/", include("channels_stack.console.urls")),
     path("", include("rooms.urls")),
 ]

@@ -8,8 +8,6 @@ from . import views
 urlpatterns = [
     path("", views.rooms, name="rooms"),
     path("rooms/<slug:slug>/", views.room, name="room"),
-    path("status/", views.status, name="status"),
-    path("status/data/", views.status_data, name="status-data"),
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
 ]

@@ -1,14 +1,8 @@
-"""The pages. Sync where they only talk to the database, async where they wait for something else."""
+"""The pages."""
 
-import time
-
-from django.core.exceptions import PermissionDenied
-from django.http import JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
-
-from channels_stack.status import aprocesses
+from django.views.decorators.http import require_http_methods
 
 from . import store
 from .forms import RoomForm
@@ -49,24 +43,3 @@ def room(request, slug):
         },
     }
     return render(request, "rooms/room.html", context)
-
-
-@never_cache
-@require_http_methods(["GET", "HEAD"])
-def status(request):
-    """The stack, live, for staff."""
-    _staff_only(request.user)
-    return render(request, "rooms/status.html")
-
-
-@never_cache
-@require_GET
-async def status_data(request):
-    """What every process of the stack last said of itself; ``at`` is now in unix seconds."""
-    _staff_only(await request.auser())
-    return JsonResponse({"at": time.time(), "processes": await aprocesses()})
-
-
-def _staff_only(user):
-    if not user.is_staff:
-        raise PermissionDenied("This page is for staff.")

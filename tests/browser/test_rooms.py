@@ -1,4 +1,4 @@
-"""What people see and do: talk in a room, be cut off and catch up, order a report, look at the status."""
+"""What people see and do: talk in a room, be cut off and catch up, order a report."""
 
 import re
 
@@ -94,23 +94,6 @@ def test_older_messages_come_when_asked_for(anna, room):
     expect(anna.texts).to_have_text(texts)
 
 
-def test_status_page_draws(anna):
-    anna.go("/status/")
-    rows = anna.page.locator("#replicas tr")
-    for service in ("http", "ws", "worker"):
-        expect(rows.filter(has_text=re.compile(rf"^\s*{service}")).first).to_be_visible()
-    lines = anna.page.locator("#plots svg path.line")
-    expect(lines).to_have_count(4)
-    # Two readings, 2 s apart, make a line.
-    for plot in lines.all():
-        expect(plot).to_have_attribute("d", re.compile(r"M[\d.]+ [\d.]+ L"))
-    expect(anna.page.locator("#freshness")).to_have_text("Live")
-
-
-def test_status_page_is_for_staff(berta):
-    assert berta.go("/status/").status == 403
-
-
 def test_keyboard_is_enough(stack, open_browser, anna, room):
     person = open_browser()
     person.go("/login/")
@@ -138,7 +121,7 @@ def test_keyboard_is_enough(stack, open_browser, anna, room):
     expect(anna.enter(room).texts).to_have_text(["no mouse here"])
 
 
-@pytest.mark.parametrize("path", ["/", "/rooms/{room}/", "/status/", "/login/"])
+@pytest.mark.parametrize("path", ["/", "/rooms/{room}/", "/console/", "/console/sockets/", "/login/"])
 def test_phone_needs_no_sideways_scrolling(phone, room, path):
     if path == "/login/":
         phone.context.clear_cookies()
@@ -148,7 +131,7 @@ def test_phone_needs_no_sideways_scrolling(phone, room, path):
     assert sizes == [320, 320], f"{path} is {sizes[0]} px wide in a window of {sizes[1]} px"
 
 
-@pytest.mark.parametrize("path", ["/", "/rooms/{room}/", "/status/", "/admin/"])
+@pytest.mark.parametrize("path", ["/", "/rooms/{room}/", "/console/", "/console/groups/", "/admin/"])
 def test_browser_complains_about_nothing(anna, room, path):
     """No console error, no exception, no violation of the content security policy."""
     anna.go(path.format(room=room))

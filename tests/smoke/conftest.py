@@ -100,11 +100,13 @@ def enter(open_socket):
 
 @pytest.fixture
 def processes(member):
-    """A function (service) -> what each of its processes last said of itself on the status page."""
+    """A function (service) -> what each of its processes last said of itself in the console."""
 
     def asked(service):
-        answer = member.get("/status/data/")
-        assert answer.status_code == 200, f"/status/data/: {answer.status_code}\n{answer.text[:500]}"
+        answer = member.get("/console/processes.json")
+        assert answer.status_code == 200, (
+            f"/console/processes.json: {answer.status_code}\n{answer.text[:500]}"
+        )
         return [each for each in answer.json()["processes"] if each["service"] == service]
 
     return asked

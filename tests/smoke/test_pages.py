@@ -80,8 +80,8 @@ def test_page_of_a_member_is_never_cached(member):
     assert "x-cache" not in second.headers, second.headers
 
 
-def test_status_page_is_for_staff(visitor):
-    assert visitor.get("/status/data/").status_code in (302, 403)
+def test_console_is_for_staff(visitor):
+    assert visitor.get("/console/processes.json").status_code in (302, 403)
 
 
 def test_hashed_file_is_immutable(visitor, hashed_file):

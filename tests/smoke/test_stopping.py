@@ -92,7 +92,7 @@ def test_websockets_while_one_of_their_replicas_stops(containers, processes, ent
     sockets = [enter(room) for _ in range(6)]
     eventually(
         lambda: sum(held().values()) == sum(before.values()) + len(sockets),
-        what="all sockets on the status page",
+        what="all sockets in the console",
     )
     there = held()[leaving.hostname] - before[leaving.hostname]
     assert 0 < there < len(sockets), f"the edge did not spread the sockets: {before}, then {held()}"

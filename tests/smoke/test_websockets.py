@@ -15,7 +15,7 @@ LARGEST_MESSAGE = 1024 * 1024
 """WS_MAX_MESSAGE_BYTES as a user gets it."""
 
 SPREAD_SECONDS = 10
-"""How long the status page may take to tell of new sockets: each process reports every 2 s."""
+"""How long the console may take to tell of new sockets: each process reports every 2 s."""
 
 FOREIGN = {
     "missing": None,

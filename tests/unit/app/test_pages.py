@@ -1,23 +1,20 @@
 """The pages, as a browser without JavaScript sees them."""
 
-import json
 import re
-import time
 import uuid
 
 import pytest
-import redis
 from django.core.management import CommandError, call_command
 from django.test import Client
 from rooms import store
 from rooms.models import Room
-from surroundings import ENVIRONMENT, PROJECT
+from surroundings import PROJECT
 
 PASSWORD = "only for these tests"
 
 
 def test_anonymous_is_sent_to_the_login_page(sign_in, room):
-    for path in ("/", f"/rooms/{room.slug}/", "/status/", "/status/data/"):
+    for path in ("/", f"/rooms/{room.slug}/", "/console/"):
         reply = sign_in().get(path)
         assert (reply.status_code, reply["Location"]) == (302, f"/login/?next={path}")
 
@@ -90,9 +87,9 @@ def test_odd_page_numbers_do_no_harm(sign_in, ann, room, before):
 
 
 def test_pages_need_nothing_that_the_content_security_policy_forbids(sign_in, make_user, room, say):
-    staff = make_user("staff", is_staff=True)
+    staff = make_user("staff", is_staff=True, is_superuser=True)
     say(room, staff, "hello")
-    for path in ("/", f"/rooms/{room.slug}/", "/status/"):
+    for path in ("/", f"/rooms/{room.slug}/", "/console/", "/console/sockets/", "/console/groups/"):
         page = sign_in(staff).get(path).content.decode()
         scripts = re.findall(r"<script\b[^>]*>", page)
         assert all("src=" in tag or 'type="application/json"' in tag for tag in scripts)
@@ -131,31 +128,11 @@ def test_unknown_host_is_refused(ann):
     assert Client(headers={"host": "evil.test"}).get("/login/").status_code == 400
 
 
-def test_status_is_for_staff(sign_in, ann, make_user, environment):
-    for path in ("/status/", "/status/data/"):
-        assert sign_in(ann).get(path).status_code == 403
-        assert sign_in(make_user("staff", is_staff=True)).get(path).status_code == 200
-    assert "/status/" not in sign_in(ann).get("/").content.decode()
-
-
-def test_status_data_are_what_the_processes_say(sign_in, make_user, environment):
-    said = {
-        "service": "ws",
-        "server": "uvicorn",
-        "host": "a1",
-        "pid": 7,
-        "started": 1.0,
-        "draining": False,
-        "sockets": 3,
-    }
-    key = "unit:status:ws:a1:7"
-    with redis.from_url(ENVIRONMENT["REDIS_URL"]) as client:
-        client.set(key, json.dumps(said), ex=10)
-        reply = sign_in(make_user("staff", is_staff=True)).get("/status/data/").json()
-        client.delete(key)
-    [process] = [process for process in reply["processes"] if process["host"] == "a1"]
-    assert (process["sockets"], process["state"]) == (3, "running")
-    assert abs(reply["at"] - time.time()) < 60
+def test_console_is_for_staff_with_its_permission(sign_in, ann, make_user, environment):
+    root = make_user("root", is_staff=True, is_superuser=True)
+    for user, status in ((ann, 403), (make_user("staff", is_staff=True), 403), (root, 200)):
+        assert sign_in(user).get("/console/").status_code == status
+        assert ("/console/" in sign_in(user).get("/").content.decode()) == (status == 200)
 
 
 def test_admin_shows_what_there_is_and_changes_no_message(sign_in, make_user, ann, room, say):
@@ -209,7 +186,7 @@ def test_template_of_every_page_extends_the_base():
 PAGES = [
     "/",
     "/rooms/{room}/",
-    "/status/",
+    "/console/",
     "/admin/",
     "/admin/auth/user/add/",
     "/login/",

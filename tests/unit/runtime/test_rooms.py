@@ -15,7 +15,7 @@ import sys
 LIBRARY = pathlib.Path(__file__).resolve().parents[3] / "src/channels_stack/channels_stack"
 ORDER = (
     *("stores", "config", "asgi", "observability", "layers", "groups", "patches", "project"),
-    *("jobs", "lifecycle", "status", "middleware", "servers", "doctor", "commands"),
+    *("jobs", "lifecycle", "status", "console", "middleware", "servers", "doctor", "commands"),
 )
 """Lowest first."""
 

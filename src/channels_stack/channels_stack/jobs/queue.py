@@ -108,6 +108,28 @@ class Letter:
             return self.body
 
 
+@dataclass(frozen=True)
+class Head:
+    """What can be said of a dead letter without what it holds."""
+
+    channel: str
+    entry: str
+    size: int  # of the message, in bytes
+    kind: str  # its type, if it has one
+    reason: str
+    attempts: int
+
+    @property
+    def died(self) -> float:
+        return int(self.entry.partition("-")[0]) / 1000
+
+    @property
+    def error(self) -> str:
+        """The name of the exception alone: its text may be private."""
+        name, colon, _ = self.reason.partition(":")
+        return name if colon and name.isidentifier() else "not taken"
+
+
 class Jobs:
     """The jobs of every channel below ``prefix``."""
 
@@ -217,11 +239,19 @@ class Jobs:
         found = await client.xrange(self.key("dead", channel), entry or "-", entry or "+")
         return [_letter(channel, identifier, fields) for identifier, fields in found]
 
-    async def revive(self, letter: Letter) -> bool:
+    async def heads(self, channel: str, before: str, count: int) -> list[Head]:
+        """The newest dead letters of ``channel``, or those before the entry ``before``, without what they hold."""
+        found = await self._run(scripts.HEADS, channel, ("dead",), f"({before}" if before else "+", count)
+        return [
+            Head(channel, entry.decode(), size, _kind(start), reason.decode("utf-8", "replace"), attempts)
+            for entry, size, start, reason, attempts in found
+        ]
+
+    async def revive(self, letter: Letter | Head) -> bool:
         """Put a dead letter back into its channel as if it were new; False: it is gone."""
         return bool(await self._run(scripts.REVIVE, letter.channel, ("dead", "stream"), letter.entry))
 
-    async def drop(self, letter: Letter) -> bool:
+    async def drop(self, letter: Letter | Head) -> bool:
         """Remove a dead letter; False: it is gone."""
         client = await self.connections.client()
         return bool(await client.xdel(self.key("dead", letter.channel), letter.entry))
@@ -293,6 +323,20 @@ def _letter(channel: str, entry: bytes, fields: dict[bytes, bytes]) -> Letter:
         first=fields[b"i"].decode(),
         traceback=fields[b"t"].decode("utf-8", "replace"),
     )
+
+
+def _kind(start: bytes) -> str:
+    """The type of a message that begins with ``start``; empty where it is further behind, or none."""
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(start)
+    try:
+        for _ in range(unpacker.read_map_header()):
+            name, value = unpacker.unpack(), unpacker.unpack()
+            if name == "type":
+                return value if isinstance(value, str) else ""
+    except Exception:  # no message, or a long one that is cut off here
+        pass
+    return ""
 
 
 def _entries(answer: Any) -> list[Any]:

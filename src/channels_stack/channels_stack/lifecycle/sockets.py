@@ -6,6 +6,7 @@ The drain closes all of them, the limits one that asks too much, the check of si
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ SEND_LIMIT = 5  # seconds a client that does not read may hold up its close fram
 # What the application sends to a client that has left is dropped for so long: time to learn of it by `receive`, and
 # to run `disconnect()`. One that never asks gets the error then, so that it cannot send to nobody for ever.
 GONE_SECONDS = 5
+
+_numbers = itertools.count(1)
 
 
 def no_pages(app: App) -> App:
@@ -68,6 +71,8 @@ class Socket:
         self.edge_worker = b"".join(value for name, value in headers if name.lower() == EDGE_WORKER)
         self.scope = {**scope, "headers": [pair for pair in headers if pair[0].lower() != EDGE_WORKER]}
         self.inner: Scope | None = None
+        self.number = next(_numbers)  # among all of this process
+        self.opened = time.time()
         self.answered = False  # by the application: accepted or refused
         self.accepted = False
         self.refused = False  # by us, before it was accepted

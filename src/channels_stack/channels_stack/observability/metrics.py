@@ -1,4 +1,4 @@
-"""What this process counts: Prometheus metrics, and the few totals that it tells the status page.
+"""What this process counts: Prometheus metrics, and the few totals that it tells the console.
 
 Everything is counted by ``instrument``, an ASGI middleware, except what only others can know: who refuses a
 handshake calls ``refused``, the worker calls ``job``, the status publisher measures lag and latency.
@@ -156,7 +156,7 @@ JOB_AGE = Gauge(
 
 @dataclass
 class Totals:
-    """The counts of this process alone, for the status page: Prometheus values cannot be read back."""
+    """The counts of this process alone, for the console: Prometheus values cannot be read back."""
 
     sockets: int = 0
     accepted: int = 0

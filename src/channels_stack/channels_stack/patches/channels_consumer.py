@@ -15,7 +15,7 @@ PATCH = Patch(
     package="channels",
     versions="4.0 to 4.3",
     why="who is behind a websocket is only in the copy of the scope that a consumer gets",
-    without="limits by user, session checks and the status page take every websocket for an anonymous one",
+    without="limits by user, session checks and the console take every websocket for an anonymous one",
     upstream="https://github.com/django/channels/blob/main/channels/consumer.py",
 )
 

@@ -16,6 +16,8 @@ from ..layers import config
 from ..lifecycle import session_check, sockets, startup_checks, users
 from ..lifecycle.canary import Canaries
 from ..lifecycle.drain import Drain
+from ..lifecycle.open_groups import OpenGroups
+from ..lifecycle.open_sockets import OpenSockets
 from ..middleware import origins
 from ..middleware.errors import Refusals
 from ..middleware.forwarded_headers import ForwardedHeaders
@@ -38,6 +40,7 @@ from ..patches import (
 from ..project import dispatch, loading, paths
 from ..project.lifespan import Lifespan
 from ..status.publisher import Publisher
+from ..status.questions import Inbox
 
 Middleware = Callable[[App], App]
 """Takes an application and returns one that does more."""
@@ -56,6 +59,7 @@ class Application:
         self.database = DatabaseCheck()
         self.readiness = self._readiness(settings, service)
         self.publisher = Publisher(settings, service, server, troubles=lambda: self.readiness.troubles)
+        self.inbox = self._inbox(settings)
         self.lifespan = Lifespan(app)
         self.described = partial(paths.describe, app, settings.static_root)
         if server == "daphne":
@@ -107,11 +111,13 @@ class Application:
         await self.lifespan.start()
         await self.canaries.start()
         await self.publisher.start()
+        self.inbox.start()
         self.sign_ins.start()
 
     async def stop(self) -> None:
         """To be called by the server on its event loop, after the last request."""
         await self.sign_ins.stop()
+        await self.inbox.stop()
         await self.publisher.stop()
         await self.canaries.stop()
         await self.database.close()
@@ -134,6 +140,13 @@ class Application:
                 checks["channel layer"] = check_layer
             checks["canary"] = self.canaries.check
         return Readiness(checks, settings.ready_timeout_seconds, {"canary": self.canaries.concern})
+
+    def _inbox(self, settings: Settings) -> Inbox:
+        """What the console may ask of this process."""
+        sockets = OpenSockets(self.publisher.address, self.drain.sockets)
+        groups = OpenGroups(self.canaries)
+        answers = {"sockets": sockets.page, "close": sockets.close, "groups": groups.page}
+        return Inbox(settings.redis_url, settings.redis_prefix, self.publisher.address, answers)
 
     def _say_draining(self) -> None:
         self.publisher.draining = True

@@ -1,4 +1,4 @@
-"""What every process of the stack last said of itself: for the command `channels-stack status` and for status pages.
+"""What every process of the stack last said of itself: for the command `channels-stack status` and for the console.
 
 ``processes`` and ``aprocesses`` are part of the public interface.
 """

@@ -1,15 +1,15 @@
 """What every process of the stack last said of itself.
 
 Each process publishes a small JSON text to Redis every 2 s, under ``PREFIX:status:SERVICE:HOST:PID`` with an
-expiry of 10 s, so that a process that is gone is soon forgotten. ``processes`` reads them all: the status
-page of an application needs nothing else. Keys: service, server, host, pid, started (Unix seconds),
+expiry of 10 s, so that a process that is gone is soon forgotten. ``processes`` reads them all: the console
+needs nothing else. Keys: service, server, host, pid, started (Unix seconds),
 draining, sockets, accepted, messages_in, messages_out, requests, loop_lag_ms, layer_asked (whether a round trip
 through the layer ``default`` has ended), layer_latency_ms (null: it gave no answer, or was not asked), backlog
 (worker: waiting jobs by channel), troubles (what the last /-/ready said, reasons and warnings, by name of the check),
 done, failed, rss_bytes. The reader adds silent_seconds and state: running, draining, or silent (it missed a report:
 killed, stuck, or cut off from Redis).
 
-Redis commands used: SET, SCAN, GET, PTTL, and what a worker's backlog needs.
+Redis commands used: SET, SCAN, GET, PTTL, and what ``series`` and a worker's backlog need.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from ..config.settings import Settings
 from ..layers import config
 from ..observability import logs, metrics
 from ..stores import sentinels
+from . import series
 
 PUBLISH_SECONDS = 2
 EXPIRY_SECONDS = 10  # four reports may get lost before a process counts as gone
@@ -40,7 +41,7 @@ SILENT_SECONDS = 2 * PUBLISH_SECONDS  # a report is missing
 LATENCY_SECONDS = 5
 LATENCY_TIMEOUT_SECONDS = 2
 LAG_SECONDS = 0.1
-# A status page must not hang with Redis, nor hold up what publishes.
+# The console must not hang with Redis, nor hold up what publishes.
 REDIS_OPTIONS: dict[str, Any] = {"socket_timeout": 2, "socket_connect_timeout": 2}
 
 log = logging.getLogger("channels_stack.status")
@@ -61,12 +62,18 @@ class Publisher:
         self.service, self.server, self.backlog, self.troubles = service, server, backlog, troubles
         self.host, self.pid, self.started = socket.gethostname(), os.getpid(), round(time.time(), 3)
         self.draining = False
+        self.sampler = series.Sampler(self.prefix)
         self.outages: set[str] = set()
         self.tasks: list[asyncio.Task[None]] = []
 
     @property
+    def address(self) -> str:
+        """The name of this process among all of the stack."""
+        return f"{self.service}:{self.host}:{self.pid}"
+
+    @property
     def key(self) -> str:
-        return f"{self.prefix}:status:{self.service}:{self.host}:{self.pid}"
+        return f"{self.prefix}:status:{self.address}"
 
     async def start(self) -> None:
         """Begin measuring and publishing."""
@@ -112,7 +119,9 @@ class Publisher:
             raise
 
     async def _publish(self) -> None:
-        await self.client.set(self.key, json.dumps(await self.report()), ex=EXPIRY_SECONDS)
+        report = await self.report()
+        await self.client.set(self.key, json.dumps(report), ex=EXPIRY_SECONDS)
+        await self.sampler.add(self.client, report)
 
     async def report(self) -> dict[str, Any]:
         """What is published now."""
@@ -177,10 +186,15 @@ async def aprocesses() -> list[dict[str, Any]]:
     url, prefix = _source()
     client = sentinels.async_client(url, **REDIS_OPTIONS)
     try:
-        keys = [key async for key in client.scan_iter(match=f"{prefix}:status:*", count=1000)]
-        return _decode(await _asked(client.pipeline(transaction=False), keys).execute())
+        return await read(client, prefix)
     finally:
         await _close(client)
+
+
+async def read(client: Any, prefix: str) -> list[dict[str, Any]]:
+    """``processes`` of the stack with ``prefix``, by an asynchronous ``client``."""
+    keys = [key async for key in client.scan_iter(match=f"{prefix}:status:*", count=1000)]
+    return _decode(await _asked(client.pipeline(transaction=False), keys).execute())
 
 
 def _source() -> tuple[str, str]:
@@ -192,7 +206,7 @@ def _source() -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=4)
 def _client(url: str) -> redis.Redis:
-    """One client, and so one connection pool, per address: a status page is read every few seconds."""
+    """One client, and so one connection pool, per address: the console reads every few seconds."""
     return sentinels.client(url, **REDIS_OPTIONS)
 
 

@@ -196,6 +196,18 @@ return {waiting, running, redis.call('ZCARD', KEYS[2]), redis.call('XLEN', KEYS[
 """)
 
 # KEYS dead stream; ARGV identifier. Puts a dead letter back as a new job; 0 when it is not there.
+# KEYS dead; ARGV where to begin, how many. The newest first, each without what it holds: {identifier, size of the message, its
+# first bytes, reason, attempts}.
+HEADS = Script("""
+local heads = {}
+for number, letter in ipairs(redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', ARGV[2])) do
+  local fields = {}
+  for index = 1, #letter[2], 2 do fields[letter[2][index]] = letter[2][index + 1] end
+  heads[number] = {letter[1], #fields.m, string.sub(fields.m, 1, 300), string.sub(fields.r, 1, 300), tonumber(fields.a)}
+end
+return heads
+""")
+
 REVIVE = Script("""
 local letter = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if not letter then return 0 end

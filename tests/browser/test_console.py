@@ -1,0 +1,45 @@
+"""The console in a browser: live, by keyboard, with its actions."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.writes, pytest.mark.variants("default")]
+
+
+def test_processes_are_shown_live(anna):
+    anna.go("/console/")
+    expect(anna.page.locator("#state")).to_have_text("Live")
+    rows = anna.page.locator("#processes tbody tr")
+    for service in ("http", "ws", "worker"):
+        expect(rows.filter(has_text=re.compile(rf"^\s*{service}")).first).to_be_visible()
+    expect(anna.page.locator("#plots figure")).to_have_count(6)
+    assert anna.complaints == []
+
+
+def test_a_socket_appears_and_is_closed(anna, berta, room):
+    anna.go(f"/console/sockets/?q={room}")
+    expect(anna.page.locator("#live")).to_contain_text("0 fit")
+    berta.enter(room)
+    row = anna.page.locator("#sockets tbody tr").filter(has_text=berta.name)
+    expect(row).to_contain_text(f"/ws/rooms/{room}/")
+    row.get_by_role("link", name="Close").click()
+    expect(anna.page.get_by_role("button", name="Close")).to_be_focused()
+    anna.page.keyboard.press("Enter")
+    expect(anna.page.get_by_role("status")).to_have_text("Done: 1.")
+    expect(berta.page.locator("#connection")).not_to_have_attribute("data-state", "connected")
+    assert anna.complaints == []
+
+
+def test_pause_holds_the_page(anna):
+    anna.go("/console/")
+    expect(anna.page.locator("#state")).to_have_text("Live")
+    anna.page.get_by_role("button", name="Pause").press("Enter")
+    expect(anna.page.locator("#state")).to_have_text("Paused")
+    anna.page.get_by_role("button", name="Pause").press("Enter")
+    expect(anna.page.locator("#state")).to_have_text("Live")
+
+
+def test_console_is_for_staff(berta):
+    assert berta.go("/console/").status == 403
