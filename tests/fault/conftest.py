@@ -41,7 +41,7 @@ def pytest_terminal_summary(terminalreporter):
     people = trial.GROUPS * trial.IN_EACH
     terminalreporter.write_line(
         f"of {people} sockets of each server; stock: uvicorn, ours: channels-stack serve ws; layers: core and pubsub "
-        "as their manual writes them, stack: pubsub as the stack writes it, groups: ours, on stock uvicorn too"
+        "as their manual writes them, groups: the stack's default, on stock uvicorn too"
     )
     terminalreporter.write_line(
         f"{'fault':27} {'layer':7} {'server':6} deaf away  well  {'closed, came back':<18} handshakes refused"

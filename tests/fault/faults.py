@@ -120,7 +120,7 @@ async def master_comes_back(redis: RedisSet) -> None:
 
 WAKE_SECONDS = 15
 GROUP_EXPIRY = 10
-ALL_LAYERS, ONLY_CORE = ("core", "pubsub", "stack", "groups"), ("core",)
+ALL_LAYERS, ONLY_CORE = ("core", "pubsub", "groups"), ("core",)
 
 
 @dataclass(frozen=True)

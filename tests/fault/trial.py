@@ -27,7 +27,11 @@ from channels_stack.layers.config import redis_host
 HERE = pathlib.Path(__file__).parent
 RUNTIME = HERE.parents[1] / "src/channels_stack"
 GROUPS, IN_EACH = 10, 3
-PUBLISHERS = {"core": RedisChannelLayer, "groups": RedisGroupsChannelLayer}
+PUBLISHERS = {
+    "core": RedisChannelLayer,
+    "pubsub": RedisPubSubChannelLayer,
+    "groups": RedisGroupsChannelLayer,
+}
 SIDES = ("stock", "ours")
 AFTER_SECONDS = 30  # what the issue of a deaf socket is measured at
 HEAR_SECONDS = 2
@@ -88,10 +92,9 @@ class Server:
         words = [word.format(port=self.port) for word in COMMANDS[side]]
         self.process = Process([sys.executable, *words], environment, folder)
         url = f"ws://127.0.0.1:{self.port}/group-{{}}/"
-        kind = PUBLISHERS.get(layer, RedisPubSubChannelLayer)
-        prefix = f"{self.prefix}." if layer == "stack" else self.prefix
+        prefix = f"{self.prefix}." if layer == "groups" else self.prefix
         host = {**redis_host(redis.url), "socket_timeout": LAST_SECONDS}
-        self.publisher = kind(hosts=[host], prefix=prefix)
+        self.publisher = PUBLISHERS[layer](hosts=[host], prefix=prefix)
         self.people = [Person(url.format(number % GROUPS)) for number in range(GROUPS * IN_EACH)]
         self.newcomer = Newcomer(url.format("new"))
         self.result = Result()
@@ -102,8 +105,8 @@ class Server:
             for number in range(GROUPS):
                 await self.publisher.group_send(f"group-{number}", {"type": "say", "text": text})
         finally:
-            # flush() of these would remove what is in Redis too.
-            await (self.publisher.close_pools() if self.layer in PUBLISHERS else self.publisher.flush())
+            # flush() of the others would remove what is in Redis too.
+            await (self.publisher.flush() if self.layer == "pubsub" else self.publisher.close_pools())
 
     def open(self) -> list[Person]:
         return [person for person in self.people if person.client]

@@ -23,13 +23,8 @@ LAYERS = {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {"hosts": [HOST], "prefix": PREFIX},
     },
-    # As docs/reference/groups.md writes it.
-    "groups": {
-        "BACKEND": "channels_stack.groups.RedisGroupsChannelLayer",
-        "CONFIG": {"hosts": [URL], "prefix": PREFIX},
-    },
     # As the stack writes it.
-    "stack": channel_layers(URL, PREFIX)["default"],
+    "groups": channel_layers(URL, PREFIX)["default"],
 }
 
 SECRET_KEY = os.environ["SECRET_KEY"]

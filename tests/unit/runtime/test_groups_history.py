@@ -149,7 +149,9 @@ async def publish_unheard(layer, number: int) -> None:
     names, body = layer.names, b"M" + layer.codec.pack(event(number))
     keys = [names.position("room"), names.history("room"), names.sent(f"{number}")]
     await layer.connections.run(
-        scripts.PUBLISH, keys, [f"{number:016x}", "nowhere", 100, 1 << 20, 60_000, 3_600_000, 60_000, body]
+        scripts.PUBLISH,
+        keys,
+        [f"{number:016x}", "nowhere", 100, 1 << 20, 60_000, 3_600_000, 60_000, body, ""],
     )
 
 
@@ -185,7 +187,7 @@ def test_a_send_that_is_repeated_is_one_event(redis):
         channel = await member(layer, "room")
         names, body = layer.names, b"M" + layer.codec.pack(event(1))
         keys = [names.position("room"), names.history("room"), names.sent("same")]
-        arguments = ["0" * 16, names.group("room"), 100, 1 << 20, 60_000, 3_600_000, 60_000, body]
+        arguments = ["0" * 16, names.group("room"), 100, 1 << 20, 60_000, 3_600_000, 60_000, body, ""]
         answers = [await layer.connections.run(scripts.PUBLISH, keys, arguments) for _ in range(3)]
         await send(layer, [2])
         return [answers, await receive(layer, channel, 2)]

@@ -27,7 +27,7 @@ def run(coroutine, seconds: float = 60):
 
 async def everything(host) -> list:
     """All that the layer does; what it received."""
-    layer = RedisGroupsChannelLayer(hosts=[host], prefix="test")
+    layer = RedisGroupsChannelLayer(hosts=[host], prefix="test", bridge=True)
     channel = await layer.new_channel()
     await layer.group_add("room", channel)
     await layer.group_send("room", {"type": "n", "number": 1})

@@ -15,6 +15,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.utils.module_loading import import_string
 from processes import PATIENCE, Redis, until
 
+from channels_stack.groups import RedisGroupsChannelLayer
 from channels_stack.jobs.layer import RedisStreamsChannelLayer
 from channels_stack.jobs.queue import backlog
 from channels_stack.layers.config import LayerError, channel_layers, round_trip
@@ -25,7 +26,7 @@ REDIS_PY_8 = int(redis_py.__version__.split(".")[0]) >= 8
 
 def ours(redis: Redis, alias: str):
     layer = channel_layers(redis.url, "ours")[alias]
-    kind = {"default": RedisPubSubChannelLayer, "tasks": RedisStreamsChannelLayer}[alias]
+    kind = {"default": RedisGroupsChannelLayer, "tasks": RedisStreamsChannelLayer}[alias]
     assert import_string(layer["BACKEND"]) is kind
     return kind(**layer["CONFIG"])
 
@@ -52,9 +53,9 @@ def test_an_idle_receiver_lives_where_the_stock_one_dies_after_5_seconds(redis):
         layers = [stock(redis, "tasks"), ours(redis, "tasks"), ours(redis, "default")]
         return await asyncio.gather(*(outcome(layer.receive("idle"), 12) for layer in layers))
 
-    stock_core, our_core, our_pubsub = asyncio.run(wait())
+    stock_core, our_core, our_groups = asyncio.run(wait())
     assert our_core is None
-    assert our_pubsub is None
+    assert our_groups is None
     if REDIS_PY_8:
         assert isinstance(stock_core, redis_py.exceptions.TimeoutError)
 
@@ -87,7 +88,7 @@ def test_publishing_survives_a_restart_of_redis_that_breaks_the_stock_layer(redi
         await asyncio.to_thread(redis.stop)
         await asyncio.to_thread(redis.start)
         first = [await outcome(layer.group_send("room", {"type": "first"}), 10) for layer in layers]
-        # A subscription comes back on its own, but not at once: messages meanwhile are lost on this layer.
+        # A subscription comes back on its own, but not at once; this Redis has come back without its histories.
         deadline = time.monotonic() + PATIENCE
         while not receivers[0].done() and time.monotonic() < deadline:
             await layers[0].group_send("room", {"type": "after"})
@@ -136,7 +137,7 @@ def test_round_trip(redis, configured, alias):
     times = asyncio.run(trips())
     assert all(0 < seconds < PATIENCE for seconds in times)
     client = redis_py.Redis(port=redis.port)
-    # Nothing stays: the pubsub layer would keep every channel that it made until the process ends.
+    # Nothing stays subscribed once the event loop has ended.
     until(lambda: not client.pubsub_channels(), what="no channel left")
 
 

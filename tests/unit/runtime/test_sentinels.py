@@ -7,7 +7,6 @@ import contextlib
 import signal
 import time
 
-import channels_redis.utils
 import pytest
 import redis as redis_py
 from processes import until
@@ -71,18 +70,13 @@ def test_no_sentinel_that_answers_is_told_with_each_of_them_and_without_the_pass
     assert PASSWORD not in str(told.value)
 
 
-@pytest.mark.skipif(
-    not hasattr(channels_redis.utils, "create_pool"),
-    reason="channels_redis 4.0 takes no connection class: its publish and subscribe layer needs 4.1 behind Sentinel",
-)
 def test_both_layers_work_behind_sentinel(redis):
     async def both() -> None:
-        from channels_redis.pubsub import RedisPubSubChannelLayer
-
+        from channels_stack.groups import RedisGroupsChannelLayer
         from channels_stack.jobs.layer import RedisStreamsChannelLayer
 
         layers = channel_layers(redis.url, redis.prefix)
-        groups = RedisPubSubChannelLayer(**layers["default"]["CONFIG"])
+        groups = RedisGroupsChannelLayer(**layers["default"]["CONFIG"])
         channel = await groups.new_channel()
         await groups.group_add("room", channel)
         await groups.group_send("room", {"type": "hello"})

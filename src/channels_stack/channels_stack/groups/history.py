@@ -50,8 +50,8 @@ class Page:
 class History:
     """The histories of all groups below one prefix."""
 
-    def __init__(self, connections: Connections, names: Names, policy: Policy) -> None:
-        self.connections, self.names, self.policy = connections, names, policy
+    def __init__(self, connections: Connections, names: Names, policy: Policy, bridge: bool = False) -> None:
+        self.connections, self.names, self.policy, self.bridge = connections, names, policy, bridge
 
     async def publish(self, group: str, body: bytes) -> int:
         """Publish ``body``, and keep it where the group has a history; how many connections have got it.
@@ -59,6 +59,7 @@ class History:
         A Redis that has no room left for a history still passes the event on, without a position.
         """
         identifier, channel, kept = secrets.token_hex(8), self.names.group(group), self.policy.of(group)
+        other = self.names.other(group) if self.bridge else ""
         if kept.size:
             keys = [
                 self.names.position(group),
@@ -73,12 +74,19 @@ class History:
                 kept.bytes,
                 *_milliseconds(kept.seconds, lives, SENT_SECONDS),
                 body,
+                other,
             ]
             try:
                 return int(await self.connections.run(scripts.PUBLISH, keys, arguments))
             except ResponseError as error:
                 if not outage.is_full(error):
                     raise
+        if other:
+            return int(
+                await self.connections.run(
+                    scripts.LOOSE, [], [channel, other, wire.loose(identifier, b""), body]
+                )
+            )
         client = await self.connections.client()
         return int(await client.publish(channel, wire.loose(identifier, body)))
 

@@ -16,6 +16,7 @@ from ..stores.connections import Connections
 from . import wire
 from .attendance import Attendance
 from .background import Background
+from .bridge import Bridge
 from .codec import Codec
 from .group import Group
 from .history import History
@@ -76,6 +77,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._inbox = names.inbox(self.client)
+        self._bridge = Bridge(names) if history.bridge else None
         self.roster = Roster(self.client, attendance, codec, self._loop.time)
         self._group_of: dict[str, Group] = {}  # by the name under which it is published
         self._receivers: dict[str, Receiver] = {}
@@ -198,18 +200,21 @@ class Hub:
             del self.groups[name], self._group_of[published]
             group.end()
             self.subscriptions.remove(published)
+            if self._bridge:
+                self.subscriptions.remove(self._bridge.end(group))
 
     def _begin(self, name: str) -> Group:
         group = self.groups[name] = Group(name, self._history, self.decoded, self._loop.time)
         self._group_of[self._names.group(name)] = group
-        joined = asyncio.ensure_future(self._subscribe(group))
+        names = [self._bridge.begin(group)] if self._bridge else []
+        joined = asyncio.ensure_future(self._subscribe(group, *names, self._names.group(name)))
         group.joined = joined
         joined.add_done_callback(lambda done: None if done.cancelled() else done.exception())
         return group
 
-    async def _subscribe(self, group: Group) -> None:
-        subscribing = self.subscriptions.add(self._names.group(group.name))
+    async def _subscribe(self, group: Group, *names: str) -> None:
         await self.listen()
+        subscribing = asyncio.gather(*map(self.subscriptions.add, names))
         if self._history.policy.of(group.name).size:
             _, position = await asyncio.gather(subscribing, self._find(group.name))
             group.found(position)
@@ -261,7 +266,15 @@ class Hub:
     def deafness(self) -> str:
         """Why the sockets of this process may hear nothing; empty when they hear, or nothing was ever received."""
         silence = self.subscriptions.silence()
-        return f"nothing was received for {silence:.0f} s" if silence > DEAF_SECONDS else ""
+        return f"nothing was received for {silence:.0f} s{self._why()}" if silence > DEAF_SECONDS else ""
+
+    def concern(self) -> str:
+        """What an operator should know: the same, or why nothing was ever received."""
+        never = self.subscriptions.heard is None and self.subscriptions.problem
+        return f"nothing was received yet{self._why()}" if never else self.deafness()
+
+    def _why(self) -> str:
+        return f" ({self.subscriptions.problem})" if self.subscriptions.problem else ""
 
     async def close(self) -> None:
         """Receive nothing any more."""
@@ -292,9 +305,12 @@ class Hub:
 
     def _received(self, name: str, data: bytes) -> int:
         """Hand on what was published under ``name``; how many have got it."""
+        others = self._bridge.arrived(name, data) if self._bridge else None
         group = self._group_of.get(name)
         if group is not None:
             return self._of_group(group, data)
+        if others is not None:
+            return self._loose(*others)
         if name == self._inbox:
             return self._of_inbox(data)
         receiver = self._receiver_of.get(name)
@@ -309,9 +325,12 @@ class Hub:
         if isinstance(arrived, wire.Entry):
             return group.arrived(arrived)
         if isinstance(arrived, wire.Loose) and self._is_new(arrived.identifier):
-            event = self.decoded(arrived.body, group.name, None)
-            return group.put(event) if event is not None else 0
+            return self._loose(group, arrived.body)
         return 0
+
+    def _loose(self, group: Group, body: bytes) -> int:
+        event = self.decoded(body, group.name, None)
+        return group.put(event) if event is not None else 0
 
     def _of_inbox(self, data: bytes) -> int:
         if data.startswith(PULSE):

@@ -42,6 +42,8 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
     seconds each of them may wait. ``history`` says how much of a group's past is kept (``policy.Policy``): by default 100
     events for 60 seconds. ``symmetric_encryption_keys`` encrypts messages, as in channels_redis.
 
+    ``bridge``: processes with channels_redis' publish and subscribe layer and the same prefix are in the groups too.
+
     ``group_expiry`` is accepted and has no effect: a membership lives as long as its channel.
     """
 
@@ -58,6 +60,7 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         capacity_bytes: int = CAPACITY_BYTES,
         history: Any = None,
         symmetric_encryption_keys: Sequence[str | bytes] = (),
+        bridge: bool = False,
     ) -> None:
         super().__init__(expiry=expiry, capacity=capacity)
         self.channel_capacity = self.compile_capacities(channel_capacity or {})
@@ -66,7 +69,7 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         self.names = Names(prefix)
         self.codec = Codec(symmetric_encryption_keys or ())
         self.connections = Connections(options(hosts))
-        self.history = History(self.connections, self.names, Policy(history))
+        self.history = History(self.connections, self.names, Policy(history), bridge)
         self.queues = Queues(self.connections, self.names, expiry)
         self.attendance = Attendance(self.connections, self.names)
         self._hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
@@ -93,6 +96,9 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
                 raise ChannelFull(channel)
             redis = await self.connections.client()
             await redis.publish(self.names.inbox(client), wire.direct(secrets.token_hex(8), channel, body))
+        elif self.history.bridge and self.names.is_others(channel):
+            redis = await self.connections.client()
+            await redis.publish(channel, body[1:])
         elif not await self.queues.add(channel, body, self.get_capacity(channel)):
             raise ChannelFull(channel)
 
@@ -261,6 +267,11 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         """Why the sockets of this event loop may hear nothing; empty when they hear, or when nothing proves that they do not."""
         hub = self._hubs.get(asyncio.get_running_loop())
         return hub.deafness() if hub else ""
+
+    def concern(self) -> str:
+        """What an operator should know of the running event loop's connection; empty when all is well."""
+        hub = self._hubs.get(asyncio.get_running_loop())
+        return hub.concern() if hub else ""
 
     def hub(self) -> Hub:
         """What the running event loop receives with."""

@@ -17,6 +17,14 @@ class Names:
         """Where the events of a group are published."""
         return f"{self.prefix}group:{group}"
 
+    def other(self, group: str) -> str:
+        """The same on channels_redis' publish and subscribe layer (``bridge``)."""
+        return f"{self.prefix}__group__{group}"
+
+    def is_others(self, channel: str) -> bool:
+        """Whether ``channel`` was made by that layer: it then is itself where its messages are published."""
+        return channel.startswith(f"{self.prefix}specific.")
+
     def inbox(self, client: str) -> str:
         """Where what is for one process (exactly: one event loop of it) is published."""
         return f"{self.prefix}inbox:{client}"

@@ -26,10 +26,24 @@ local function clock()
 end
 """
 
-# KEYS position history sent; ARGV id channel size bytes history(ms) position(ms) sent(ms) body.
+# Publish an event under the name of its group, and its message under the OTHER name that the group has, if it has one and
+# there are more subscribers than under its own (bridge.py).
+PASS_ON = """
+local function pass_on(name, other, event, body)
+  local got = redis.call('PUBLISH', name, event)
+  if other ~= '' and string.sub(body, 1, 1) == 'M' then
+    local subscribers = redis.call('PUBSUB', 'NUMSUB', name, other)
+    if subscribers[4] > subscribers[2] then redis.call('PUBLISH', other, string.sub(body, 2)) end
+  end
+  return got
+end
+"""
+
+# KEYS position history sent; ARGV id channel size bytes history(ms) position(ms) sent(ms) body, other name.
 # How many connections have got it, or -1: it was published by an earlier attempt.
 PUBLISH = Script(
     POSITION
+    + PASS_ON
     + """
 if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[7]) then return -1 end
 local epoch, offset, last, bytes = position(KEYS[1])
@@ -46,9 +60,12 @@ end
 redis.call('HSET', KEYS[1], 'offset', offset, 'last', ARGV[1], 'bytes', bytes)
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
-return redis.call('PUBLISH', ARGV[2], entry)
+return pass_on(ARGV[2], ARGV[9], entry, ARGV[8])
 """
 )
+
+# ARGV channel, other name, header, body: an event without a position. How many connections have got it.
+LOOSE = Script(PASS_ON + "return pass_on(ARGV[1], ARGV[2], ARGV[3] .. ARGV[4], ARGV[4])")
 
 # KEYS position history position history...; ARGV fresh id, position(ms). The positions as text; a group without one
 # begins with the fresh id as its epoch.

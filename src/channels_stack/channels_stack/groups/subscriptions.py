@@ -51,6 +51,7 @@ class Subscriptions:
         self.wanted: set[str] = set()
         # When anything has come last on any connection, by the clock of the event loop; None: never.
         self.heard: float | None = None
+        self.problem = ""  # why the last connection has ended; empty once something has come on another
         self._connection: Any = None
         self._asked: set[str] = set()  # names for which this connection has sent SUBSCRIBE
         self._unconfirmed: dict[str, int] = {}  # how often it has, without an answer yet
@@ -133,6 +134,7 @@ class Subscriptions:
             try:
                 await self._live()
             except Exception as error:
+                self.problem = f"{type(error).__name__}: {error}".partition("\n")[0]
                 if self._seldom.due("lost"):
                     known = outage.is_of_redis(error) or isinstance(error, OSError)
                     wording = "the receiving connection to Redis is lost, connecting again: %s: %s%s"
@@ -177,7 +179,7 @@ class Subscriptions:
                 if self._connection is not connection:
                     return  # it was given up meanwhile
                 raise
-            self.heard = loop.time()
+            self.heard, self.problem = loop.time(), ""
             if not isinstance(answer, list) or not answer:
                 continue
             if answer[0] == MESSAGE:

@@ -66,6 +66,12 @@ def direct(identifier: str, channel: str, body: bytes) -> bytes:
     return b"".join((DIRECT, identifier.encode(), channel.encode(), b":", body))
 
 
+def body(data: bytes) -> bytes:
+    """The body of an event of a group, which was published as ``data``; empty for anything else."""
+    known = received(data) if data[:1] in (POSITIONED, LOOSE) else None
+    return known.body if isinstance(known, (Entry, Loose)) else b""
+
+
 def entry(data: bytes) -> Entry:
     """The event that ``data`` holds. Raises Malformed."""
     try:

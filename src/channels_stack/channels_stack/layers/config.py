@@ -1,9 +1,10 @@
 """The two channel layers of the stack, and a round trip that proves one of them works.
 
-``default`` is for groups (websockets), ``tasks`` for worker channels. One layer cannot do both: publish and
-subscribe hands a job to every worker or, when none listens, to no one; what keeps a job until it is done has no
-groups. channels_redis' queueing layer does neither well: about 17 Redis commands for each group message, a
-socket's groups forgotten after ``group_expiry``, jobs lost with the worker that has read them ahead.
+``default`` is for groups (websockets), ``tasks`` for worker channels. One layer cannot do both: what hands an event
+to every process loses none for who comes back, but does a job as often as there are workers; what keeps a job until
+it is done has no groups. channels_redis' layers do neither well: an event that is published while a connection is
+broken is lost; and on the queueing one each costs about 17 Redis commands, a socket's groups are forgotten after
+``group_expiry``, and jobs are lost with the worker that has read them ahead.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ def channel_layers(redis_url: str, prefix: str) -> dict[str, Any]:
     hosts = [redis_host(redis_url)]
     return {
         "default": {
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": hosts, "prefix": f"{prefix}."},
+            "BACKEND": "channels_stack.groups.RedisGroupsChannelLayer",
+            # Until the release before, this layer was channels_redis' publish and subscribe: while one replaces the other,
+            # or is rolled back to, the processes of both hear each other.
+            "CONFIG": {"hosts": hosts, "prefix": f"{prefix}.", "bridge": True},
         },
         "tasks": {
             "BACKEND": "channels_stack.streams.RedisStreamsChannelLayer",

@@ -333,14 +333,10 @@ class Canaries:
 
     def concern(self) -> str:
         """What an operator should know of the layers and of the checks of them, deaf or not; empty when all is well."""
-        deaf = [
-            f"channel layer {alias!r}: {layer.deafness()}"
-            for alias, layer in self.layers.items()
-            if layer.deafness()
-        ]
-        return "; ".join(
-            [*self.unwatched, *deaf, *filter(None, (canary.concern() for canary in self.canaries))]
-        )
+        concerns = {alias: layer.concern() for alias, layer in self.layers.items()}
+        watching_themselves = [f"channel layer {alias!r}: {text}" for alias, text in concerns.items() if text]
+        canaries = filter(None, (canary.concern() for canary in self.canaries))
+        return "; ".join([*self.unwatched, *watching_themselves, *canaries])
 
     async def check(self, limit: float) -> None:
         """The check for readiness. Raises LayerError."""

@@ -226,19 +226,22 @@ def _layers(project: Project, settings: Settings) -> Found:
     yield Override("CHANNEL_LAYERS", value, f"REDIS_URL; {'; '.join(changes) or 'there was none'}")
 
 
+GROUPS_LAYER = "channels_stack.groups.RedisGroupsChannelLayer"
 SINGLE = {
     "channels_redis.pubsub.RedisPubSubChannelLayer": "channels_stack.single_layer.SingleLayer",
     "channels_redis.core.RedisChannelLayer": "channels_stack.single_layer.SingleQueueingLayer",
-    "channels_stack.groups.RedisGroupsChannelLayer": "channels_stack.groups.single.SingleGroupsLayer",
+    GROUPS_LAYER: "channels_stack.groups.single.SingleGroupsLayer",
 }
 """Class of a layer -> the same that hands jobs to the layer `tasks`."""
 
 
 def _moved(own: Mapping[str, Any], stock: Mapping[str, Any]) -> dict[str, Any]:
     """OWN on the server of the STOCK layer: a class on Redis stays, code may count on it; any other becomes STOCK's."""
-    config = {**(own.get("CONFIG") or {})} if _on_redis(own) else {}
-    backend = own["BACKEND"] if _on_redis(own) else stock["BACKEND"]
-    return {"BACKEND": backend, "CONFIG": {**stock["CONFIG"], **config, "hosts": stock["CONFIG"]["hosts"]}}
+    if not _on_redis(own):
+        return {**stock}
+    config = stock["CONFIG"] if own["BACKEND"] == stock["BACKEND"] else {"prefix": stock["CONFIG"]["prefix"]}
+    config = {**config, **(own.get("CONFIG") or {}), "hosts": stock["CONFIG"]["hosts"]}
+    return {"BACKEND": own["BACKEND"], "CONFIG": config}
 
 
 def _on_redis(layer: Mapping[str, Any]) -> bool:
@@ -247,8 +250,8 @@ def _on_redis(layer: Mapping[str, Any]) -> bool:
 
 def _class_told(own: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     before, after = (str(layer.get("BACKEND", "")) for layer in (own, now))
-    if before == "channels_redis.core.RedisChannelLayer":
-        return f"{before} stays (channels_redis.pubsub.RedisPubSubChannelLayer sends to groups with a tenth of the work)"
+    if before.startswith("channels_redis."):
+        return f"{before} stays ({GROUPS_LAYER} loses no event to a broken connection)"
     return f"{before} stays" if _on_redis(own) and before == after else f"{after} instead of {before}"
 
 

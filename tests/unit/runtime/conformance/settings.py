@@ -8,8 +8,10 @@ from channels_stack.layers import channel_layers
 env = Environment()
 SECRET_KEY = env.secret("SECRET_KEY")
 CHANNEL_LAYERS = channel_layers(env.secret("REDIS_URL"), env.text("REDIS_PREFIX", "channels-stack"))
-if os.environ.get("TEST_LAYER") == "groups":
-    CHANNEL_LAYERS["default"]["BACKEND"] = "channels_stack.groups.RedisGroupsChannelLayer"
+if os.environ.get("TEST_LAYER") == "pubsub":
+    # What a project has that names this class.
+    CHANNEL_LAYERS["default"]["BACKEND"] = "channels_redis.pubsub.RedisPubSubChannelLayer"
+    del CHANNEL_LAYERS["default"]["CONFIG"]["bridge"]
 if "TEST_SILENCE" in os.environ:
     CHANNEL_LAYERS = {
         "default": {
