@@ -75,6 +75,18 @@ class TestWhatItShows:
                 second.close()
                 sees(socket, "cellar default 1 1")
 
+    def test_members_of_a_group(self, running):
+        ann, bob = Visitor(running, "ann", "view"), Visitor(running, "bob", staff=False)
+        with bob.socket("/talk/loft/") as first, Visitor(running).socket("/talk/barn/") as other:
+            assert first.recv() == other.recv() == "in"
+            href = unescape(
+                re.search(r'href="\.\./(sockets[^"]+)">loft<', ann.get(f"{CONSOLE}groups/").body.decode())[1]
+            )
+            page = ann.text(CONSOLE + href)
+            assert "1 of them in the group loft" in page
+            assert bob.name in page
+            assert "/talk/barn/" not in page
+
     def test_markup_in_what_strangers_choose_is_text(self, running):
         ann, eve = Visitor(running, "ann", "view"), Visitor(running, "<b onclick=alert(1)>", staff=False)
         with eve.socket(f"/talk/{quote(MARKUP, safe='')}/") as link:
@@ -162,3 +174,16 @@ def _shows(socket, part: str) -> str:
         text = socket.recv(timeout=1)
         return text if part in text else ""
     return ""
+
+
+def test_the_groups_layer_numbers_its_events(start):
+    serving = start(TEST_LAYER="channels_stack.groups.RedisGroupsChannelLayer")
+    serving.wait_until_ready()
+    ann, bob = Visitor(serving, "ann", "view"), Visitor(serving, "bob", staff=False)
+    with bob.socket("/talk/tower/") as link, ann.socket(f"{CONSOLE}groups/?q=tower") as socket:
+        assert link.recv() == "in"
+        sees(socket, "tower default 1 1 0")
+        serving.get("/say/tower/hello/")
+        assert link.recv() == "hello"
+        sees(socket, "tower default 1 1 1")
+        assert bob.name in ann.text(f"{CONSOLE}sockets/?group=tower&layer=default")

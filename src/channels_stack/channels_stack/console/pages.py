@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -54,19 +55,23 @@ async def overview(query: Query) -> Facts:
         "processes": reports[:MOST_PROCESSES],
         "more_processes": len(reports) - MOST_PROCESSES,
         "troubles": troubles[:ROWS],
+        "releases": sorted(Counter(each.get("release", "") for each in reports).items()),
         "sockets": sum(each["sockets"] for each in reports if each["state"] != "silent"),
     }
 
 
 async def sockets(query: Query) -> Facts:
     """Open websockets, newest first."""
-    search, user = query.get("q", "")[:200], query.get("user", "")[:200]
+    search, user, name, layer = (query.get(each, "")[:200] for each in ("q", "user", "group", "layer"))
+    group = (layer, name) if name else ()
     before = _cursor(query, (float, str, int))
     try:
         here = stack()
         asked = [address(each) for each in await here.processes() if each["service"] != "worker"]
         # One more than are shown: whether there are more.
-        answers = await here.ask(asked, "sockets", search=search, user=user, before=before, limit=ROWS + 1)
+        answers = await here.ask(
+            asked, "sockets", search=search, user=user, group=group, before=before, limit=ROWS + 1
+        )
     except Unavailable as reason:
         return {"unavailable": str(reason)}
     rows = sorted((tuple(row) for each in answers.said.values() for row in each["rows"]), reverse=True)
@@ -76,8 +81,9 @@ async def sockets(query: Query) -> Facts:
         "rows": [dict(zip(names, row)) for row in rows[:ROWS]],
         "open": sum(each["open"] for each in answers.said.values()),
         "fitting": sum(each["fitting"] for each in answers.said.values()),
-        "filtered": bool(search or user),
+        "filtered": bool(search or user or group),
         "user": user,
+        "group": name,
         "older": older,
         "missing": answers.missing,
     }
@@ -154,5 +160,5 @@ def _cursor(query: Query, kinds: tuple[Callable[[Any], Any], ...]) -> list[Any]:
 
 
 def _link(query: Query, cursor: Any) -> str:
-    kept = {name: value for name, value in query.items() if name in ("q", "user")}
+    kept = {name: value for name, value in query.items() if name in ("q", "user", "group", "layer")}
     return "?" + urlencode({**kept, "from": json.dumps(list(cursor), separators=(",", ":"))})

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 from .canary import Canaries
 
@@ -27,6 +27,14 @@ class OpenGroups:
         rows = [row for row in await self._rows() if search.casefold() in row[0].casefold()]
         later = heapq.nsmallest(limit, (row for row in rows if not after or row[:2] > tuple(after)))
         return {"fitting": len(rows), "rows": later, "more": len(later) == limit}
+
+    def members(self, alias: str, name: str) -> Callable[[str], bool]:
+        """Whether a channel of this process is in the group ``name`` on the layer ``alias``."""
+        if alias in self.canaries.layers:
+            group = self.canaries.layers[alias].hub().groups.get(name)
+            return group.members.__contains__ if group else lambda _: False
+        watched = [canary.watched for canary in self.canaries.canaries if canary.watched.alias == alias]
+        return lambda channel: any(each.is_member(name, channel) for each in watched)
 
     async def _rows(self) -> list[Row]:
         rows: list[Row] = []

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from . import users
+from .open_groups import OpenGroups
 from .sockets import Socket
 
 logger = logging.getLogger("channels_stack.sockets")
@@ -28,20 +29,29 @@ LONGEST = 300  # characters of a path or a name that are shown
 class OpenSockets:
     """What the process ``address`` says of ``sockets``."""
 
-    def __init__(self, address: str, sockets: Collection[Socket]) -> None:
-        self.address, self.sockets = address, sockets
+    def __init__(self, address: str, sockets: Collection[Socket], groups: OpenGroups) -> None:
+        self.address, self.sockets, self.groups = address, sockets, groups
         self._closing: set[asyncio.Task[None]] = set()
 
     async def page(
-        self, search: str = "", user: str = "", before: Sequence[Any] = (), limit: int = 50
+        self,
+        search: str = "",
+        user: str = "",
+        group: Sequence[str] = (),
+        before: Sequence[Any] = (),
+        limit: int = 50,
     ) -> dict[str, Any]:
         """The newest sockets that fit, and are older than the row ``before``; and how many fit in all.
 
-        ``search`` is a part of a name, a path or an address; ``user`` the key of one user.
+        ``search`` is a part of a name, a path or an address; ``user`` the key of one user; ``group`` the alias of a layer and the
+        name of a group there.
         """
+        belongs = self.groups.members(*group) if group else None
         search, fitting, rows = search.casefold(), 0, list[tuple[Any, ...]]()
         for portion in self._portions():
             for socket in portion:
+                if belongs and not belongs(getattr(socket.consumer, "channel_name", "")):
+                    continue
                 row = self._row(socket)
                 if (user and row[4] != user) or (search and not _contains(row, search)):
                     continue

@@ -71,6 +71,7 @@ class Socket:
         self.edge_worker = b"".join(value for name, value in headers if name.lower() == EDGE_WORKER)
         self.scope = {**scope, "headers": [pair for pair in headers if pair[0].lower() != EDGE_WORKER]}
         self.inner: Scope | None = None
+        self.consumer: Any = None  # of Channels, which has a channel
         self.number = next(_numbers)  # among all of this process
         self.opened = time.time()
         self.answered = False  # by the application: accepted or refused

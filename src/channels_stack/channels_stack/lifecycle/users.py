@@ -15,14 +15,14 @@ from .sockets import Socket
 
 
 def watch_consumers() -> None:
-    """From now on a consumer hands its scope to the Socket that it belongs to."""
+    """From now on a consumer hands its scope, and itself, to the Socket that it belongs to."""
     channels_consumer.show_scopes(_show)
 
 
-def _show(scope: Scope) -> None:
+def _show(scope: Scope, consumer: Any) -> None:
     socket = scope.get(SOCKET)
     if socket is not None:
-        socket.inner = scope
+        socket.inner, socket.consumer = scope, consumer
 
 
 def account(socket: Socket) -> Any | None:

@@ -20,14 +20,14 @@ PATCH = Patch(
 )
 
 
-def show_scopes(show: Callable[[Scope], None]) -> None:
-    """From now on each consumer calls ``show`` with its scope before it runs. Only the first call has an effect."""
+def show_scopes(show: Callable[[Scope, Any], None]) -> None:
+    """From now on each consumer calls ``show`` with its scope and itself before it runs. Only the first call has an effect."""
     from channels.consumer import AsyncConsumer
 
     def make(run: Any) -> Any:
         @functools.wraps(run)
         async def run_shown(consumer: Any, scope: Scope, receive: Receive, send: Send) -> Any:
-            show(scope)
+            show(scope, consumer)
             return await run(consumer, scope, receive, send)
 
         return run_shown

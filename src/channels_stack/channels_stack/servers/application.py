@@ -143,8 +143,8 @@ class Application:
 
     def _inbox(self, settings: Settings) -> Inbox:
         """What the console may ask of this process."""
-        sockets = OpenSockets(self.publisher.address, self.drain.sockets)
         groups = OpenGroups(self.canaries)
+        sockets = OpenSockets(self.publisher.address, self.drain.sockets, groups)
         answers = {"sockets": sockets.page, "close": sockets.close, "groups": groups.page}
         return Inbox(settings.redis_url, settings.redis_prefix, self.publisher.address, answers)
 

@@ -2,7 +2,8 @@
 
 Each process publishes a small JSON text to Redis every 2 s, under ``PREFIX:status:SERVICE:HOST:PID`` with an
 expiry of 10 s, so that a process that is gone is soon forgotten. ``processes`` reads them all: the console
-needs nothing else. Keys: service, server, host, pid, started (Unix seconds),
+needs nothing else. Keys: service, server, host, pid, release (tag of its
+image), started (Unix seconds),
 draining, sockets, accepted, messages_in, messages_out, requests, loop_lag_ms, layer_asked (whether a round trip
 through the layer ``default`` has ended), layer_latency_ms (null: it gave no answer, or was not asked), backlog
 (worker: waiting jobs by channel), troubles (what the last /-/ready said, reasons and warnings, by name of the check),
@@ -61,6 +62,7 @@ class Publisher:
         self.redis_url, self.prefix = settings.redis_url, settings.redis_prefix
         self.service, self.server, self.backlog, self.troubles = service, server, backlog, troubles
         self.host, self.pid, self.started = socket.gethostname(), os.getpid(), round(time.time(), 3)
+        self.release = os.environ.get("RUNNING_IMAGE", "").rpartition(":")[2]
         self.draining = False
         self.sampler = series.Sampler(self.prefix)
         self.outages: set[str] = set()
@@ -131,6 +133,7 @@ class Publisher:
             "server": self.server,
             "host": self.host,
             "pid": self.pid,
+            "release": self.release,
             "started": self.started,
             "draining": self.draining,
             **dataclasses.asdict(metrics.totals),

@@ -32,9 +32,15 @@ def write(request, text):
     return HttpResponse("sent")
 
 
+def say(request, group, text):
+    async_to_sync(get_channel_layer().group_send)(group, {"type": "say", "text": text})
+    return HttpResponse("said")
+
+
 urlpatterns = [
     path("ops/console/", include("channels_stack.console.urls")),
     path("sign-in/<name>/", sign_in),
+    path("say/<group>/<text>/", say),
     path("write/<text>/", write),
     path("demote/<name>/", demote),
 ]
