@@ -22,7 +22,10 @@ TIME ?=
 OPTIONS ?=
 # PASSWORD=show: `make up` prints the first password again; where CI is set, never.
 PASSWORD ?=
-export ENV TARGET OPTIONS CONFIRM TIME PASSWORD
+# MINUTES: how long `make capacity` may take.  APPLY=yes: it writes the settings that it would change.
+MINUTES ?= 5
+APPLY ?=
+export ENV TARGET OPTIONS CONFIRM TIME PASSWORD MINUTES APPLY
 
 STACK := PYTHONPATH=src/channels_stack_deploy python3 -m channels_stack_deploy --env "$$ENV"
 COMPOSE := $(STACK) compose
@@ -83,6 +86,10 @@ restore-drill:
 ## Check that this machine can run the stack (ENGINE=keep: do not install Docker)
 check:
 	@$(STACK) check
+
+## Ramp visitors against this stack until a limit breaks: how many it can serve, and which limit that is (MINUTES=5, APPLY=yes)
+capacity:
+	@$(STACK) capacity
 
 ## Detect the settings of your own project and write them to stack.env and app.env (P=../myproject)
 adopt:

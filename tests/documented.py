@@ -116,6 +116,11 @@ RUN = (
     Run(r"make up( ENV=(staging|<name>))?", f"{STAGING}::staging", 'done("up", name)'),
     Run(r"make (ps|status|check)", f"{STAGING}::test_every_verb_takes_it", '["ps", "status", "check"]'),
     Run(
+        r"make capacity( ENV=staging)?( APPLY=yes)?",
+        "tests/apps/test_capacity.py::test_the_knee_of_a_small_stack",
+        '"capacity"',
+    ),
+    Run(
         r"make purge( ENV=staging)?( CONFIRM=yes)?",
         f"{STAGING}::test_a_purge_leaves_its_settings_and_the_other_stack",
         '"purge"',

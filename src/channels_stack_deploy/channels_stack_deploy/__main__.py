@@ -3,6 +3,7 @@
 python3 -m channels_stack_deploy [--env NAME] [--overlay NAME]… up|down|purge|check|images|edge|backup|restore|drill
 python3 -m channels_stack_deploy [--env NAME] compose ARGUMENT…    `docker compose` on this environment
 python3 -m channels_stack_deploy [--env NAME] adopt|doctor PATH    a project's lines of stack.env; what will break in it
+python3 -m channels_stack_deploy [--env NAME] capacity            how many visitors it can serve (MINUTES, APPLY=yes)
 python3 -m channels_stack_deploy [--env NAME] target [TESTS]       which tests look at it, and how they get in: a line each
 python3 -m channels_stack_deploy --folder DIR …                    the same for a deployment in another folder
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from .adopt import command as adopt
 from .build import images
+from .capacity import run as capacity
 from .checks import suites
 from .config import certificates, edge, environments
 from .config import settings as stack_settings
@@ -29,6 +31,7 @@ COMMANDS = [
     "down",
     "purge",
     "check",
+    "capacity",
     "images",
     "edge",
     "backup",
@@ -63,6 +66,8 @@ def main() -> int:
             given = (os.environ.get(each, "") for each in ("TARGET", "OPTIONS"))
             say("\n".join(suites.of(options.env, " ".join(options.arguments), *given)))
             return 0
+        if options.command == "capacity":
+            capacity.refuse_elsewhere(options.env, os.environ.get("TARGET", ""))
         if options.folder:
             deployment = Deployment(options.folder.resolve(), overlays)
         else:
@@ -87,6 +92,9 @@ def main() -> int:
                 preflight.prepare(values)
                 preflight.look(deployment, values, up.published(Project(deployment)))
                 say("this machine is able to run the stack")
+            case "capacity":
+                minutes, apply = os.environ.get("MINUTES", ""), os.environ.get("APPLY") == "yes"
+                capacity.measure(deployment, minutes=minutes, apply=apply)
             case "images":
                 values = stack_settings.of(deployment)
                 preflight.prepare(values)

@@ -84,6 +84,13 @@ WRONG = {
     "job, no send": ("[job a]\nsocket = /ws/\nexpect = b\n", 1, "lacks send"),
     "job, no effect": ("[job a]\npage = /begin/\n", 1, "where its effect is seen"),
     "job, no text": ("[job a]\npage = /begin/\nresult = /end/\n", 1, "lacks text"),
+    "visit, nothing": ("[visit a]\nthink = 3\n", 1, "lacks page or socket"),
+    "visit, no socket": ("[visit a]\npage = /\nsend = x\n", 1, "lacks socket"),
+    "visit, no send": ("[visit a]\nsocket = /ws/\nmessages = 3\n", 1, "lacks send"),
+    "visit, as": (SIGN_IN + "[visit a]\npage = /\nas = anna ben\n", 7, "no [sign-in ben]"),
+    "visit, think": ("[visit a]\npage = /\nthink = 0\n", 3, "a number above 0"),
+    "visit, share": ("[visit a]\npage = /\nshare = 0.5\n", 3, "share is"),
+    "visit, path": ("[visit a]\nsocket = ws/\n", 2, "begins with /"),
     "job, mixed": ("[job a]\npage = /begin/\nsend = a\nresult = /\ntext = b\n", 1, "are of a socket"),
 }
 
@@ -128,3 +135,11 @@ def test_where_it_is(deployment, tmp_path):
 )
 def test_a_message_fits(wanted, message, fitting):
     assert probes.fits(wanted, message) is fitting
+
+
+def test_a_visit_is_no_probe(folder):
+    """What it repeats is told apart, and `make up` does not run it."""
+    text = SIGN_IN + "[visit chat]\nas = anna anna\nsocket = /a/\npage = /\nsend = x\nsocket = /b/\n"
+    assert [each.kind for each in load(folder, text)] == ["sign-in"]
+    found = probes.sections(folder / probes.NAME, folder)[1]
+    assert (found.sockets, found.pages, found.steps) == (("/a/", "/b/"), ("/",), (("send", "x"),))

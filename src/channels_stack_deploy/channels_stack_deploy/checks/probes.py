@@ -4,8 +4,10 @@
     [socket NAME]    path, subprotocol, as, send, expect, seconds
     [sign-in NAME]   path, user, password_file, user_field, password_field, page, text, sign_out
     [job NAME]       socket or page, subprotocol, as, send, expect, result, text, seconds
+    [visit NAME]     page, think, socket, subprotocol, as, send, messages, seconds, share, slowest
 
-docs/how-to/smoke.md is the reference. Every problem of the file is found at once, each with its line.
+docs/how-to/smoke.md is the reference, docs/how-to/capacity.md that of a visit: no probe, but what `make capacity` repeats. Every
+problem of the file is found at once, each with its line.
 """
 
 from __future__ import annotations
@@ -44,15 +46,41 @@ KEYS = {
         "sign_out",
     ),
     "job": ("socket", "page", "subprotocol", "as", "send", "expect", "result", "text", "seconds"),
+    "visit": (
+        "page",
+        "think",
+        "socket",
+        "subprotocol",
+        "as",
+        "send",
+        "messages",
+        "seconds",
+        "share",
+        "slowest",
+    ),
 }
-REQUIRED = {"page": ("path",), "socket": ("path",), "sign-in": ("path", "user", "password_file"), "job": ()}
-REPEATED = ("send", "expect", "page")
+REQUIRED = {
+    "page": ("path",),
+    "socket": ("path",),
+    "sign-in": ("path", "user", "password_file"),
+    "job": (),
+    "visit": (),
+}
+REPEATED = {"visit": ("send", "page", "socket")} | dict.fromkeys(
+    ("page", "socket", "sign-in", "job"), ("send", "expect", "page")
+)
+NUMBERS = ("think", "messages", "slowest")
+"""Of a visit: above 0, and not always whole."""
+
 PATHS = ("path", "socket", "page", "result", "sign_out")
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One section: its kind and name, and what it says. `steps` are its `send` and `expect` lines in their order."""
+    """One section: its kind and name, and what it says. `steps` are its `send` and `expect` lines in their order.
+
+    `sockets` are those of a visit.
+    """
 
     kind: str
     name: str
@@ -61,6 +89,7 @@ class Probe:
     values: dict[str, str]
     pages: tuple[str, ...] = ()
     steps: tuple[tuple[str, str], ...] = ()
+    sockets: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -103,15 +132,20 @@ def declared(
 
 def load(path: Path, folder: Path) -> list[Probe]:
     """The probes of PATH; its password files are seen from FOLDER. Failure names everything that is wrong at once."""
+    return [each for each in sections(path, folder) if each.kind != "visit"]
+
+
+def sections(path: Path, folder: Path) -> list[Probe]:
+    """The probes and the visits of PATH."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"{path} cannot be read: {error}") from None
     problems: list[tuple[int, str]] = []
-    sections = list(_sections(text, problems))
-    names = [each.name for each in sections if each.kind == "sign-in"]
+    found = list(_sections(text, problems))
+    names = [each.name for each in found if each.kind == "sign-in"]
     seen: dict[tuple[str, str], int] = {}
-    for each in sections:
+    for each in found:
         first = seen.setdefault((each.kind, each.name), each.line)
         if first != each.line:
             problems.append(
@@ -130,9 +164,10 @@ def load(path: Path, folder: Path) -> list[Probe]:
             f"{path}:{each.line}",
             {key: value for key, (value, _) in each.values.items()},
             tuple(value for key, value, _ in each.repeated if key == "page"),
-            tuple((key, value) for key, value, _ in each.repeated if key != "page"),
+            tuple((key, value) for key, value, _ in each.repeated if key in ("send", "expect")),
+            tuple(value for key, value, _ in each.repeated if key == "socket"),
         )
-        for each in sections
+        for each in found
     ]
 
 
@@ -150,7 +185,8 @@ def _sections(text: str, problems: list[tuple[int, str]]) -> Iterable[_Section]:
                 problems.append(
                     (
                         number,
-                        f"{line[:40]!r} is no section; write [page NAME], [socket NAME], [sign-in NAME] or [job NAME]",
+                        f"{line[:40]!r} is no section; write [page NAME], [socket NAME], [sign-in NAME], "
+                        "[job NAME] or [visit NAME]",
                     )
                 )
             elif match[1] not in KEYS:
@@ -176,7 +212,7 @@ def _sections(text: str, problems: list[tuple[int, str]]) -> Iterable[_Section]:
                         f"{key} says nothing in [{current.kind} …]{_near(key, known)}; there are {', '.join(known)}",
                     )
                 )
-            elif key in REPEATED:
+            elif key in REPEATED[current.kind]:
                 current.repeated.append((key, value, number))
             elif key in current.values:
                 problems.append(
@@ -211,8 +247,13 @@ def _problems(section: _Section, sign_ins: list[str], folder: Path) -> Iterable[
             yield line, f"status is {value!r}; it takes one number, 200 for example"
         if key == "seconds" and not (re.fullmatch(r"\d+", value) and 1 <= int(value) <= LONGEST):
             yield line, f"seconds is {value!r}; it takes a whole number from 1 to {LONGEST}"
-        if key == "as" and value not in sign_ins:
-            yield line, f"as names {value!r}, and there is no [sign-in {value}]{_near(value, sign_ins)}"
+        for name in value.split() if key == "as" and section.kind == "visit" else [value]:
+            if key == "as" and name not in sign_ins:
+                yield line, f"as names {name!r}, and there is no [sign-in {name}]{_near(name, sign_ins)}"
+        if key in NUMBERS and not (re.fullmatch(r"\d+(\.\d+)?", value) and float(value) > 0):
+            yield line, f"{key} is {value!r}; it takes a number above 0, 2 or 0.5 for example"
+        if key == "share" and not (re.fullmatch(r"\d+", value) and 1 <= int(value) <= 100):
+            yield line, f"share is {value!r}; it takes a whole number from 1 to 100"
         if key in ("send", "expect") and value[:1] == "{":
             try:
                 json.loads(value)
@@ -227,6 +268,21 @@ def _problems(section: _Section, sign_ins: list[str], folder: Path) -> Iterable[
             )
     if section.kind == "job":
         yield from _of_a_job(section)
+    if section.kind == "visit":
+        yield from _of_a_visit(section)
+
+
+def _of_a_visit(section: _Section) -> Iterable[tuple[int, str]]:
+    keys = {key for key, _, _ in section.repeated} | section.values.keys()
+    if not keys & {"page", "socket"}:
+        yield section.line, f"[visit {section.name}] lacks page or socket: what its visitors ask for"
+    if "socket" not in keys and keys & {"send", "messages", "subprotocol"}:
+        yield section.line, f"[visit {section.name}] lacks socket; send, messages and subprotocol are of one"
+    if "messages" in keys and "send" not in keys:
+        yield (
+            section.line,
+            f"[visit {section.name}] lacks send: the message that goes out so many times a minute",
+        )
 
 
 def _of_a_job(section: _Section) -> Iterable[tuple[int, str]]:
