@@ -61,13 +61,16 @@ def checks(folder: Path) -> dict[str, list[str]]:
         "oxlint": [str(BIN / "oxlint"), "--deny-warnings", *files("*.js")],
         "rumdl": [str(BIN / "rumdl"), "check", "--no-cache", "."],
         "typos": [str(BIN / "typos")],
-        # It looks at a file of tasks from a folder of its own, where ansible.cfg does not say where the roles are.
+        # It reads a file of tasks from a folder of its own, without ansible.cfg.
         "ansible-lint": [
             *("env", f"ANSIBLE_ROLES_PATH={ROOT / 'ansible/roles'}"),
+            f"ANSIBLE_COLLECTIONS_PATH={ROOT / 'ansible/collections'}",
             *(str(BIN / "ansible-lint"), "--offline", "--profile", "production", "ansible"),
         ],
+        # Not from the root of the sources, where the folder `ansible` would pass for the package of that name.
         "mypy": container(
-            "TEST_IMAGE", "mypy", "--config-file", "/src/.mypy.ini", "--cache-dir", "/tmp/mypy"
+            *("TEST_IMAGE", "mypy", "--config-file", "/src/.mypy.ini", "--cache-dir", "/tmp/mypy"),
+            options=("--workdir", "/tmp"),
         ),
         "haproxy -c": container(
             *("EDGE_IMAGE", "haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"),

@@ -64,9 +64,11 @@ class CallbackModule(Default):
 
     CALLBACK_NAME = "brief"
 
+    _display: Any
+
     def __init__(self) -> None:
         super().__init__()
-        self._screen = self._display
+        self._screen: Any = self._display
         self._display = Log(self._screen)
         self._begun = time.monotonic()
         self._name = ""

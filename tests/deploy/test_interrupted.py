@@ -11,16 +11,16 @@ from stacks import eventually
 PLACES = (
     "Images |",
     "Files |",
-    "Rollout | the data stores accept",
-    "Rollout | data services",
+    "Rollout | update credentials in the data stores",
+    "Rollout | replace data services",
     "Rollout | release job",
     "Rollout | trial",
-    "Rollout | a first task",
-    "Rollout | services",
+    "Rollout | first task",
+    "Rollout | replace services",
     "Check |",
-    "Keep | this release",
+    "Prune | make this release",
 )
-ALWAYS = ("Rollout | trial", "Rollout | services")
+ALWAYS = ("Rollout | trial", "Rollout | replace services")
 """The other places are tried with `-m more`."""
 
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from stacks import eventually
 
-LEVELS = {"Files |": "info", "Rollout | release job": "error", "Rollout | services": "debug"}
+LEVELS = {"Files |": "info", "Rollout | release job": "error", "Rollout | replace services": "debug"}
 """Where a run is killed, and by which LOG_LEVEL its release differs from the one before."""
 
 ALWAYS = "Rollout | release job"
@@ -33,7 +33,7 @@ def test_the_second_of_two_runs_stops_and_names_the_first(deployment):
     deployment.configure({"LOG_LEVEL": "warning"})
     other = hosts.folder / "other/inventory"
     shutil.copytree(hosts.folder / "inventory", other)
-    first = begun(deployment, "Rollout | services", user="anna")
+    first = begun(deployment, "Rollout | replace services", user="anna")
     for controller in ({}, {"inventory": other, "user": "berta"}):
         second = hosts.playbook("deploy.yml", check=False, **controller)
         assert second.code != 0 and second.changed == 0

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import host as host_filters
-import packages_filters
 import preflight
 import pytest
-import stack_filters
 import yaml
 from stacks import ROOT
 
+from channels_stack_deploy.build import packages
 from channels_stack_deploy.config import services
+from channels_stack_deploy.swarm import variables
 
 ROLES = ROOT / "ansible/roles"
+PLUGINS = ROOT / "ansible/collections/ansible_collections/channels_stack/deploy/plugins"
 NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
 TYPES = {"bool": bool, "int": int, "float": (int, float), "str": str, "path": str, "list": list, "dict": dict}
 
@@ -243,7 +247,7 @@ VALUES = {
 
 @pytest.mark.parametrize("name", ["", "1.4.2", "2026-11-22_17", "v1"])
 def test_variables_of_a_release_that_are_well(name):
-    assert stack_filters.stack_problems({**VALUES, "stack_release": name}) == []
+    assert variables.problems({**VALUES, "stack_release": name}) == []
 
 
 @pytest.mark.parametrize(
@@ -263,7 +267,7 @@ def test_variables_of_a_release_that_are_well(name):
     ids=str,
 )
 def test_each_variable_of_a_release_that_is_not_well_is_one_line(values):
-    [problem] = stack_filters.stack_problems({**VALUES, **values})
+    [problem] = variables.problems({**VALUES, **values})
     assert problem.startswith(f"{next(iter(values))} is ") and "; it takes " in problem
     assert "canary" not in problem
 
@@ -271,20 +275,20 @@ def test_each_variable_of_a_release_that_is_not_well_is_one_line(values):
 @pytest.mark.parametrize("name", services.NAMES)
 def test_a_command_with_the_name_of_a_service_is_one_line(name):
     given = {"DOMAINS": "rooms.example.org", "APP_COMMANDS": f"{name}: ./run"}
-    [problem] = stack_filters.stack_problems({**VALUES, "stack_settings": given})
+    [problem] = variables.problems({**VALUES, "stack_settings": given})
     assert problem.startswith("stack_settings: APP_COMMANDS") and repr(name) in problem
 
 
 def test_all_wrong_settings_are_reported_before_a_host_is_asked():
     given = {"HTTPS_PROT": 8443, "SERVER_WS": "nginx", "EDGE_TLS_IN_FRONT": True}
-    problems = stack_filters.stack_problems({**VALUES, "stack_settings": given})
+    problems = variables.problems({**VALUES, "stack_settings": given})
     assert len(problems) == 2
     assert "did you mean HTTPS_PORT" in problems[0] and "uvicorn, gunicorn, daphne" in problems[1]
 
 
 def test_a_run_without_the_host_of_the_registry():
-    [problem] = stack_filters.stack_problems({**VALUES, "hosts": ["host1"]})
-    assert problem.startswith("the registry stands on host2, which this run leaves out: bring it back")
+    [problem] = variables.problems({**VALUES, "hosts": ["host1"]})
+    assert problem.startswith("the registry runs on host2, which this run leaves out: bring it back")
 
 
 @pytest.mark.parametrize(
@@ -322,8 +326,20 @@ def test_ubuntu_gets_the_updates_that_its_own_file_lets_in():
 
 @pytest.mark.parametrize("distribution", ["debian 12", "debian 13", "ubuntu 24.04"])
 def test_packages_from_the_controller_are_debians(distribution):
-    refused = packages_filters.FilterModule().filters()["packages_refused"]
-    assert bool(refused(distribution)) is distribution.startswith("ubuntu")
+    assert bool(packages.refused(distribution)) is distribution.startswith("ubuntu")
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder", "suffix"), [("module", "action", ".py"), ("filter", "filter", ".yml")]
+)
+def test_ansible_doc_answers_for_each_plugin(kind, folder, suffix):
+    """Also what Ansible checks of a task's options comes from there."""
+    names = sorted(f"channels_stack.deploy.{path.stem}" for path in (PLUGINS / folder).glob(f"*{suffix}"))
+    command = [Path(sys.executable).with_name("ansible-doc"), "--json", "--type", kind, *names]
+    done = subprocess.run(command, cwd=ROOT / "ansible", capture_output=True, text=True, check=True)
+    documented = json.loads(done.stdout)
+    assert sorted(documented) == names
+    assert [name for name, page in documented.items() if not page["doc"]["short_description"]] == []
 
 
 def test_no_role_uses_the_filter_union():

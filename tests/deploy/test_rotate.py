@@ -166,7 +166,13 @@ def test_redis_knows_the_new_password_after_a_restart(deployment):
 
 @pytest.mark.more
 @pytest.mark.parametrize(
-    "task", ["Part | roll signing", "Part | roll sockets", "Rollout | services", "Retire | what is to stop"]
+    "task",
+    [
+        "Subset | roll signing",
+        "Subset | roll sockets",
+        "Rollout | replace services",
+        "Revoke | wait until old",
+    ],
 )
 def test_a_run_that_is_killed_is_healed_by_the_next(deployment, task):
     old, data = said(deployment), stores(deployment)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
+
+Groups = Mapping[str, list[str]]
+"""Group -> its hosts."""
+
+Variables = Mapping[str, dict[str, Any]]
+"""Host -> its variables, or what was found on it."""
 
 GROUPS = {
     "edge": "the servers that visitors reach",
@@ -21,7 +29,7 @@ CLUSTER_PORTS = {
 """What Swarm uses between hosts, and who may have it. https://docs.docker.com/engine/swarm/swarm-tutorial/#open-protocols-and-ports-between-the-hosts"""
 
 
-def inventory_problems(groups: dict, variables: dict, roles: str) -> list[str]:
+def inventory_problems(groups: Groups, variables: Variables, roles: str) -> list[str]:
     """Problems of the inventory itself. VARIABLES: host -> its variables; ROLES: the folder with the roles."""
     problems = [
         f"inventory: group `{name}` has no host; it takes {what}. The same host may be in several groups"
@@ -49,7 +57,7 @@ def inventory_problems(groups: dict, variables: dict, roles: str) -> list[str]:
     return problems + unknown_variables({host: list(variables[host]) for host in cluster}, Path(roles))
 
 
-def store_settings(groups: dict, variables: dict) -> dict[str, str]:
+def store_settings(groups: Groups, variables: Variables) -> dict[str, str]:
     """What `stack_settings` says of the data stores."""
     hosts = groups.get("all", [])
     given = variables[hosts[0]].get("stack_settings") if hosts else None
@@ -61,13 +69,13 @@ def store_settings(groups: dict, variables: dict) -> dict[str, str]:
     }
 
 
-def keeps_data(groups: dict, variables: dict) -> bool:
+def keeps_data(groups: Groups, variables: Variables) -> bool:
     """Whether PostgreSQL or a Redis runs on these hosts, and not somewhere else."""
     wanted = store_settings(groups, variables)
     return wanted.pop("APP_REDIS") not in ("", "outside") or set(wanted.values()) != {"0"}
 
 
-def store_problems(groups: dict, variables: dict) -> list[str]:
+def store_problems(groups: Groups, variables: Variables) -> list[str]:
     """Too few hosts for what `stack_settings` wants."""
     data = groups.get("data", [])
     if store_settings(groups, variables)["REDIS_NODES"] != "3" or len(data) >= 3:
@@ -93,7 +101,7 @@ def manager_problems(managers: list[str], cluster: list[str]) -> list[str]:
     return problems
 
 
-def registry_problems(groups: dict, variables: dict) -> list[str]:
+def registry_problems(groups: Groups, variables: Variables) -> list[str]:
     """Problems of the group `registry`, where there is one. A host that is in no other group is reported with all such hosts."""
     hosts = groups.get("registry", [])
     problems = []
@@ -131,7 +139,7 @@ def unknown_variables(names: dict[str, list[str]], roles: Path) -> list[str]:
     return problems
 
 
-def host_problems(host: str, variables: dict, limits: dict) -> list[str]:
+def host_problems(host: str, variables: dict[str, Any], limits: dict[str, Any]) -> list[str]:
     """Problems of one host, from what the probes of roles/preflight registered in its VARIABLES."""
     python, look = variables["__preflight_python"], variables.get("__preflight_look", {})
     if python.get("unreachable"):
@@ -193,7 +201,7 @@ def one_line(text: str) -> str:
     return lines[-1] if lines else "no reason given"
 
 
-def table(facts: dict[str, dict]) -> list[str]:
+def table(facts: Variables) -> list[str]:
     """What the hosts are, a line each, for people. FACTS: host -> what look.py said of it."""
     clocks = {True: "synchronised", False: "not synchronised", None: "unknown"}
     rows = [("host", "system", "cores", "memory", "swap", "disk free", "clock", "IPVS")]
@@ -209,19 +217,19 @@ def table(facts: dict[str, dict]) -> list[str]:
     ]
 
 
-def preflight_table(hostvars, hosts):
+def preflight_table(hostvars: Variables, hosts: list[str]) -> list[str]:
     """{{ hostvars | preflight_table(names) }}: of those that answered."""
     seen = {host: hostvars[host].get("__preflight_facts") for host in hosts}
     return table({host: facts for host, facts in seen.items() if facts})
 
 
-def preflight_inventory(hostvars, groups, roles):
+def preflight_inventory(hostvars: Variables, groups: Groups, roles: str) -> list[str]:
     """{{ hostvars | preflight_inventory(groups, folder of the roles) }}"""
     hosts = {name for members in groups.values() for name in members}
     return inventory_problems(groups, {host: hostvars[host] for host in hosts}, roles)
 
 
-def preflight_hosts(hostvars, hosts, limits):
+def preflight_hosts(hostvars: Variables, hosts: list[str], limits: dict[str, Any]) -> list[str]:
     """{{ hostvars | preflight_hosts(names, limits) }}; with what the roles' own preflights found (`__preflight_found`)."""
     problems = []
     for host in hosts:
@@ -233,7 +241,8 @@ def preflight_hosts(hostvars, hosts, limits):
 class FilterModule:
     """Ansible's way to find them."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Name -> function."""
         return {
             "preflight_inventory": preflight_inventory,
             "preflight_hosts": preflight_hosts,

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 from .status import aligned
 
 MEBIBYTE = 1024 * 1024
+
+
+def facts(hosts: list[dict[str, Any]]) -> dict[str, Any]:
+    """What HOSTS (their variables after the questions of status.yml) reported, for `lines`."""
+    collected: dict[str, Any] = {"processes": None, "edges": {}, "backup": None}
+    for host in hosts:
+        processes, edge, backup = (
+            answer(host, name) for name in ("__stack_processes", "__stack_edge_status", "__stack_backups")
+        )
+        collected["processes"] = collected["processes"] or processes
+        collected["backup"] = collected["backup"] or backup
+        if edge:
+            collected["edges"][host["inventory_hostname"]] = edge
+    return collected
+
+
+def answer(host: dict[str, Any], name: str) -> Any:
+    """The JSON that the command registered as NAME printed on HOST; None where it printed none."""
+    try:
+        return json.loads(host.get(name, {}).get("stdout", ""))
+    except ValueError:
+        return None
 
 
 def lines(facts: dict[str, Any], services: list[str]) -> list[str]:

@@ -1,0 +1,21 @@
+"""Move tasks until every node has its share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.channels_stack.deploy.plugins.plugin_utils.actions import SwarmAction
+
+from channels_stack_deploy.swarm import balance
+from channels_stack_deploy.swarm.engine import Engine
+
+
+class ActionModule(SwarmAction):
+    """See plugins/modules/rebalance.py."""
+
+    def act_on(self, engine: Engine, options: dict[str, Any]) -> dict[str, Any]:
+        """A check run only counts."""
+        if self.check:
+            return {"changed": bool(balance.uneven(engine))}
+        moved = balance.even(engine, options["seconds"])
+        return {"changed": bool(moved), "moved": moved}

@@ -1,0 +1,18 @@
+"""Report which releases a manager retains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.channels_stack.deploy.plugins.plugin_utils.actions import SwarmAction
+
+from channels_stack_deploy.swarm import history
+from channels_stack_deploy.swarm.engine import Engine
+
+
+class ActionModule(SwarmAction):
+    """See plugins/modules/releases_info.py."""
+
+    def act_on(self, engine: Engine, options: dict[str, Any]) -> dict[str, Any]:
+        """Reads only."""
+        return {"changed": False, **history.releases(engine, options["folder"])}

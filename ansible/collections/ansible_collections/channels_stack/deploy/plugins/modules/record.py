@@ -1,0 +1,26 @@
+"""Documentation and options of the action plugin record (plugins/action/record.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+module: record
+short_description: Add a line to the history of releases
+description:
+  - The history on each manager decides what a rollback leads to.
+extends_documentation_fragment:
+  - channels_stack.deploy.swarm
+options:
+  folder:
+    description: Folder of the manager with the releases.
+    type: str
+    required: true
+  event:
+    description: What happened.
+    type: str
+    choices: [begun, served, back, failed]
+    required: true
+  release:
+    description: The release that it happened to.
+    type: str
+    required: true
+"""
