@@ -35,7 +35,7 @@ PYTEST := $(PYTHON) -m pytest
 SUITE = $(PYTHON) $(if $(T),-m pytest,tests/suite.py)
 # The tests $(1), "": those that fit, of a running stack: ENV, or TARGET with OPTIONS. Neither: the tests start stacks of their own.
 RUNNING = $(if $(ENV)$(TARGET),IFS=$$'\n'; arguments=$$($(STACK) target '$(1)'); $(PYTEST) $(1) $$arguments,\
-  $(SUITE) $(or $(1),tests/smoke)) $(if $(TARGET),--target $(TARGET) $(OPTIONS))
+  $(SUITE) $(1)) $(if $(TARGET),--target $(TARGET) $(OPTIONS))
 
 ##@ Run
 
@@ -141,7 +141,7 @@ image: images prepare
 
 ## Test services and routing of temporary stacks, or check a running one (ENV=staging, ENV=production: servers, TARGET=https://...)
 smoke: prepare
-	@$(call RUNNING,$(T))
+	@$(call RUNNING,$(or $(T),$(if $(ENV)$(TARGET),,tests/smoke tests/operator --numprocesses 2 --dist loadgroup --no-loadscope-reorder)))
 
 ## Test a chat of two users in a real browser
 browser: prepare

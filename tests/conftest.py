@@ -1,6 +1,7 @@
 """What the suites that need a running stack have in common: which stack, in which order, and its logs on failure.
 
 pytest tests/smoke tests/browser                          starts stacks of its own, one for each server variant
+pytest tests/operator                                     starts the stacks that it changes
 pytest tests/smoke --target https://HOST --user U …       looks at a running stack and changes nothing in it
 pytest tests/running --inventory FOLDER …                 the same for any application, also on servers
 """
@@ -62,10 +63,13 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("stack", variants, indirect=True, scope="session")
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """One variant after the other; within it the phases. Skip what a running stack must be spared."""
     items.sort(key=lambda item: (_variant(item), _phase(item)))
+    for item in items:
+        # Tests of one stack belong to one process, of the two that `make smoke` runs.
+        item.add_marker(pytest.mark.xdist_group(_variant_name(item) or item.path.parent.name))
     if not config.option.target:
         return
     reasons = {
@@ -80,10 +84,14 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _variant(item) -> int:
-    known = ["target", *stacks.VARIANTS]
+def _variant_name(item) -> str:
+    """The stack that a test is for, "" where it starts its own."""
     callspec = getattr(item, "callspec", None)
-    return known.index(callspec.params["stack"]) if callspec and "stack" in callspec.params else -1
+    return callspec.params.get("stack", "") if callspec else ""
+
+
+def _variant(item) -> int:
+    return ["", "target", *stacks.VARIANTS].index(_variant_name(item))
 
 
 def _phase(item) -> int:

@@ -103,8 +103,8 @@ class Run:
 
 SUITES = ".ci/run"
 NIGHTLY = ".github/workflows/nightly.yml"
-STAGING = "tests/smoke/test_staging.py"
-VERBS = "tests/smoke/test_verbs.py"
+STAGING = "tests/operator/test_staging.py"
+VERBS = "tests/operator/test_verbs.py"
 MACHINE = "tests/deploy/test_one_machine.py"
 PLAYBOOK = r"ansible-playbook -i inventory/production"
 WHOLE = r"[^|…\[<]*"
@@ -212,7 +212,7 @@ RUN = (
     # --- Within containers of a stack
     Run(
         r"docker compose exec db psql .*password app'",
-        "tests/smoke/test_secrets_page.py::test_passwords_of_the_data_stores",
+        "tests/operator/test_secrets_page.py::test_passwords_of_the_data_stores",
         "documented.commands()",
     ),
     Run(

@@ -1,4 +1,4 @@
-"""Run a suite, and the files of what failed a second time, alone: python tests/suite.py PATH [options of pytest].
+"""Run a suite, and the files of what failed a second time, alone: python tests/suite.py PATH… [options of pytest].
 
 A test that fails in company and passes alone is unstable: it depends on the time that something takes. Such a test is a fault,
 but not a reason to reject a change that has nothing to do with it. It is printed at the end as unstable, so that it is mended.
@@ -37,9 +37,10 @@ class Failures:
 
 def main() -> int:
     """Run the suite once, and its failed files once more."""
-    path, *options = sys.argv[1:]
+    first = next((place for place, word in enumerate(sys.argv) if word.startswith("-")), len(sys.argv))
+    paths, options = sys.argv[1:first], sys.argv[first:]
     failures = Failures()
-    code = int(pytest.main([path, *options], plugins=[failures]))
+    code = int(pytest.main([*paths, *options], plugins=[failures]))
     files = sorted({str(file) for file in failures.files.values()})
     if code != pytest.ExitCode.TESTS_FAILED or not files or len(files) > FEW:
         return code

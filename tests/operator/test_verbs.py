@@ -8,9 +8,7 @@ import shutil
 import httpx
 import pytest
 import stacks
-from test_staging import ENVIRONMENTS, done, removed, written
-
-pytestmark = [pytest.mark.containers, pytest.mark.writes, pytest.mark.variants("default")]
+from environments import ENVIRONMENTS, done, remove_stale, removed, written
 
 SAMPLE = "tests/apps/tutorial"
 
@@ -18,9 +16,7 @@ SAMPLE = "tests/apps/tutorial"
 @pytest.fixture
 def name():
     """A name that no environment has; its folder and its stack are removed."""
-    for folder in ENVIRONMENTS.glob("verbs-*"):
-        if not os.path.exists(f"/proc/{folder.name.removeprefix('verbs-')}"):
-            removed(folder)  # of a run that was killed
+    remove_stale("verbs")
     chosen = f"verbs-{os.getpid()}"
     yield chosen
     if (ENVIRONMENTS / chosen).exists():

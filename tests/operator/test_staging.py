@@ -1,4 +1,4 @@
-"""An environment with a name, as its operator has it beside another stack: begun, tested, changed, removed by `make … ENV=`."""
+"""A named environment alongside another stack: started, tested, changed and removed by `make … ENV=`."""
 
 from __future__ import annotations
 
@@ -9,75 +9,17 @@ import shutil
 import signal
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 import stacks
-from test_two_stacks import things
+from environments import clean, command, done, make, remove_stale, removed, things, written
 from visitors import browse, sign_in
-
-pytestmark = [pytest.mark.containers, pytest.mark.writes, pytest.mark.variants("default")]
-
-ENVIRONMENTS = stacks.ROOT / "compose/environments"
-SMALL = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", "HTTP_PROCESSES": "1", "LOG_LEVEL": "debug"}
-
-
-def clean() -> dict[str, str]:
-    """The environment of a `make` that a person calls."""
-    return {**stacks.outside_make(), "ENGINE": "keep"}
-
-
-def command(verb: str, *variables: str) -> str:
-    """What `make VERB` says, where it must succeed."""
-    ended = run(verb, *variables)
-    assert ended.returncode == 0, f"make {verb}\n{ended.stdout}"
-    return ended.stdout
-
-
-def make(verb: str, name: str, *variables: str) -> subprocess.CompletedProcess[str]:
-    """What `make VERB ENV=NAME` does and says."""
-    return run(verb, f"ENV={name}", *variables)
-
-
-def run(verb: str, *variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["make", verb, *variables],
-        cwd=stacks.ROOT,
-        env=clean(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=stacks.START_SECONDS,
-        check=False,
-    )
-
-
-def done(verb: str, name: str, *variables: str) -> str:
-    """The same where it must succeed."""
-    return command(verb, f"ENV={name}", *variables)
-
-
-def written(name: str, **settings: str) -> Path:
-    """The folder of a new environment with SETTINGS, as an operator writes them below the example's."""
-    folder = ENVIRONMENTS / name
-    folder.mkdir(parents=True)
-    lines = {"BIND_ADDRESS": "127.0.0.1", **stacks.machine_settings(), **SMALL, **settings}
-    text = (stacks.ROOT / "compose/stack.env.example").read_text()
-    (folder / "stack.env").write_text(text + "".join(f"{key}={value}\n" for key, value in lines.items()))
-    return folder
-
-
-def removed(folder: Path) -> None:
-    make("purge", folder.name, "CONFIRM=yes")
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
 def staging():
     """A running environment on free ports."""
-    for folder in ENVIRONMENTS.glob("ci-*"):
-        if not Path("/proc", folder.name.removeprefix("ci-")).exists():
-            removed(folder)  # of a run that was killed
+    remove_stale("ci")
     name, port = f"ci-{os.getpid()}", stacks.free_port()
     folder = written(name, HTTP_PORT=str(stacks.free_port()), HTTPS_PORT=str(port))
     try:
@@ -238,25 +180,25 @@ def test_another_one_on_its_ports_is_refused_with_its_name_and_free_ones(staging
         shutil.rmtree(other)
 
 
-def test_a_changed_setting_is_its_own(stack, staging):
-    before = staging.containers(), stack.containers()
+def test_a_changed_setting_is_its_own(other, staging):
+    before = staging.containers(), other.containers()
     with (staging.folder / "stack.env").open("a") as file:
         file.write("EDGE_HSTS_SECONDS=60\n")
     assert "reloaded" in done("up", name_of(staging))
     header = "Strict-Transport-Security"
     with browse(staging) as visitor:
         assert visitor.get("/login/").headers[header] == "max-age=60"
-    with browse(stack) as visitor:
+    with browse(other) as visitor:
         assert visitor.get("/login/").headers[header] != "max-age=60"
-    assert (staging.containers(), stack.containers()) == before
+    assert (staging.containers(), other.containers()) == before
 
 
-def test_a_purge_leaves_its_settings_and_the_other_stack(stack, staging):
-    before = things(stack.project)
+def test_a_purge_leaves_its_settings_and_the_other_stack(other, staging):
+    before = things(other.project)
     refused = make("purge", name_of(staging))
     assert refused.returncode and f"make purge ENV={name_of(staging)} CONFIRM=yes" in refused.stdout
     done("purge", name_of(staging), "CONFIRM=yes")
     assert not any(things(staging.project).values())
-    assert things(stack.project) == before
+    assert things(other.project) == before
     left = {path.name for path in staging.folder.iterdir()}
     assert left == {"stack.env", "app.env", "compose.yaml"}

@@ -4,8 +4,6 @@ import pytest
 import stacks
 from crowd import Crowd, Site
 
-pytestmark = [pytest.mark.containers, pytest.mark.disrupts, pytest.mark.variants("default")]
-
 SOCKETS, ROOMS = 60, 6
 ROLLED = ("http", "ws", "worker")
 KEPT = ("edge", "redis", "db")

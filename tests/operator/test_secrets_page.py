@@ -10,8 +10,6 @@ import pytest
 import stacks
 from visitors import browse, sign_in
 
-pytestmark = [pytest.mark.containers, pytest.mark.disrupts, pytest.mark.variants("default")]
-
 PAGE = "docs/how-to/secrets.md"
 
 
