@@ -69,7 +69,8 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: (_variant(item), _phase(item)))
     for item in items:
         # Tests of one stack belong to one process, of the two that `make smoke` runs.
-        item.add_marker(pytest.mark.xdist_group(_variant_name(item) or item.path.parent.name))
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(_variant_name(item) or item.path.stem))
     if not config.option.target:
         return
     reasons = {

@@ -32,6 +32,9 @@ VARIANTS = {
 }
 """Settings of our own stacks: the servers to test. Everything else is as a user gets it."""
 
+BRIEF = {"DRAIN_NOTICE_SECONDS": "1", "DRAIN_SECONDS": "1"}
+"""Settings of a stack whose drain is not the subject: its rollouts need not wait for anybody."""
+
 START_SECONDS = 600
 """How long a start may take; it includes building the images that are not there yet."""
 

@@ -12,5 +12,5 @@ import stacks
 @pytest.fixture(scope="session")
 def other():
     """A small stack that must not notice what happens to others."""
-    with stacks.own("other", HTTP_REPLICAS="1", WS_REPLICAS="1", HTTP_PROCESSES="1") as made:
+    with stacks.own("other", HTTP_REPLICAS="1", WS_REPLICAS="1", HTTP_PROCESSES="1", **stacks.BRIEF) as made:
         yield made

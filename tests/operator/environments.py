@@ -9,7 +9,13 @@ from pathlib import Path
 import stacks
 
 ENVIRONMENTS = stacks.ROOT / "compose/environments"
-SMALL = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", "HTTP_PROCESSES": "1", "LOG_LEVEL": "debug"}
+SMALL = {
+    "HTTP_REPLICAS": "1",
+    "WS_REPLICAS": "1",
+    "HTTP_PROCESSES": "1",
+    "LOG_LEVEL": "debug",
+    **stacks.BRIEF,
+}
 
 
 def clean() -> dict[str, str]:

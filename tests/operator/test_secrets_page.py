@@ -16,7 +16,9 @@ PAGE = "docs/how-to/secrets.md"
 @pytest.fixture(scope="module")
 def place():
     """A stack of its own, small."""
-    with stacks.own("secrets", HTTP_REPLICAS="1", WS_REPLICAS="1", HTTP_PROCESSES="1") as made:
+    with stacks.own(
+        "secrets", HTTP_REPLICAS="1", WS_REPLICAS="1", HTTP_PROCESSES="1", **stacks.BRIEF
+    ) as made:
         yield made
 
 

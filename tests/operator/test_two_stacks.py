@@ -5,11 +5,14 @@ import stacks
 from environments import things
 from visitors import browse, sign_in
 
+pytestmark = pytest.mark.xdist_group("other")
+"""They share the stack `other`."""
+
 
 @pytest.fixture(scope="module")
 def second():
     """One replica of each is enough to be there."""
-    few = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1"}
+    few = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", **stacks.BRIEF}
     with stacks.own("second", **few) as made:
         yield made
 
