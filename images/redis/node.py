@@ -26,8 +26,8 @@ import socket
 import sys
 import time
 
-from order import MASTER, Failure, Nodes, address, hand_over, known, settled
-from talk import Place, Refused, Talk
+import redis
+from order import MASTER, Failure, Nodes, Place, address, hand_over, known, settled
 
 SERVER_PORT, SENTINEL_PORT = 6379, 26379
 # The services of compose.sentinel.yml.
@@ -92,18 +92,18 @@ def write(path: str, lines: list[str]) -> None:
     os.replace(new, path)
 
 
-def asked(sentinels: list[Place], passwords: list[str]) -> Place | None:
+def asked(nodes: Nodes) -> Place | None:
     """The master, as the Sentinel says that knows the latest election; None when none answers."""
     states = []
-    for each in sentinels:
+    for each in nodes.sentinels:
         try:
-            with Talk(each, passwords) as sentinel:
+            with nodes.at(each) as sentinel:
                 states.append(known(sentinel))
-        except (OSError, Refused) as error:
+        except redis.RedisError as error:
             print(f"node: sentinel {each[0]}:{each[1]}: {error}", flush=True)
     if not states:
         return None
-    return address(max(states, key=lambda state: int(state["config-epoch"])))
+    return address(max(states, key=lambda state: state["config-epoch"]))
 
 
 def last_role(path: str) -> list[str]:
@@ -115,7 +115,7 @@ def server(options: argparse.Namespace, nodes: Nodes) -> list[str]:
     """Write the files of a Redis; its command line."""
     me = place(options.name, SERVER_PORT)
     path, acl = os.path.join(options.folder, "node.conf"), os.path.join(options.folder, "users.acl")
-    master = asked(nodes.sentinels, nodes.passwords)
+    master = asked(nodes)
     if master is None and os.path.exists(path):
         role = last_role(path)
     else:
@@ -244,7 +244,7 @@ def main(arguments: list[str]) -> int:
             print(hand_over(nodes, place(options.name, SERVER_PORT)))
             return 0
         command = {"server": server, "sentinel": sentinel}[options.role](options, nodes)
-    except (Failure, Refused, OSError) as error:
+    except (Failure, redis.RedisError, OSError) as error:
         print(f"node: {error}", file=sys.stderr)
         return 1
     os.execvp(command[0], command)

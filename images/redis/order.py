@@ -12,7 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from talk import SECONDS, Place, Refused, Talk, pairs
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+Place = tuple[str, int]
+"""Host and port."""
+
+SECONDS = 1.0
+"""For a connection and for each answer: a node that is there answers within milliseconds."""
 
 MASTER = "redis"
 """Sentinel, client and these files call the master by this name."""
@@ -35,23 +43,48 @@ class Nodes:
     sentinels: list[Place]
     passwords: list[str]
 
-    def at(self, place: Place, seconds: float = SECONDS) -> Talk:
-        return Talk(place, self.passwords, seconds)
+    def at(self, place: Place, seconds: float = SECONDS) -> redis.Redis:
+        """A client of the Redis or Sentinel at PLACE. Raises redis.RedisError where none answers or lets us in."""
+        *others, last = self.passwords
+        for password in others:
+            try:
+                return login(place, password, seconds)
+            except redis.AuthenticationError:
+                pass
+        return login(place, last, seconds)
 
 
-def known(sentinel: Talk) -> dict[str, str]:
+def login(place: Place, password: str, seconds: float) -> redis.Redis:
+    """A client that has logged in. Nothing is tried twice: the callers do that, with a deadline."""
+    client = redis.Redis(
+        *place,
+        username="node",
+        password=password,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
+    try:
+        client.ping()
+    except redis.RedisError:
+        client.close()
+        raise
+    return client
+
+
+def known(sentinel: redis.Redis) -> dict[str, Any]:
     """What a Sentinel knows of the master."""
-    return pairs(sentinel.call("SENTINEL", "MASTER", MASTER))
+    return sentinel.sentinel_master(MASTER)
 
 
-def address(state: dict[str, str]) -> Place:
-    return state["ip"], int(state["port"])
+def address(state: dict[str, Any]) -> Place:
+    return state["ip"], state["port"]
 
 
-def replication(server: Talk) -> dict[str, str]:
-    """What a server says of its role and of whom it follows."""
-    lines = server.call("INFO", "replication").splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line)
+def replication(server: redis.Redis) -> dict[str, Any]:
+    """What a server reports of its role and of whom it follows."""
+    return server.info("replication")
 
 
 def wrong(nodes: Nodes) -> tuple[Place | None, list[str]]:
@@ -64,7 +97,7 @@ def wrong(nodes: Nodes) -> tuple[Place | None, list[str]]:
                 state = known(sentinel)
                 named[place] = address(state)
                 problems += [f"{name(place)}: {text}" for text in seen(nodes, sentinel, state)]
-        except (OSError, Refused) as error:
+        except redis.RedisError as error:
             problems.append(f"{name(place)}: {error}")
     masters = set(named.values())
     if len(masters) != 1:
@@ -77,15 +110,16 @@ def wrong(nodes: Nodes) -> tuple[Place | None, list[str]]:
     return master, problems + following(nodes, master)
 
 
-def seen(nodes: Nodes, sentinel: Talk, state: dict[str, str]) -> list[str]:
+def seen(nodes: Nodes, sentinel: redis.Redis, state: dict[str, Any]) -> list[str]:
     """What is not in order in the eyes of one Sentinel, whose STATE of the master this is."""
     problems = []
-    quorum = sentinel.call("SENTINEL", "CKQUORUM", MASTER)
+    # Not sentinel_ckquorum(), which takes any answer but a bare OK for a no.
+    quorum = sentinel.execute_command("SENTINEL", "CKQUORUM", MASTER)
     if not quorum.startswith(f"OK {len(nodes.sentinels)} usable"):
         problems.append(quorum)
     if state["flags"] != "master":
         problems.append(f"the master is {state['flags']}")
-    replicas = {address(each): each for each in map(pairs, sentinel.call("SENTINEL", "REPLICAS", MASTER))}
+    replicas = {address(each): each for each in sentinel.sentinel_slaves(MASTER)}
     for place in (each for each in nodes.servers if each != address(state)):
         each = replicas.get(place, {"flags": "unknown", "master-link-status": "err"})
         if (each["flags"], each["master-link-status"]) != ("slave", "ok"):
@@ -101,16 +135,16 @@ def following(nodes: Nodes, master: Place) -> list[str]:
         try:
             with nodes.at(place) as server:
                 state = replication(server)
-        except (OSError, Refused) as error:
+        except redis.RedisError as error:
             problems.append(f"{name(place)}: {error}")
             continue
         if place == master:
-            offset = int(state["master_repl_offset"])
+            offset = state["master_repl_offset"]
             if state["role"] != "master":
                 problems.append(f"{name(place)}: it is no master, but {state['role']}")
-        elif state["role"] != "slave" or (state["master_host"], int(state["master_port"])) != master:
+        elif state["role"] != "slave" or (state["master_host"], state["master_port"]) != master:
             problems.append(f"{name(place)}: it does not follow {name(master)}")
-        elif state["master_link_status"] != "up" or int(state["slave_repl_offset"]) < offset:
+        elif state["master_link_status"] != "up" or state["slave_repl_offset"] < offset:
             problems.append(f"{name(place)}: it follows, and has not everything yet")
     return problems
 
@@ -138,36 +172,36 @@ def hand_over(nodes: Nodes, old: Place) -> str:
     followers = [place for place in nodes.servers if place != old]
     # Its file is written and flushed when it starts to follow: that may take longer than an answer.
     with nodes.at(old, PAUSE_SECONDS) as server:
-        server.call("CLIENT", "PAUSE", PAUSE_SECONDS * 1000, "WRITE")
+        server.client_pause(PAUSE_SECONDS * 1000, all=False)
         try:
-            offset = int(replication(server)["master_repl_offset"])
+            offset = replication(server)["master_repl_offset"]
             wait(lambda: all(has(nodes, each, offset) for each in followers), begun, "the followers have all")
             wait(lambda: started(nodes), begun, "a Sentinel begins")
             new = wait(lambda: promoted(nodes, old), begun, "another one is the master")
             # As Sentinel does it some seconds later.
-            server.call("MULTI")
-            server.call("REPLICAOF", *new)
-            server.call("CONFIG", "REWRITE")
-            server.call("CLIENT", "KILL", "TYPE", "normal")
-            server.call("CLIENT", "KILL", "TYPE", "pubsub")
-            server.call("EXEC")
+            with server.pipeline() as orders:
+                orders.replicaof(*new)
+                orders.config_rewrite()
+                orders.client_kill_filter(_type="normal")
+                orders.client_kill_filter(_type="pubsub")
+                orders.execute()
         finally:
-            server.call("CLIENT", "UNPAUSE")
+            server.client_unpause()
     return f"{name(new)} is the master, writes were held back for {time.monotonic() - begun:.1f} s"
 
 
 def has(nodes: Nodes, place: Place, offset: int) -> bool:
     """Whether the follower at PLACE has what its master had written at OFFSET."""
     with nodes.at(place) as server:
-        return int(replication(server)["slave_repl_offset"]) >= offset
+        return replication(server)["slave_repl_offset"] >= offset
 
 
 def started(nodes: Nodes) -> bool:
     """Let the first Sentinel choose another master; False where it cannot yet."""
     with nodes.at(nodes.sentinels[0]) as sentinel:
         try:
-            sentinel.call("SENTINEL", "FAILOVER", MASTER)
-        except Refused:  # one is going on, or it has not heard of the followers for a moment
+            sentinel.execute_command("SENTINEL", "FAILOVER", MASTER)
+        except redis.ResponseError:  # one is going on, or it has not heard of the followers for a moment
             return False
     return True
 
