@@ -147,38 +147,37 @@ smoke: prepare
 browser: prepare
 	@$(call RUNNING,$(or $(T),tests/browser))
 
+# A script of tests/bench in the image of the tests.
+BENCH = docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+  --env PYTHONPATH=/src/src/channels_stack:/src/tests/unit/runtime:/src/tests $$(sed -n 's/^TEST_IMAGE=//p' .images) python
+
 ## Compare echoes, broadcasts, joins, handshakes, memory with stock uvicorn and Daphne (T="--rounds 5 echo group_send")
 bench: images
 	@mkdir -p tests/.artifacts
-	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/realtime/bench.py $(T) >tests/.artifacts/bench.json
+	@$(BENCH) tests/bench/realtime/bench.py $(T) >tests/.artifacts/bench.json
 
 ## Compare the same with our library of an earlier revision (REV; default: main); fails where this one costs more in every round
 bench-compare: images
 	@rm -rf tests/.artifacts/before && mkdir -p tests/.artifacts/before
 	@git archive $(or $(REV),main) src/channels_stack | tar -x -C tests/.artifacts/before
-	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/realtime/bench.py \
+	@$(BENCH) tests/bench/realtime/bench.py \
 	  --before /src/tests/.artifacts/before/src/channels_stack $(T) >tests/.artifacts/bench-compare.json
 
 ## Compare our worker with Channels' own: lost jobs, duplicate runs, jobs per second
 bench-worker: images
-	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/worker/bench.py
+	@$(BENCH) tests/bench/worker/bench.py
 
 ## Compare delivery to the members of a group: groups layer and channels_redis (T="members events rounds")
 bench-groups: images
-	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/groups/bench.py $(T)
+	@$(BENCH) tests/bench/groups/bench.py $(T)
 
 ## Compare pages on each HTTP_HANDLER with stock uvicorn and Daphne (T="rounds seconds"; default 5 2)
 bench-pages: images
-	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/bench/pages/bench.py $(T)
+	@$(BENCH) tests/bench/pages/bench.py $(T)
 
 ## Measure the cost of idle WebSockets, service by service (T=how many; default 2000)
 bench-sockets: prepare
-	@$(PYTHON) tests/bench/sockets/bench.py $(T)
+	@PYTHONPATH=tests:tests/smoke $(PYTHON) tests/bench/sockets/bench.py $(T)
 
 ## Build and run sample projects of every shape, unchanged (T=name: only this)
 apps: prepare
@@ -191,7 +190,7 @@ test-faults: images
 
 ## Measure precision and recall of the doctor over the projects of tests/unit/doctor/shapes
 test-doctor:
-	@python3 -B tests/unit/doctor/agreement.py
+	@PYTHONPATH=src/channels_stack python3 -B tests/unit/doctor/agreement.py
 
 ## Test the JavaScript client in Chromium, with a server that is killed, restarted, stopped
 test-client: images prepare

@@ -5,13 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import stacks
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "browser"))
-
 from checks import Visit
 
 COMMON = {

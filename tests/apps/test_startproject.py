@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import stacks
 from checks import Visit, page, static_file
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "versions"))
 from matrix import ROWS
 
 BUILD = """

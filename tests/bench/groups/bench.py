@@ -13,17 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pathlib
 import statistics
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT / "src/channels_stack"), str(ROOT / "tests/unit/runtime")]
-
-import django  # noqa: E402
-from django.conf import settings  # noqa: E402
-from processes import Redis  # noqa: E402
+import django
+from django.conf import settings
+from processes import Redis
 
 settings.configure(SECRET_KEY="bench", DATABASES={}, CHANNEL_LAYERS={})
 django.setup()

@@ -19,17 +19,9 @@ import tempfile
 import time
 from contextlib import ExitStack
 
+from processes import Process, Redis, answers, environment_of, free_port, until
+
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[2]
-sys.path[:0] = [
-    str(ROOT / "tests/unit/runtime"),
-    str(ROOT / "src/channels_stack"),
-    str(HERE),
-    str(ROOT / "tests"),
-]
-
-from processes import Process, Redis, answers, environment_of, free_port, until  # noqa: E402
-
 CONNECTIONS = 16
 PAGES = ("sync", "async", "query")
 OURS = ("django", "pooled", "one-hop")
@@ -44,7 +36,7 @@ class Server:
         self.port = free_port()
         environment = {
             **environment_of("paging", folder, redis),
-            "PYTHONPATH": os.pathsep.join(sys.path[:4]),
+            "PYTHONPATH": os.pathsep.join([str(HERE), os.environ["PYTHONPATH"]]),
             "BENCH_DATABASE": str(folder / "database"),
             "DOMAINS": "127.0.0.1",
             "SERVER_HTTP": "uvicorn",

@@ -27,13 +27,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from processes import Redis
+from sides import LIBRARY, LOAD_CORE, Side, on_core
+
 HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parents[2]
-sys.path[:0] = [str(ROOT / "tests/unit/runtime"), str(ROOT / "tests"), str(HERE)]
-
-from processes import Redis  # noqa: E402 (only now can it be found)
-from sides import LIBRARY, LOAD_CORE, Side, on_core  # noqa: E402
-
 LOADED = 0.85
 """Share of its core above which the load may be what limits the rate. CPU per operation counts all the same."""
 

@@ -15,12 +15,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "smoke")]
-
-import stacks  # noqa: E402 (only now can it be found)
-import websockets  # noqa: E402
-from visitors import browse, sign_in, trust  # noqa: E402
+import stacks
+import websockets
+from visitors import browse, sign_in, trust
 
 AT_ONCE = 50
 """Handshakes under way at a time; each reads from the database."""

@@ -6,7 +6,6 @@ It is imported with an environment of its own, which is taken back at once: noth
 import os
 import shutil
 import signal
-import sys
 import uuid
 
 import pytest
@@ -16,7 +15,6 @@ from surroundings import ENVIRONMENT, FOLDER
 
 
 def _import_application() -> None:
-    sys.path[:0] = [str(surroundings.PROJECT / "app"), str(surroundings.PROJECT / "src/channels_stack")]
     before = dict(os.environ)
     os.environ.update(ENVIRONMENT)
     try:

@@ -111,5 +111,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(SHAPES.parents[3] / "src/channels_stack"))
     sys.exit(main())

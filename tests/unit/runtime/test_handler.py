@@ -46,7 +46,7 @@ def found(request, tmp_path_factory) -> dict[str, dict]:
     for handler in HANDLERS:
         options = {**PROJECTS[request.param], "handler": handler, "database": str(folder / handler)}
         command = [sys.executable, "-B", str(HERE / "handling/run.py"), json.dumps(options)]
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RUNTIME)}
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{RUNTIME}:{HERE}"}
         running[handler] = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -1,21 +1,13 @@
 """images/app/dependencies.py: what each tool's files ask for, as lines that pip takes."""
 
-import importlib.util
 import json
 
+import dependencies
 import pytest
 
 
 @pytest.fixture
-def dependencies(root):
-    spec = importlib.util.spec_from_file_location("dependencies", root / "images/app/dependencies.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def project(tmp_path, dependencies):
+def project(tmp_path):
     """Writes files of a project, and reads one of them; its notices are kept."""
 
     class Project:
@@ -58,7 +50,7 @@ def test_files_that_include_each_other(project):
     assert project.read("a.txt") == ["channels", "django"]
 
 
-def test_an_included_file_that_is_not_there(project, dependencies):
+def test_an_included_file_that_is_not_there(project):
     project.write(a_dot_txt="-r base.txt\n")
     with pytest.raises(dependencies.Unreadable, match=r"base\.txt cannot be read"):
         project.read("a.txt")
@@ -110,20 +102,20 @@ def test_other_folders_wheels_and_repositories(project):
     ]
 
 
-def test_a_folder_that_is_no_project(project, dependencies):
+def test_a_folder_that_is_no_project(project):
     project.write(libs__x__readme="", requirements_dot_txt="./libs/x\n")
     with pytest.raises(dependencies.Unreadable, match=r"x has neither a pyproject\.toml"):
         project.read("requirements.txt")
 
 
-def test_a_file_of_another_machine(project, dependencies):
+def test_a_file_of_another_machine(project):
     project.write(requirements_dot_txt="certifi @ file:///croot/certifi_1/work\n")
     with pytest.raises(dependencies.Unreadable, match="write certifi==VERSION"):
         project.read("requirements.txt")
 
 
 @pytest.mark.parametrize("name", ["environment.yml", "other.lock", "Pipfile"])
-def test_what_is_not_understood_says_the_way_out(project, dependencies, name):
+def test_what_is_not_understood_says_the_way_out(project, name):
     project.write(**{name.replace(".", "_dot_"): ""})
     with pytest.raises(dependencies.Unreadable, match=r"requirements file"):
         project.read(name)
@@ -243,13 +235,13 @@ def test_a_project_and_its_groups(project, group, wanted):
     assert project.read("pyproject.toml", group) == wanted
 
 
-def test_an_unknown_group_names_those_there_are(project, dependencies):
+def test_an_unknown_group_names_those_there_are(project):
     project.write(pyproject_dot_toml=DECLARED)
     with pytest.raises(dependencies.Unreadable, match="cache, production, server"):
         project.read("pyproject.toml", "prod")
 
 
-def test_a_project_that_says_nothing_is_refused_with_the_way_out(project, dependencies):
+def test_a_project_that_says_nothing_is_refused_with_the_way_out(project):
     project.write(pyproject_dot_toml="[tool.ruff]\n")
     with pytest.raises(dependencies.Unreadable, match="export the lock"):
         project.read("pyproject.toml")
@@ -282,7 +274,7 @@ def test_dynamic_dependencies_are_those_of_setuptools(project):
     assert project.read("pyproject.toml") == ["django", "channels"]
 
 
-def test_a_setup_that_does_not_run_by_itself(project, dependencies):
+def test_a_setup_that_does_not_run_by_itself(project):
     project.write(setup_dot_py="import mysite\n")
     with pytest.raises(dependencies.Unreadable, match="No module named 'mysite'"):
         project.read("setup.py")

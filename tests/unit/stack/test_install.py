@@ -1,19 +1,7 @@
 """images/app/install.py: which versions it warns of, and what it makes of pip's words."""
 
-import importlib.util
-import sys
-
+import install
 import pytest
-
-
-@pytest.fixture
-def install(root):
-    sys.path.insert(0, str(root / "images/app"))  # as Python does for the program that it runs
-    spec = importlib.util.spec_from_file_location("install", root / "images/app/install.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.path.pop(0)
-    return module
 
 
 @pytest.mark.parametrize(
@@ -27,7 +15,7 @@ def install(root):
         ("django", "6.0", False),
     ],
 )
-def test_a_version_below_the_floor_is_told_with_the_way_out(install, package, version, told):
+def test_a_version_below_the_floor_is_told_with_the_way_out(package, version, told):
     said = install.notices({package: version}, "/src/project/requirements.txt")
     assert len(said) == told
     assert all(line.startswith(f"{package} {version} ") and "requirements.txt" in line for line in said)
@@ -36,7 +24,7 @@ def test_a_version_below_the_floor_is_told_with_the_way_out(install, package, ve
 @pytest.mark.parametrize(
     ("text", "numbers"), [("4.3.2", (4, 3, 2)), ("5.0rc1", (5, 0)), ("1.2.post1", (1, 2))]
 )
-def test_the_numbers_of_a_version(install, text, numbers):
+def test_the_numbers_of_a_version(text, numbers):
     assert install.version(text) == numbers
 
 
@@ -60,7 +48,7 @@ def test_the_numbers_of_a_version(install, text, numbers):
         ("Killed", "pip could not install"),
     ],
 )
-def test_what_pip_says_becomes_one_line(install, output, words):
+def test_what_pip_says_becomes_one_line(output, words):
     said = install.why(output)
     assert words in said and "\n" not in said
 
@@ -94,7 +82,7 @@ def test_what_pip_says_becomes_one_line(install, output, words):
         ("whatever", "3.13", "", ""),
     ],
 )
-def test_the_python_that_a_project_wants_is_compared(install, capsys, wanted, here, refused, told):
+def test_the_python_that_a_project_wants_is_compared(capsys, wanted, here, refused, told):
     if refused:
         with pytest.raises(SystemExit) as end:
             install.refuse_python("pyproject.toml:4", wanted, here)
@@ -105,7 +93,7 @@ def test_the_python_that_a_project_wants_is_compared(install, capsys, wanted, he
     assert (told in said) if told else ("requires" not in said)
 
 
-def test_it_is_compared_before_anything_is_installed(install, tmp_path):
+def test_it_is_compared_before_anything_is_installed(tmp_path):
     (tmp_path / "pyproject.toml").write_text(
         "[project]\nname = 'x'\nrequires-python = '>=3.39'\ndependencies = []\n"
     )
@@ -126,13 +114,13 @@ def test_it_is_compared_before_anything_is_installed(install, tmp_path):
         ("pyproject.toml", "[tool.black]\n", []),
     ],
 )
-def test_where_a_project_says_its_python(install, tmp_path, name, text, found):
+def test_where_a_project_says_its_python(tmp_path, name, text, found):
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / name).write_text(text)
     assert list(install.wanted_pythons(tmp_path, tmp_path / "app/requirements.txt")) == found
 
 
-def test_adopt_and_the_build_know_the_same_pythons(install):
+def test_adopt_and_the_build_know_the_same_pythons():
     from channels_stack_deploy.adopt import interpreter
 
     known = {suite: interpreter.number(python) for python, suite in interpreter.SUITES.items()}
@@ -148,5 +136,5 @@ def test_adopt_and_the_build_know_the_same_pythons(install):
         ({"django": "3.2", "channels": "3.0.5"}, "asks for channels 3.0.5, which is too old"),
     ],
 )
-def test_what_cannot_be_an_application_is_refused(install, present, words):
+def test_what_cannot_be_an_application_is_refused(present, words):
     assert install.unfit(present).startswith(words) and bool(install.unfit(present)) == bool(words)

@@ -13,8 +13,8 @@ from .findings import Place
 Version = tuple[int, int]
 HERE: Version = (sys.version_info[0], sys.version_info[1])
 
-SUITES = (((3, 9), "bullseye"), ((3, 11), "bookworm"), ((3, 13), "trixie"), ((3, 14), "forky"))
-"""Python and the value of APP_DEBIAN that brings it."""
+SUITES: dict[Version, str] = {(3, 9): "bullseye", (3, 11): "bookworm", (3, 13): "trixie", (3, 14): "forky"}
+"""Python -> the value of APP_DEBIAN that brings it, the oldest first."""
 
 SYNTAX = (
     ((3, 10), re.compile(r"match .+:$|case .+:$")),
@@ -75,7 +75,7 @@ def newest(words: str) -> Version | None:
 
 def debian(version: Version) -> str:
     """The first Debian release whose Python is ``version`` or newer; "" for none."""
-    return next((suite for python, suite in SUITES if python >= version), "")
+    return next((suite for python, suite in SUITES.items() if python >= version), "")
 
 
 def needed(files: Files, problem: Problem) -> tuple[Version, str] | None:

@@ -8,16 +8,13 @@ import re
 import tomllib
 from collections.abc import Iterator
 
+from channels_stack.doctor.pythons import SUITES, Version, number
+
 from .found import Findings
 from .tree import Tree
 
-SUITES = {(3, 9): "bullseye", (3, 11): "bookworm", (3, 13): "trixie", (3, 14): "forky"}
-"""Python -> the Debian release that has it."""
-
 PREFERRED = (3, 13)
 """That of APP_DEBIAN's default."""
-
-Version = tuple[int, int]
 
 
 def find(tree: Tree, folders: list[str]) -> Findings:
@@ -50,11 +47,6 @@ def find(tree: Tree, folders: list[str]) -> Findings:
     if reasons:
         findings.line("APP_DEBIAN", SUITES[chosen], "; ".join(reasons))
     return findings
-
-
-def number(version: Version) -> str:
-    """As people write it."""
-    return ".".join(map(str, version))
 
 
 def _nearest(version: Version, fits: list[Version]) -> Version:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import pathlib
 import re
 import sys
 import threading
@@ -273,7 +272,6 @@ async def main(options: dict) -> None:
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[1])
-    sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
     configure(options)
     from django.core.management import call_command
 
