@@ -233,10 +233,10 @@ RUN = (
         '["status", "list", "verify"]',
     ),
     Run(r"backup discard", f"{MACHINE}::test_down_restore_up", '"backup", "discard"'),
-    Run(r"backup now --full", "tests/image/test_backup.py", 'backup("now", "--full")'),
+    Run(r"backup now --full", "tests/image/backup/test_service.py", 'backup("now", "--full")'),
     Run(
         r"backup restore --yes --keep-jobs",
-        "tests/image/test_backup.py::test_a_restore_that_leaves_the_jobs",
+        "tests/image/backup/test_restore.py::test_a_restore_that_leaves_the_jobs",
         '"--keep-jobs"',
     ),
     Run(

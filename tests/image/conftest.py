@@ -26,7 +26,7 @@ IMAGES = Path(__file__).resolve().parents[2] / "images"
 from channels_stack_deploy.swarm.engine import Engine  # noqa: E402
 
 if TYPE_CHECKING:
-    from .edges import Site
+    from .edges import Edge, Site
 
 RUN = f"channels-stack-test-{uuid.uuid4().hex[:8]}"
 
@@ -248,3 +248,32 @@ def backends(site: Site) -> dict[str, Container]:
         for service in ("http", "ws")
         for name in (f"{service}-a", f"{service}-b")
     }
+
+
+@pytest.fixture(scope="module")
+def edge(site: Site, backends: dict[str, Container]) -> Edge:
+    """An edge with the default settings, apart from the limits per address."""
+    return site.edge()
+
+
+@pytest.fixture(scope="module")
+def hasty(site: Site, backends: dict[str, Container]) -> Edge:
+    """An edge with short times, to see each of them run out."""
+    return site.edge(
+        EDGE_REQUEST_TIMEOUT="1s",
+        EDGE_CLIENT_TIMEOUT="1s",
+        EDGE_STREAM_TIMEOUT="3s",
+        EDGE_HANDSHAKE_TIMEOUT="2s",
+        EDGE_TUNNEL_TIMEOUT="3s",
+    )
+
+
+@pytest.fixture(scope="module")
+def seen(site: Site, backends: dict[str, Container]):
+    """A function: how many requests reached the application with this method and path."""
+
+    def count(method: str, path: str) -> int:
+        counters = [json.loads(site.control(backend, "/control/seen")) for backend in backends.values()]
+        return sum(counter.get(f"{method} {path}", 0) for counter in counters)
+
+    return count

@@ -1,0 +1,193 @@
+"""E6xx, W6xx: consumers and answers."""
+
+from __future__ import annotations
+
+from specimens import CONSUMERS
+
+from .edits import JOIN, MODEL, SENT, code
+
+CASES = [
+    (
+        "E601",
+        {
+            CONSUMERS: [
+                ("from channels.consumer", "import time\n\nfrom channels.consumer"),
+                ("        await self.send_json(event)\n", "        time.sleep(1)\n"),
+            ]
+        },
+        {
+            CONSUMERS: [
+                (
+                    "from channels.consumer",
+                    "import time\n\nfrom asgiref.sync import sync_to_async\nfrom channels.consumer",
+                ),
+                (
+                    "        await self.send_json(event)\n",
+                    "        await sync_to_async(time.sleep)(1)\n"
+                    "        await sync_to_async(lambda: time.sleep(1))()\n",
+                ),
+            ]
+        },
+    ),
+    (
+        "E601",
+        {
+            CONSUMERS: [
+                ("from channels.consumer", "import requests\nfrom channels.consumer"),
+                ("        await self.send_json(event)\n", "        requests.get('https://example.org')\n"),
+            ]
+        },
+        {
+            CONSUMERS: [
+                ("from channels.consumer", "import httpx\nfrom channels.consumer"),
+                (
+                    "        await self.send_json(event)\n",
+                    "        async with httpx.AsyncClient() as client:\n"
+                    "            await client.get('https://example.org')\n",
+                ),
+            ]
+        },
+    ),
+    (
+        "E601",
+        {
+            "chat/weather.py": "import requests\n\n\nasync def asked(city):\n    return parsed(city)\n\n\n"
+            "def parsed(city):\n    return requests.get(city).json()\n",
+            CONSUMERS: [
+                ("from .models import Room\n", "from .models import Room\nfrom .weather import asked\n"),
+                ("        await self.send_json(event)\n", "        await asked('Rome')\n"),
+            ],
+        },
+        {
+            "chat/weather.py": "import requests\n\n\ndef asked(city):\n    return requests.get(city).json()\n",
+            CONSUMERS: [
+                ("from .models import Room\n", "from .models import Room\nfrom .weather import asked\n"),
+                (
+                    "        await self.send_json(event)\n",
+                    "        await database_sync_to_async(asked)('Rome')\n",
+                ),
+            ],
+        },
+    ),
+    (
+        "E602",
+        {CONSUMERS: ("        await self.send_json(event)\n", "        self.room.save()\n")},
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        await self.room.asave()\n        await database_sync_to_async(self.room.save)()\n"
+                "        self.picture.save()\n",
+            )
+        },
+    ),
+    (
+        "E602",
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        room = Room(slug='a')\n        room.save()\n",
+            )
+        },
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        room = Form(slug='a')\n        room.save()\n",
+            )
+        },
+    ),
+    (
+        "E602",
+        {CONSUMERS: ("        await self.send_json(event)\n", '        self.scope["session"].save()\n')},
+        {CONSUMERS: ("        await self.send_json(event)\n", '        self.scope["cart"].save()\n')},
+    ),
+    (
+        "E602",
+        {CONSUMERS: (MODEL, 'Room.objects.filter(slug="lobby").first()')},
+        {CONSUMERS: (MODEL, 'await Room.objects.filter(slug="lobby").afirst()')},
+    ),
+    (
+        "E603",
+        {
+            CONSUMERS: [
+                ("from channels.consumer", "from asgiref.sync import async_to_sync\nfrom channels.consumer"),
+                (
+                    "        await self.channel_layer.group_send(self.group,",
+                    "        async_to_sync(self.channel_layer.group_send)(self.group,",
+                ),
+            ]
+        },
+        code(
+            "from asgiref.sync import async_to_sync\n\n\ndef tell(layer):\n"
+            "    async_to_sync(layer.group_send)('all', {'type': 'said'})\n"
+        ),
+    ),
+    ("E604", {CONSUMERS: (JOIN, JOIN.replace("await ", ""))}, {}),
+    ("E605", {CONSUMERS: ('f"room-{', 'f"room:{')}, {CONSUMERS: ('f"room-{', 'f"room.{')}),
+    (
+        "E605",
+        code(
+            "async def tell(channel_layer):\n"
+            "    await channel_layer.group_send('alle Räume', {'type': 'said'})\n"
+        ),
+        code(
+            "async def tell(channel_layer):\n"
+            "    await channel_layer.group_send('room-%s' % 5, {'type': 'said'})\n"
+        ),
+    ),
+    (
+        "E605",
+        code(
+            "NAME = 'x' * 2\n\n\nasync def tell(channel_layer):\n    await channel_layer.group_send('"
+            + "x" * 100
+            + "', {'type': 'said'})\n"
+        ),
+        code(
+            "async def tell(channel_layer):\n    await channel_layer.group_send('"
+            + "x" * 99
+            + "', {'type': 'said'})\n"
+        ),
+    ),
+    ("E606", {CONSUMERS: (SENT, '{"text": content["text"]}')}, {CONSUMERS: (SENT, "{**content}")}),
+    (
+        "E607",
+        {CONSUMERS: ("return await self.close()", "return await self.disconnect(4003)")},
+        {
+            CONSUMERS: (
+                "    async def said",
+                "    async def disconnect(self, code):\n        pass\n\n    async def said",
+            )
+        },
+    ),
+    (
+        "W608",
+        code(
+            "from django.http import StreamingHttpResponse\n\n\ndef rows():\n    yield 'a'\n\n\n"
+            "def export(request):\n    return StreamingHttpResponse(rows())\n"
+        ),
+        code(
+            "from django.http import StreamingHttpResponse\n\n\nasync def rows():\n    yield 'a'\n\n\n"
+            "def export(request):\n    return StreamingHttpResponse(rows())\n"
+        ),
+    ),
+    (
+        "W608",
+        code(
+            "from django.http import StreamingHttpResponse\n\n\ndef export(request):\n"
+            "    rows = (str(number) for number in range(9))\n    return StreamingHttpResponse(rows)\n"
+        ),
+        code(
+            "from django.http import StreamingHttpResponse\n\n\nasync def export(request):\n"
+            "    rows = (str(number) async for number in numbers())\n    return StreamingHttpResponse(rows)\n"
+        ),
+    ),
+    (
+        "W608",
+        code(
+            "from django.http import FileResponse\n\n\ndef get(request):\n    return FileResponse(open('/srv/a', 'rb'))\n"
+        ),
+        code(
+            "from django.http import StreamingHttpResponse\n\n\ndef get(request, lines):\n"
+            "    return StreamingHttpResponse(lines)\n"
+        ),
+    ),
+]

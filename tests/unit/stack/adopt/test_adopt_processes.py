@@ -1,0 +1,174 @@
+"""make adopt: processes, folders, and the variables that settings read."""
+
+import pytest
+from layouts import PLAIN, ROUTER, SETTINGS
+
+from channels_stack_deploy.adopt.proposal import propose
+
+
+def test_worker_channels_by_a_literal_and_by_a_name(found):
+    source = (
+        "from channels.routing import ChannelNameRouter, ProtocolTypeRouter\nfrom .names import LAST\n"
+        'channels = {"thumbs": 1, LAST: 2}\n'
+        'application = ProtocolTypeRouter({"channel": ChannelNameRouter(channels)})\n'
+    )
+    files = {"mysite/asgi.py": source, "mysite/names.py": 'LAST = "last"\n', "tests/routing.py": source}
+    assert found(PLAIN, files)["APP_WORKER_CHANNELS"] == "thumbs last"
+
+
+def test_worker_channels_that_only_running_tells_are_a_question(make):
+    source = ROUTER + "workers = ChannelNameRouter({name: 1 for name in load()})\n"
+    proposal = propose(make(PLAIN, {"mysite/asgi.py": source}))
+    assert any("APP_WORKER_CHANNELS: mysite/asgi.py:3" in each for each in proposal.findings.questions)
+
+
+CELERY = 'from celery import Celery\n{} = Celery("mysite")\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {"mysite/celery.py": CELERY.format("app")},
+            "celery: celery -A mysite.celery worker --loglevel INFO",
+        ),
+        (
+            {"mysite/queue.py": CELERY.format("jobs")},
+            "celery: celery -A mysite.queue:jobs worker --loglevel INFO",
+        ),
+        (
+            {"tests/celery.py": CELERY.format("app"), "mysite/tasks.py": "from celery import shared_task\n"},
+            None,
+        ),
+        (
+            {
+                "mysite/celery.py": CELERY.format("app"),
+                "mysite/settings.py": SETTINGS + "CELERY_BEAT_SCHEDULE = {'x': 1}\n",
+            },
+            "celery: celery -A mysite.celery worker --loglevel INFO; "
+            "beat: celery -A mysite.celery beat -s /tmp/beat --loglevel INFO",
+        ),
+        (
+            {
+                "mysite/celery.py": CELERY.format("app"),
+                "mysite/settings.py": SETTINGS + "CELERY_BEAT_SCHEDULE = {}\n",
+            },
+            "celery: celery -A mysite.celery worker --loglevel INFO",
+        ),
+        (
+            {
+                "mysite/celery.py": CELERY.format("app"),
+                "mysite/settings.py": SETTINGS + "INSTALLED_APPS += ['django_celery_beat']\n",
+            },
+            "celery: celery -A mysite.celery worker --loglevel INFO; beat: celery -A mysite.celery beat "
+            "--scheduler django_celery_beat.schedulers:DatabaseScheduler --loglevel INFO",
+        ),
+    ],
+)
+def test_celery(found, files, expected):
+    assert found(PLAIN, files).get("APP_COMMANDS") == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ('CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}}\n', "cache"),
+        ("import redis\nclient = redis.from_url(url)\n", "queue"),
+        (
+            'import redis\nCACHES = {"x": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}\n',
+            "both",
+        ),
+        ('CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}\n', None),
+        ('CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer"}}\n', None),
+    ],
+)
+def test_a_redis_of_the_projects_own(found, source, kind):
+    assert found(PLAIN, {"mysite/settings.py": source + SETTINGS}).get("APP_REDIS") == kind
+
+
+def test_queues_and_commands_of_start_scripts_are_questions(make):
+    files = {
+        "mysite/celery.py": CELERY.format("app") + '\n@app.task(queue="slow")\ndef work(): ...\n',
+        "Procfile": "release: python manage.py migrate && python manage.py loaddata first\n",
+    }
+    text = " ".join(propose(make(PLAIN, files)).findings.questions)
+    assert "slow: mysite/celery.py:4" in text and "-Q celery,slow" in text
+    assert "manage.py loaddata first (Procfile:1)" in text and "migrate (" not in text
+
+
+def test_folders_that_are_kept_empty_are_volumes(found, make):
+    source = SETTINGS + (
+        "BASE = 1\nPAPERS = BASE / 'papers'\nLOGS = os.path.join(BASE, 'var', 'log')\nCODE = BASE / 'mysite'\n"
+        "MEDIA_ROOT = BASE / 'media'\nTEMPLATES = [{'DIRS': [BASE / 'templates']}]\n"
+    )
+    empty = {f"{folder}/.gitkeep": "" for folder in ("papers", "var/log", "media", "templates", "unnamed")}
+    assert found(PLAIN, {"mysite/settings.py": source}, empty)["APP_VOLUMES"] == "papers var/log"
+
+
+def test_sqlite_is_told_and_its_folder_is_a_volume_only_where_it_stays(make):
+    source = SETTINGS + (
+        "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': BASE / 'data/db.sqlite3'}}\n"
+    )
+    folder = make(PLAIN, {"mysite/settings.py": source, "data/.gitkeep": ""})
+    moved, stays = propose(folder), propose(folder, {"APP_OVERLAY": "-database"})
+    assert "APP_VOLUMES" not in moved.lines and stays.lines["APP_VOLUMES"].value == "data"
+    assert any(
+        "SQLite (mysite/settings.py:3) becomes the stack's PostgreSQL" in note
+        for note in moved.findings.notes
+    )
+    assert not any("SQLite" in note for note in stays.findings.notes)
+
+
+READS = """
+import os
+import environ
+from decouple import config
+env = environ.Env(DEBUG=(bool, False))
+SECRET_KEY = os.environ["MY_KEY"]
+DEBUG = env("DEBUG")
+ALLOWED_HOSTS = env.list("HOSTS")
+API = env("API_KEY")
+LATER = config("LATER", default="x")
+MAYBE = os.environ.get("MAYBE")
+MAIL = env("MAIL_KEY")
+DATABASES = {"default": {"NAME": os.environ["DB_NAME"], "PORT": int(os.environ["DB_PORT"])}}
+CACHES = {"default": env.cache()}
+OURS = [os.environ["DATABASE_URL"], os.environ["REDIS_URL"], os.environ["DOMAINS"], env.db()]
+if DEBUG:
+    TOOLBAR = os.environ["ONLY_IN_DEVELOPMENT"]
+try:
+    GUARDED = os.environ["GUARDED"]
+except KeyError:
+    pass
+def not_a_setting():
+    return os.environ["IN_A_FUNCTION"]
+"""
+
+
+def test_the_variables_that_settings_read(make):
+    folder = make(
+        PLAIN,
+        {
+            "mysite/settings.py": SETTINGS + READS,
+            ".env": "API_KEY=of-a-developer\n",
+            ".env.production": 'MAIL_KEY="a b"\nAPP_UNREAD=1\nDB_NAME=shop\n',
+        },
+    )
+    variables = {each.name: each for each in propose(folder, {"DOMAINS": "a.example b.example"}).variables}
+    made = variables.pop("MY_KEY")
+    assert made.required and len(made.value) > 50 and made.place == "mysite/settings.py:8"
+    assert {name: (each.required, each.value) for name, each in variables.items()} == {
+        "HOSTS": (True, "a.example,b.example"),
+        "DEBUG": (False, None),
+        "API_KEY": (True, None),
+        "LATER": (False, None),
+        "MAYBE": (False, None),
+        "MAIL_KEY": (True, "a b"),
+        "DB_NAME": (True, "app"),
+        "DB_PORT": (True, "5432"),
+        "CACHE_URL": (True, None),
+        "GUARDED": (False, None),
+    }
+    assert variables["API_KEY"].source == "a value for development: .env:1"
+    without = {each.name: each.value for each in propose(folder, {"APP_OVERLAY": "-database"}).variables}
+    assert (without["DB_NAME"], without["DB_PORT"]) == ("shop", None)

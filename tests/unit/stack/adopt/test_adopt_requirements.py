@@ -1,0 +1,168 @@
+"""make adopt: what a project installs, and on which Python."""
+
+import pytest
+from layouts import PLAIN
+
+from channels_stack_deploy.adopt import interpreter
+from channels_stack_deploy.adopt.proposal import propose
+
+UV = '[[package]]\nname = "django"\nversion = "5.2"\n\n[[package]]\nname = "psycopg2"\nversion = "2.9"\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"requirements.txt": "Django\nchannels\n"}, None),
+        ({"requirements.txt": "\ufeffDjango\r\n".encode("utf-16")}, None),
+        (
+            {
+                "requirements.txt": "",
+                "requirements/prod.txt": "-r base.txt",
+                "requirements/base.txt": "django",
+            },
+            "requirements/prod.txt",
+        ),
+        (
+            {"requirements.txt": "-r requirements/production.txt", "requirements/production.txt": "django"},
+            "requirements/production.txt",
+        ),
+        ({"requirements.txt": "pytest", "requirements-prod.txt": "Django==5"}, "requirements-prod.txt"),
+        ({"requirements.txt": "-e .", "setup.cfg": "[options]\ninstall_requires =\n    Django\n"}, None),
+        ({"requirements.txt": "", "setup.py": "setup(install_requires=['django>=4'])"}, "setup.py"),
+        ({"requirements.txt": "", "uv.lock": UV, "pyproject.toml": "[project]\nname='x'\n"}, "uv.lock"),
+        ({"requirements.txt": "django", "poetry.lock": UV}, "poetry.lock"),
+        ({"requirements.txt": "", "pdm.lock": UV}, "pdm.lock"),
+        (
+            {"requirements.txt": "", "Pipfile.lock": '{"default": {"django": {"version": "==5"}}}'},
+            "Pipfile.lock",
+        ),
+        (
+            {"requirements.txt": "", "pyproject.toml": "[project]\ndependencies=['Django']\n"},
+            "pyproject.toml",
+        ),
+        (
+            {
+                "requirements.txt": "",
+                "pyproject.toml": "[tool.poetry.dependencies]\npython='^3.11'\ndjango='^5'\n",
+            },
+            "pyproject.toml",
+        ),
+        (
+            {
+                "requirements.txt": "",
+                "pyproject.toml": "[project]\ndependencies=['Django']\n[dependency-groups]\nprod=['x']\n",
+            },
+            "pyproject.toml[prod]",
+        ),
+        (
+            {
+                "requirements/base.txt": "django",
+                "requirements/live.txt": "django",
+                "Dockerfile": "RUN pip install -r requirements/base.txt",
+            },
+            "requirements/base.txt",
+        ),
+        # Near-misses: a list for the documentation, a lock of another language, settings of tools alone.
+        ({"docs/requirements.txt": "django", "yarn.lock": "", "pyproject.toml": "[tool.ruff]\n"}, None),
+    ],
+)
+def test_the_file_that_says_what_to_install(found, files, expected):
+    assert found(PLAIN, files).get("APP_REQUIREMENTS") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("environment.yml", "dependencies:\n  - django=5\n", "environment.yml is conda's"),
+        ("Pipfile", "[packages]\ndjango='*'\n", "pipenv lock"),
+        ("README", "", "write a requirements.txt"),
+        ("setup.cfg", "[options]\ninstall_requires =\n    flask\n", "setup.cfg asks for neither"),
+    ],
+)
+def test_no_file_that_says_it_is_a_question(make, name, text, words):
+    files = {path: content for path, content in PLAIN.items() if path != "requirements.txt"}
+    proposal = propose(make(files, {name: text}))
+    assert proposal.lacking == ["APP_REQUIREMENTS"]
+    assert words in " ".join(proposal.findings.questions)
+
+
+@pytest.mark.parametrize(
+    ("line", "run", "build"),
+    [
+        ("Pillow", None, None),
+        ("psycopg2-binary", None, None),
+        ("psycopg[binary]", None, None),
+        ("psycopg2==2.9", "libpq5", "gcc python3-dev libpq-dev"),
+        ("psycopg[c,pool]", "libpq5", "gcc python3-dev libpq-dev"),
+        ("mysqlclient", "libmariadb3", "gcc python3-dev libmariadb-dev pkg-config"),
+        ("python-magic", "libmagic1", None),
+        ("thing @ git+https://example.org/thing", None, "git"),
+        ("git+https://example.org/thing#egg=thing", None, "git"),
+    ],
+)
+def test_the_debian_packages_of_a_requirement(found, line, run, build):
+    values = found(PLAIN, {"requirements.txt": f"Django\n{line}\n"})
+    assert (values.get("APP_PACKAGES"), values.get("APP_BUILD_PACKAGES")) == (run, build)
+
+
+def test_geodjango(make):
+    gis = 'INSTALLED_APPS = ["django.contrib.gis"]\nROOT_URLCONF = ""\n'
+    gis += 'DATABASES = {"default": {"ENGINE": "django.contrib.gis.db.backends.postgis"}}\n'
+    proposal = propose(make(PLAIN, {"mysite/settings.py": gis}))
+    assert proposal.lines["APP_PACKAGES"].value == "binutils gdal-bin libproj-dev"
+    assert "mysite/settings.py:1" in proposal.lines["APP_PACKAGES"].why
+    assert "PostGIS (mysite/settings.py:3)" in " ".join(proposal.findings.questions)
+
+
+@pytest.mark.parametrize(
+    ("files", "suite"),
+    [
+        ({}, None),
+        ({"pyproject.toml": "[project]\nrequires-python='>=3.10'\n"}, None),
+        ({"pyproject.toml": "[project]\nrequires-python='>=3.14'\n"}, "forky"),
+        ({"pyproject.toml": "[project]\nrequires-python='>=3.9,<3.13'\n"}, "bookworm"),
+        ({"pyproject.toml": "[tool.poetry.dependencies]\npython='^3.11'\n"}, None),
+        ({"pyproject.toml": "[tool.poetry.dependencies]\npython='~3.11'\n"}, "bookworm"),
+        ({"setup.cfg": "[options]\npython_requires = >=3.8, <3.10\n"}, "bullseye"),
+        ({"setup.py": "setup(\n  python_requires='<3.12',\n)\n"}, "bookworm"),
+        ({"runtime.txt": "python-3.11.9\n"}, "bookworm"),
+        ({".python-version": "3.12.4\n"}, None),
+        ({".python-version": "3.10\n"}, "bookworm"),
+        ({"Pipfile": '[requires]\npython_version = "3.9"\n'}, "bullseye"),
+        ({"Dockerfile": "FROM docker.io/python:3.11-slim AS base\n"}, "bookworm"),
+        ({"Dockerfile": "ARG PYTHON_VERSION=3.14\nFROM python:${PYTHON_VERSION}\n"}, "forky"),
+        # Near-misses: other images, the tests' own, a folder that is none of the project's.
+        ({"Dockerfile": "FROM node:20\n", "compose/local/Dockerfile": "FROM python:3.9\n"}, None),
+        ({"tests/Dockerfile": "FROM python:3.9\n", "docs/runtime.txt": "python-3.9\n"}, None),
+    ],
+)
+def test_the_debian_release_that_has_its_python(found, files, suite):
+    assert found(PLAIN, files).get("APP_DEBIAN") == suite
+
+
+def test_a_python_that_no_debian_has_is_a_question(make):
+    proposal = propose(make(PLAIN, {"pyproject.toml": "[project]\n\nrequires-python = '==3.12.*'\n"}))
+    assert "APP_DEBIAN" not in proposal.lines
+    assert any("==3.12.* (pyproject.toml:3)" in question for question in proposal.findings.questions)
+
+
+@pytest.mark.parametrize(
+    ("words", "fits"),
+    [
+        (">=3.9", "3.9 3.11 3.13 3.14"),
+        (">3.11", "3.13 3.14"),
+        (">=3.9,!=3.11.*", "3.9 3.13 3.14"),
+        ("~=3.11", "3.11 3.13 3.14"),
+        ("~=3.11.2", "3.11"),
+        ("==3.13.*", "3.13"),
+        ("^3.9 || ^4.0", "3.9 3.11 3.13 3.14"),
+        ("<=3.11", "3.9 3.11"),
+        ("3.11.*", "3.11"),
+        (">= 3.11, < 3.14", "3.11 3.13"),
+        ("<3.13.2", "3.9 3.11 3.13"),
+        ("<4", "3.9 3.11 3.13 3.14"),
+    ],
+)
+def test_specifiers_of_a_python(words, fits):
+    found = [interpreter.number(each) for each in interpreter.SUITES if interpreter.satisfies(each, words)]
+    assert " ".join(found) == fits
