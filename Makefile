@@ -196,6 +196,10 @@ test-doctor:
 test-client: images prepare
 	@env $$(cat .images) $(PYTEST) $(or $(T),tests/client)
 
+## Test the monitoring: a stack with MONITORING=on, whose faults become alerts
+test-monitoring: prepare
+	@$(PYTEST) $(or $(T),tests/monitoring)
+
 ## Test a minimal Channels project on every row of versions; writes docs/reference/versions.md (T=name: only this row)
 test-versions: prepare
 	@$(PYTEST) tests/versions $(if $(T),-k $(T))

@@ -244,6 +244,11 @@ RUN = (
         "tests/image/test_certificates.py",
         '"certificates", "health"',
     ),
+    Run(
+        r"docker compose restart alertmanager",
+        "tests/monitoring/test_monitoring.py",
+        '"restart", "alertmanager"',
+    ),
     Run(r"docker compose restart certificates", "tests/image/test_certificates.py", '"restart"'),
     Run(
         r"docker compose exec sentinel redis-node settled --seconds 0",
@@ -261,9 +266,9 @@ RUN = (
     Run(r"make test-faults( T=.*)?", SUITES, "make test-faults"),
     Run(r"make test-deploy T=\S+( -m more')?", SUITES, "make test-deploy T="),
     Run(
-        r"make (apps|test-versions|test-client)( T=\w+)?",
+        r"make (apps|test-versions|test-client|test-monitoring)( T=\w+)?",
         NIGHTLY,
-        "verb: [test-versions, apps, test-deploy, test-client]",
+        "verb: [test-versions, apps, test-deploy, test-client, test-monitoring]",
     ),
     Run(
         r"make release",

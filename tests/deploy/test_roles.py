@@ -107,6 +107,12 @@ def test_three_redis_need_three_hosts():
     assert "REDIS_NODES is 3 and the group `data` has 2 hosts" in problem and "add hosts" in problem
 
 
+@pytest.mark.parametrize("word", ["on", True])
+def test_servers_start_no_prometheus(word):
+    [problem] = stores(["a"], MONITORING=word)
+    assert "MONITORING" in problem and "take it out" in problem
+
+
 def test_no_host_keeps_data_where_both_stores_are_somebody_elses():
     assert stores([], REDIS_NODES=0, DB_NODES=0) == []
     [problem] = stores([], REDIS_NODES=0)

@@ -152,7 +152,7 @@ def test_a_stack_without_it_is_what_it_was(deployment):
 
 
 def test_every_variable_of_the_compose_files_is_known(root):
-    images = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP", "CERTIFICATES")
+    images = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP", "CERTIFICATES", "MONITORING")
     made = {
         "STACK_DIR",
         "EDGE_FOLDER",

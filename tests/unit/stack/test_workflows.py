@@ -28,7 +28,9 @@ def test_what_ci_runs_they_run_too(root):
         assert [
             each for each in wanted if not re.search(rf"[\[ ]{re.escape(each)}[\],\n]", words["ci"])
         ] == []
-    assert re.search(r"verb: \[test-versions, apps, test-deploy, test-client\]", words["nightly"])
+    assert re.search(
+        r"verb: \[test-versions, apps, test-deploy, test-client, test-monitoring\]", words["nightly"]
+    )
 
 
 def test_actions_are_named_by_commit_and_may_only_read(workflow):

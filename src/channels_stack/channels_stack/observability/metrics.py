@@ -153,6 +153,13 @@ JOB_AGE = Gauge(
     multiprocess_mode="livemax",
 )
 
+# Rules compare with what was before. A counter that appears with its first event has had none by then.
+for _code, _who in (("1006", "client"), ("1011", "server"), ("1011", "application")):
+    CLOSED.labels(_code, _who)
+REJOINED.labels("default")
+for _layer in ("default", "tasks"):
+    LAYER_FAILURES.labels(_layer)
+
 
 @dataclass
 class Totals:

@@ -327,6 +327,8 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
         found["DB_IMAGE"] = Image("channels-stack/db", IMAGES / "db")
     if settings["CERTIFICATE"] == "acme":
         found["CERTIFICATES_IMAGE"] = Image("channels-stack/certificates", IMAGES / "certificates")
+    if settings["MONITORING"] == "on":
+        found["MONITORING_IMAGE"] = Image("channels-stack/monitoring", IMAGES / "monitoring")
     if settings["BACKUP_REPOSITORY"]:
         if "DB_IMAGE" not in found:
             raise Failure(
@@ -343,7 +345,7 @@ def everything(settings: dict[str, str]) -> dict[str, Image]:
     found = {f"{server.upper()}_IMAGE": application(settings, server) for server in ("uvicorn", "daphne")}
     found |= {
         f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name)
-        for name in ("edge", "redis", "db", "certificates", "registry")
+        for name in ("edge", "redis", "db", "certificates", "registry", "monitoring")
     }
     found["PEBBLE_IMAGE"] = Image("channels-stack/pebble", ROOT / "tests/image/pebble")
     found["BACKUP_IMAGE"] = BACKUP

@@ -68,6 +68,7 @@ def service(command: list[str], mounts: list[str], secrets: tuple[str, ...] = SE
         "environment": {
             **{f"{name.upper()}_FILE": f"/run/secrets/{name}" for name in secrets},
             "CLOSED_TO_DATA_STORES": "true",
+            "RUNNING_IMAGE": "${WORKER_IMAGE:?run make up}",
         },
         "secrets": [*secrets, "data_ca"],
         "stop_grace_period": "${STOP_GRACE:?run make up}",

@@ -14,7 +14,7 @@ from . import addresses, environments, ownership, settings
 Problem = tuple[str, str, str]
 """(what was looked at, what is wrong, the fix), as in preflight."""
 
-PROPOSED = {"HTTP_PORT": 8080, "HTTPS_PORT": 8443, "DEV_PORT": 8001}
+PROPOSED = {"HTTP_PORT": 8080, "HTTPS_PORT": 8443, "DEV_PORT": 8001, "MONITORING_PORT": 9090}
 """Settings that name a port, and where the search for a free one begins."""
 
 
@@ -23,7 +23,8 @@ def published(deployment: Deployment, chosen: dict[str, str]) -> dict[str, tuple
     if "dev" in deployment.overlays:
         return {"DEV_PORT": ("127.0.0.1",)}
     wanted = addresses.asked(chosen["BIND_ADDRESS"])
-    return dict.fromkeys(("HTTP_PORT", "HTTPS_PORT"), (wanted.four, wanted.six))
+    found = dict.fromkeys(("HTTP_PORT", "HTTPS_PORT"), (wanted.four, wanted.six))
+    return found | ({"MONITORING_PORT": (wanted.four, "")} if chosen["MONITORING"] == "on" else {})
 
 
 def problems(deployment: Deployment, chosen: dict[str, str], ours: set[int]) -> list[Problem]:

@@ -17,6 +17,9 @@ APPLICATION, DATA = 10001, 999
 REDIS_ACL = IMAGES / "redis/users.acl.template"
 """The access rules of Redis; `{password}` stands for the secret."""
 
+ALERTMANAGER = IMAGES / "monitoring/alertmanager.yml"
+"""Who is told of alerts, to begin with: nobody."""
+
 APP_REDIS_ACL = REDIS_ACL.with_name("app.acl.template")
 """The same of the application's own Redis."""
 
@@ -77,13 +80,15 @@ def make(deployment: Deployment) -> dict[str, int]:
         "redis_nodes": (secrets.token_urlsafe(32), DATA),
         "app_redis_acl": (APP_REDIS_ACL.read_text().replace("{password}", application), DATA),
         "app_redis_url": (stores.app_redis_url(application), APPLICATION),
+        "monitoring_password": (secrets.token_urlsafe(32), APPLICATION),
+        "alertmanager": (ALERTMANAGER.read_text(), APPLICATION),
     }
     pairs = {
         "DB_NODES": ("db_password", "database_url"),
         "REDIS_NODES": ("redis_acl", "redis_url"),
         "APP_REDIS": ("app_redis_acl", "app_redis_url"),
     }
-    given: list[str] = []
+    given: list[str] = ["monitoring_password", "alertmanager"] if chosen["MONITORING"] == "off" else []
     for name, (server, client) in pairs.items():
         if chosen[name] in ("0", "", "outside"):
             given += [

@@ -73,6 +73,17 @@ SERVICES = (
     _data("redis-app"),
     Service("backup", Kind.SUPPORT, "BACKUP_IMAGE", "data"),
     Service("certificates", Kind.SUPPORT, "CERTIFICATES_IMAGE"),
+    *(
+        Service(name, Kind.SUPPORT, "MONITORING_IMAGE")
+        for name in (
+            "prometheus",
+            "alertmanager",
+            "blackbox",
+            "postgres-exporter",
+            "redis-exporter",
+            "node-exporter",
+        )
+    ),
 )
 
 NAMES = tuple(service.name for service in SERVICES)

@@ -156,6 +156,11 @@ def farewell(
         say(f"  {smoke}   prove that services and routing are right")
     say(f"  {deployment.verb('logs')}   follow what it does")
     say(f"  {deployment.verb('down')}   stop it; the data stays")
+    if settings["MONITORING"] == "on":
+        monitor = f"https://{settings['DOMAINS'].split()[0]}:{settings['MONITORING_PORT']}/"
+        say(
+            f"  {monitor}   Prometheus: user prometheus, password in {deployment.secrets / 'monitoring_password'}"
+        )
     if not settings["BACKUP_REPOSITORY"]:
         place = deployment.shown(deployment.settings)
         say(f"  No backups are made: set BACKUP_REPOSITORY in {place} (docs/how-to/backups.md)")

@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+"""Starts one program of the image (`monitoring PROGRAM`), with what it takes from settings and secrets.
+
+    prometheus    /run/secrets/monitoring_password, RETENTION; TLS by the certificate of the edge
+    alertmanager  /run/secrets/alertmanager, its whole configuration
+    blackbox      SITE, the host name that visitors use
+    postgres      /run/secrets/database_url
+    redis         /run/secrets/redis_url
+    node          the machine's file systems below /host
+
+A secret reaches a program in its environment or in a file below /tmp, never on a command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+SECRETS = Path("/run/secrets")
+MADE = Path("/tmp")
+USER = "prometheus"
+CERTIFICATES = (Path("/srv/certificate/tls.pem"), Path("/etc/edge/tls.pem"))
+"""Of the edge: by ACME, where there is one, else the given or local one."""
+
+
+def prometheus() -> list[str]:
+    """The server behind TLS and a password, which an outside Prometheus uses too (/federate)."""
+    password = secret("monitoring_password")
+    hashed = subprocess.run(
+        ["htpasswd", "-niBC", "10", USER], input=password, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    certificate = next(str(path) for path in CERTIFICATES if path.exists())
+    web = {
+        "tls_server_config": {"cert_file": certificate, "key_file": certificate},
+        "basic_auth_users": {USER: hashed.partition(":")[2]},
+    }
+    (MADE / "web.yml").write_text(json.dumps(web))  # JSON is YAML
+    return [
+        "prometheus",
+        "--config.file=/etc/prometheus/prometheus.yml",
+        f"--web.config.file={MADE}/web.yml",
+        "--storage.tsdb.path=/srv/prometheus",
+        f"--storage.tsdb.retention.time={os.environ['RETENTION']}",
+        "--storage.tsdb.retention.size=2GB",
+        "--log.level=warn",
+    ]
+
+
+def alertmanager() -> list[str]:
+    """Sends what fires where its configuration says; the default one sends nothing, and shows it all in Prometheus."""
+    return [
+        "prometheus-alertmanager",
+        f"--config.file={SECRETS}/alertmanager",
+        "--storage.path=/srv/alertmanager",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    ]
+
+
+def blackbox() -> list[str]:
+    """Asks the edge for a page as a visitor would; its certificate is read, and not checked against an authority."""
+    site = os.environ["SITE"].split()[0]
+    page = {
+        "prober": "http",
+        "timeout": "5s",
+        "http": {
+            "headers": {"Host": site},
+            "follow_redirects": False,
+            "valid_status_codes": list(range(200, 500)),
+            "tls_config": {"insecure_skip_verify": True, "server_name": site},
+        },
+    }
+    (MADE / "blackbox.yml").write_text(json.dumps({"modules": {"page": page}}))
+    return ["prometheus-blackbox-exporter", f"--config.file={MADE}/blackbox.yml", "--log.level=warn"]
+
+
+def postgres() -> list[str]:
+    """Connections, transactions, and the archive of the write-ahead log."""
+    address = secret("database_url")
+    if "sslmode=" not in address:
+        address += (
+            "&" if "?" in address else "?"
+        ) + "sslmode=disable"  # in the internal network, as the application
+    os.environ["DATA_SOURCE_NAME"] = address
+    return ["prometheus-postgres-exporter", "--config.file=/dev/null", "--log.level=warn"]
+
+
+def redis() -> list[str]:
+    """Memory, clients and commands of the Redis of the channel layers."""
+    parts = urlsplit(secret("redis_url"))
+    os.environ["REDIS_ADDR"] = urlunsplit(parts._replace(query=""))
+    return ["prometheus-redis-exporter", "-connection-timeout=3s"]
+
+
+def node() -> list[str]:
+    """The machine: disks, memory, load, clock, processes that the kernel has killed."""
+    return ["prometheus-node-exporter", "--path.rootfs=/host", "--log.level=warn"]
+
+
+def secret(name: str) -> str:
+    return (SECRETS / name).read_text().strip()
+
+
+PROGRAMS: dict[str, Callable[[], list[str]]] = {
+    each.__name__: each for each in (prometheus, alertmanager, blackbox, postgres, redis, node)
+}
+
+
+def main(arguments: list[str]) -> None:
+    if len(arguments) != 1 or arguments[0] not in PROGRAMS:
+        sys.exit(f"monitoring: name one of {', '.join(PROGRAMS)}")
+    os.umask(0o077)
+    try:
+        command = PROGRAMS[arguments[0]]()
+    except (OSError, KeyError) as error:
+        sys.exit(f"monitoring: {arguments[0]}: {error}")
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

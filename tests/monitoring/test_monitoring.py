@@ -1,0 +1,192 @@
+"""A stack with MONITORING=on: everything is measured, nobody reads it without the password, and faults become alerts in time."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import stacks
+from visitors import Socket, browse, sign_in, trust
+
+from channels_stack_deploy.config import settings
+
+WITHIN_SECONDS = 180
+"""Every alert for a service that is away fires within this time; docs/how-to/monitoring.md says so."""
+
+DASHBOARD = stacks.ROOT / "images/monitoring/dashboard.json"
+
+
+class Prometheus:
+    """The one of a STACK, as an operator asks it."""
+
+    def __init__(self, stack: stacks.Stack, port: int) -> None:
+        password = (stack.folder / "secrets/monitoring_password").read_text()
+        self.client = httpx.Client(
+            base_url=f"https://localhost:{port}",
+            verify=trust(stack),
+            auth=("prometheus", password),
+            timeout=30,
+        )
+
+    def ask(self, path: str, **words: str) -> dict:
+        answer = self.client.get(f"/api/v1/{path}", params=words)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def firing(self) -> set[str]:
+        return {
+            each["labels"]["alertname"] for each in self.ask("alerts")["alerts"] if each["state"] == "firing"
+        }
+
+    def fires(self, alert: str, seconds: float) -> float:
+        """Wait until ALERT fires; how long it took."""
+        started = time.monotonic()
+        stacks.eventually(lambda: alert in self.firing(), seconds, f"the alert {alert}")
+        return time.monotonic() - started
+
+
+class Told(http.server.ThreadingHTTPServer):
+    """Whom Alertmanager tells, by a webhook: ``alerts`` are the names that it has been told of."""
+
+    def __init__(self, address: str) -> None:
+        self.alerts: set[str] = set()
+        super().__init__((address, 0), Hook)
+
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.alerts.update(each["labels"]["alertname"] for each in body["alerts"])
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[Told]:
+    [network] = json.loads(stacks.docker("network", "inspect", "bridge"))
+    with Told(network["IPAM"]["Config"][0]["Gateway"]) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def running(told) -> Iterator[stacks.Stack]:
+    address, port = told.server_address
+    hook = {"name": "hook", "webhook_configs": [{"url": f"http://{address}:{port}/"}]}
+    route = {"receiver": "hook", "group_by": ["alertname"], "group_wait": "1s"}
+    few = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", "HTTP_PROCESSES": "1"}
+    with stacks.own(
+        "monitored",
+        {"alertmanager": json.dumps({"route": route, "receivers": [hook]})},
+        MONITORING="on",
+        MONITORING_PORT=str(stacks.free_port()),
+        **few,
+    ) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def prometheus(running) -> Prometheus:
+    return Prometheus(running, int(settings.load(running.folder / "stack.env")["MONITORING_PORT"]))
+
+
+def test_every_target_is_found_and_answers(prometheus):
+    wanted = {
+        *(f"application {service}" for service in ("http", "ws", "worker")),
+        "edge edge",
+        *(f"{job} " for job in ("site", "postgres", "redis", "node", "alertmanager")),
+    }
+
+    def up() -> bool:
+        targets = prometheus.ask("targets", state="active")["activeTargets"]
+        names = {
+            f"{each['labels']['job']} {each['labels'].get('service', '')}"
+            for each in targets
+            if each["health"] == "up"
+        }
+        return names == wanted
+
+    stacks.eventually(up, 90, "all targets are up")
+
+
+def test_nobody_reads_it_without_the_password(prometheus):
+    for auth in (None, ("prometheus", "guess")):
+        answer = httpx.get(str(prometheus.client.base_url), verify=False, auth=auth)
+        assert answer.status_code == 401
+
+
+def test_a_prometheus_outside_takes_everything_from_it(prometheus):
+    answer = prometheus.client.get("/federate", params={"match[]": '{job="application"}'})
+    assert answer.status_code == 200 and "channels_stack_sockets{" in answer.text
+
+
+def test_every_query_of_the_dashboard_has_an_answer(prometheus, running):
+    with browse(running) as visitor:
+        assert sign_in(visitor, running.user, running.password).status_code == 302
+        socket = Socket(running, "/ws/rooms/lobby/", visitor)
+        socket.hear("presence")
+        socket.close()
+    queries = [
+        target["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for target in panel["targets"]
+    ]
+    assert len(queries) > 15
+    left = set(queries)
+
+    def answered() -> bool:
+        left.difference_update({query for query in left if prometheus.ask("query", query=query)["result"]})
+        return not left
+
+    stacks.eventually(answered, 120, "an answer to every query")
+
+
+def test_a_changed_alertmanager_takes_its_new_configuration(running):
+    before = running.compose("exec", "-T", "alertmanager", "cat", "/proc/1/stat")
+    running.compose("restart", "alertmanager")
+    assert running.compose("exec", "-T", "alertmanager", "cat", "/proc/1/stat") != before
+
+
+def test_nothing_fires_while_nothing_is_wrong(prometheus):
+    assert prometheus.firing() == set()
+
+
+FAULTS = {
+    "worker": ("stop", "start", ("ServiceDown",)),
+    "redis": ("pause", "unpause", ("RedisDown", "CheckFails")),
+    "db": ("stop", "start", ("DatabaseDown",)),
+    "edge": ("stop", "start", ("SiteDown",)),
+}
+"""Service -> what is done to it, how it is undone, and what fires."""
+
+
+@pytest.mark.parametrize("service", FAULTS)
+def test_faults_become_alerts_and_somebody_is_told(prometheus, running, told, service):
+    fault, undo, alerts = FAULTS[service]
+    running.compose(fault, service)
+    try:
+        for alert in alerts:
+            seconds = prometheus.fires(alert, WITHIN_SECONDS)
+            print(f"{alert}: {seconds:.0f} s after `{fault} {service}`")
+        stacks.eventually(lambda: told.alerts.issuperset(alerts), 30, f"somebody is told of {alerts}")
+    finally:
+        running.compose(undo, service)
+    stacks.eventually(lambda: not prometheus.firing(), 240, "nothing fires any more")
+
+
+def test_dead_jobs_become_an_alert(prometheus, running):
+    code = (
+        "import django; django.setup()\n"
+        "from asgiref.sync import async_to_sync\n"
+        "from channels.layers import get_channel_layer\n"
+        "async_to_sync(get_channel_layer('tasks').send)('reports', {'type': 'no.such.handler'})\n"
+    )
+    running.compose("exec", "-T", "http", "python", "-c", code)
+    print(f"JobsDead after {prometheus.fires('JobsDead', WITHIN_SECONDS):.0f} s")
