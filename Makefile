@@ -47,21 +47,9 @@ up:
 dev:
 	@$(STACK) --overlay dev up
 
-## Follow the logs of the services
-logs:
-	@$(COMPOSE) logs --follow --tail 20
-
 ## List the containers with their health
 ps:
 	@$(COMPOSE) ps --all
-
-## Run a manage.py command of the application in an http container (C="createsuperuser")
-manage:
-	@$(COMPOSE) exec http python -m django $(or $(C),help)
-
-## Show the status of every process: sockets, event loop lag, waiting jobs, memory
-status:
-	@$(COMPOSE) exec -T ws channels-stack status
 
 ## Stop the stack and keep its data
 down:
@@ -98,6 +86,65 @@ adopt:
 ## Report what will break in production in a Channels project (P=path; default: the project in stack.env)
 doctor:
 	@$(STACK) doctor "$(P)"
+
+##@ Operate, here and on servers (ENV=staging, ENV=production)
+
+# S: a service, or one of its containers.  HOST: only there.  C: the words of a command.
+# W: what, of a few words.
+S ?=
+HOST ?=
+W ?=
+C ?=
+# Of the logs: this LEVEL or worse; the id of a REQUEST or connection; containers of a RELEASE; SINCE=10m; TAIL=100 lines of each;
+# FOLLOW=no; RAW=yes: as they were written.
+LEVEL ?=
+REQUEST ?=
+RELEASE ?=
+SINCE ?=
+TAIL ?=
+FOLLOW ?=
+RAW ?=
+export S HOST W C LEVEL REQUEST RELEASE SINCE TAIL FOLLOW RAW
+
+## Follow the logs of all hosts, in the order of time (S="http ws" LEVEL=warning REQUEST=id RELEASE=name SINCE=10m FOLLOW=no)
+logs:
+	@$(STACK) logs
+
+## Open a shell in a container (S=http), or run C in it
+shell:
+	@$(STACK) shell
+
+## Run a manage.py command of the application in a container that runs (C="createsuperuser")
+manage:
+	@$(STACK) manage
+
+## Open a console of the database, or run one statement (C="select 1")
+dbshell:
+	@$(STACK) dbshell
+
+## Run a command once, in a container of its own (C="python -m django clearsessions")
+job:
+	@$(STACK) job
+
+## Begin or end maintenance: the edges answer 503 with Retry-After, sockets are closed with 1013 (W=on, W=off; without: show)
+maintenance:
+	@$(STACK) maintenance
+
+## Show the status of every process: sockets, event loop lag, waiting jobs, memory
+status:
+	@$(STACK) status
+
+## Show what runs where: release, since when, by whom
+details:
+	@$(STACK) details
+
+## Show the releases that are kept, and what each changed (W=NAME, W="ONE OTHER": the settings and images that differ)
+releases:
+	@$(STACK) releases
+
+## Show who did what, and when
+audit:
+	@$(STACK) audit
 
 ##@ Servers
 

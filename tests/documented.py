@@ -114,7 +114,7 @@ PAGES_ON_A_STACK = "tests/smoke/test_documented.py::test_the_command_answers"
 RUN = (
     # --- Verbs of one machine
     Run(r"make up( ENV=(staging|<name>))?", f"{STAGING}::staging", 'done("up", name)'),
-    Run(r"make (ps|status|check)", f"{STAGING}::test_every_verb_takes_it", '["ps", "status", "check"]'),
+    Run(r"make (ps|check)", f"{STAGING}::test_every_verb_takes_it", '["ps", "status", "check"]'),
     Run(
         r"make capacity( ENV=staging)?( APPLY=yes)?",
         "tests/apps/test_capacity.py::test_the_knee_of_a_small_stack",
@@ -142,7 +142,7 @@ RUN = (
     ),
     Run(r"make down( ENV=staging)?", f"{STAGING}::test_down_keeps_the_data", 'done("down"'),
     Run(r"make logs", f"{STAGING}::test_logs_follow_until_they_are_left", '"logs"'),
-    Run(r"make manage C=\w+", f"{STAGING}::test_the_first_user", '"manage"'),
+    Run(r"make manage( ENV=production)? C=createsuperuser", f"{STAGING}::test_the_first_user", '"manage"'),
     Run(r"make adopt( P=\S+)?", f"{VERBS}::test_a_project_is_adopted_and_examined", 'done("adopt"'),
     Run(r"make doctor( P=\S+)?", f"{VERBS}::test_a_project_is_adopted_and_examined", 'done("doctor"'),
     Run(r"make dev", f"{VERBS}::test_a_development_stack_reloads", 'done("dev"'),
@@ -152,6 +152,12 @@ RUN = (
         r"make restore CONFIRM=yes",
         f"{MACHINE}::test_down_restore_up",
         'make(place, "restore", CONFIRM="yes")',
+    ),
+    # --- Verbs of both
+    Run(
+        r"make (details|audit|dbshell|shell|job|logs|manage|status|releases|maintenance)( [A-Z]+=.*)?",
+        "tests/smoke/test_operate.py::test_a_verb_answers",
+        "verbs.answered(verb, name)",
     ),
     # --- Verbs and playbooks of servers
     Run(
@@ -187,11 +193,6 @@ RUN = (
         rf"{PLAYBOOK} rotate-secrets.yml -e what=\S+",
         "tests/deploy/test_rotate.py::test_one_of_them_alone",
         '"what=redis"',
-    ),
-    Run(
-        r"docker exec -it \$\(docker ps -qf name=channels-stack_http \| head -1\) .*createsuperuser",
-        "tests/deploy/test_deploy.py::test_the_first_user_as_the_page_has_it",
-        "createsuperuser",
     ),
     Run(
         r"docker exec \$\(docker ps -qf name=_ws \| head -1\)",

@@ -13,6 +13,7 @@ from stacks import eventually
 SHARING = {
     "server": (
         "test_deploy",
+        "test_verbs_on_servers",
         "test_broken",
         "test_lock",
         "test_interrupted",

@@ -12,7 +12,7 @@ BROKEN = {
     "migration fails": "rooms.0002_broken (rooms/migrations/0002_broken.py): division by zero",
     "crashes after 20 s": "trial-",
     "every page fails": "pages: /: 500, http answers",
-    "pages of those signed in fail": "of first-http are 5xx",
+    "pages of those signed in fail": "answers are 5xx",
     "image missing": "the image registry.invalid/redis:9 is not on this machine",
     "domain with a scheme": "stack_settings: DOMAINS holds 'https://rooms.example.org'; a domain is ASCII, without scheme",
 }
@@ -78,7 +78,8 @@ def test_the_old_release_keeps_all_traffic(deployment, broken):
     assert BROKEN[broken] in play.text, play.tail(40)
     if broken == SEEN:
         # Some have to meet it before it can be known: those of one task of three, for a few seconds.
-        assert len(seen.failures) < 0.1 * seen.pages and not seen.codes, str(seen)
+        # The sockets of the first task of ws come back when it goes.
+        assert len(seen.failures) < 0.1 * seen.pages and set(seen.codes) <= {1012}, str(seen)
     else:
         assert seen.failures == [] and not seen.codes, str(seen)
     assert (seen.lost, seen.doubled, seen.jobs_lost) == (0, 0, 0), str(seen)

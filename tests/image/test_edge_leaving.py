@@ -37,7 +37,7 @@ ENVIRONMENT = {
     "TEST_JOURNAL": "/tmp/journal",
 }
 ORIGIN = "https://localhost"
-RESTART = 1012
+RESTART, LATER = 1012, 1013
 
 
 @pytest.fixture(params=["uvicorn", "gunicorn", "daphne"])
@@ -258,3 +258,34 @@ def test_a_replica_that_has_left_the_name_service_is_asked_too(site: Site, ws: C
         wait_for(lost, "the edge finds it no more")
         assert edge.container.stop()[0] == 0
     assert [code(client) for client in clients] == [RESTART] * 5
+
+
+@pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
+def test_maintenance(site: Site, ws: Container, folder: Path):
+    """Sockets that are open are told to come later, nothing new gets in, probes go on; over a restart; until the file is gone."""
+    edge = start(site, folder)
+    clients = [through(edge), through(edge)]
+    (folder / "maintenance").touch()
+    reload = edge.container.run("edge", "reload")
+    assert json.loads(reload.stderr.splitlines()[0])["told"] == 2, reload.stderr
+    assert [code(client) for client in clients] == [LATER] * 2
+
+    def closed() -> None:
+        page = edge.get("/")
+        assert page.status == 503 and page.header("retry-after") == "60" and b"Maintenance" in page.body
+        with edge.upgrade("/echo/", headers=HANDSHAKE) as link:
+            answer = head(link)
+        assert answer.status == 503 and answer.header("retry-after") == "60"
+        # It has found no replica of http here; with one it says 200.
+        assert edge.get("/-/edge").body == b"starting\n"
+        assert json.loads(edge.container.run("edge", "status").stdout)["maintenance"]
+
+    closed()
+    docker("restart", edge.container.name)
+    edge = Edge(edge.container, edge.container.port(8443), edge.container.port(8080))
+    wait_for(lambda: not refused(edge) and edge.get("/-/edge").status, "the edge is back")
+    closed()
+    (folder / "maintenance").unlink()
+    edge.container.run("edge", "reload")
+    with through(edge) as client:
+        assert lives(client)

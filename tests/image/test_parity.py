@@ -100,7 +100,7 @@ def staging(tmp_path_factory):
 def test_staging_differs_by_its_settings_alone(default, staging):
     told = {
         f"services.{service}.environment.{name}"
-        for service in APPLICATION
+        for service in (*APPLICATION, "traffic")
         for name in ("DOMAINS", "HTTP_PORT", "HTTPS_PORT", "LOG_LEVEL")
     }
     ports = {f"services.edge.ports.{number}.published" for number in range(2)}
@@ -151,14 +151,16 @@ SERVERS = {
 }
 """All in which a service on servers is not the one that Compose runs."""
 
-JOBS = {"static", "migrations", "pages", "traffic"}
+JOBS = {"static", "migrations", "pages"}
 """Jobs of a release on several servers; on one machine `release` is all."""
 
 
 def test_servers_run_the_same_but_for_what_is_listed(default, tmp_path):
     deployment, values = environment(tmp_path, COMMON)
     release = render.render(deployment, values, IMAGES, render.Options(db_node="one", redis_node="one"))
-    parts = [json.loads(release.files[f"{name}.json"]) for name in ("stack", "release", *sorted(JOBS))]
+    parts = [
+        json.loads(release.files[f"{name}.json"]) for name in ("stack", "release", "traffic", *sorted(JOBS))
+    ]
     services = {name: each for part in parts for name, each in part["services"].items()}
     assert services.keys() - JOBS == default["services"].keys()
     volumes = parts[0]["volumes"]

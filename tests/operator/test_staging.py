@@ -111,9 +111,7 @@ def test_logs_follow_until_they_are_left(staging):
         assert follows.stdout
         services = set()
         for line in follows.stdout:
-            services.update(
-                re.findall(r"([a-z]+)-\d+ *\|", line)
-            )  # Compose clears the line before it: \x1b[2K
+            services.update(re.findall(r"^\S+Z ([a-z]+)-\d+ ", line))
             if {"http", "ws", "edge"} <= services:
                 break
         assert {"http", "ws", "edge"} <= services and follows.poll() is None
@@ -204,4 +202,4 @@ def test_a_purge_leaves_its_settings_and_the_other_stack(other, staging):
     assert not any(things(staging.project).values())
     assert things(other.project) == before
     left = {path.name for path in staging.folder.iterdir()}
-    assert left == {"stack.env", "app.env", "compose.yaml"}
+    assert left == {"stack.env", "app.env", "compose.yaml", "audit"}

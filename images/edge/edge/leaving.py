@@ -38,6 +38,9 @@ REMEMBERED_SECONDS = 60.0
 LOOK_SECONDS = 0.05
 """How often is looked whether anything is still open."""
 
+RESTART, MAINTENANCE = 1012, 1013
+"""Codes: come back at once, come back later."""
+
 Replica = tuple[str, int]
 """Its address and port."""
 
@@ -47,15 +50,16 @@ def tell(
     secrets: Collection[str],
     over: Callable[[], bool] = lambda: False,
     former: Collection[Replica] = (),
+    code: int = RESTART,
 ) -> int:
-    """Have the websockets of the workers with SECRETS closed with 1012, spread over SECONDS; how many they are.
+    """Have the websockets of the workers with SECRETS closed with CODE, spread over SECONDS; how many they are.
 
     Asked are the replicas that HAProxy has found, and FORMER ones, which need not be there any more. Says so in one line of
     the log. Returns after ANSWER_SECONDS at most, and at once where OVER says that nothing is open any more. Raises Unreachable.
     """
     found = replicas()
     lines = (
-        f"POST /-/leave?seconds={seconds:.1f} HTTP/1.1",
+        f"POST /-/leave?seconds={seconds:.1f}&code={code} HTTP/1.1",
         "Host: localhost",
         f"X-Edge-Worker: {', '.join(secrets)}",
         "Content-Length: 0",

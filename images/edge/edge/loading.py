@@ -14,15 +14,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import haproxy, hops, memory, settings, workers
+from . import haproxy, hops, leaving, memory, settings, workers
 from .haproxy import STATE
 
 FOLDER = Path("/etc/edge")
-"""settings.env and tls.pem; both are written by whoever runs the stack."""
+"""settings.env, tls.pem, and a file `maintenance` while there is one; all are written by whoever runs the stack."""
 
 ACME = Path("/srv/certificate")
 """What the service `certificates` shares where there is one: the thumbprint of its account, and tls.pem, which wins over the
 folder's as soon as it is there."""
+
+MAINTENANCE_SPREAD_SECONDS = 2.0
+"""Over so long are websockets closed when maintenance begins."""
 
 GRACE_SECONDS = 35
 """stop_grace_period of compose.yml: drain and stop have to be over by then, or the engine kills."""
@@ -102,6 +105,8 @@ def read(folder: Path = FOLDER) -> Input:
         path = ACME / "thumbprint"
         if path.exists():
             values["EDGE_ACME_THUMBPRINT"] = path.read_text().strip()
+        if (folder / "maintenance").exists():
+            values["EDGE_MAINTENANCE"] = "true"
         path = ACME / "tls.pem" if (ACME / "tls.pem").exists() and folder == FOLDER else folder / "tls.pem"
         return Input(values, path.read_bytes())
     except FileNotFoundError as error:
@@ -191,7 +196,7 @@ def reload() -> bool:
         workers.make_room()
         secret, stays = workers.new_secret(), settings.seconds(haproxy.setting("EDGE_RELOAD_TIMEOUT"))
         haproxy.SERVERS.write_text(haproxy.ask("@1 show servers state"))
-        drains = draining()
+        drains, closes = draining(), not maintenance() and "EDGE_MAINTENANCE" in wanted.values
         kept = {name: (STATE / name).read_bytes() for name in ("settings.cfg", "tls.pem", "digest")}
         wanted.write(STATE, secret)
         answer = haproxy.ask("reload")
@@ -202,7 +207,19 @@ def reload() -> bool:
         workers.replaced(secret, stays)
         if drains:
             drain(True)
+        if closes:
+            # Of the former workers: the new one lets none in.
+            leaving.tell(
+                MAINTENANCE_SPREAD_SECONDS,
+                [each.secret for each in workers.known()],
+                code=leaving.MAINTENANCE,
+            )
         return True
+
+
+def maintenance() -> bool:
+    """Whether the worker answers everybody that there is maintenance."""
+    return haproxy.setting("EDGE_MAINTENANCE") == "true"
 
 
 def draining() -> bool:

@@ -15,8 +15,9 @@ from pathlib import Path
 RULES = Path("/etc/haproxy/haproxy.cfg")
 """The configuration of the image."""
 
-FROM_ABOVE = ("EDGE_CERTIFICATE", "EDGE_SERVERS", "EDGE_WORKER", "EDGE_IPV6")
-"""Settings that the program itself gives: where its copies lie, the secret of the worker, whether there is IPv6."""
+FROM_ABOVE = ("EDGE_CERTIFICATE", "EDGE_SERVERS", "EDGE_WORKER", "EDGE_IPV6", "EDGE_MAINTENANCE")
+"""Settings that the program itself gives: where its copies lie, the secret of the worker, whether there is IPv6,
+and whether there is maintenance."""
 
 CALCULATED = ("EDGE_REQUESTS_AT_ONCE", "EDGE_THREADS")
 """What follows from the container's memory and processors."""

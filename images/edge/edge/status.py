@@ -11,15 +11,16 @@ from .haproxy import STATE
 
 
 def status() -> dict[str, Any]:
-    """{"draining", "former_workers", "connections", "crowd", "replicas", "certificate": {"names", "issuer", "until", "days"}}.
+    """{"draining", "maintenance", "former_workers", "connections", "crowd", "replicas", "certificate"}.
 
-    `crowd` is the one address that most requests come from, null where there is none.
+    `crowd` is the one address that most requests come from, null where there is none; for `certificate` see below.
     """
     crowd = crowds.look()
     processes = haproxy.ask("show proc")
     former = processes.partition("# old workers")[2].partition("# programs")[0]
     return {
         "draining": loading.draining(),
+        "maintenance": loading.maintenance(),
         "former_workers": len(re.findall(r"^\d+\s+worker", former, re.MULTILINE)),
         "connections": int(field(haproxy.ask("@1 show info"), "CurrConns")),
         "crowd": crowd and {"address": crowd.address, "requests": crowd.requests, "of": crowd.total},

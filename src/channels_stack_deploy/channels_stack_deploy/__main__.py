@@ -4,6 +4,7 @@ python3 -m channels_stack_deploy [--env NAME] [--overlay NAME]… up|down|purge|
 python3 -m channels_stack_deploy [--env NAME] compose ARGUMENT…    `docker compose` on this environment
 python3 -m channels_stack_deploy [--env NAME] adopt|doctor PATH    a project's lines of stack.env; what will break in it
 python3 -m channels_stack_deploy [--env NAME] capacity            how many visitors it can serve (MINUTES, APPLY=yes)
+python3 -m channels_stack_deploy [--env NAME] logs|shell|manage|…   the verbs of operate/verbs.py, here and on servers
 python3 -m channels_stack_deploy [--env NAME] target [TESTS]       which tests look at it, and how they get in: a line each
 python3 -m channels_stack_deploy --folder DIR …                    the same for a deployment in another folder
 """
@@ -11,8 +12,10 @@ python3 -m channels_stack_deploy --folder DIR …                    the same fo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from .adopt import command as adopt
@@ -24,7 +27,12 @@ from .config import settings as stack_settings
 from .console import Failure, say
 from .local import backup, preflight, up
 from .local.compose import Project
+from .operate import audit, verbs
+from .operate.hosts import HERE, Host
 from .paths import IMAGE_NAMES, Deployment
+
+NOTED = ("up", "down", "purge", "backup", "restore", "drill")
+"""Commands that change what runs, or what it keeps: they are written down (operate/audit.py)."""
 
 COMMANDS = [
     "up",
@@ -41,6 +49,7 @@ COMMANDS = [
     "doctor",
     "target",
     "compose",
+    *verbs.VERBS,
 ]
 
 
@@ -68,49 +77,15 @@ def main() -> int:
             return 0
         if options.command == "capacity":
             capacity.refuse_elsewhere(options.env, os.environ.get("TARGET", ""))
+        if options.command in verbs.VERBS:
+            deployment = Deployment(options.folder.resolve()) if options.folder else None
+            return verbs.run(options.command, options.env, deployment)
         if options.folder:
             deployment = Deployment(options.folder.resolve(), overlays)
         else:
             deployment = environments.find(options.env, options.command, overlays)
-        match options.command:
-            case "up":
-                up.up(deployment)
-            case "down":
-                up.down(deployment)
-            case "purge":
-                up.purge(deployment, confirmed=os.environ.get("CONFIRM") == "yes")
-            case "backup":
-                backup.now(Project(deployment))
-            case "drill":
-                backup.drill(Project(deployment))
-            case "restore":
-                confirmed = os.environ.get("CONFIRM") == "yes"
-                moment = os.environ.get("TIME", "")
-                backup.restore(deployment, Project(deployment), confirmed=confirmed, moment=moment)
-            case "check":
-                values = stack_settings.of(deployment)
-                preflight.prepare(values)
-                preflight.look(deployment, values, up.published(Project(deployment)))
-                say("this machine is able to run the stack")
-            case "capacity":
-                minutes, apply = os.environ.get("MINUTES", ""), os.environ.get("APPLY") == "yes"
-                capacity.measure(deployment, minutes=minutes, apply=apply)
-            case "images":
-                values = stack_settings.of(deployment)
-                preflight.prepare(values)
-                names = images.make(values, images.everything(values))
-                IMAGE_NAMES.write_text("".join(f"{name}={tag}\n" for name, tag in names.items()))
-            case "target":
-                say("\n".join(suites.of_deployment(deployment, " ".join(options.arguments))))
-            case "adopt":
-                adopt.adopt(deployment, " ".join(options.arguments))
-            case "doctor":
-                return adopt.doctor(deployment, " ".join(options.arguments))
-            case "compose":
-                up.compose(deployment, options.arguments)
-            case "edge":  # for servers: what the role `certificates` brings to each edge
-                values = stack_settings.load(deployment.settings)
-                edge.stage(deployment.edge, values, certificates.make(deployment, values))
+        with noted(deployment, options.command):
+            return act(deployment, options)
     except Failure as failure:
         print(f"\nFAILED: {failure}", file=sys.stderr)
         return 1
@@ -120,6 +95,62 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nstopped; `make up` goes on from here", file=sys.stderr)
         return 130
+    return 0
+
+
+@contextlib.contextmanager
+def noted(deployment: Deployment, command: str) -> Iterator[None]:
+    """Write down who ran COMMAND and how it ended, where it is one of NOTED."""
+    # A folder that was removed before its stack stays removed.
+    if command not in NOTED or (command in environments.REMOVING and not deployment.folder.is_dir()):
+        yield
+        return
+    with audit.noted([Host(HERE)], str(deployment.folder), command) as ended:
+        yield
+        ended["exit"] = 0
+
+
+def act(deployment: Deployment, options: argparse.Namespace) -> int:
+    """Run the command of OPTIONS on DEPLOYMENT."""
+    match options.command:
+        case "up":
+            up.up(deployment)
+        case "down":
+            up.down(deployment)
+        case "purge":
+            up.purge(deployment, confirmed=os.environ.get("CONFIRM") == "yes")
+        case "backup":
+            backup.now(Project(deployment))
+        case "drill":
+            backup.drill(Project(deployment))
+        case "restore":
+            confirmed = os.environ.get("CONFIRM") == "yes"
+            moment = os.environ.get("TIME", "")
+            backup.restore(deployment, Project(deployment), confirmed=confirmed, moment=moment)
+        case "check":
+            values = stack_settings.of(deployment)
+            preflight.prepare(values)
+            preflight.look(deployment, values, up.published(Project(deployment)))
+            say("this machine is able to run the stack")
+        case "capacity":
+            minutes, apply = os.environ.get("MINUTES", ""), os.environ.get("APPLY") == "yes"
+            capacity.measure(deployment, minutes=minutes, apply=apply)
+        case "images":
+            values = stack_settings.of(deployment)
+            preflight.prepare(values)
+            names = images.make(values, images.everything(values))
+            IMAGE_NAMES.write_text("".join(f"{name}={tag}\n" for name, tag in names.items()))
+        case "target":
+            say("\n".join(suites.of_deployment(deployment, " ".join(options.arguments))))
+        case "adopt":
+            adopt.adopt(deployment, " ".join(options.arguments))
+        case "doctor":
+            return adopt.doctor(deployment, " ".join(options.arguments))
+        case "compose":
+            up.compose(deployment, options.arguments)
+        case "edge":  # for servers: what the role `certificates` brings to each edge
+            values = stack_settings.load(deployment.settings)
+            edge.stage(deployment.edge, values, certificates.make(deployment, values))
     return 0
 
 

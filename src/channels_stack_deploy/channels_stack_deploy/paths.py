@@ -104,3 +104,8 @@ class Deployment:
     def released(self) -> Path:
         """Which release the database and the static files are at."""
         return self.folder / ".released"
+
+    @property
+    def releases(self) -> Path:
+        """What each release consisted of, and the history. Made by `make up`."""
+        return self.folder / "releases"

@@ -65,8 +65,10 @@ def test_every_file_they_name_exists_or_is_made(pages, root):
         "compose/tls",
         "compose/acme",
         "compose/environments",
+        "compose/hooks",
         "ansible/inventory/production/.stack",
         "ansible/inventory/production/probes.ini",
+        "ansible/inventory/production/hooks",
     )
     paths = set(re.findall(r"\b((?:app|compose|images|tests|docs|ansible|src)/[\w./-]*\w)", pages))
     assert [path for path in sorted(paths) if not path.startswith(made) and not (root / path).exists()] == []

@@ -8,7 +8,7 @@ from channels_stack_deploy.config import services, settings, stores
 from channels_stack_deploy.config.services import Kind
 
 TOP = re.compile(r"^services:\n(?P<body>(?:(?:[ #].*)?\n)*)", re.M)
-MADE = {"trial-http", "trial-ws", "first-http"}
+MADE = {"trial-http", "trial-ws", "first-http", "first-ws", "first-worker"}
 """Written by swarm/render.py alone."""
 
 APART = {"compose.registry.yml"}
@@ -35,9 +35,9 @@ def test_every_service_of_the_compose_files_has_a_row(defined):
 
 def test_jobs_of_servers_are_those_of_compose_swarm_yml(defined):
     on_servers = {service.name for service in services.SERVICES if not service.one_machine}
-    added = defined["compose.swarm.yml"].keys() - defined["compose.yml"].keys() - {"release"}
+    added = defined["compose.swarm.yml"].keys() - defined["compose.yml"].keys() - {"release", "traffic"}
     assert added | MADE == on_servers
-    assert {"release", *added} == set(services.of(Kind.JOB))
+    assert {"release", "traffic", *added} == set(services.of(Kind.JOB))
 
 
 def test_every_image_is_the_one_of_its_definition(defined):

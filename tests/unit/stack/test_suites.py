@@ -14,7 +14,8 @@ def known(checkout, monkeypatch):
     monkeypatch.setattr(inventories, "INVENTORIES", checkout / "ansible/inventory")
     monkeypatch.setattr(suites, "ROOT", checkout)
     monkeypatch.setattr(suites, "COMPOSE", checkout / "compose")
-    monkeypatch.setattr(suites, "ENVIRONMENTS", checkout / "compose/environments")
+    for module in (suites, inventories):
+        monkeypatch.setattr(module, "ENVIRONMENTS", checkout / "compose/environments")
     for name in ("staging", "production"):
         (checkout / "ansible/inventory" / name).mkdir(parents=True)
     for folder in (checkout / "compose", checkout / "compose/environments/staging"):

@@ -68,11 +68,11 @@ def _run(options: argparse.Namespace) -> int:
 
         return scrape.main(options.name)
     if options.command == "compare":
-        from . import compare
+        from . import compare, traffic
 
-        return compare.main(
-            options.what, options.new, options.old, options.port, options.host, options.path, options.seconds
-        )
+        if options.what == "pages":
+            return compare.main(options.new, options.old, options.port, options.host, options.path)
+        return traffic.main(options.new, options.port, options.seconds)
     from ..config.settings import Settings, misspelled
 
     for line in misspelled():
@@ -201,18 +201,21 @@ def parser() -> argparse.ArgumentParser:
     )
     compared = commands.add_parser(
         "compare", help="whether a new release answers as well as the one that serves"
+    ).add_subparsers(dest="what", required=True)
+    pages = compared.add_parser("pages", help="by its links, before a visitor comes")
+    pages.add_argument("new", help="host name of the new servers")
+    pages.add_argument("old", help="host name of the servers that serve")
+    pages.add_argument("--host", default="localhost", help="name of the site (default: %(default)s)")
+    pages.add_argument("--path", default="/", help="page to begin with (default: %(default)s)")
+    traffic = compared.add_parser("traffic", help="by what both count while visitors come")
+    traffic.add_argument(
+        "new", nargs="+", help="host names of the new servers and workers; all others are old"
     )
-    compared.add_argument(
-        "what", choices=("pages", "traffic"), help="pages by their links, or what is counted"
-    )
-    compared.add_argument("new", help="host name of the new servers")
-    compared.add_argument("old", help="host name of the servers that serve")
-    compared.add_argument("--port", type=int, default=SERVICE_PORT, help="of both (default: %(default)s)")
-    compared.add_argument("--host", default="localhost", help="name of the site (default: %(default)s)")
-    compared.add_argument("--path", default="/", help="page to begin with (default: %(default)s)")
-    compared.add_argument(
-        "--seconds", type=float, default=30.0, help="of traffic to look at (default: %(default)s)"
-    )
+    traffic.add_argument("--seconds", type=float, default=30.0, help="how long (default: %(default)s)")
+    for each in (pages, traffic):
+        each.add_argument(
+            "--port", type=int, default=SERVICE_PORT, help="of the servers (default: %(default)s)"
+        )
     commands.add_parser("paths", help="websocket routes and a static file of the server in this container")
     arguments.add(commands.add_parser("doctor", help="say what will break in production"))
     return parser

@@ -37,7 +37,8 @@ from .sockets import RESTARTING, Socket
 
 logger = logging.getLogger("channels_stack.drain")
 
-SERVICE_RESTART = 1012
+SERVICE_RESTART, TRY_AGAIN_LATER = 1012, 1013
+CLOSED_WITH = {SERVICE_RESTART: "restart", TRY_AGAIN_LATER: "maintenance"}
 TICK = 0.05  # seconds between two rounds of closing or looking
 HURRIED_SECONDS = 1  # what remains after a second signal
 FORCED = 1  # exit code
@@ -141,8 +142,11 @@ class Drain:
             logger.exception("the drain failed, the server stops without it")
         self._stop()
 
-    def leave(self, secrets: Iterable[str], seconds: float) -> int:
-        """Have those sockets closed within ``seconds`` that are open now and came with one of ``secrets``; how many they are."""
+    def leave(self, secrets: Iterable[str], seconds: float, code: int = SERVICE_RESTART) -> int:
+        """Have those sockets closed within ``seconds`` that are open now and came with one of ``secrets``; how many they are.
+
+        ``code`` is what they are closed with, a key of CLOSED_WITH.
+        """
         known = [secret.encode() for secret in secrets]
         leaving = [
             each
@@ -150,13 +154,15 @@ class Drain:
             if not each.over and any(hmac.compare_digest(each.edge_worker, secret) for secret in known)
         ]
         if leaving:
-            task = asyncio.ensure_future(self.close(leaving, seconds))
+            task = asyncio.ensure_future(self.close(leaving, seconds, code))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
         return len(leaving)
 
-    async def close(self, ending: Iterable[Socket | Request], seconds: float) -> None:
-        """End all of ``ending``, the sockets with 1012, one after the other within ``seconds``; a second signal hurries."""
+    async def close(
+        self, ending: Iterable[Socket | Request], seconds: float, code: int = SERVICE_RESTART
+    ) -> None:
+        """End all of ``ending``, the sockets with ``code``, one after the other within ``seconds``; a second signal hurries."""
         waiting = list(ending)
         closing = []
         begun, total = time.monotonic(), len(waiting)
@@ -168,7 +174,7 @@ class Drain:
                 if isinstance(each, Request):
                     each.end()
                 else:
-                    closing.append(asyncio.ensure_future(each.close(SERVICE_RESTART, "restart")))
+                    closing.append(asyncio.ensure_future(each.close(code, CLOSED_WITH[code])))
             if waiting:
                 await self._pause(TICK)
         await asyncio.gather(*closing, return_exceptions=True)

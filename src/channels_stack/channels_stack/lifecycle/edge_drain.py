@@ -1,4 +1,6 @@
-"""POST /-/leave: an edge that stops has its websockets closed with 1012, since only the application can say a code.
+"""POST /-/leave: an edge has websockets of its own closed, since only the application can say a code.
+
+It stops, and they come back through another one: 1012. Or there is maintenance, and they shall come later: 1013 (`&code=1013`).
 
 The edge asks each process itself, past HAProxy. A process of the edge puts a secret of its own, X-Edge-Worker, into each
 handshake that it forwards; a request that names that secret, in the same header, has the sockets closed that came with it. So
@@ -20,7 +22,7 @@ from urllib.parse import parse_qs
 
 from ..asgi.responses import respond
 from ..asgi.types import FORWARDING, Scope, Send
-from .drain import Drain
+from .drain import CLOSED_WITH, SERVICE_RESTART, Drain
 from .sockets import EDGE_WORKER
 
 PATH = "/-/leave"
@@ -35,7 +37,7 @@ async def answer(drain: Drain, scope: Scope, send: Send) -> None:
         name: values[-1]
         for name, values in parse_qs(scope.get("query_string", b"").decode("latin-1")).items()
     }
-    seconds = _seconds(query.get("seconds", "0"))
+    seconds, code = _seconds(query.get("seconds", "0")), _code(query.get("code", str(SERVICE_RESTART)))
     secrets = _secrets(scope)
     if scope["method"] != "POST":
         await respond(scope, send, 405, "An edge that stops says it with POST.", [(b"allow", b"POST")])
@@ -43,9 +45,11 @@ async def answer(drain: Drain, scope: Scope, send: Send) -> None:
         await respond(scope, send, 403, "Only the edge through which sockets came may end them.")
     elif seconds is None:
         await respond(scope, send, 400, "seconds is the time to spread the closes over: ?seconds=4")
+    elif code is None:
+        await respond(scope, send, 400, "code is 1012, where it stops, or 1013: ?code=1013")
     else:
-        sockets = drain.leave(secrets, seconds)
-        logger.info("an edge leaves: %d sockets are closed with 1012, within %g s", sockets, seconds)
+        sockets = drain.leave(secrets, seconds, code)
+        logger.info("an edge leaves: %d sockets are closed with %d, within %g s", sockets, code, seconds)
         await respond(scope, send, 200, json.dumps({"sockets": sockets}), kind="application/json")
 
 
@@ -67,3 +71,8 @@ def _seconds(text: str) -> float | None:
     except ValueError:
         return None
     return seconds if 0 <= seconds < math.inf else None
+
+
+def _code(text: str) -> int | None:
+    """The code that ``text`` says; None where it is none of those."""
+    return next((code for code in CLOSED_WITH if str(code) == text), None)

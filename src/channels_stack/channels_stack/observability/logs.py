@@ -31,7 +31,7 @@ from ..asgi.types import App, Message, Receive, Scope, Send
 from ..config.settings import Settings
 from ..stores import outage
 from . import disclosure
-from .metrics import OverCapacity, method_label
+from .metrics import LOG_ERRORS, OverCapacity, method_label
 from .sink import Sink
 
 # Loggers that a server or Django gives handlers of their own: they write through ours instead.
@@ -132,6 +132,8 @@ class _Console(QueueHandler):
         self.addFilter(_ids)
 
     def prepare(self, record: logging.LogRecord) -> str:
+        if record.levelno >= logging.ERROR:
+            LOG_ERRORS.inc()
         stranger = bool(request_id.get() or connection_id.get())
         return f"{self.format(disclosure.cleared(record, stranger))}\n"
 

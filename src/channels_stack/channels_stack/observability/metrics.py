@@ -128,6 +128,7 @@ OVER_CAPACITY = Counter(
 LOG_LINES_DROPPED = Counter(
     "channels_stack_log_lines_dropped", "Log lines that standard output did not take", registry=registry
 )
+LOG_ERRORS = Counter("channels_stack_log_errors", "Log lines of level ERROR or worse", registry=registry)
 JOBS = Counter(
     "channels_stack_jobs", "Worker jobs by what became of them", ["channel", "outcome"], registry=registry
 )

@@ -14,6 +14,9 @@ def check(project: Project, settings: dict[str, str]) -> None:
     """Visit PROJECT as SETTINGS say; Failure with what was not answered, and the reason of each replica."""
     deployment = project.deployment
     file, wanted = probes.declared(deployment, settings)
+    if (deployment.edge / "maintenance").exists():
+        detail(f"not visited: there is maintenance; {deployment.verb('maintenance W=off')} ends it")
+        return
     if settings["HTTP_REPLICAS"] == "0":
         detail("not visited: HTTP_REPLICAS=0")
         return

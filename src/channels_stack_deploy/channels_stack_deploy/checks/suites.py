@@ -25,8 +25,8 @@ def of(name: str, chosen: str, address: str = "", options: str = "") -> list[str
     answers at ADDRESS where that is another one's, or where OPTIONS say how to get in.
     """
     inventory = inventories.find(name)
-    if ("/" in name and inventory) or (inventory and not (ENVIRONMENTS / name).is_dir()):
-        return _of_inventory(inventory, chosen)
+    if servers := inventories.chosen(name):
+        return _of_inventory(servers, chosen)
     if not name:
         default = environments.find("", "target")
         known = default.generated.exists() and up.address(stack_settings.of(default))

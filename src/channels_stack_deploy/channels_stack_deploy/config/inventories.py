@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..paths import ROOT
+from ..paths import ENVIRONMENTS, ROOT
 
 INVENTORIES = ROOT / "ansible/inventory"
 
@@ -14,6 +14,12 @@ def find(name: str) -> Path | None:
     """The inventory of ENV=NAME: a folder of ansible/inventory, or a path from there. None: there is none."""
     path = Path(os.path.normpath(INVENTORIES / name))
     return path if name and path.is_dir() else None
+
+
+def chosen(name: str) -> Path | None:
+    """The inventory that ENV=NAME means. None: an environment of this machine, which wins unless NAME has a slash."""
+    inventory = find(name)
+    return inventory if inventory and ("/" in name or not (ENVIRONMENTS / name).is_dir()) else None
 
 
 def names() -> list[str]:

@@ -28,6 +28,11 @@ class Project:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
 
+    @property
+    def name(self) -> str:
+        """The name of the project."""
+        return ownership.project(self.deployment)
+
     def command(self, *arguments: str, progress: str = "quiet") -> list[str]:
         """The docker command line for ARGUMENTS; everything else is in the deployment's .env.
 

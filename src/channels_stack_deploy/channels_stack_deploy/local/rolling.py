@@ -38,16 +38,18 @@ class Change:
     memory: int
 
 
-def roll(project: Project, slots: dict[str, int]) -> None:
+def roll(project: Project, slots: dict[str, int], seconds: int) -> None:
     """Replace what has changed and can be replaced with zero downtime; Failure leaves the old release serving.
 
-    SLOTS: how many replicas of a service the edge can find at a time.
+    SLOTS: how many replicas of a service the edge can find at a time; for SECONDS the first new ones are on trial.
     """
     changes = changed(project)
     if not changes:
         return
-    for batch in batches(changes, build_environment.available_memory(), there(project), slots):
-        create(project, batch)
+    for number, batch in enumerate(
+        batches(changes, build_environment.available_memory(), there(project), slots)
+    ):
+        create(project, batch, seconds=0 if number else seconds)
         drain([one for each in batch for one in each.old])
 
 
@@ -131,8 +133,11 @@ def batches(
             yield [each]
 
 
-def create(project: Project, batch: list[Change]) -> None:
-    """Start what BATCH lacks and wait until it is healthy and the edge sends requests there; a Failure takes it away again."""
+def create(project: Project, batch: list[Change], seconds: int) -> None:
+    """Start what BATCH lacks and wait until it is healthy and the edge sends requests there; then it is on trial for SECONDS.
+
+    A Failure takes it away again.
+    """
     counts, before = there(project), project.identities(running=False)
     wanted = {each.service: counts[each.service] + each.new for each in batch if each.new}
     if not wanted:
@@ -142,11 +147,31 @@ def create(project: Project, batch: list[Change]) -> None:
         new = project.identities(running=False) - before
         project.wait(only=new)
         found_by_the_edge(project, new)
+        if seconds and any(each.old for each in batch):
+            trial(project, new, seconds)
     except Failure as failure:
         drain(sorted(project.identities(running=False) - before))
         raise Failure(
             f"{failure}\nthe new release was taken away again; the one before goes on serving"
         ) from None
+
+
+def trial(project: Project, new: set[str], seconds: int) -> None:
+    """Compare for SECONDS what NEW and the old ones do for visitors; Failure with the counts where the new ones do worse."""
+    # A container's name in its networks, and its host name.
+    names = [identity[:12] for identity in sorted(new)]
+    words = ["channels-stack", "compare", "traffic", *names, "--seconds", str(seconds)]
+    command = project.command("run", "--rm", "--no-deps", "--no-TTY", "traffic", *words)
+    detail(f"on trial for {seconds} s alongside the old ones")
+    with subprocess.Popen(
+        command, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as compared:
+        assert compared.stdout and compared.stderr
+        for line in compared.stdout:
+            detail(line.rstrip())
+        complaint = compared.stderr.read().strip()
+    if compared.returncode:
+        raise Failure(f"the new release does worse than the old one:\n{complaint}")
 
 
 def found_by_the_edge(project: Project, new: set[str]) -> None:

@@ -18,7 +18,7 @@ from ..config import app_services, certificates, edge, environments, ownership, 
 from ..config import settings as stack_settings
 from ..console import Failure, detail, say, step
 from ..paths import Deployment
-from . import backup, preflight, rolling
+from . import backup, preflight, releases, rolling
 from .compose import Project, replace, write_environment
 
 
@@ -48,31 +48,36 @@ def up(deployment: Deployment) -> None:
     definitions = app_services.text(settings)
     names = images.make(settings)
     secrets.own(deployment.secrets, owners, names["WORKER_IMAGE"])
-    changed = edge.write(deployment, settings, certificate, names["EDGE_IMAGE"])
     backup.own_folder(settings, names.get("BACKUP_IMAGE", ""))
     if definitions:
         replace(deployment.commands, definitions)
     else:
         deployment.commands.unlink(missing_ok=True)
     write_environment(deployment, settings, names)
-    release(deployment, project, names, stores.services(settings))
-    with step("services"):
-        before = project.identities()
-        rolling.roll(project, {"http": int(settings["HTTP_SLOTS"]), "ws": int(settings["WS_SLOTS"])})
-        project.start()
-        if changed:
-            kept = edge.reload(project) & before
-            if kept:
-                detail("the edge was reloaded with its new settings, not replaced")
-        steady.check(project)
-        new = project.identities() - before
-        detail(
-            f"{len(new)} container{'s' * (len(new) > 1)} started" if new else "nothing had to be restarted"
-        )
-    if "dev" not in deployment.overlays:
-        with step("a page and a websocket through the edge"):
-            served.check(project, settings)
-    where = f"http://localhost:{settings['DEV_PORT']}/" if "dev" in deployment.overlays else address(settings)
+    dev = "dev" in deployment.overlays
+    where = f"http://localhost:{settings['DEV_PORT']}/" if dev else address(settings)
+    with releases.put_into_service(project, names, where):
+        changed = edge.write(deployment, settings, certificate, names["EDGE_IMAGE"])
+        release(deployment, project, names, stores.services(settings))
+        with step("services"):
+            before = project.identities()
+            slots = {"http": int(settings["HTTP_SLOTS"]), "ws": int(settings["WS_SLOTS"])}
+            rolling.roll(project, slots, int(settings["TRIAL_SECONDS"]))
+            project.start()
+            if changed:
+                kept = edge.reload(project) & before
+                if kept:
+                    detail("the edge was reloaded with its new settings, not replaced")
+            steady.check(project)
+            new = project.identities() - before
+            detail(
+                f"{len(new)} container{'s' * (len(new) > 1)} started"
+                if new
+                else "nothing had to be restarted"
+            )
+        if not dev:
+            with step("a page and a websocket through the edge"):
+                served.check(project, settings)
     farewell(deployment, settings, where, time.monotonic() - started, shown=to_be_shown(os.environ, known))
 
 
@@ -207,7 +212,8 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
         deployment.released,
     )
     # The memory of what is to be removed goes last.
-    for path in (deployment.secrets, deployment.authority, deployment.edge, *made, deployment.generated):
+    folders = (deployment.secrets, deployment.authority, deployment.edge, deployment.releases)
+    for path in (*folders, *made, deployment.generated):
         remove(path)
 
 

@@ -1,4 +1,6 @@
-"""A way through SSH to a port of a host, for this machine's engine: no port has to be open to it, no certificate trusted.
+"""Ways through SSH to a host, as Ansible's connection goes: a session, or a port of it for this machine's engine.
+
+That port has to be open to nobody, and no certificate is trusted for it.
 
 The engine takes 127.0.0.0/8 for itself and asks no certificate there (https://docs.docker.com/reference/cli/dockerd/#insecure-registries);
 SSH has authenticated the host.
@@ -14,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 from ..console import Failure
@@ -38,13 +41,35 @@ def loopback(key: str) -> str:
 def command(option: Callable[[str], Any], here: str, there: str) -> list[str]:
     """The command that leads HERE to THERE (ADDRESS:PORT each), with what Ansible's connection ssh says of its host.
 
-    OPTION is that connection's `get_option`: jump hosts, keys, user and port are those of every other task. A connection of its
-    own, because what is forwarded over a shared one stays when the command ends. A password cannot be handed to it.
+    A connection of its own, because what is forwarded over a shared one stays when the command ends.
     """
-    words = [option("ssh_executable"), "-N", "-L", f"{here}:{there}"]
+    alone = ("ControlMaster=no", "ControlPath=none", "ExitOnForwardFailure=yes")
+    return [option("ssh_executable"), "-N", "-L", f"{here}:{there}", *options(option, *alone)]
+
+
+def session(connection: Any) -> list[str]:
+    """The command that opens a session on the host of Ansible's CONNECTION; the next one shares what it has opened."""
+    if connection.transport != "ssh":
+        raise Failure(
+            f"it is reached through Ansible's connection `{connection.transport}`, and a session takes `ssh`"
+        )
+    option = connection.get_option
+    folder = Path(option("control_path_dir") or "~/.ansible/cp").expanduser()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shared = (f"ControlPath={folder}/%C", "LogLevel=ERROR")
+    return [option("ssh_executable"), *options(option, *shared)]
+
+
+def options(option: Callable[[str], Any], *first: str) -> list[str]:
+    """The words after the program's name: FIRST, what Ansible's connection says, and the host.
+
+    OPTION is that connection's `get_option`: jump hosts, keys, user and port are those of every other task. A password cannot be
+    handed to it.
+    """
+    words = []
     # ssh takes the first value that it finds.
-    for first in ("BatchMode=yes", "ControlMaster=no", "ControlPath=none", "ExitOnForwardFailure=yes"):
-        words += ["-o", first]
+    for each in ("BatchMode=yes", *first):
+        words += ["-o", each]
     for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
         words += shlex.split(option(name) or "")
     if option("host_key_checking") is False:

@@ -8,6 +8,7 @@ import shlex
 import time
 from typing import Any
 
+from ..config import services as table
 from ..console import Failure
 from .engine import ENDED_BADLY, Engine, pause
 
@@ -85,17 +86,17 @@ def shown(log: list[str]) -> list[str]:
 def trial(
     engine: Engine,
     path: str,
-    services: list[str],
     healthy_seconds: float,
     steady_seconds: float,
     job: str,
     job_path: str,
 ) -> None:
-    """Start one task of each of SERVICES alongside the running ones: healthy in time, then running on for so long.
+    """Start one task of each service of the file PATH alongside the running ones: healthy in time, then running on for so long.
 
     As soon as they are healthy the JOB of the file JOB_PATH compares what they answer with what the running ones answer.
     Failure with the last lines of the one that ended; all are removed in any case.
     """
+    services = list(json.loads(engine.read(path))["services"])
     engine.remove(*services)
     gone(engine, services)
     engine.stack_deploy(path)
@@ -126,7 +127,7 @@ def trial(
         engine.remove(*services)
 
 
-ONCE = ("release", "static", "migrations", "pages", "traffic", "trial-http", "trial-ws", "first-http")
+ONCE = table.of(table.Kind.JOB, table.Kind.TRIAL)
 """Services that are there only while a run under the lock waits for them."""
 
 

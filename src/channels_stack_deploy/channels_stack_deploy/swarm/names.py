@@ -10,8 +10,8 @@ from typing import Any
 
 from .engine import Engine
 
-SERVICES = {"http": "http", "first-http": "http", "ws": "ws"}
-"""Service -> the name by which an edge finds its tasks; the second is there during a deploy."""
+SERVICES = {"http": "http", "first-http": "http", "ws": "ws", "first-ws": "ws"}
+"""Service -> the name by which an edge finds its tasks; those called first are there during a deploy."""
 
 NETWORK = "front"
 

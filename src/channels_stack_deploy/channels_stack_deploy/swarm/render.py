@@ -29,6 +29,9 @@ JOBS = table.of(table.Kind.JOB)
 GIVEN = ("REDIS_IMAGE", "DB_IMAGE")
 """Settings that name an image which is not built here."""
 
+FIRST = (*table.VISITED, "worker")
+"""Services of which a new release has a first task, whose work is compared with that of the others."""
+
 LABEL = "channels-stack.release"
 """The label of a service that names the release it belongs to."""
 
@@ -113,7 +116,9 @@ def render(
         },
         "sockets": {"ws": running["ws"]},
         "trial": {f"trial-{key}": trial(running[key]) for key in table.VISITED},
-        "first": {"first-http": opened(trial(running["http"]))},
+        "first": {
+            f"first-{key}": first(key, running[key]) for key in FIRST if running[key]["deploy"]["replicas"]
+        },
         **{job: {job: services[job]} for job in JOBS},
     }
     files = {f"{part}.json": text(part, chosen, top, options.stack) for part, chosen in parts.items()}
@@ -140,7 +145,7 @@ def joined(
         **{f"REDIS_NODE_{number}": node for number, node in enumerate(options.redis_nodes[:2], 2)},
         "SITE": settings["DOMAINS"].split()[0],
         "CHECK_PATH": options.check_path or "/",
-        "FIRST_SECONDS": str(options.first_seconds),
+        "TRIAL_SECONDS": str(options.first_seconds),
         "UPDATE_MONITOR": options.update_monitor,
         "EDGE_FOLDER": options.edge_folder,
         "REDIS_FOLDER": options.redis_folder,
@@ -275,9 +280,12 @@ def trial(each: dict[str, Any]) -> dict[str, Any]:
     return {**each, "deploy": {**kept, **once}}
 
 
-def opened(each: dict[str, Any]) -> dict[str, Any]:
-    """The trial EACH of `http`, found by the edge under that name as well: it gets its share of the visitors."""
-    return {**each, "networks": {**each["networks"], "front": {"aliases": ["http"]}}}
+def first(name: str, each: dict[str, Any]) -> dict[str, Any]:
+    """The trial of the service EACH called NAME, which gets its share: the edge finds a server under that name as well."""
+    found = {**trial(each), "hostname": f"first-{name}"}
+    if name in table.VISITED:
+        found["networks"] = {**each["networks"], "front": {"aliases": [name]}}
+    return found
 
 
 def text(part: str, services: dict[str, dict[str, Any]], top: dict[str, Any], stack: str) -> str:

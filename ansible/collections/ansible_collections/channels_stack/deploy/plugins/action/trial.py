@@ -24,7 +24,6 @@ class ActionModule(SwarmAction):
         jobs.trial(
             engine,
             str(path),
-            options["services"],
             options["healthy_seconds"],
             options["steady_seconds"],
             options["job"],

@@ -20,11 +20,6 @@ options:
     description: The same file of the release that runs.
     type: str
     required: true
-  services:
-    description: Services of the file.
-    type: list
-    elements: str
-    required: true
   healthy_seconds:
     description: How long they may take to become healthy.
     type: float

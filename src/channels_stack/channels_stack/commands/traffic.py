@@ -1,0 +1,241 @@
+"""`channels-stack compare traffic`: what tasks of a new release do while they serve alongside those of the old one.
+
+Servers of pages and of websockets are asked for their metrics, by every address of their names; workers, which nothing can
+connect to, say what they did by their status in Redis. New are those whose name or host name is one of NEW. Every look compares
+all that was counted since the first one (verdict.py); the first comparison that is worse ends it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import math
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+from prometheus_client.parser import text_string_to_metric_families
+
+from ..status import publisher
+from .verdict import Comparison, Count
+
+SERVICES = ("http", "ws")
+"""Names under which the edge finds all servers, new and old."""
+
+TIMEOUT_SECONDS = 5
+LOOK_SECONDS = 2.0
+SAY_SECONDS = 10.0
+QUIET_SECONDS = 8.0
+"""Where nobody has come by then, nobody is waited for."""
+
+STILL_SECONDS = 1.0
+GROWN_TIMES, GROWN_BYTES = 2.0, 64 * 1024 * 1024
+
+Counts = Mapping[str, float]
+"""What one server or worker has counted since it began."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One comparison: the names of counts that are bad, and of all."""
+
+    what: str
+    floor: float
+    bad: tuple[str, ...]
+    all: tuple[str, ...]
+
+
+KINDS = (
+    Kind("answers are 5xx", 0.02, ("5xx",), ("answers",)),
+    Kind("answers took over 1 s", 0.05, ("over 1 s",), ("timed",)),
+    Kind("answers took over 0.25 s", 0.3, ("over 0.25 s",), ("timed",)),
+    Kind("handshakes were refused", 0.05, ("refused",), ("refused", "accepted")),
+    Kind("sockets were closed by an error (1011)", 0.05, ("1011",), ("accepted", "open")),
+    Kind("messages were handled in over 1 s", 0.05, ("handled over 1 s",), ("handled",)),
+    Kind("errors were logged by requests and messages", 0.05, ("errors",), ("answers", "handled")),
+    Kind("jobs failed", 0.05, ("failed",), ("failed", "done")),
+    Kind("looks found an event loop that stood still for over 1 s", 0.2, ("still",), ("looks",)),
+    Kind("looks found over twice the memory of the old release", 0.2, ("grown",), ("looks",)),
+)
+VISITS = ("answers", "accepted", "handled", "done", "failed")
+"""What there is of these where anybody has come."""
+
+
+def counts(text: str) -> dict[str, float]:
+    """What a server's metrics TEXT says."""
+    found: dict[str, float] = {}
+
+    def add(name: str, value: float) -> None:
+        found[name] = found.get(name, 0.0) + value
+
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            key, labels, value = sample.name.removeprefix("channels_stack_"), sample.labels, sample.value
+            if key == "http_requests_total":
+                add("answers", value)
+                add("5xx", value if labels["status"] == "5xx" else 0)
+            elif key == "http_seconds_count":
+                add("timed", value)
+            elif key == "http_seconds_bucket" and labels["le"] in ("1.0", "0.25"):
+                add(f"within {float(labels['le']):g} s", value)
+            elif key == "sockets_accepted_total":
+                add("accepted", value)
+            elif key == "sockets_refused_total":
+                add("refused", value)
+            elif key == "sockets_closed_total" and labels["code"] == "1011":
+                add("1011", value)
+            elif key == "handler_seconds_count":
+                add("handled", value)
+            elif key == "handler_seconds_bucket" and labels["le"] == "1.0":
+                add("handled within 1 s", value)
+            elif key == "log_errors_total":
+                add("errors", value)
+            elif key == "sockets":
+                add("open now", value)
+    for name, all_of in (("1 s", "timed"), ("0.25 s", "timed")):
+        found[f"over {name}"] = found.get(all_of, 0.0) - found.get(f"within {name}", 0.0)
+    found["handled over 1 s"] = found.get("handled", 0.0) - found.get("handled within 1 s", 0.0)
+    return found
+
+
+@dataclass
+class Watched:
+    """One server or worker: what it had counted when it was first asked, and by the last look."""
+
+    new: bool
+    first: Counts
+    last: Counts
+    marks: dict[str, float] = field(default_factory=dict)
+    """Looks, and those that found something."""
+
+    def grown(self, name: str) -> float:
+        """How much of NAME has come since; what is open at first is there from the beginning."""
+        if name == "open":
+            return self.first.get("open now", 0.0)
+        return self.marks.get(name, 0.0) + max(0.0, self.last.get(name, 0.0) - self.first.get(name, 0.0))
+
+
+class Watch:
+    """All that is compared. NEW are names, or the host names of workers; ASK answers with what an address has counted."""
+
+    def __init__(
+        self,
+        new: Iterable[str],
+        ask: Callable[[str], dict[str, float] | None],
+        reports: Callable[[], list[dict[str, Any]]],
+    ) -> None:
+        self.new, self.ask, self.reports = set(new), ask, reports
+        self.watched: dict[str, Watched] = {}
+
+    def look(self) -> list[Comparison]:
+        """Ask everybody, and compare what has come since the first look."""
+        ours = {address for name in self.new for address in addresses(name)}
+        for address in ours | {address for name in SERVICES for address in addresses(name)}:
+            found = self.ask(address)
+            if found is not None:
+                self.note(address, address in ours, found)
+        reports = [each for each in self.reports() if each["state"] != "silent"]
+        memory: dict[str, float] = {}
+        for each in reports:
+            if each["host"] not in self.new:
+                memory[each["service"]] = max(each["rss_bytes"], memory.get(each["service"], 0))
+        for each in reports:
+            new = each["host"] in self.new
+            found = (
+                {name: float(each.get(name, 0)) for name in ("done", "failed")}
+                if each["service"] == "worker"
+                else {}
+            )
+            watched = self.note(f"{each['service']} {each['host']} {each['pid']}", new, found)
+            marks = watched.marks
+            marks["looks"] = marks.get("looks", 0) + 1
+            marks["still"] = marks.get("still", 0) + (each["loop_lag_ms"] > 1000 * STILL_SECONDS)
+            large = GROWN_TIMES * memory.get(each["service"], math.inf) + GROWN_BYTES
+            marks["grown"] = marks.get("grown", 0) + (each["rss_bytes"] > large)
+        return [
+            Comparison(kind.what, kind.floor, self.total(kind, new=True), self.total(kind, new=False))
+            for kind in KINDS
+        ]
+
+    def note(self, key: str, new: bool, found: Counts) -> Watched:
+        """Keep what one has counted by now."""
+        watched = self.watched.setdefault(key, Watched(new, found, found))
+        watched.last = found
+        return watched
+
+    def total(self, kind: Kind, *, new: bool) -> Count:
+        """The counts of a KIND, of all new or all old ones."""
+        those = [each for each in self.watched.values() if each.new is new]
+        bad, some = (
+            sum(each.grown(name) for each in those for name in names) for names in (kind.bad, kind.all)
+        )
+        return Count(bad, some)
+
+    @property
+    def visits(self) -> float:
+        """How many have come."""
+        return sum(each.grown(name) for each in self.watched.values() for name in VISITS)
+
+
+def watch(new: Iterable[str], port: int, seconds: float) -> list[str]:
+    """Look for SECONDS; a line for each comparison that is worse, at once."""
+    watching, begun = Watch(new, lambda address: _counted(address, port), _reports), time.monotonic()
+    said = begun
+    while True:
+        found = watching.look()
+        passed = time.monotonic() - begun
+        # The old one may only have been slower with the first of them.
+        worse = [str(each) for each in found if each.worse and (each.old.all or passed >= QUIET_SECONDS)]
+        if worse:
+            return worse
+        if passed >= seconds or (passed >= QUIET_SECONDS and not watching.visits):
+            for each in found:
+                if each.new.all:
+                    print(each, flush=True)
+            if not watching.visits:
+                print(f"nobody came for {passed:.0f} s: nothing is compared", flush=True)
+            return []
+        if time.monotonic() - said >= SAY_SECONDS:
+            said = time.monotonic()
+            print(f"{passed:.0f} s of {seconds:.0f} s: {found[0]}", flush=True)
+        time.sleep(LOOK_SECONDS)
+
+
+def addresses(name: str) -> set[str]:
+    """The addresses of NAME; none where the name service does not know it."""
+    try:
+        return {str(each[4][0]) for each in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
+    except OSError:
+        return set()
+
+
+def _counted(address: str, port: int) -> dict[str, float] | None:
+    """What the server at ADDRESS has counted; None where it does not say."""
+    connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/-/metrics", headers={"Host": "localhost"})
+        return counts(connection.getresponse().read().decode("utf-8", "replace"))
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+
+
+def _reports() -> list[dict[str, Any]]:
+    """The status of every process; nothing while Redis is unavailable, which is no fault of a release."""
+    try:
+        return publisher.processes()
+    except (redis.RedisError, OSError) as error:
+        print(f"no status: {type(error).__name__}", file=sys.stderr)
+        return []
+
+
+def main(new: list[str], port: int, seconds: float) -> int:
+    """0 where the new release does as well as the old one, 1 with a line for each comparison in which it does not."""
+    problems = watch(new, port, seconds)
+    for line in problems:
+        print(f"traffic: {line}", file=sys.stderr)
+    return 1 if problems else 0

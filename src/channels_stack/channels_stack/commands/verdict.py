@@ -1,0 +1,90 @@
+"""Whether a new release does worse than the old one that serves at the same time: two shares, and how likely chance is.
+
+Of each kind of event (an answer, a handshake, a job …) some are bad. A new release is worse where all of this holds:
+
+* at least FAILED_AT_LEAST of its own were bad: one visitor may bring two;
+* their share is above the floor of their kind, and more than TIMES_THE_OLD times that of the old release;
+* by chance alone, were both alike, it would have so many of all the bad ones less than once in 1 / CHANCE times (Fisher's exact
+  test, one-sided; where the old release has none to compare with: the binomial test against the floor).
+
+Few events therefore need a clear difference, and many a small one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+FAILED_AT_LEAST = 3
+TIMES_THE_OLD = 3.0
+CHANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many there were, and how many of them were BAD."""
+
+    bad: float
+    all: float
+
+    @property
+    def share(self) -> float:
+        return self.bad / self.all if self.all else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.bad:.0f} of {self.all:.0f}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What new and old did meanwhile. `what` reads on after a count: "answers are 5xx"; a share up to FLOOR is never worse."""
+
+    what: str
+    floor: float
+    new: Count
+    old: Count
+
+    @property
+    def worse(self) -> bool:
+        """Whether the new one is, beyond chance."""
+        if self.new.bad < FAILED_AT_LEAST:
+            return False
+        if self.new.share <= max(self.floor, TIMES_THE_OLD * self.old.share):
+            return False
+        return self.chance < CHANCE
+
+    @property
+    def chance(self) -> float:
+        """How likely it is that a new release like the old one has so many bad ones, or more."""
+        bad, some = round(self.new.bad), max(round(self.new.all), round(self.new.bad))
+        old_bad, old_some = round(self.old.bad), max(round(self.old.all), round(self.old.bad))
+        if not old_some:
+            return binomial(bad, some, self.floor)
+        return hypergeometric(bad, some, bad + old_bad, some + old_some)
+
+    def __str__(self) -> str:
+        return f"{self.new} {self.what}, {self.old} of the old release"
+
+
+def hypergeometric(least: int, drawn: int, marked: int, total: int) -> float:
+    """How likely LEAST or more of MARKED are among DRAWN of TOTAL."""
+    ways = _log_choose(total, drawn)
+    logs = (
+        _log_choose(marked, number) + _log_choose(total - marked, drawn - number) - ways
+        for number in range(least, min(marked, drawn) + 1)
+        if drawn - number <= total - marked
+    )
+    return min(1.0, math.fsum(map(math.exp, logs)))
+
+
+def binomial(least: int, tries: int, share: float) -> float:
+    """How likely LEAST or more of TRIES come true, each with this SHARE."""
+    logs = (
+        _log_choose(tries, number) + number * math.log(share) + (tries - number) * math.log1p(-share)
+        for number in range(least, tries + 1)
+    )
+    return min(1.0, math.fsum(map(math.exp, logs)))
+
+
+def _log_choose(all_of: int, some: int) -> float:
+    return math.lgamma(all_of + 1) - math.lgamma(some + 1) - math.lgamma(all_of - some + 1)

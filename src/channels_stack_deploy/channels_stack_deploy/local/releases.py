@@ -1,0 +1,115 @@
+"""The releases of this machine: their names, what each consisted of, and what became of them, as a manager of servers has it.
+
+They are in the folder `releases` of the deployment: a folder each, `current`, and the history.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..console import detail
+from ..operate import hooks
+from ..paths import Deployment
+from ..swarm import history
+from ..swarm.engine import Engine
+from ..swarm.inventory import write
+from .compose import Project
+
+KEPT = 5
+
+
+def name(deployment: Deployment, names: dict[str, str]) -> str:
+    """The name of a release with these images (NAMES): the hash of what it consists of."""
+    texts = (deployment.settings, deployment.application, deployment.labels)
+    parts = [*(f"{key}={names[key]}" for key in sorted(names)), *(path.read_text() for path in texts)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def engine(deployment: Deployment, project: str) -> Engine:
+    """This machine's, for what reads and writes the history."""
+
+    def run(line: str, given: str) -> tuple[int, str, str]:
+        done = subprocess.run(["sh", "-c", line], input=given, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    return Engine(run, project, detail)
+
+
+@contextlib.contextmanager
+def put_into_service(project: Project, images: dict[str, str], address: str) -> Iterator[str]:
+    """Begin the release that PROJECT's deployment describes now; it has served where nothing fails meanwhile. Yields its name.
+
+    What the operator has run before and after it is told its ADDRESS.
+    """
+    deployment = project.deployment
+    wanted, folder = name(deployment, images), str(deployment.releases)
+    local = engine(deployment, project.name)
+    link = deployment.releases / "current"
+    due = (
+        not link.is_symlink()
+        or link.readlink().name != wanted
+        or bool(history.whole(history.events(local, folder))[1])
+    )
+    if not due:
+        yield wanted
+        keep(project, wanted, images)
+        return
+    before = link.readlink().name if link.is_symlink() else ""
+    told = {
+        "stack": project.name,
+        "env": deployment.name,
+        "release": wanted,
+        "previous": before,
+        "address": address,
+    }
+    hooks.run(deployment.folder, "before-release", **told)
+    history.remember(local, folder, "begun", wanted)
+    try:
+        yield wanted
+    except Exception as error:  # an interrupted one is not ended: the next run goes on
+        history.remember(local, folder, "failed", wanted)
+        hooks.run(deployment.folder, "failed-release", **told, reason=str(error))
+        raise
+    keep(project, wanted, images)
+    history.remember(local, folder, "served", wanted)
+    forget(deployment, local)
+    hooks.run(deployment.folder, "after-release", **told)
+
+
+def keep(project: Project, release: str, images: dict[str, str]) -> None:
+    """Write what RELEASE consists of, for its details and for the way back to it; it is the current one."""
+    deployment = project.deployment
+    hashes = {each["Service"]: label(each, "com.docker.compose.config-hash") for each in project.containers()}
+    manifest = {"release": release, "content": release, "images": images, "hashes": hashes}
+    write(
+        deployment.releases / release,
+        {
+            "manifest.json": json.dumps(manifest, indent=2, sort_keys=True) + "\n",
+            "stack.json": project.run("config", "--format", "json", quiet=True).stdout,
+            "stack.env": deployment.settings.read_text(),
+            "app.env": deployment.application.read_text(),
+        },
+    )
+    new = deployment.releases / "current.new"
+    new.unlink(missing_ok=True)
+    new.symlink_to(release)
+    new.replace(deployment.releases / "current")
+
+
+def label(container: dict[str, str], key: str) -> str:
+    """The value of a label of CONTAINER, as `docker compose ps` lists them."""
+    return dict(part.partition("=")[::2] for part in container["Labels"].split(",")).get(key, "")
+
+
+def forget(deployment: Deployment, local: Engine) -> None:
+    """Remove the folders of the oldest releases."""
+    folder = str(deployment.releases)
+    found = history.releases(local, folder)
+    for old in set(found["releases"]) - set(history.chain(local, folder, found, KEPT)):
+        shutil.rmtree(Path(folder) / old)

@@ -1,0 +1,50 @@
+"""What runs where, of which release, since when and by whom."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ..config import settings as stack_settings
+from ..console import say
+from ..local import up
+from ..swarm import history
+from ..swarm.status import aligned
+from ..swarm.summary import duration
+from .targets import Container, Target
+
+
+def show(target: Target) -> None:
+    """Print it."""
+    settings = stack_settings.load(target.deployment.settings)
+    past = history.events(target.engine, target.releases)
+    last = next((each for each in reversed(past) if each.event in ("served", "back")), None)
+    whose = (
+        f"since {last.at} by {last.who}"
+        if last and last.release == target.current
+        else "the history does not say since when"
+    )
+    say(f"{up.address(settings)}  {target.stack}, release {target.current or 'without a name'}, {whose}")
+    releases = target.release_of()
+    head = ["host", "container", "state", "for", "release", "restarts", "image"]
+    rows = [
+        row(each, releases.get(each.identity, ""))
+        for each in target.containers
+        if each.state != "exited" or each.service == "release"
+    ]
+    for line in aligned([head, *rows]):
+        say(line)
+    for line in history.lines(target.engine, target.releases):
+        say(line)
+
+
+def row(each: Container, release: str) -> list[str]:
+    """One container's."""
+    return [
+        each.host.name,
+        each.name,
+        each.health or each.state,
+        duration((datetime.now(UTC) - datetime.fromisoformat(f"{each.created[:19]}+00:00")).total_seconds()),
+        release or "unknown",
+        str(each.restarts),
+        each.image.rpartition("/")[2].partition("@")[0],
+    ]

@@ -1,0 +1,182 @@
+"""What tasks of a new release do, compared with the old ones': by real metrics, over HTTP, and by reports of their status."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from channels_stack.commands import traffic
+from channels_stack.observability import metrics
+
+NEW, OLD = "127.0.0.3", "127.0.0.2"
+LONG = 60
+"""Seconds that nothing lasts which is worse: it ends at once."""
+
+
+class Server:
+    """Metrics of one server, with the names and labels of ours, that grow between two looks."""
+
+    def __init__(self, **growth: float) -> None:
+        self.growth, self.registry = growth, CollectorRegistry()
+        for metric in (
+            metrics.REQUESTS,
+            metrics.LATENCY,
+            metrics.ACCEPTED,
+            metrics.REFUSED,
+            metrics.CLOSED,
+            metrics.HANDLER,
+        ):
+            again = {"buckets": metrics.SECONDS_BUCKETS} if isinstance(metric, Histogram) else {}
+            setattr(
+                self,
+                metric._name.removeprefix("channels_stack_"),
+                type(metric)(
+                    metric._name, metric._documentation, metric._labelnames, registry=self.registry, **again
+                ),
+            )
+        self.log_errors = Counter("channels_stack_log_errors", "", registry=self.registry)
+        Gauge("channels_stack_sockets", "", registry=self.registry).set(growth.get("open", 0))
+
+    def grow(self) -> bytes:
+        """What it says after one more look's time."""
+        more = self.growth.get
+        self.http_requests.labels("GET", "2xx").inc(more("answers", 0))
+        self.http_requests.labels("GET", "5xx").inc(more("failed", 0))
+        for seconds, name in ((0.01, "answers"), (0.5, "slow"), (2.0, "slower")):
+            for _ in range(int(more(name, 0))):
+                self.http_seconds.observe(seconds)
+        self.sockets_accepted.inc(more("accepted", 0))
+        self.sockets_refused.labels("application").inc(more("refused", 0))
+        self.sockets_closed.labels("1011", "server").inc(more("broken", 0))
+        self.sockets_closed.labels("1012", "server").inc(more("restarted", 0))
+        for seconds, name in ((0.001, "messages"), (3.0, "blocked")):
+            for _ in range(int(more(name, 0))):
+                self.handler_seconds.observe(seconds)
+        self.log_errors.inc(more("errors", 0))
+        return generate_latest(self.registry)
+
+
+@contextlib.contextmanager
+def serving(address: str, port: int, server: Server):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = server.grow()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    listening = ThreadingHTTPServer((address, port), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    try:
+        yield listening.server_address[1]
+    finally:
+        listening.shutdown()
+        listening.server_close()
+
+
+GOOD = {"answers": 20, "accepted": 5, "messages": 40, "open": 30}
+
+
+def process(host: str, service: str = "worker", **more: object) -> dict:
+    plain = {
+        "service": service,
+        "host": host,
+        "pid": 7,
+        "state": "running",
+        "loop_lag_ms": 3.0,
+        "rss_bytes": 80 * 1024**2,
+    }
+    return {**plain, "done": 0, "failed": 0, **more}
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """A function (new, old, reports, seconds) -> what is worse of a release whose server does NEW, while another does OLD."""
+    monkeypatch.setattr(traffic, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(traffic, "QUIET_SECONDS", 0.3)
+    monkeypatch.setattr(traffic, "SERVICES", (NEW, OLD))
+
+    def watch(new: dict, old: dict, reports=list, seconds: float = 0.5) -> list[str]:
+        monkeypatch.setattr(traffic, "_reports", reports)
+        with serving(OLD, 0, Server(**old)) as port, serving(NEW, port, Server(**new)):
+            return traffic.watch([NEW, "first-worker"], port, seconds)
+
+    return watch
+
+
+def test_one_that_does_as_well(watched, capsys):
+    assert watched(GOOD, GOOD) == []
+    assert "answers are 5xx, 0 of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("bad", "line"),
+    [
+        ({"failed": 5}, "answers are 5xx"),
+        ({"slower": 4}, "answers took over 1 s"),
+        ({"slow": 20}, "answers took over 0.25 s"),
+        ({"accepted": 0, "refused": 5}, "handshakes were refused"),
+        ({"broken": 3}, "closed by an error"),
+        ({"blocked": 5}, "messages were handled in over 1 s"),
+        ({"errors": 10}, "errors were logged"),
+    ],
+    ids=[
+        "pages fail",
+        "a page is slow",
+        "pages are slower",
+        "sockets are refused",
+        "1011",
+        "blocked",
+        "errors in the log",
+    ],
+)
+def test_one_that_does_worse(watched, bad, line):
+    (found,) = watched(GOOD | bad, GOOD, seconds=LONG)[:1]
+    assert line in found, found
+    assert watched(GOOD | bad, GOOD | bad) == []
+
+
+def test_sockets_that_are_closed_on_purpose_are_no_fault(watched):
+    assert watched(GOOD | {"restarted": 5}, GOOD) == []
+
+
+def test_jobs_that_fail_where_the_others_do_them(watched):
+    looks = iter(range(1, 10_000))
+
+    def reports(failing: bool) -> list[dict]:
+        number = next(looks)
+        new = {"failed": number, "done": 0} if failing else {"done": number}
+        return [process("first-worker", **new), process("a1b2", done=3 * number)]
+
+    (found,) = watched({}, {}, lambda: reports(failing=True), LONG)
+    assert "jobs failed, 0 of" in found
+    assert watched({}, {}, lambda: reports(failing=False)) == []
+
+
+def test_a_loop_that_stands_still_and_memory_that_grows(watched):
+    for bad, line in (
+        ({"loop_lag_ms": 2500.0}, "stood still"),
+        ({"rss_bytes": 400 * 1024**2}, "twice the memory"),
+    ):
+        (found,) = watched(
+            GOOD, GOOD, lambda bad=bad: [process("first-worker", **bad), process("a1b2")], LONG
+        )
+        assert line in found
+    # Another service needs more than this one.
+    assert (
+        watched(GOOD, GOOD, lambda: [process("first-worker", rss_bytes=400 * 1024**2), process("a1b2", "ws")])
+        == []
+    )
+
+
+def test_where_nobody_comes_nothing_is_waited_for(watched, capsys):
+    assert watched({}, {}) == []
+    assert "nobody came" in capsys.readouterr().out

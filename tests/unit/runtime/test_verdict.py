@@ -1,0 +1,77 @@
+"""When a new release is worse: counts of new and old, and the answer by the rule in docs/how-to/releases.md."""
+
+import random
+
+import pytest
+
+from channels_stack.commands.verdict import Comparison, Count, binomial, hypergeometric
+
+
+def compared(new: tuple[int, int], old: tuple[int, int], floor: float = 0.02) -> Comparison:
+    return Comparison("answers are 5xx", floor, Count(*new), Count(*old))
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "worse"),
+    [
+        ((0, 100), (0, 300), False),
+        ((30, 100), (0, 300), True),
+        ((30, 100), (90, 300), False),
+        ((2, 2), (0, 300), False),
+        ((4, 4), (0, 300), True),
+        ((4, 4), (0, 4), False),
+        ((4, 100), (0, 100), False),
+        ((4, 100), (0, 5000), True),
+        ((2, 200), (1, 600), False),
+        ((100, 10000), (0, 30000), False),
+        ((10, 10), (0, 0), True),
+        ((0, 0), (150, 300), False),
+        ((100, 100), (50, 100), False),
+    ],
+    ids=[
+        "both well",
+        "a third fails",
+        "both fail alike",
+        "one visitor's two",
+        "everything fails, and little came",
+        "everything fails, and nobody knows the old one",
+        "few of few",
+        "few, and the old one never",
+        "a little more of few",
+        "many, below the floor",
+        "none to compare with",
+        "nobody came to the new one",
+        "twice as many: not three times",
+    ],
+)
+def test_worse(new, old, worse):
+    assert compared(new, old).worse is worse, compared(new, old).chance
+
+
+def test_it_is_told_with_its_numbers():
+    assert str(compared((12, 40), (0, 131))) == "12 of 40 answers are 5xx, 0 of 131 of the old release"
+
+
+def test_the_chances_are_those_of_the_books():
+    """Fisher's tea: 3 or 4 of 4 cups of 8; five sixes of five throws."""
+    assert hypergeometric(3, 4, 4, 8) == pytest.approx(17 / 70)
+    assert hypergeometric(4, 4, 4, 8) == pytest.approx(1 / 70)
+    assert binomial(5, 5, 1 / 6) == pytest.approx((1 / 6) ** 5)
+    assert hypergeometric(0, 10, 5, 100) == pytest.approx(1)
+
+
+def test_a_release_that_is_no_worse_is_hardly_ever_taken_for_one():
+    """A thousand pairs of releases that fail alike, looked at fifteen times each as their visitors come."""
+    chance = random.Random(14)
+    aborted = 0
+    for _ in range(1000):
+        share = chance.choice([0.0, 0.01, 0.05, 0.2, 0.5])
+        new, old = [0, 0], [0, 0]
+        for _look in range(15):
+            for count, visitors in ((new, 10), (old, 30)):
+                count[0] += sum(chance.random() < share for _ in range(visitors))
+                count[1] += visitors
+            if compared((new[0], new[1]), (old[0], old[1])).worse:
+                aborted += 1
+                break
+    assert aborted <= 1
