@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import signal
+import socket as socket_module
 from html import escape, unescape
 from urllib.parse import quote
 
@@ -45,6 +48,19 @@ class TestWhoMaySee:
             sees(socket, "Processes")
             running.get(f"/demote/{ann.name}/")
             assert close_code(socket) == 4403
+
+    def test_who_signs_out_loses_the_open_page(self, start):
+        """On plain uvicorn: in the stack each socket of who signs out is closed, by the sign-in check."""
+        ann = Visitor(start(stock=True), "ann", "view")
+        with ann.socket() as socket:
+            sees(socket, "answers in")
+            ann.get("/sign-out/")
+            assert close_code(socket) == 4403
+
+    def test_a_page_is_in_no_cache_and_in_no_frame(self, running):
+        answer = Visitor(running, "ann", "view").get(CONSOLE)
+        assert "no-store" in answer.headers["Cache-Control"]
+        assert answer.headers["X-Frame-Options"] == "DENY"
 
 
 class TestWhatItShows:
@@ -151,6 +167,39 @@ def test_plain_uvicorn_shows_what_there_is(start):
     assert ann.get(f"{CONSOLE}processes.json").status == 503
     with ann.socket() as socket:
         sees(socket, "answers in")
+
+
+class TestOutages:
+    def test_a_process_that_hangs_is_named(self, running):
+        ann = Visitor(running, "ann", "view")
+        hanging = running.process.popen
+        os.kill(hanging.pid, signal.SIGSTOP)
+        try:
+            page = ann.text(f"{CONSOLE}sockets/")
+        finally:
+            os.kill(hanging.pid, signal.SIGCONT)
+        assert f"No answer in time from ws:{socket_module.gethostname()}:{hanging.pid}" in page
+        assert "No answer" not in until(lambda: _quiet(ann), what="it answers again")
+
+    def test_redis_goes_and_comes_back(self, start, redis):
+        serving = start(stock=True)  # its sockets stay open
+        ann = Visitor(serving, "ann", "view")
+        with ann.socket() as socket:
+            sees(socket, "Processes")
+            redis.stop()
+            try:
+                sees(socket, "Redis does not answer")
+                assert "Redis does not answer" in ann.text(f"{CONSOLE}sockets/")
+                assert "Redis does not answer" in ann.text(f"{CONSOLE}jobs/")
+                assert ann.get(f"{CONSOLE}processes.json").status == 503
+            finally:
+                redis.start()
+            sees(socket, "Processes")
+
+
+def _quiet(visitor: Visitor) -> str:
+    page = visitor.text(f"{CONSOLE}sockets/")
+    return page if "No answer" not in page else ""
 
 
 def _rows(visitor: Visitor, search: str, count: int) -> list[str]:

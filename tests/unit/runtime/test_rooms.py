@@ -68,6 +68,13 @@ def test_the_library_can_be_installed_alone(tmp_path):
         text=True,
     )
     assert ran.stdout.startswith(str(place)) and (place / "bin/channels-stack").exists()
+    pages = [
+        path.relative_to(LIBRARY)
+        for path in LIBRARY.rglob("*.*")
+        if path.suffix in (".html", ".css", ".js", ".svg")
+    ]
+    assert pages
+    assert all((place / "channels_stack" / path).exists() for path in pages)
 
 
 def test_every_import_leads_to_a_module() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from importlib import import_module
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
@@ -11,6 +12,9 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_deny
+from django.views.decorators.csrf import csrf_protect
 
 from ..asgi.types import Scope
 
@@ -25,9 +29,15 @@ def may(user: Any, action: str = VIEW) -> bool:
 
 
 def required(action: str) -> Callable[[Any], Any]:
-    """A view for those alone who may see the console, and do ``action``."""
+    """A view for those alone who may see the console, and do ``action``.
+
+    It is kept by no cache, shown in no frame and takes no form of another site, whatever middlewares the project has.
+    """
 
     def decorate(view: Any) -> Any:
+        @never_cache
+        @xframe_options_deny
+        @csrf_protect
         @functools.wraps(view)
         def guarded(request: Any, *args: Any, **options: Any) -> Any:
             if not request.user.is_authenticated:
@@ -47,8 +57,8 @@ async def still_allowed(scope: Scope) -> bool:
     if not key:
         return False
     # What the handshake has loaded may have changed since.
-    session = type(getattr(scope["session"], "_wrapped", scope["session"]))(key)
-    user = await get_user({"session": session})
+    store: Any = import_module(settings.SESSION_ENGINE).SessionStore
+    user = await get_user({"session": store(key)})
     return await database_sync_to_async(may)(user) if user.is_authenticated else False
 
 

@@ -13,11 +13,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from . import access, jobs, pages
-from .stack import Unavailable, stack
+from .stack import Unavailable, address, stack
 
 audit = logging.getLogger("channels_stack.console")
 
@@ -25,7 +24,6 @@ LONGEST = 500  # characters of a key that a form brings
 CHANNEL, ENTRY = re.compile(r"[A-Za-z0-9_.-]{1,100}"), re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD"])
 @access.required(access.VIEW)
 def page(request: Any, name: str) -> Any:
@@ -36,7 +34,6 @@ def page(request: Any, name: str) -> Any:
     return render(request, "channels_stack_console/page.html", context)
 
 
-@never_cache
 @require_http_methods(["GET", "POST"])
 @access.required(access.ACT)
 def close(request: Any) -> Any:
@@ -52,7 +49,7 @@ def close(request: Any) -> Any:
 
     async def act() -> tuple[int, list[str]]:
         here = stack()
-        every = [pages.address(each) for each in await here.processes() if each["service"] != "worker"]
+        every = [address(each) for each in await here.processes() if each["service"] != "worker"]
         asked = [each for each in every if not process or each == process]
         answers = await here.ask(asked, "close", **details)
         return sum(answers.said.values()), answers.missing
@@ -60,7 +57,6 @@ def close(request: Any) -> Any:
     return _asked(request, "sockets", f"Close {what}", "Close", fields, act)
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD"])
 @access.required(access.VIEW)
 def letter(request: Any) -> Any:
@@ -91,7 +87,6 @@ async def _read(channel: str, entry: str) -> Any:
     return await jobs.letter(jobs.jobs(), channel, entry)
 
 
-@never_cache
 @require_http_methods(["GET", "POST"])
 @access.required(access.ACT)
 def settle(request: Any, action: str) -> Any:
@@ -141,7 +136,6 @@ def _asked(
     )
 
 
-@never_cache
 @require_http_methods(["GET", "HEAD"])
 @access.required(access.VIEW)
 def processes(request: Any) -> Any:

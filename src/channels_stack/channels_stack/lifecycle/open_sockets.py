@@ -85,7 +85,7 @@ class OpenSockets:
     def _row(self, socket: Socket) -> tuple[Any, ...]:
         """When it was opened, process and number, which order it among all; user, its key, address and path."""
         account, client = users.account(socket), socket.scope.get("client")
-        name = str(account.get_username())[:LONGEST] if hasattr(account, "get_username") else ""
+        name = str(getattr(account, "get_username", str)())[:LONGEST]
         return (
             *(round(socket.opened, 3), self.address, socket.number),
             *(

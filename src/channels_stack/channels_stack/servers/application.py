@@ -40,7 +40,7 @@ from ..patches import (
 from ..project import dispatch, loading, paths
 from ..project.lifespan import Lifespan
 from ..status.publisher import Publisher
-from ..status.questions import Inbox
+from ..status.questions import Answer, Inbox
 
 Middleware = Callable[[App], App]
 """Takes an application and returns one that does more."""
@@ -145,7 +145,7 @@ class Application:
         """What the console may ask of this process."""
         groups = OpenGroups(self.canaries)
         sockets = OpenSockets(self.publisher.address, self.drain.sockets, groups)
-        answers = {"sockets": sockets.page, "close": sockets.close, "groups": groups.page}
+        answers: dict[str, Answer] = {"sockets": sockets.page, "close": sockets.close, "groups": groups.page}
         return Inbox(settings.redis_url, settings.redis_prefix, self.publisher.address, answers)
 
     def _say_draining(self) -> None:

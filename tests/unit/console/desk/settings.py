@@ -1,4 +1,4 @@
-"""Settings as `startproject` and Channels' documentation have them, and the console."""
+"""The least that the console needs: no middleware against forms of other sites, frames or caches is here."""
 
 import os
 
@@ -14,7 +14,6 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]

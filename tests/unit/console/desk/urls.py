@@ -2,7 +2,7 @@
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
-from django.contrib.auth import get_user_model, login
+from django.contrib.auth import get_user_model, login, logout
 from django.contrib.auth.models import Permission
 from django.http import HttpResponse
 from django.urls import include, path
@@ -19,6 +19,11 @@ def sign_in(request, name):
     )
     login(request, user)
     return HttpResponse(name)
+
+
+def sign_out(request):
+    logout(request)
+    return HttpResponse("signed out")
 
 
 def demote(request, name):
@@ -42,5 +47,6 @@ urlpatterns = [
     path("sign-in/<name>/", sign_in),
     path("say/<group>/<text>/", say),
     path("write/<text>/", write),
+    path("sign-out/", sign_out),
     path("demote/<name>/", demote),
 ]
