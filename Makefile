@@ -235,6 +235,13 @@ test-faults: images
 	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
 	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python tests/suite.py tests/fault -c tests/fault/pytest.ini -p no:cacheprovider $(T)
 
+## Cut a thousand WebSockets again and again, ours and stock, then the groups layer under faults and a deploy (PEOPLE=100 T=-x: only that)
+test-realtime: images
+	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+	  --env PEOPLE=$(or $(PEOPLE),1000) $$(sed -n 's/^TEST_IMAGE=//p' .images) \
+	  python -m pytest tests/realtime $(T) -c tests/realtime/pytest.ini -p no:cacheprovider
+	@$(if $(T),,$(MAKE) unit T="tests/unit/runtime --keyword groups" && $(MAKE) test-faults && $(MAKE) test-deploy T=tests/deploy/test_deploy.py)
+
 ## Measure precision and recall of the doctor over the projects of tests/unit/doctor/shapes
 test-doctor:
 	@PYTHONPATH=src/channels_stack python3 -B tests/unit/doctor/agreement.py

@@ -267,9 +267,9 @@ RUN = (
     Run(r"make test-faults( T=.*)?", SUITES, "make test-faults"),
     Run(r"make test-deploy T=\S+( -m more')?", SUITES, "make test-deploy T="),
     Run(
-        r"make (apps|test-versions|test-client|test-monitoring)( T=\w+)?",
+        r"make (apps|test-versions|test-client|test-monitoring|test-realtime)( T=\w+)?",
         NIGHTLY,
-        "verb: [test-versions, apps, test-deploy, test-client, test-monitoring]",
+        "verb: [test-versions, apps, test-deploy, test-client, test-monitoring, test-realtime]",
     ),
     Run(
         r"make release",
@@ -280,6 +280,11 @@ RUN = (
         r"make test-doctor",
         "tests/unit/doctor/test_doctor_shapes.py::test_precision_and_recall",
         "agreement.compare",
+    ),
+    Run(
+        r"python manage\.py (makemigrations chat|migrate)",
+        "tests/unit/runtime/test_recovery.py::test_from_the_fourth_step_on_the_database_says_what_redis_has_lost",
+        "MIGRATIONS",
     ),
     Run(r"make controller", "tests/prepare.py", "controller"),
     Run(

@@ -116,6 +116,7 @@ class Chat(AsyncJsonWebsocketConsumer):
         self.group = f"room-{self.room.pk}"
         await self.channel_layer.group_add(self.group, self.channel_name)
         await self.accept()
+        await self.send_json({"room": self.room.name})
 
     async def receive_json(self, content):
         await self.channel_layer.group_send(self.group, {"type": "said", "text": content["text"]})

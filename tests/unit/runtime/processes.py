@@ -20,7 +20,7 @@ from typing import Any
 from support.polling import PATIENCE, said, until
 from support.ports import free_port
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(__file__).resolve().parent
 RUNTIME = HERE.parents[2] / "src/channels_stack"
 PROBE = HERE.parents[2] / "images/app/channels-stack-probe.sh"
 

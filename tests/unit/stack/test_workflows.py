@@ -29,7 +29,8 @@ def test_what_ci_runs_they_run_too(root):
             each for each in wanted if not re.search(rf"[\[ ]{re.escape(each)}[\],\n]", words["ci"])
         ] == []
     assert re.search(
-        r"verb: \[test-versions, apps, test-deploy, test-client, test-monitoring\]", words["nightly"]
+        r"verb: \[test-versions, apps, test-deploy, test-client, test-monitoring, test-realtime\]",
+        words["nightly"],
     )
 
 

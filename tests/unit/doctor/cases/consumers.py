@@ -159,6 +159,16 @@ CASES = [
         },
     ),
     (
+        "W609",
+        {CONSUMERS: ('        await self.send_json({"room": self.room.name})\n', "")},
+        {
+            CONSUMERS: [
+                ('        await self.send_json({"room": self.room.name})\n', ""),
+                ("await self.send_json(event)", "self.said = event\n        await self.close()"),
+            ]
+        },
+    ),
+    (
         "W608",
         code(
             "from django.http import StreamingHttpResponse\n\n\ndef rows():\n    yield 'a'\n\n\n"

@@ -9,7 +9,9 @@ import sys
 import processes
 
 
-def serve(redis: processes.Redis, folder: pathlib.Path, port: int = 0, *options: str) -> processes.Process:
+def serve(
+    redis: processes.Redis, folder: pathlib.Path, port: int = 0, *options: str, **variables: str
+) -> processes.Process:
     """The server, listening; its attribute ``port`` says where."""
     port = port or processes.free_port()
     environment = {
@@ -17,6 +19,7 @@ def serve(redis: processes.Redis, folder: pathlib.Path, port: int = 0, *options:
         "PYTHONPATH": f"{processes.RUNTIME}:{processes.HERE}",
         "PYTHONDONTWRITEBYTECODE": "1",
         **redis.environment(),
+        **variables,
     }
     program = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "warning", *options]
     process = processes.Process([*program, "gathering.asgi:application"], environment, folder)

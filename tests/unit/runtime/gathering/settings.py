@@ -11,7 +11,17 @@ CHANNEL_LAYERS = {
         "CONFIG": {
             "hosts": [os.environ["REDIS_URL"]],
             "prefix": os.environ["REDIS_PREFIX"],
-            "history": {"latest*": {"size": 1}, "off*": "off"},
+            "history": {
+                "latest*": {"size": 1},
+                "off*": "off",
+                # Of the trials in tests/realtime: as long as somebody may be away there.
+                "jitter*": {"size": 2000, "seconds": 300},
+                "storm*": {"size": 2000, "seconds": 300},
+            },
         },
     },
 }
+if os.environ.get("GATHERING_LAYER") == "pubsub":
+    # What the trials compare with.
+    CHANNEL_LAYERS["default"]["BACKEND"] = "channels_redis.pubsub.RedisPubSubChannelLayer"
+    del CHANNEL_LAYERS["default"]["CONFIG"]["history"]

@@ -15,6 +15,7 @@ SUBJECTS = (
     "security",
     "processes",
     "consumers",
+    "recovery",
     "responses",
     "packages",
     "support",
