@@ -70,7 +70,7 @@ class TestOneHost:
 
     def test_the_host_is_what_the_roles_promise(self, bare):
         host = bare.testinfra("host1")
-        for name in ("docker.service", "channels-stack-firewall.service", "ssh.service"):
+        for name in ("docker", "channels-stack-firewall", "channels-stack-names", "ssh"):
             assert host.service(name).is_running, name
             assert host.service(name).is_enabled, name
         assert (
@@ -89,6 +89,17 @@ class TestOneHost:
         if port in (443, 8000):
             listen(bare, "host1", port)
         assert bare.reachable("host1", port) is open_
+
+    def test_only_root_gives_orders_to_the_engine(self, bare):
+        """At the port that names.py uses, and has opened by a reload."""
+        bare.run("host1", "systemctl", "reload", "docker")
+        ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:7947/ready', timeout=5).read())"
+        eventually(
+            lambda: "OK" in bare.run("host1", "python3", "-c", ask, check=False).stdout, 10, "root is heard"
+        )
+        refused = bare.ssh("host1", "python3", "-c", f'"{ask}"')
+        assert refused.returncode and "Connection refused" in refused.stderr, refused
+        assert not bare.reachable("host1", 7947)
 
     def test_it_comes_back_after_a_reboot_as_it_was(self, bare):
         bare.reboot("host1")

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,13 @@ FOLDER = ROOT / "tests/.hosts"
 POOL = ipaddress.ip_network("10.89.0.0/16")
 """Where a set of hosts takes the first free /24 from, unless it is given one."""
 
+CUT = """
+table netdev cut {
+    chain in { type filter hook ingress device eth0 priority -500; policy drop; }
+    chain out { type filter hook egress device eth0 priority -500; policy drop; }
+}
+"""
+
 USER = "admin"
 
 
@@ -48,6 +56,7 @@ class Options:
     flavour: str
     suites: dict[str, str]
     internal: bool
+    ipv6: bool
 
 
 class Hosts:
@@ -57,7 +66,7 @@ class Hosts:
     `subnet` is a /24 (default: HOSTS_SUBNET, else the first free one of POOL);
     `flavour` "engine" has the packages that the roles would install first, "bare" has what a fresh machine has;
     `suite` is the Debian release of all, or a list of one for each; `internal` hosts reach each other and this machine, and
-    nothing else.
+    nothing else; with `ipv6` they have IPv6 addresses beside the others, and it is by these that Ansible reaches them.
     """
 
     start_seconds = 90
@@ -71,11 +80,12 @@ class Hosts:
         flavour: str = "engine",
         suite: str | list[str] = "trixie",
         internal: bool = False,
+        ipv6: bool = False,
     ) -> None:
         self.names = [f"host{number}" for number in range(1, count + 1)]
         self.project = f"{prefix or os.environ.get('HOSTS_PREFIX', 'test-')}{os.getpid()}"
         suites = [suite] * count if isinstance(suite, str) else suite
-        self.options = Options(flavour, dict(zip(self.names, suites, strict=True)), internal)
+        self.options = Options(flavour, dict(zip(self.names, suites, strict=True)), internal, ipv6)
         self.wanted_subnet = subnet or os.environ.get("HOSTS_SUBNET")
         self.folder = FOLDER / self.project
         self.addresses: dict[str, str] = {}
@@ -165,17 +175,29 @@ class Hosts:
                     # Images are there where the engine keeps them in containerd.
                     f"{host_name}-containerd:/var/lib/containerd",
                 ],
-                "networks": {"lan": {"ipv4_address": address}},
+                "networks": {"lan": {"ipv4_address": address, **self._ipv6("ipv6_address", ipv6(address))}},
             }
             for host_name, address in self.addresses.items()
         }
-        network = {"ipam": {"config": [{"subnet": subnet}]}, "internal": self.options.internal}
+        subnets = [
+            {"subnet": each}
+            for each in (subnet, *self._ipv6("", f"{ipv6(subnet.split('/')[0])}/120").values())
+        ]
+        network = {
+            "ipam": {"config": subnets},
+            "internal": self.options.internal,
+            "enable_ipv6": self.options.ipv6,
+        }
         return {
             "name": self.project,
             "services": services,
             "networks": {"lan": network},
             "volumes": {f"{name}{ending}": {} for name in self.names for ending in ("", "-containerd")},
         }
+
+    def _ipv6(self, name: str, value: str) -> dict[str, str]:
+        """NAME: VALUE where the hosts have IPv6."""
+        return {name: value} if self.options.ipv6 else {}
 
     def _container_options(self) -> dict:
         """How a host's container is run. The capabilities are all that systemd and a nested engine need, and no more."""
@@ -208,7 +230,7 @@ class Hosts:
         lines, blocks = [], []
         for name, address in self.addresses.items():
             key = docker("exec", self.container(name), "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
-            lines.append(f"{address},{name} {key[0]} {key[1]}\n")
+            lines.append(f"{address},{ipv6(address)},{name} {key[0]} {key[1]}\n")
             blocks.append(f"Host {name}\n  HostName {address}\n")
         (self.folder / "known_hosts").write_text("".join(lines))
         common = f"Host *\n  User {USER}\n  IdentityFile {self.folder / 'key'}\n  IdentitiesOnly yes\n"
@@ -284,6 +306,15 @@ class Hosts:
         docker(
             *("network", "connect", "--ip", self.addresses[name]), f"{self.project}_lan", self.container(name)
         )
+
+    @contextlib.contextmanager
+    def cut_off(self, name: str) -> Iterator[None]:
+        """While the block runs no packet leaves or reaches the host NAME, which works on: a pulled cable, its addresses kept."""
+        self.run(name, "nft", "--file", "-", stdin=CUT)
+        try:
+            yield
+        finally:
+            self.run(name, "nft", "delete", "table", "netdev", "cut")
 
     def wait(self, name: str) -> None:
         """Until systemd says "running"."""
@@ -363,7 +394,10 @@ class Hosts:
             "data": self.names[:1] if data is None else data,
             **({"registry": registry} if registry else {}),
         }
-        hosts = {name: {"ansible_host": address} for name, address in self.addresses.items()}
+        hosts = {
+            name: {"ansible_host": ipv6(address) if self.options.ipv6 else address}
+            for name, address in self.addresses.items()
+        }
         groups = {
             group: {"hosts": {name: hosts.get(name, {}) for name in names}} for group, names in chosen.items()
         }
@@ -421,6 +455,16 @@ class Hosts:
             if check and play.code:
                 raise HostsError(f"{play}\n{play.tail(40)}")
         return play
+
+
+def ipv6(address: str) -> str:
+    """The IPv6 address (RFC 4193) of the host that has this IPv4 ADDRESS.
+
+    >>> ipv6("10.89.4.11")
+    'fd89:10:89:4::b'
+    """
+    one, two, three, four = (int(part) for part in address.split("."))
+    return str(ipaddress.ip_address(f"fd89:{one}:{two}:{three}::{four:x}"))
 
 
 def _remove(folder: Path) -> None:

@@ -46,6 +46,7 @@ WHOLE = {
     ],
     "edges": {"one": edge(80), "two": edge(12, draining=True)},
     "backup": {"newest": "x", "age_seconds": 7300, "problems": []},
+    "names": {"one": {"running": True, "back": 0}, "two": {"running": True, "back": 0}},
 }
 
 
@@ -63,6 +64,7 @@ def said(facts, services=("http", "backup")):
         "sockets      5",
         "backlog      mail:0 reports:4",
         "last backup  2 h ago",
+        "names        none was lost in a day",
         "certificate  12 days",
         "two   draining  3            12                a.test",
     ],
@@ -72,10 +74,18 @@ def test_a_whole_stack(line):
 
 
 def test_what_nobody_answers_is_said():
-    text = said({"processes": None, "edges": {}, "backup": None})
+    text = said(
+        {"processes": None, "edges": {}, "backup": None, "names": {"one": {"running": False, "back": 0}}}
+    )
     assert "sockets      unknown: no process of the application answers" in text
     assert "certificate  unknown: no edge answers" in text
+    assert "PROBLEM channels-stack-names.service does not run on one: bootstrap.yml --tags swarm" in text
     assert "last backup  unknown: the service backup does not answer" in text
+
+
+def test_how_often_names_were_lost():
+    names = {"one": {"running": True, "back": 2}, "two": {"running": True, "back": 1}}
+    assert "names        lost and found 3 times in a day" in said({**WHOLE, "names": names}).splitlines()
 
 
 def test_no_backups_are_wanted():

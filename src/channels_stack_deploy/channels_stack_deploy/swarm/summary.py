@@ -13,7 +13,7 @@ MEBIBYTE = 1024 * 1024
 
 def facts(hosts: list[dict[str, Any]]) -> dict[str, Any]:
     """What HOSTS (their variables after the questions of status.yml) reported, for `lines`."""
-    collected: dict[str, Any] = {"processes": None, "edges": {}, "backup": None}
+    collected: dict[str, Any] = {"processes": None, "edges": {}, "backup": None, "names": {}}
     for host in hosts:
         processes, edge, backup = (
             answer(host, name) for name in ("__stack_processes", "__stack_edge_status", "__stack_backups")
@@ -22,6 +22,13 @@ def facts(hosts: list[dict[str, Any]]) -> dict[str, Any]:
         collected["backup"] = collected["backup"] or backup
         if edge:
             collected["edges"][host["inventory_hostname"]] = edge
+        running, back = (
+            host.get(name, {}).get("stdout", "") for name in ("__stack_names", "__stack_names_back")
+        )
+        collected["names"][host["inventory_hostname"]] = {
+            "running": bool(running),
+            "back": len(back.splitlines()),
+        }
     return collected
 
 
@@ -34,7 +41,7 @@ def answer(host: dict[str, Any], name: str) -> Any:
 
 
 def lines(facts: dict[str, Any], services: list[str]) -> list[str]:
-    """Tables and a summary of FACTS: `processes`, `edges` (by host), `backup`; None where none answered."""
+    """Tables and a summary of FACTS: `processes`, `edges` and `names` (by host), `backup`; None where none answered."""
     found = []
     if facts["edges"]:
         found += [*aligned(edges(facts["edges"])), ""]
@@ -108,8 +115,18 @@ def summary(facts: dict[str, Any], services: list[str]) -> list[tuple[str, str]]
         rows.append(("sockets", "unknown: no process of the application answers"))
     rows.append(("last backup", backup(facts["backup"], "backup" in services)))
     days = {each["certificate"]["days"] for each in facts["edges"].values()}
+    rows.append(("names", lost_names(facts["names"])))
     rows.append(("certificate", f"{min(days)} days" if days else "unknown: no edge answers"))
     return rows
+
+
+def lost_names(hosts: dict[str, dict[str, Any]]) -> str:
+    """How often each host's program that brings lost names back had to, and whether it runs."""
+    back = sum(each["back"] for each in hosts.values())
+    text = f"lost and found {back} times in a day" if back else "none was lost in a day"
+    if idle := [host for host, each in hosts.items() if not each["running"]]:
+        text += f"; PROBLEM channels-stack-names.service does not run on {', '.join(idle)}: bootstrap.yml --tags swarm"
+    return text
 
 
 def backup(facts: dict[str, Any] | None, wanted: bool) -> str:
