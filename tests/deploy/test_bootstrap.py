@@ -101,6 +101,14 @@ class TestOneHost:
         assert refused.returncode and "Connection refused" in refused.stderr, refused
         assert not bare.reachable("host1", 7947)
 
+    def test_a_link_that_the_engine_left_behind_is_removed(self, bare):
+        """By names.py: with it no task could start in its network."""
+        link = "vx-001234-abcde"
+        bare.run("host1", "ip", "link", "add", link, "type", "vxlan", "id", "4660", "dstport", "4789")
+        there = ("ip", "link", "show", link)
+        eventually(lambda: bare.run("host1", *there, check=False).returncode, 30, "it is gone")
+        assert "left behind" in bare.run("host1", "journalctl", "--unit", "channels-stack-names").stdout
+
     def test_it_comes_back_after_a_reboot_as_it_was(self, bare):
         bare.reboot("host1")
         eventually(

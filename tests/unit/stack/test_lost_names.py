@@ -52,7 +52,7 @@ def test_a_host_is_asked_when_it_can_be_reached_less_and_less_often(names):
     assert not lost.due(100.0), "it cannot be reached"
     lost.reached = 100.0
     asked = []
-    for tenths in range(100_0, 300_0):
+    for tenths in range(100_0, 700_0):
         if lost.due(tenths / 10):
             asked.append(tenths / 10 - 100)
             lost.asked += 1

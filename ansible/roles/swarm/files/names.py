@@ -47,7 +47,7 @@ ORDER_SECONDS = 3.0
 RELOAD_SECONDS = 1.0
 """A reload of the engine, which returns before it is done, takes less."""
 
-PATIENCE = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+PATIENCE = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 """When a host without tasks is asked, in seconds after it could be reached (again). After the last one it has left for good."""
 
 NAMELESS_SECONDS = 15.0
