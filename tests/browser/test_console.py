@@ -51,7 +51,7 @@ def test_pause_holds_the_page(anna):
 
 
 def test_picture_for_the_docs(anna):
-    """docs/how-to/console.png is one of these, taken while people were talking."""
+    """docs/how-to/console.png is such a picture, taken while people were talking."""
     anna.go("/console/")
     expect(anna.page.locator("#state")).to_have_text("Live")
     picture = ARTIFACTS / "console.png"
