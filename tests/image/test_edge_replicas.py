@@ -155,6 +155,26 @@ def test_a_full_edge_is_busy_not_dead(site, backends):
     wait_for(lambda: attempt(edge) == 200, "there is room again")
 
 
+def test_who_comes_to_a_nearly_full_edge_is_told_to_come_again(site, backends):
+    """Pages and sockets, by an answer instead of a reset; who is in stays in."""
+    edge = site.edge(EDGE_MAXCONN="100")
+    links, answers = [], []
+    while not answers or (answers[-1].status == 101 and len(links) < 110):
+        links.append(edge.upgrade())
+        answers.append(head(links[-1]))
+    assert 85 < len(answers) < 98
+    page = edge.get("/echo")
+    for refused in (answers[-1], page):
+        assert (refused.status, refused.header("retry-after")) == (503, "5")
+        assert refused.header("connection") == "close"
+    assert edge.get("/-/edge").status == 200, "who asks whether it is well is told the truth"
+    links[0].sendall(frame(b"still here"))
+    assert read_frame(links[0]) == b"still here"
+    for link in links:
+        link.close()
+    wait_for(lambda: attempt(edge) == 200, "there is room again")
+
+
 def test_too_many_connections_are_told_so_then_cut(site, backends):
     edge = site.edge(EDGE_CONNECTIONS_PER_ADDRESS="10")
     links, statuses = [], []
