@@ -62,7 +62,7 @@ def test_a_page_and_the_known_routes_where_there_are_no_probes():
 def test_what_strangers_come_for_is_bounded_by_the_settings():
     known = defaults()
     limits = run.bounds(known, [visits.Visit("a", ("/",), ("/ws/",)), visits.Visit("b", ("/",), slowest=0.5)])
-    assert (limits.slowest, limits.sockets, limits.edge) == (0.5, 10_000, 4000)
+    assert (limits.slowest, limits.sockets, limits.edge) == (0.5, 10_000, 3760)
     assert (limits.connections_of_a_visitor, limits.sockets_of_a_visitor) == (2, 1)
     assert run.bounds({**known, "DB_NODES": "0"}, [visits.Visit("a", ("/",))]).connections is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ..config import capacity
+from ..config import capacity, sockets
 from ..config.settings import LINE
 from .model import Knee, Usage
 
@@ -102,7 +102,7 @@ def _sockets(settings: dict[str, str]) -> Advice:
 
 def _edge(settings: dict[str, str]) -> Advice:
     wanted = 2 * int(settings["EDGE_MAXCONN"])
-    memory = capacity.edge_memory(wanted, int(settings["EDGE_CACHE_MEGABYTES"]))
+    memory = sockets.edge_memory(wanted, int(settings["EDGE_CACHE_MEGABYTES"]))
     return Advice(
         ["the edge has as many connections as it may"],
         {

@@ -26,6 +26,9 @@ BUSY = 0.88
 FULL, LEAST_FULL = 0.97, 0.3
 """The utilisation at which fast answers become slow, and that at which slow ones do; for what follows from the demand."""
 
+NEARLY = 0.97
+"""Of the connections that the edge admits: not all visitors have theirs at the same moment."""
+
 GENERATOR_LAG = 0.15
 GENERATOR_BUSY = 0.9
 FIRST = 10
@@ -138,7 +141,7 @@ class Bounds:
     sockets: int | None = None
     """Of all replicas of ws."""
     edge: int | None = None
-    """Connections of the edge."""
+    """Connections that the edge admits."""
     connections_of_a_visitor: int = 2
     sockets_of_a_visitor: int = 1
 
@@ -208,7 +211,7 @@ def cause(step: Step, bounds: Bounds, alone: float = 0.0) -> Limit:
         return Limit("sockets", "ws", "the sockets of a process (WS_MAX_SOCKETS)")
     if step.answers["429"] or step.sockets["429"]:
         return Limit("address", "edge", "what the edge allows one address (EDGE_*_PER_*)")
-    if bounds.edge and step.visitors * bounds.connections_of_a_visitor > 0.97 * bounds.edge:
+    if bounds.edge and step.visitors * bounds.connections_of_a_visitor > NEARLY * bounds.edge:
         return Limit("connections", "edge", "the connections of the edge (EDGE_MAXCONN)")
     if bounds.connections and step.connections > CONNECTIONS_SHARE * bounds.connections:
         return Limit("connections", "db", "the connections to PostgreSQL")
@@ -258,7 +261,7 @@ def predict(steps: Sequence[Step], bounds: Bounds) -> Prediction | None:
             Prediction(bounds.sockets // bounds.sockets_of_a_visitor, Limit("sockets", "ws", text))
         )
     if bounds.edge and bounds.connections_of_a_visitor:
-        most = int(0.97 * bounds.edge) // bounds.connections_of_a_visitor
+        most = bounds.edge // bounds.connections_of_a_visitor
         candidates.append(
             Prediction(most, Limit("connections", "edge", "the connections of the edge (EDGE_MAXCONN)"))
         )

@@ -8,6 +8,7 @@ from ..checks import probes, served, visit
 from ..config import capacity as derived
 from ..config import inventories, ownership
 from ..config import settings as stack_settings
+from ..config import sockets as bearing
 from ..console import Failure, detail, step
 from ..local.compose import Project
 from ..paths import ENVIRONMENTS, Deployment
@@ -120,7 +121,7 @@ def bounds(settings: dict[str, str], chosen: list[visits.Visit]) -> Bounds:
         slowest=min(each.slowest for each in chosen),
         connections=derived.max_connections(settings) if settings["DB_NODES"] == "1" else None,
         sockets=int(settings["WS_MAX_SOCKETS"]) * int(settings["WS_REPLICAS"]),
-        edge=int(settings["EDGE_MAXCONN"]),
+        edge=min(each.sockets for each in bearing.bounds(settings, None) if each.what.startswith("EDGE_")),
         connections_of_a_visitor=1 + sockets,
         sockets_of_a_visitor=int(sockets),
     )

@@ -50,15 +50,6 @@ RESERVE = 16
 OPEN_PER_SLOT = 64
 """Requests that a replica may have open for each of its slots: most of them only wait, some 100 KiB each."""
 
-EDGE_CONNECTION = 76
-"""Kibibytes of EDGE_MEMORY for each connection, an idle WebSocket and one buffer (images/edge/edge/memory.py)."""
-
-EDGE_REST = 34
-"""Mebibytes of EDGE_MEMORY for the rest, the cache apart."""
-
-EDGE_RESERVE = 12 / 11
-"""A 12th of EDGE_MEMORY is for what its allocation wastes."""
-
 UNITS = {"": 1 / 1024**2, "K": 1 / 1024, "M": 1, "G": 1024}
 
 
@@ -136,11 +127,6 @@ def database(settings: dict[str, str]) -> list[Problem]:
         return [("database", problem, f"{fewer}, or DB_NODES=0 and a database behind a pooler")]
     memory = APART_FROM_CONNECTIONS + (wanted + RESERVED) * CONNECTION
     return [("database", problem, f"DB_MEMORY={-(-memory // 64) * 64}M, or {fewer}")]
-
-
-def edge_memory(connections: int, cache: int) -> float:
-    """Mebibytes of EDGE_MEMORY that bear CONNECTIONS in addition to CACHE mebibytes of files."""
-    return (connections * EDGE_CONNECTION / 1024 + EDGE_REST + cache) * EDGE_RESERVE
 
 
 def problems(settings: dict[str, str]) -> list[Problem]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..build import apt, build_environment
-from ..config import addresses, capacity, certificates, environments, ownership, ports
+from ..config import addresses, capacity, certificates, environments, ownership, ports, sockets
 from ..console import Failure, agreed, detail, table
 from ..paths import ENGINE, Deployment
 
@@ -107,8 +107,11 @@ def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> No
     if why := not rows and addresses.bound(settings["BIND_ADDRESS"], settings[ownership.NAME]).why:
         detail(why)
     rows += capacity.problems(settings)
+    rows += sockets.problems(settings, sockets.tracked())
     rows += [("certificate", *row) for row in certificates.problems(deployment, settings)]
     refuse(rows)
+    if words := sockets.said(settings):
+        detail(words)
 
 
 def hops(deployment: Deployment, settings: dict[str, str]) -> list[Problem]:
