@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 import redis as redis_py
 from channels_redis.pubsub import RedisPubSubChannelLayer
-from processes import Redis
+from gathering.server import serve
+from processes import PATIENCE, Redis
+from websockets.asyncio.client import connect
 
 from channels_stack.groups import RedisGroupsChannelLayer
 
@@ -152,3 +155,62 @@ def test_a_message_that_says_the_same_twice_is_two_messages(redis):
         return member.heard.count(7)
 
     assert run(session()) == 4
+
+
+class Talker:
+    """Somebody in a room of one server who says numbers, and keeps what everybody has said."""
+
+    def __init__(self, name: str, port: int) -> None:
+        self.name, self.url, self.said = name, f"ws://127.0.0.1:{port}/plain/{GROUP}/", 0
+        self.heard: list[str] = []
+
+    async def __aenter__(self) -> Talker:
+        self.connection = connect(self.url)
+        self.socket = await self.connection.__aenter__()
+        self.listening = asyncio.ensure_future(self._listen())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.listening.cancel()
+        await self.connection.__aexit__(*error)
+
+    async def _listen(self) -> None:
+        async for text in self.socket:
+            self.heard.append(text)
+
+    async def says(self, everybody: list[Talker]) -> None:
+        """Say one thing, and wait until all of EVERYBODY have heard it."""
+        self.said += 1
+        text = f"{self.name} {self.said}"
+        await self.socket.send(text)
+        while not all(text in person.heard for person in everybody):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("way", [("pubsub", "bridge"), ("bridge", "pubsub")], ids=["rollout", "rollback"])
+def test_processes_of_both_releases_serve_one_room_while_one_replaces_the_other(redis, tmp_path, way):
+    """Unmodified consumers under plain uvicorn: the old process is joined by a new one, and ends."""
+
+    async def session() -> list[Talker]:
+        async with contextlib.AsyncExitStack() as people:
+
+            async def enters(name: str, process) -> Talker:
+                return await people.enter_async_context(Talker(name, process.port))
+
+            before = await asyncio.to_thread(serve, redis, tmp_path, GATHERING_LAYER=way[0])
+            stays = [await enters("anna", before), await enters("berta", before)]
+            await stays[0].says(stays)
+            after = await asyncio.to_thread(serve, redis, tmp_path, GATHERING_LAYER=way[1])
+            comes = [await enters("carl", after), await enters("dora", after)]
+            for person in [*stays, *comes] * 5:
+                await person.says([*stays, *comes])
+            before.kill()
+            for person in comes * 3:
+                await person.says(comes)
+            after.kill()
+            return [*stays, *comes]
+
+    people = run(session(), PATIENCE)
+    for person in people:
+        assert len(person.heard) == len(set(person.heard)), person.heard
+    assert [len(person.heard) for person in people] == [21, 21, 26, 26]

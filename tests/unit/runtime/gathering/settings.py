@@ -22,6 +22,8 @@ CHANNEL_LAYERS = {
     },
 }
 if os.environ.get("GATHERING_LAYER") == "pubsub":
-    # What the trials compare with.
+    # What the trials compare with, and what a rollout replaces.
     CHANNEL_LAYERS["default"]["BACKEND"] = "channels_redis.pubsub.RedisPubSubChannelLayer"
     del CHANNEL_LAYERS["default"]["CONFIG"]["history"]
+elif os.environ.get("GATHERING_LAYER") == "bridge":
+    CHANNEL_LAYERS["default"]["CONFIG"]["bridge"] = True
