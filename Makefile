@@ -258,6 +258,10 @@ test-monitoring: prepare
 test-versions: prepare
 	@$(PYTEST) tests/versions $(if $(T),-k $(T))
 
+## Upgrade a stack of an earlier revision (REV; default: the last tag) with `make up`, under visitors
+test-upgrade: prepare
+	@$(PYTEST) tests/upgrade -s --revision $(or $(REV),$$(git describe --tags --abbrev=0))
+
 ## Test bootstrap, deploys and faults on temporary servers over SSH (T=path: only this; T='tests/deploy -m more': options)
 test-deploy: prepare
 	@$(PYTHON) tests/suite.py $(or $(T),tests/deploy -m "not more") -s
