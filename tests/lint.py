@@ -59,6 +59,11 @@ def checks(folder: Path) -> dict[str, list[str]]:
             *("--no-unused-args", "--max-line-length", "130", "--", *files("*.lua")),
         ),
         "oxlint": [str(BIN / "oxlint"), "--deny-warnings", *files("*.js")],
+        # `!important` for [hidden] is what it is for.
+        "biome": [
+            *(str(BIN / "biome"), "lint", "--error-on-warnings", "--skip=complexity/noImportantStyles"),
+            *files("app/*.css", "src/*.css"),
+        ],
         "rumdl": [str(BIN / "rumdl"), "check", "--no-cache", "."],
         "typos": [str(BIN / "typos")],
         # It reads a file of tasks from a folder of its own, without ansible.cfg.
