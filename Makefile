@@ -188,7 +188,7 @@ image: images prepare
 
 ## Test services and routing of temporary stacks, or check a running one (ENV=staging, ENV=production: servers, TARGET=https://...)
 smoke: prepare
-	@$(call RUNNING,$(or $(T),$(if $(ENV)$(TARGET),,tests/smoke tests/operator --numprocesses 2 --dist loadgroup --no-loadscope-reorder)))
+	@$(call RUNNING,$(or $(T),$(if $(ENV)$(TARGET),,tests/smoke tests/operator --numprocesses 2 --dist loadscope --no-loadscope-reorder)))
 
 ## Test a chat of two users in a real browser
 browser: prepare

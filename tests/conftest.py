@@ -8,6 +8,7 @@ pytest tests/running --inventory FOLDER …                 the same for any app
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -63,14 +64,10 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("stack", variants, indirect=True, scope="session")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     """One variant after the other; within it the phases. Skip what a running stack must be spared."""
     items.sort(key=lambda item: (_variant(item), _phase(item)))
-    for item in items:
-        # Tests of one stack belong to one process, of the two that `make smoke` runs.
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(_variant_name(item) or item.path.stem))
     if not config.option.target:
         return
     reasons = {
@@ -83,6 +80,22 @@ def pytest_collection_modifyitems(config, items):
         for name, reason in reasons.items():
             if item.get_closest_marker(name):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """`--dist loadscope`: tests of one stack belong to one process, of the two that `make smoke` runs."""
+    if config.option.dist != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Stacks(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, _, test = nodeid.partition("::")
+            variant = re.search(rf"\[({'|'.join(stacks.VARIANTS)})\b", test)
+            return variant[1] if variant else file
+
+    return Stacks(config, log)
 
 
 def _variant_name(item) -> str:

@@ -15,9 +15,6 @@ import stacks
 from environments import clean, command, done, make, remove_stale, removed, things, written
 from visitors import browse, sign_in
 
-pytestmark = pytest.mark.xdist_group("other")
-"""They share the stack `other`."""
-
 
 @pytest.fixture(scope="module")
 def staging():

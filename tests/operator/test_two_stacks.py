@@ -5,9 +5,6 @@ import stacks
 from environments import things
 from visitors import browse, sign_in
 
-pytestmark = pytest.mark.xdist_group("other")
-"""They share the stack `other`."""
-
 
 @pytest.fixture(scope="module")
 def second():
