@@ -1,54 +1,52 @@
-"""Two servers that Ansible and the cluster know by IPv6 addresses alone: in the inventory, in Swarm, at registry and edge."""
+"""Two servers that Ansible reaches by IPv6 and that know each other by it: one cluster, and packets between its tasks."""
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
-from crowd import Crowd
-from deployments import Deployment, timed
 from hosts import Hosts
 from hosts.hosts import ipv6
+from stacks import eventually
 
 pytestmark = pytest.mark.more
 
+ANSWER = """
+my $server = IO::Socket::INET->new(LocalPort => 8500, Listen => 5, ReuseAddr => 1) or die;
+while (my $client = $server->accept) { print $client "ok"; close $client }
+"""
+ASK = 'for each in $(getent ahostsv4 talk | cut -d" " -f1 | sort -u); do timeout 3 cat </dev/tcp/$each/8500; done'
+
 
 @pytest.fixture(scope="module")
-def deployment():
-    with Hosts(2, ipv6=True) as hosts:
-        found = Deployment(hosts)
-        found.groups = {"registry": ["host2"]}
-        address = "{{ ansible_host }}"
-        found.configure(swarm_address=address, stack_trial_seconds=0, stack_update_monitor="5s")
-        timed("IPv6: bootstrap", found.play("bootstrap.yml"))
-        timed("IPv6: first deploy", found.deploy())
+def hosts():
+    with Hosts(2, ipv6=True) as found:
+        found.inventory(swarm_address="{{ ansible_host }}")
+        # With the firewall, which knows them by these addresses too.
+        found.playbook("bootstrap.yml")
         yield found
 
 
-def test_the_cluster_knows_them_by_these_addresses(deployment):
-    addresses = {ipv6(address) for address in deployment.hosts.addresses.values()}
-    ids = deployment.docker("node", "ls", "--quiet").split()
-    form = "{{.Status.Addr}}"
-    assert set(deployment.docker("node", "inspect", "--format", form, *ids).split()) == addresses
-    images = deployment.docker("service", "ls", "--format", "{{.Image}}").split()
-    registry = f"[{ipv6(deployment.hosts.addresses['host2'])}]:5000/"
-    assert any(image.startswith(registry) for image in images), images
+def test_they_are_one_cluster_by_these_addresses(hosts):
+    ids = hosts.run("host1", "docker", "node", "ls", "--quiet").stdout.split()
+    form = "{{.Status.Addr}} {{.Status.State}}"
+    nodes = hosts.run("host1", "docker", "node", "inspect", "--format", form, *ids).stdout.splitlines()
+    assert sorted(nodes) == sorted(f"{ipv6(address)} ready" for address in hosts.addresses.values())
 
 
-def test_people_on_different_hosts_talk(deployment):
-    addresses = [ipv6(address) for address in deployment.hosts.addresses.values()]
-    crowd = Crowd(
-        dataclasses.replace(deployment.site, addresses=addresses), sockets=8, rooms=2, readers=2, every=0.3
-    )
-    with crowd.gathered():
-        crowd.until(sent=10, jobs=1)
-    seen = crowd.report()
-    print(f"figure: IPv6: {seen}", flush=True)
-    assert seen.failures == [] and (seen.lost, seen.doubled, seen.jobs_lost) == (0, 0, 0), str(seen)
+def test_tasks_of_both_are_found_and_answer(hosts):
+    for host in hosts.names:
+        hosts.load_image(host, hosts.base_image())
+    hosts.run("host1", "docker", "network", "create", "--driver", "overlay", "talk")
+    service = ("--name", "talk", "--mode", "global", "--endpoint-mode", "dnsrr", "--network", "talk")
+    command = (hosts.base_image(), "perl", "-MIO::Socket::INET", "-e", ANSWER)
+    hosts.run("host1", "docker", "service", "create", "--detach", "--no-resolve-image", *service, *command)
+
+    def answers() -> str:
+        task = hosts.run("host1", "docker", "ps", "--quiet", "--filter", "name=talk.").stdout.split()
+        return task and hosts.run("host1", "docker", "exec", *task, "bash", "-c", ASK, check=False).stdout
+
+    eventually(lambda: answers() == "okok", 60, "both tasks answer")
 
 
-def test_the_same_again_changes_nothing_and_the_status_has_no_problem(deployment):
-    for name in ("bootstrap.yml", "deploy.yml"):
-        play = deployment.play(name)
-        assert play.changed == 0, play.changes
-    assert "PROBLEM" not in deployment.play("status.yml").text
+def test_the_same_again_changes_nothing(hosts):
+    play = hosts.playbook("bootstrap.yml")
+    assert play.changed == 0, play.changes
