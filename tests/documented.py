@@ -289,7 +289,7 @@ RUN = (
     Run(r"make controller", "tests/prepare.py", "controller"),
     Run(
         r"pip install ./src/channels_stack",
-        "tests/unit/runtime/test_rooms.py::test_the_library_can_be_installed_alone",
+        "tests/unit/runtime/test_installed.py::test_it_can_be_imported_and_is_complete",
         '"pip", "install"',
     ),
     Run(

@@ -6,11 +6,7 @@
 from __future__ import annotations
 
 import ast
-import os
 import pathlib
-import shutil
-import subprocess
-import sys
 
 LIBRARY = pathlib.Path(__file__).resolve().parents[3] / "src/channels_stack/channels_stack"
 ORDER = (
@@ -50,31 +46,6 @@ def imports(name: str, path: pathlib.Path, known: set[str], *, at_start: bool) -
             full = ".".join([*base, each.name])
             found.add(full if full in known else ".".join(base))
     return {each for each in found if each in known and each != name}
-
-
-def test_the_library_can_be_installed_alone(tmp_path):
-    """`pip install ./src/channels_stack`, as its README says, and nothing else of the stack."""
-    source, place = tmp_path / "source", tmp_path / "place"
-    shutil.copytree(LIBRARY.parent, source, ignore=shutil.ignore_patterns("__pycache__"))
-    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--no-build-isolation"]
-    subprocess.run([*pip, f"--target={place}", str(source)], check=True, capture_output=True)
-    shown = "import channels_stack.groups, channels_stack.layers; print(channels_stack.__file__)"
-    ran = subprocess.run(
-        [sys.executable, "-c", shown],
-        env={"PYTHONPATH": str(place), "PATH": os.environ["PATH"]},
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert ran.stdout.startswith(str(place)) and (place / "bin/channels-stack").exists()
-    pages = [
-        path.relative_to(LIBRARY)
-        for path in LIBRARY.rglob("*.*")
-        if path.suffix in (".html", ".css", ".js", ".svg")
-    ]
-    assert pages
-    assert all((place / "channels_stack" / path).exists() for path in pages)
 
 
 def test_every_import_leads_to_a_module() -> None:

@@ -10,13 +10,18 @@ import processes
 
 
 def serve(
-    redis: processes.Redis, folder: pathlib.Path, port: int = 0, *options: str, **variables: str
+    redis: processes.Redis,
+    folder: pathlib.Path,
+    port: int = 0,
+    *options: str,
+    library: pathlib.Path = processes.RUNTIME,
+    **variables: str,
 ) -> processes.Process:
-    """The server, listening; its attribute ``port`` says where."""
+    """The server, listening; its attribute ``port`` says where. ``library``: the folder that channels_stack is in."""
     port = port or processes.free_port()
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{processes.RUNTIME}:{processes.HERE}",
+        "PYTHONPATH": f"{library}:{processes.HERE}",
         "PYTHONDONTWRITEBYTECODE": "1",
         **redis.environment(),
         **variables,
