@@ -305,6 +305,7 @@ NOT_RUN = {
     r"git add --force .*": "tests/image/test_environment_folders.py looks at what git ignores there",
     r"make lock": "needs a package index; the locks that it writes are installed by every build",
     r"make bench(-\w+)?( (T|REV)=\w+)?": "a measurement of minutes, which nothing depends on",
+    r"git push heroku main|systemctl status app": "another tool's, to compare with",
     r"ssh-keygen .*": "on the machine of somebody's backups",
     r"docker stack rm channels-stack-registry": "the engine's own command, when the registry is not wanted any more",
     r"docker node rm|systemctl --failed": "a mention of the engine's or systemd's own command",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make this machine able to run the tests: a virtual environment from the lock, and Debian's Chromium.
 
-`prepare.py controller`: the same without the browser, for who only runs the playbooks. Standard library only. What is there
+`prepare.py controller`: Ansible alone, for who only runs the playbooks. Standard library only. What is there
 already is left alone: a lock that changes is installed into the environment, which is new for another Python only, so
 that nothing is pulled away under tests that run.
 """
@@ -22,8 +22,9 @@ from channels_stack_deploy.build import apt  # noqa: E402
 from channels_stack_deploy.console import Failure  # noqa: E402
 
 VENV = ROOT / ".venv"
-LOCKS = [ROOT / "tests/requirements.txt", ROOT / "ansible/requirements.txt"]
-"""The second one is what an operator's controller has; the two agree with each other (channels_stack_deploy.build.locks)."""
+CONTROLLER = [ROOT / "ansible/requirements.txt"]
+LOCKS = {"controller": CONTROLLER, "tests": [ROOT / "tests/requirements.txt", *CONTROLLER]}
+"""The two agree with each other (channels_stack_deploy.build.locks)."""
 
 STAMP = VENV / "locks.sha256"
 
@@ -42,24 +43,30 @@ def packages(*, browser: bool) -> list[str]:
 
 def main(what: str = "tests") -> None:
     """Prepare for WHAT, tests or controller, and say what was done."""
-    if what not in ("tests", "controller"):
-        raise Failure(f"{what} is nothing to prepare for; there are: tests, controller")
+    if what not in LOCKS:
+        raise Failure(f"{what} is nothing to prepare for; there are: {', '.join(LOCKS)}")
     missing = packages(browser=what == "tests")
     if missing:
         print(f"==> apt-get install {' '.join(missing)}", flush=True)
         apt.install(missing)
-    content = b"".join(lock.read_bytes() for lock in LOCKS)
-    wanted = hashlib.sha256(content + sys.version.encode()).hexdigest()
-    if STAMP.exists() and STAMP.read_text() == wanted:
+    # Who has what the tests need has what a controller needs.
+    enough = {digest(what), digest("tests")}
+    if STAMP.exists() and STAMP.read_text() in enough:
         return
-    names = " and ".join(str(lock.relative_to(ROOT)) for lock in LOCKS)
+    names = " and ".join(str(lock.relative_to(ROOT)) for lock in LOCKS[what])
     print(f"==> {VENV.name}: Python {sys.version.split()[0]}, packages of {names}", flush=True)
     if not (VENV / f"lib/python{sys.version_info.major}.{sys.version_info.minor}").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    requirements = [part for lock in LOCKS for part in ("--requirement", lock)]
+    requirements = [part for lock in LOCKS[what] for part in ("--requirement", lock)]
     command = [VENV / "bin/pip", "install", "--quiet", "--require-hashes", *requirements]
     subprocess.run(command, check=True)
-    STAMP.write_text(wanted)
+    STAMP.write_text(digest(what))
+
+
+def digest(what: str) -> str:
+    """What distinguishes an environment for WHAT: its locks, and this Python."""
+    content = b"".join(lock.read_bytes() for lock in LOCKS[what])
+    return hashlib.sha256(content + sys.version.encode()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,27 @@
-"""What the tool says to people: steps with their time, tables, and failures that name the fix."""
+"""What the tool says to people: steps with their time, tables, and failures that name the fix.
+
+What only somebody who searches for a reason wants to read is noted: it goes to the log of the run alone.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+SILENCE_SECONDS = 10
+"""After so long without a line the step that runs is named again; then after twice as long, and so on."""
+
+TITLE_SECONDS = 1
+"""A step that is over sooner, and has nothing to say, is not even named."""
+
+KEPT_LOGS = 20
 
 
 class Failure(Exception):
@@ -27,8 +42,44 @@ class Lines(io.TextIOBase):
         return len(text)
 
 
+class Run:
+    """One run with a log: everything that was said and noted, and how long each step took."""
+
+    def begin(self, log: TextIO | None) -> None:
+        """From now on; without a LOG what is noted is said."""
+        self.log = log
+        self.phases: list[tuple[str, float]] = []
+        self.spoke = time.monotonic()
+        self.title = ""
+        """Of the step that runs, and has not been named yet."""
+
+    def announce(self) -> None:
+        """Name the step that runs, once."""
+        title, self.title = self.title, ""
+        if title:
+            self.spoke = time.monotonic()
+            print(title, flush=True)
+
+    def write(self, text: str) -> None:
+        """Into the log, where there is one."""
+        if self.log:
+            print(f"{time.strftime('%H:%M:%S')} {text}", file=self.log, flush=True)
+
+
+_run = Run()
+_run.begin(None)
+
+
 def say(text: str = "") -> None:
     """One line for people, at once."""
+    show(text)
+    _run.write(text)
+
+
+def show(text: str) -> None:
+    """One line for people that no log may hold."""
+    _run.announce()
+    _run.spoke = time.monotonic()
     print(text, flush=True)
 
 
@@ -37,13 +88,65 @@ def detail(text: str) -> None:
     say(f"    {text}")
 
 
+def note(text: str) -> None:
+    """One line for the log of the run; where it has none, below the step."""
+    if _run.log:
+        _run.write(f"    {text}")
+    else:
+        detail(text)
+
+
+@contextmanager
+def logged(folder: Path, name: str) -> Iterator[Path]:
+    """A run whose log is a file in FOLDER, which keeps the last ones; how it failed is in it as well. Yields the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.glob("*.log"))[: -KEPT_LOGS + 1]:
+        old.unlink()
+    path = folder / f"{time.strftime('%Y%m%dT%H%M%S')}-{name}.log"
+    # What an application prints may be for the operator's eyes alone.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        _run.begin(file)
+        try:
+            yield path
+        except Failure as failure:
+            _run.write(f"FAILED: {failure}")
+            raise Failure(f"{failure}\nlog: {path}") from None
+        finally:
+            _run.begin(None)
+
+
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Announce a step, and its time in seconds once it is done."""
-    say(f"==> {title}")
-    started = time.monotonic()
-    yield
-    detail(f"done in {time.monotonic() - started:.1f} s")
+    """Announce a step, and name it again where it is silent for long; its time is one of the run's."""
+    _run.announce()
+    _run.title = title
+    _run.write(title)
+    started, over = time.monotonic(), threading.Event()
+    reminder = threading.Thread(target=_remind, args=(title, started, over), daemon=True)
+    reminder.start()
+    try:
+        yield
+    finally:
+        over.set()
+        reminder.join()
+        _run.title = ""
+        _run.phases.append((title.partition(":")[0].partition(",")[0], time.monotonic() - started))
+
+
+def _remind(title: str, started: float, over: threading.Event) -> None:
+    if not over.wait(TITLE_SECONDS):
+        _run.announce()
+    pause = float(SILENCE_SECONDS)
+    # Without a log the steps are a playbook's, which names its tasks itself.
+    while _run.log and not over.wait(max(0.1, _run.spoke + pause - time.monotonic())):
+        if time.monotonic() - _run.spoke >= pause:
+            detail(f"… {title.partition(':')[0]}: {time.monotonic() - started:.0f} s")
+            pause *= 2
+
+
+def times() -> str:
+    """How long each step of the run took, those of less than a second left out."""
+    return ", ".join(f"{title} {seconds:.0f} s" for title, seconds in _run.phases if seconds >= 1)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -106,6 +106,11 @@ class Deployment:
         return self.folder / ".released"
 
     @property
+    def logs(self) -> Path:
+        """All that `make up` had to say, a file for each run."""
+        return self.folder / "log"
+
+    @property
     def releases(self) -> Path:
         """What each release consisted of, and the history. Made by `make up`."""
         return self.folder / "releases"

@@ -101,7 +101,7 @@ def process(host: str, service: str = "worker", **more: object) -> dict:
 def watched(monkeypatch):
     """A function (new, old, reports, seconds) -> what is worse of a release whose server does NEW, while another does OLD."""
     monkeypatch.setattr(traffic, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(traffic, "QUIET_SECONDS", 0.3)
+    monkeypatch.setattr(traffic, "QUIET_SECONDS", 2)
     monkeypatch.setattr(traffic, "SERVICES", (NEW, OLD))
 
     def watch(new: dict, old: dict, reports=list, seconds: float = 0.5) -> list[str]:
@@ -178,5 +178,5 @@ def test_a_loop_that_stands_still_and_memory_that_grows(watched):
 
 
 def test_where_nobody_comes_nothing_is_waited_for(watched, capsys):
-    assert watched({}, {}) == []
+    assert watched({}, {}, seconds=LONG) == []
     assert "nobody came" in capsys.readouterr().out

@@ -31,7 +31,7 @@ def test_when_the_first_password_is_shown(environment, known, shown):
 def test_otherwise_its_file_is_named(deployment, capsys, shown):
     deployment.secrets.mkdir(parents=True)
     (deployment.secrets / "demo_password").write_text(SECRET)
-    up.farewell(deployment, defaults() | {"APP_RELEASE_COMMANDS": DEMO}, "https://x/", 1.0, shown=shown)
+    up.farewell(deployment, defaults() | {"APP_RELEASE_COMMANDS": DEMO}, "https://x/", "serves", shown=shown)
     said = capsys.readouterr().out
     assert (SECRET in said) is shown
     assert (str(deployment.secrets / "demo_password") in said) is not shown
@@ -43,7 +43,7 @@ def test_no_login_is_printed_that_no_release_has_made(deployment, capsys, line):
     deployment.secrets.mkdir(parents=True)
     (deployment.secrets / "demo_password").write_text(SECRET)
     deployment.settings.write_text("" if line is None else f"APP_RELEASE_COMMANDS={line}\n")
-    up.farewell(deployment, load(deployment.settings), "https://x/", 1.0, shown=True)
+    up.farewell(deployment, load(deployment.settings), "https://x/", "serves", shown=True)
     said = capsys.readouterr().out
     assert "sign in" not in said and SECRET not in said
     assert "C=createsuperuser" in said
@@ -52,5 +52,5 @@ def test_no_login_is_printed_that_no_release_has_made(deployment, capsys, line):
 def test_the_login_of_a_new_stack_env_is_that_of_its_release(deployment, capsys):
     deployment.secrets.mkdir(parents=True)
     (deployment.secrets / "demo_password").write_text(SECRET)
-    up.farewell(deployment, defaults() | parse(EXAMPLE), "https://x/", 1.0, shown=True)
+    up.farewell(deployment, defaults() | parse(EXAMPLE), "https://x/", "serves", shown=True)
     assert f"sign in as  admin  with the password  {SECRET}" in capsys.readouterr().out

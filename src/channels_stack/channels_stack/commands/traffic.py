@@ -31,6 +31,9 @@ SAY_SECONDS = 10.0
 QUIET_SECONDS = 8.0
 """Where nobody has come by then, nobody is waited for."""
 
+LONGEST_TIMES = 3.0
+"""So many times as long is looked at most, where it looks worse and chance is not ruled out: few have come."""
+
 STILL_SECONDS = 1.0
 GROWN_TIMES, GROWN_BYTES = 2.0, 64 * 1024 * 1024
 
@@ -191,12 +194,14 @@ def watch(new: Iterable[str], port: int, seconds: float) -> list[str]:
         worse = [str(each) for each in found if each.worse and (each.old.all or passed >= QUIET_SECONDS)]
         if worse:
             return worse
-        if passed >= seconds or (passed >= QUIET_SECONDS and not watching.visits):
-            for each in found:
-                if each.new.all:
-                    print(each, flush=True)
+        undecided = passed < LONGEST_TIMES * seconds and any(each.suspicious for each in found)
+        if (passed >= seconds and not undecided) or (passed >= QUIET_SECONDS and not watching.visits):
             if not watching.visits:
                 print(f"nobody came for {passed:.0f} s: nothing is compared", flush=True)
+                return []
+            # Where the new one has nothing bad there is little to say.
+            for each in [each for each in found if each.new.bad] or found[:1]:
+                print(f"no worse: {each}", flush=True)
             return []
         if time.monotonic() - said >= SAY_SECONDS:
             said = time.monotonic()

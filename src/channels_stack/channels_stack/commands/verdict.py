@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 FAILED_AT_LEAST = 3
 TIMES_THE_OLD = 3.0
-CHANCE = 1e-4
+CHANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,14 @@ class Comparison:
     @property
     def worse(self) -> bool:
         """Whether the new one is, beyond chance."""
+        return self.suspicious and self.chance < CHANCE
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it looks so, by chance or not."""
         if self.new.bad < FAILED_AT_LEAST:
             return False
-        if self.new.share <= max(self.floor, TIMES_THE_OLD * self.old.share):
-            return False
-        return self.chance < CHANCE
+        return self.new.share > max(self.floor, TIMES_THE_OLD * self.old.share)
 
     @property
     def chance(self) -> float:

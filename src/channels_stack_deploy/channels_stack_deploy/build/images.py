@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..config import volumes
-from ..console import Failure, detail, step
+from ..console import Failure, detail, note, step
 from ..paths import IMAGES, ROOT
 from . import build_environment
 
@@ -223,7 +223,7 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
                 continue  # at the end of a failure all is printed a second time
             if "] RUN " in line or "] COPY " in line:
                 if line not in shown_steps:  # BuildKit names a step again when it turns back to it
-                    detail(shown(line))
+                    note(shown(line))
                 shown_steps.add(line)
             elif " install.py: " in line:
                 detail(line.rstrip().partition(" install.py: ")[2])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import addresses, capacity, ownership, schema, stores
-from ..console import Failure, detail
+from ..console import Failure, detail, note
 from ..paths import COMPOSE, Deployment
 from . import backup
 
@@ -66,6 +66,23 @@ class Project:
             )
         return done
 
+    def lines(self, *arguments: str) -> tuple[int, list[str]]:
+        """Exit code and lines of what it prints, which are noted as they come."""
+        found = []
+        with subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process:
+            for line in process.stdout or ():
+                found.append(line.rstrip())
+                note(found[-1])
+        return process.returncode, found
+
     def containers(self) -> list[dict[str, Any]]:
         """Every container of the project, as Compose describes it."""
         text = self.run("ps", "--all", "--format", "json", quiet=True).stdout.strip()
@@ -106,7 +123,8 @@ class Project:
                 f", waiting for {', '.join(waiting)}" if waiting else ""
             )
             if text != shown:
-                detail(text)
+                # Where there was nothing to wait for there is nothing to say.
+                (detail if waiting or shown else note)(text)
                 shown = text
             if containers and len(healthy) == len(containers):
                 return

@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..console import detail
@@ -41,9 +42,20 @@ def engine(deployment: Deployment, project: str) -> Engine:
     return Engine(run, project, detail)
 
 
+@dataclass(frozen=True)
+class Release:
+    """One release: its name, and whether it began just now."""
+
+    name: str
+    begun: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+
 @contextlib.contextmanager
-def put_into_service(project: Project, images: dict[str, str], address: str) -> Iterator[str]:
-    """Begin the release that PROJECT's deployment describes now; it has served where nothing fails meanwhile. Yields its name.
+def put_into_service(project: Project, images: dict[str, str], address: str) -> Iterator[Release]:
+    """Begin the release that PROJECT's deployment describes now; it has served where nothing fails meanwhile.
 
     What the operator has run before and after it is told its ADDRESS.
     """
@@ -57,7 +69,7 @@ def put_into_service(project: Project, images: dict[str, str], address: str) -> 
         or bool(history.whole(history.events(local, folder))[1])
     )
     if not due:
-        yield wanted
+        yield Release(wanted, begun=False)
         keep(project, wanted, images)
         return
     before = link.readlink().name if link.is_symlink() else ""
@@ -71,7 +83,7 @@ def put_into_service(project: Project, images: dict[str, str], address: str) -> 
     hooks.run(deployment.folder, "before-release", **told)
     history.remember(local, folder, "begun", wanted)
     try:
-        yield wanted
+        yield Release(wanted, begun=True)
     except Exception as error:  # an interrupted one is not ended: the next run goes on
         history.remember(local, folder, "failed", wanted)
         hooks.run(deployment.folder, "failed-release", **told, reason=str(error))

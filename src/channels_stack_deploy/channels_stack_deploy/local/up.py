@@ -16,14 +16,21 @@ from ..build import images
 from ..checks import probes, served, steady
 from ..config import app_services, certificates, edge, environments, ownership, secrets, stores
 from ..config import settings as stack_settings
-from ..console import Failure, detail, say, step
+from ..console import Failure, detail, logged, say, show, step, times
 from ..paths import Deployment
+from ..swarm import jobs
 from . import backup, preflight, releases, rolling
 from .compose import Project, replace, write_environment
 
 
 def up(deployment: Deployment) -> None:
     """Make DEPLOYMENT run, healthy; what is right already stays untouched."""
+    with logged(deployment.logs, "up") as log:
+        put_up(deployment, log)
+
+
+def put_up(deployment: Deployment, log: Path) -> None:
+    """The same, into the LOG."""
     started = time.monotonic()
     project = Project(deployment)
     with step("this machine: engine, memory, disk"):
@@ -56,9 +63,9 @@ def up(deployment: Deployment) -> None:
     write_environment(deployment, settings, names)
     dev = "dev" in deployment.overlays
     where = f"http://localhost:{settings['DEV_PORT']}/" if dev else address(settings)
-    with releases.put_into_service(project, names, where):
+    with releases.put_into_service(project, names, where) as release:
         changed = edge.write(deployment, settings, certificate, names["EDGE_IMAGE"])
-        release(deployment, project, names, stores.services(settings))
+        prepare(deployment, project, names, stores.services(settings))
         with step("services"):
             before = project.identities()
             slots = {"http": int(settings["HTTP_SLOTS"]), "ws": int(settings["WS_SLOTS"])}
@@ -78,7 +85,9 @@ def up(deployment: Deployment) -> None:
         if not dev:
             with step("a page and a websocket through the edge"):
                 served.check(project, settings)
-    farewell(deployment, settings, where, time.monotonic() - started, shown=to_be_shown(os.environ, known))
+    serving = f"serves release {release}{'' if release.begun else ', as before'} ({time.monotonic() - started:.0f} s: {times()})"
+    farewell(deployment, settings, where, serving, shown=to_be_shown(os.environ, known))
+    say(f"  log: {log}")
 
 
 DEVELOPMENT = {"SERVER_HTTP": "daphne", "SERVER_WS": "daphne"}
@@ -93,7 +102,7 @@ def published(project: Project) -> set[int]:
     return {port["PublishedPort"] for each in project.containers() for port in each.get("Publishers") or []}
 
 
-def release(deployment: Deployment, project: Project, names: dict[str, str], data: list[str]) -> None:
+def prepare(deployment: Deployment, project: Project, names: dict[str, str], data: list[str]) -> None:
     """Run the checks, migrations and static files of a release, once for each combination of image, settings and secrets.
 
     DATA are the data stores' services, which must be healthy by then, and know the passwords that new processes have.
@@ -107,10 +116,12 @@ def release(deployment: Deployment, project: Project, names: dict[str, str], dat
         with step("data stores"):
             project.start(*data)
     with step("release: checks, migrations, static files"):
-        done = project.run("run", "--rm", "--no-deps", "--env", "LOG_FORMAT=text", "release", check=False)
-        if done.returncode:
+        code, lines = project.lines("run", "--rm", "--no-deps", "--env", "LOG_FORMAT=text", "release")
+        for line in lines if code else jobs.shown(lines):
+            detail(line)
+        if code:
             raise Failure(
-                f"the release failed (exit {done.returncode}), the lines above say why; http, ws and worker were not touched"
+                f"the release failed (exit {code}), the lines above say why; http, ws and worker were not touched"
             )
         deployment.released.write_text(wanted)
 
@@ -141,26 +152,25 @@ def to_be_shown(environment: Mapping[str, str], known: bool) -> bool:
 
 
 def farewell(
-    deployment: Deployment, settings: dict[str, str], where: str, seconds: float, *, shown: bool
+    deployment: Deployment, settings: dict[str, str], where: str, serving: str, *, shown: bool
 ) -> None:
-    """Say where it is and what to do next; the first password itself where it is to be SHOWN, else its file."""
-    say()
-    say(f"The stack runs ({seconds:.0f} s): {where}")
+    """Say where it is, what is SERVING, and what to do next; the first password itself where it is to be SHOWN, else its file."""
+    say(f"{where} {serving}")
     password = first_password(deployment)
     if name := first_user(settings):
         readable = shown and os.access(password, os.R_OK)
-        say(
+        show(
             f"  sign in as  {name}  with the password  {password.read_text() if readable else f'in {password}'}"
         )
     else:
         say(
             f"  {deployment.verb('manage')} C=createsuperuser   make the first user, if the application has users"
         )
-    if "dev" not in deployment.overlays:
-        smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
-        say(f"  {smoke}   prove that services and routing are right")
-    say(f"  {deployment.verb('logs')}   follow what it does")
-    say(f"  {deployment.verb('down')}   stop it; the data stays")
+    smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
+    say(
+        f"  {deployment.verb('details')}   what runs; {smoke}   proves that it is right; {deployment.verb('logs')}"
+    )
+    say(f"  {deployment.verb('down')}   stops it; the data stays")
     if settings["MONITORING"] == "on":
         monitor = f"https://{settings['DOMAINS'].split()[0]}:{settings['MONITORING_PORT']}/"
         say(
@@ -212,7 +222,13 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
         deployment.released,
     )
     # The memory of what is to be removed goes last.
-    folders = (deployment.secrets, deployment.authority, deployment.edge, deployment.releases)
+    folders = (
+        deployment.secrets,
+        deployment.authority,
+        deployment.edge,
+        deployment.releases,
+        deployment.logs,
+    )
     for path in (*folders, *made, deployment.generated):
         remove(path)
 
