@@ -282,7 +282,8 @@ def test_maintenance(site: Site, ws: Container, folder: Path):
 
     closed()
     docker("restart", edge.container.name)
-    edge = Edge(edge.container, edge.container.port(8443), edge.container.port(8080))
+    again = Container(edge.container.name)  # with other ports
+    edge = Edge(again, again.port(8443), again.port(8080))
     wait_for(lambda: not refused(edge) and edge.get("/-/edge").status, "the edge is back")
     closed()
     (folder / "maintenance").unlink()

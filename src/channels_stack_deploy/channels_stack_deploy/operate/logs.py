@@ -207,12 +207,12 @@ def in_order(arrived: queue.Queue[tuple[float, Line] | None], open_ends: int) ->
     """What ARRIVED, by its own time, when it has waited for HOLD_SECONDS or all OPEN_ENDS have ended."""
     waiting: list[tuple[Line, float]] = []
     while open_ends or waiting:
-        ripe = waiting and (not open_ends or waiting[0][1] + HOLD_SECONDS <= time.monotonic())
-        pause = max(0.0, waiting[0][1] + HOLD_SECONDS - time.monotonic()) if waiting else None
+        left = waiting[0][1] + HOLD_SECONDS - time.monotonic() if waiting and open_ends else 0.0
         try:
-            item = arrived.get(block=not ripe, timeout=pause or None)
+            # With nothing to hand on it waits for what comes; with something ripe it only takes what is there.
+            item = arrived.get(block=not waiting or left > 0, timeout=max(left, 0.001) if waiting else None)
         except queue.Empty:
-            if ripe:
+            if left <= 0:
                 yield heapq.heappop(waiting)[0]
             continue
         if item is None:
