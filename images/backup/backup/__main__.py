@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import sys
 
-from . import archive, cluster, drill, jobs, repository, restore, serve, settings, status, work
+from . import alive, cluster, drill, jobs, repository, restore, serve, settings, status, work
 from .console import Failure, moment, say, size
 
 
@@ -49,7 +48,7 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     try:
         if options.command == "alive":
-            return alive()
+            return alive.alive()
         if options.command == "fetch":
             return cluster.fetch(options.name, options.target)
         found = settings.load(dict(os.environ))
@@ -98,19 +97,6 @@ def main(arguments: list[str]) -> int:
         say("stopped")
         return 130
     return 0
-
-
-def alive() -> int:
-    """Whether the service answers at its socket."""
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(5)
-            connection.connect(str(archive.SOCKET))
-            connection.sendall(b"ping\n")
-            return 0 if connection.recv(8) == b"ok\n" else 1
-    except OSError as error:
-        say(f"the service does not answer: {error}")
-        return 1
 
 
 def verify() -> int:

@@ -7,12 +7,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from . import repository
+from . import alive, repository
 from .console import Failure, say
-from .places import DATA, RUN
+from .places import DATA
 
-SOCKET = RUN / "archive.sock"
+SOCKET = Path(alive.SOCKET)
 NAME = re.compile(r"[0-9A-F]{24}(\.[0-9A-F]{8}\.backup|\.partial)?|[0-9A-F]{8}\.history")
 """What PostgreSQL archives: segments, labels of backups, histories of timelines."""
 

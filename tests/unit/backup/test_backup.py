@@ -1,7 +1,13 @@
 """What of images/backup can be said without a container: which copies go, which backup serves, what an error means."""
 
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
 import pytest
-from backup import jobs, repository, restore
+from backup import alive, archive, jobs, repository, restore
 from backup.console import Failure, Refusal
 from backup.repository import Backup
 
@@ -78,3 +84,32 @@ def test_a_moment_without_an_offset_is_utc():
 def test_errors_are_told_in_one_line(said, words):
     assert words in repository.meaning(said)
     assert repository.meaning(said).isprintable()
+
+
+PROGRAM = Path(__file__).resolve().parents[3] / "images/backup"
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"ok\n", 0), (b"no\n", 1)])
+def test_the_health_check_asks_the_service(tmp_path, answer, code):
+    path = tmp_path / "archive.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(8)
+                connection.sendall(answer)
+
+        threading.Thread(target=serve).start()
+        assert alive.alive(str(path)) == code
+    assert alive.alive(str(tmp_path / "nowhere.sock")) == 1
+    assert str(archive.SOCKET) == alive.SOCKET
+
+
+def test_the_health_check_loads_little():
+    """It runs twice a minute for ever."""
+    text = f"import sys; sys.path.insert(0, {str(PROGRAM)!r}); import backup.alive; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-c", text], capture_output=True, text=True, check=True)
+    assert {"argparse", "subprocess", "json", "threading"} & set(done.stdout.split()) == set()
