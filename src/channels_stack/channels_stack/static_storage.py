@@ -1,4 +1,4 @@
-"""Static files named by their content, for projects that were never checked for it."""
+"""Static files named by their content, for projects that were never checked for it. Part of the public interface."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One HTTP request in flight, which the drain may tell to end.
 
-Server-sent events and the like never end by themselves. Such an answer is told in the way of a client that leaves:
+Server-sent events and the like never end by themselves. Such an answer ends as it does when its client disconnects:
 the application receives ``http.disconnect``, so that Django cancels the view and its generator can clean up. Who
 does not listen for it is cancelled soon after. An event stream is then completed, for browsers to come back; any
 other answer is cut, because an end that looks complete would be a lie.

@@ -29,7 +29,7 @@ TIMEOUT_SECONDS = 5
 LOOK_SECONDS = 2.0
 SAY_SECONDS = 10.0
 QUIET_SECONDS = 8.0
-"""Where nobody has come by then, nobody is waited for."""
+"""If no request has arrived by then, the comparison does not wait any longer."""
 
 LONGEST_TIMES = 3.0
 """So many times as long is looked at most, where it looks worse and chance is not ruled out: few have come."""

@@ -4,7 +4,7 @@ Each channel is worked on one job at a time, unless asked otherwise, and a job s
 has returned: a stop or a crash loses none. An exception costs its own job, which is tried again later and
 becomes a dead letter in the end. SIGTERM and SIGINT stop the taking, the running jobs get until STOP_SECONDS,
 what is not done by then goes back to its channel, and the exit code is 0. A channel that is no longer listened
-to takes the process down instead of leaving it deaf.
+to takes the process down instead of leaving it running without receiving.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 # A handshake makes a channel and joins groups: it is refused before the edge gives it up.
 JOIN_SECONDS = 5
-# Without a sign for so long, twice the time between two pulses, a process is deaf.
+# Without a sign for so long, twice the time between two pulses, a process is not receiving.
 DEAF_SECONDS = 6
 # A channel whose owner has ended, or whose `receive` was cancelled, is forgotten unless somebody receives from it meanwhile.
 PAUSED_SECONDS = 30

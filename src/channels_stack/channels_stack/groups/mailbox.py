@@ -11,7 +11,7 @@ from .codec import is_flat
 from .positions import Position
 
 LOST = "group.lost"
-"""Type of the message that tells a consumer that it has missed events of a group: its handler is ``group_lost``."""
+"""Type of the message that reports to a consumer that it has missed events of a group: its handler is ``group_lost``."""
 
 
 class Event:

@@ -23,7 +23,7 @@ class Kept:
     bytes: int
 
 
-# Enough for a process that is away from Redis while its connection is made again, a restart of Redis included, at ten
+# Enough for a process that is cut off from Redis while its connection is made again, a restart of Redis included, at ten
 # events a second; about 30 KB of Redis for a busy group of small events, nothing for one that was quiet for a minute.
 # A process that comes back, and each client that does, reads all of it: so large events are few.
 DEFAULT = Kept(size=100, seconds=60, bytes=1 << 20)

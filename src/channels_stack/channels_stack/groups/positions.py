@@ -2,7 +2,7 @@
 
 A position is an epoch, an offset and a link. The epoch changes when Redis has lost the group's history. Offsets count
 1, 2, 3 … without holes. The link is the id of the event at that offset: after a failover to an older copy of the data the
-same offset may be given to another event, and only the link tells. Offset 0 is a group in which nothing has been
+same offset may be given to another event, and only the link shows it. Offset 0 is a group in which nothing has been
 published yet; its link is the epoch.
 """
 

@@ -34,7 +34,7 @@ AHEAD_SECONDS, AHEAD_LIMIT = 0.05, 64
 # What was read ahead and has waited so long goes back.
 HOARD_SECONDS = 1
 RETRY_CAP_SECONDS = 3600
-# A receiver turns every second. One that has not for this long is deaf, unless it is handling a job.
+# A receiver turns every second. One that has not for this long receives nothing, unless it is handling a job.
 DEAF_SECONDS = 10
 # So many messages in a row that cannot be read are no bad messages, but a wrong key or serializer of ours.
 UNREADABLE_LIMIT = 100

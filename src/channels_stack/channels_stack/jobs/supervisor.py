@@ -17,7 +17,7 @@ from ..observability import metrics
 from . import health_server, heartbeats, supervised
 from .heartbeats import Heartbeat
 
-# Older than this, a worker is deaf: it beats every second.
+# Older than this, a worker is not receiving: it beats every second.
 FRESH_SECONDS = 10
 BEAT_SECONDS = 1
 # Between the end of a worker and the next try, doubled while they end within STABLE_SECONDS.

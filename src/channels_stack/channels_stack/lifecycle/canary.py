@@ -1,7 +1,7 @@
 """A message to ourselves through each channel layer with groups: proof that the sockets of this process can hear.
 
 Every FLIGHT_SECONDS a message is sent to a group of which this process is the only member. When it does not come
-back, sockets may be open and deaf: Redis may have been emptied, restarted without its data or failed over, or the
+back, sockets may be open and receive nothing: Redis may have been emptied, restarted without its data or failed over, or the
 connection that this process receives on is dead without anybody knowing. Then, one step at a time, until a
 message comes back:
 
@@ -321,7 +321,7 @@ class Canaries:
             await asyncio.wait_for(leaving, STOP_SECONDS)
 
     def trouble(self) -> str:
-        """Why the sockets of this process may be deaf; empty when they hear, or when nothing proves that they do not."""
+        """Why the sockets of this process may not be receiving; empty when they are, or when nothing proves that they do not."""
         for alias, layer in self.layers.items():
             if layer.deafness():
                 return f"channel layer {alias!r}: {layer.deafness()}"
@@ -345,7 +345,7 @@ class Canaries:
             raise LayerError(trouble)
 
     def guard(self, app: App) -> App:
-        """Wrap ``app``: no new websocket while this process is deaf; what one has joined ends with it."""
+        """Wrap ``app``: no new websocket while this process is not receiving; what one has joined ends with it."""
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "websocket" and self.trouble():

@@ -152,6 +152,6 @@ class Socket:
                 self.refused = True
                 await refusal.answer(self.scope, self._send)
         except Exception as error:
-            logger.debug("a socket could not be told why it ends: %r", error)
+            logger.debug("the close code could not be sent to a socket: %r", error)
         finally:
             self._told.set_result(None)

@@ -1,7 +1,7 @@
 """Refusals: what a stranger or a failing application gets instead of a traceback.
 
 Before a websocket is accepted a refusal is an HTTP response: 404 for a path without a consumer, 403 for an
-Origin that is no origin, 503 while a data store is away, 500 for an application that failed. Afterwards it is a
+Origin that is no origin, 503 while a data store is unavailable, 500 for an application that failed. Afterwards it is a
 close code: 1012 for an outage, 1011 for a failure.
 """
 
@@ -65,7 +65,7 @@ class Refusals:
                 self._say_outage(scope, outage.cause(error))
                 if not socket.answered:
                     metrics.refused("outage")
-                    reason = "A data store is away, come back later."
+                    reason = "A data store is unavailable, try again later."
                     await respond(scope, send, 503, reason, [(b"retry-after", RETRY_AFTER)])
                 elif socket.accepted and not socket.closed:
                     await send({"type": "websocket.close", "code": 1012, "reason": "come back later"})

@@ -83,7 +83,7 @@ def configure(settings: Settings, service: str) -> None:
     for name in SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     drops = logging.getLogger(OverCapacity.LOGGER)
-    drops.setLevel(logging.INFO)  # the line that tells of a dropped message is INFO
+    drops.setLevel(logging.INFO)  # the line that reports a dropped message is INFO
     drops.filters = [OverCapacity()]
     logging.getLogger(outage.Brief.LOGGER).filters = [outage.Brief()]
     logging.captureWarnings(True)
@@ -199,7 +199,7 @@ def access(app: App) -> App:
         if scope["type"] not in ("http", "websocket") or scope["path"].startswith("/-/"):
             await app(scope, receive, send)
             return
-        # It stays set in this task: a server that tells of a failed application does so on behalf of this request.
+        # It stays set in this task: a server that reports a failed application does so on behalf of this request.
         (request_id if scope["type"] == "http" else connection_id).set(_id_of(scope))
         await _Access(scope, receive, send).run(app)
 

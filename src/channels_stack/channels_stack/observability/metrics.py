@@ -281,7 +281,7 @@ def job(channel: str, outcome: str, seconds: float | None = None) -> None:
 class Census:
     """How many jobs of a channel are where."""
 
-    waiting: int  # in the channel, held by nobody
+    waiting: int  # in the channel, held by no worker
     running: int  # held by a process that renews its lease
     later: int  # failed, waiting for the next attempt
     dead: int
@@ -296,7 +296,7 @@ def jobs_in_redis(channel: str, census: Census) -> None:
 
 
 class OverCapacity(logging.Filter):
-    """Counts the drops that channels_redis tells only its log, at INFO, and raises that line to WARNING."""
+    """Counts the drops that channels_redis only logs, at INFO, and raises that line to WARNING."""
 
     LOGGER = "channels_redis.core"
 

@@ -73,25 +73,25 @@ def put_into_service(project: Project, images: dict[str, str], address: str) -> 
         keep(project, wanted, images)
         return
     before = link.readlink().name if link.is_symlink() else ""
-    told = {
+    facts = {
         "stack": project.name,
         "env": deployment.name,
         "release": wanted,
         "previous": before,
         "address": address,
     }
-    hooks.run(deployment.folder, "before-release", **told)
+    hooks.run(deployment.folder, "before-release", **facts)
     history.remember(local, folder, "begun", wanted)
     try:
         yield Release(wanted, begun=True)
     except Exception as error:  # an interrupted one is not ended: the next run goes on
         history.remember(local, folder, "failed", wanted)
-        hooks.run(deployment.folder, "failed-release", **told, reason=str(error))
+        hooks.run(deployment.folder, "failed-release", **facts, reason=str(error))
         raise
     keep(project, wanted, images)
     history.remember(local, folder, "served", wanted)
     forget(deployment, local)
-    hooks.run(deployment.folder, "after-release", **told)
+    hooks.run(deployment.folder, "after-release", **facts)
 
 
 def keep(project: Project, release: str, images: dict[str, str]) -> None:

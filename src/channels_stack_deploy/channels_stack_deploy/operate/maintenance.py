@@ -30,8 +30,8 @@ def switch(target: Target, on: bool) -> None:
     if problems:
         raise Failure("\n".join(problems))
     show(target)
-    told = {"stack": target.stack, "env": target.env, "release": target.current}
-    hooks.run(target.place, "maintenance-on" if on else "maintenance-off", **told)
+    facts = {"stack": target.stack, "env": target.env, "release": target.current}
+    hooks.run(target.place, "maintenance-on" if on else "maintenance-off", **facts)
 
 
 def show(target: Target) -> None:
