@@ -189,6 +189,7 @@ BROKEN = {
         "p95 of pages",
         "processor",
     ),
+    "others": ({"pages": late(2), "busy": 4.0, "cores": 4}, "p95 of pages", "others"),
     "generator": ({"pages": late(2), "generator": 0.99}, "p95 of pages", "generator"),
 }
 
@@ -223,6 +224,7 @@ def advised(kind: str, service: str, spare: float = 0.0, **settings: str) -> adv
         ("connections", "edge", 1.0, {"EDGE_MAXCONN": "8000", "EDGE_MEMORY": "704M"}),
         ("connections", "db", 1.0, {"DB_MEMORY": "1152M"}),
         ("sockets user", "ws", 1.0, {}),
+        ("others", "http", 0, {}),
         ("address", "edge", 1.0, {}),
         ("generator", "", 1.0, {}),
         ("page", "http", 1.0, {}),

@@ -150,7 +150,13 @@ def _page(settings: dict[str, str]) -> Advice:
     )
 
 
+def _others(settings: dict[str, str]) -> Advice:
+    del settings
+    return Advice(["other programs use most of the machine: measure again when they rest"])
+
+
 OTHERS = {
+    "others": _others,
     "page": _page,
     "unknown": _unknown,
     "machine": _machine,

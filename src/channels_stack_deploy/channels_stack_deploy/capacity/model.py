@@ -281,10 +281,10 @@ def alone(steps: Iterable[Step]) -> float:
 
 def _machine(step: Step) -> Limit:
     busiest = max(step.services, key=lambda name: step.services[name].cores, default="")
-    text = f"the {step.cores} processors of this machine; most used by {busiest}"
     if step.others > FAIR * step.cores:
         text = f"what other programs leave of the {step.cores} processors of this machine"
-    return Limit("machine", busiest, text)
+        return Limit("others", busiest, text)
+    return Limit("machine", busiest, f"the {step.cores} processors of this machine; most used by {busiest}")
 
 
 def without_visitors(step: Step) -> float:
