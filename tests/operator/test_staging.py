@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 import stacks
@@ -46,6 +47,16 @@ def test_it_is_as_small_as_it_is_set_and_says_its_own_verbs(staging):
     assert len(staging.containers("http")) == len(staging.containers("ws")) == 1
     assert f"make down ENV={name_of(staging)}" in staging.told
     assert "make down " not in staging.told.replace(f"make down ENV={name_of(staging)}", "")
+
+
+def test_it_prints_what_an_operator_reads_and_keeps_the_rest(staging):
+    """At most 40 lines for a first release, 12 where nothing changes; all of it is in the log that the last line names."""
+    again = done("up", name_of(staging))
+    for told, most in ((staging.told, 40), (again, 12)):
+        lines = told.splitlines()
+        assert len(lines) <= most, told
+        assert Path(lines[-1].strip().removeprefix("log: ")).is_file(), told
+    assert "as before" in again
 
 
 def test_plain_docker_compose_in_its_folder_means_it(staging):

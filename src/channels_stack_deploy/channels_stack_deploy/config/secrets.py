@@ -7,7 +7,7 @@ import secrets
 import subprocess
 from pathlib import Path
 
-from ..console import detail
+from ..console import note
 from ..paths import IMAGES, Deployment
 from . import environments, settings, stores
 
@@ -33,7 +33,7 @@ def write(path: Path, text: str, owner: int | None = None) -> None:
         file.write(text)
     if os.geteuid() == 0 and owner is not None:
         os.chown(path, owner, owner)
-    detail(f"made {path.name}")
+    note(f"made {path.name}")
 
 
 def own(folder: Path, owners: dict[str, int], image: str) -> None:
