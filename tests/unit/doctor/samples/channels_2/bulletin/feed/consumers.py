@@ -8,7 +8,7 @@ from channels.layers import get_channel_layer
 from .models import Board
 
 
-class FeedConsumer(AsyncJsonWebsocketConsumer):
+class FeedConsumer(AsyncJsonWebsocketConsumer):  # planted: W609
     async def connect(self):
         self.board = self.scope["url_route"]["kwargs"]["board"]
         await self.channel_layer.group_add("boards", self.channel_name)  # planted: E513
