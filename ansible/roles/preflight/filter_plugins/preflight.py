@@ -87,7 +87,7 @@ def store_problems(groups: Groups, variables: Variables) -> list[str]:
     ]
 
 
-def monitoring_problems(groups: dict, variables: dict) -> list[str]:
+def monitoring_problems(groups: Groups, variables: Variables) -> list[str]:
     """The stack's own Prometheus, which runs on one machine alone."""
     given = [variables[host].get("stack_settings") for host in groups.get("all", [])]
     # YAML reads `on` as true.

@@ -23,7 +23,7 @@ def published(deployment: Deployment, chosen: dict[str, str]) -> dict[str, tuple
     if "dev" in deployment.overlays:
         return {"DEV_PORT": ("127.0.0.1",)}
     wanted = addresses.asked(chosen["BIND_ADDRESS"])
-    found = dict.fromkeys(("HTTP_PORT", "HTTPS_PORT"), (wanted.four, wanted.six))
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(("HTTP_PORT", "HTTPS_PORT"), (wanted.four, wanted.six))
     return found | ({"MONITORING_PORT": (wanted.four, "")} if chosen["MONITORING"] == "on" else {})
 
 
