@@ -266,6 +266,7 @@ RUN = (
     Run(r"make browser", SUITES, "make lint test"),
     Run(r"make test-faults( T=.*)?", SUITES, "make test-faults"),
     Run(r"make test-deploy T=\S+( -m more')?", SUITES, "make test-deploy T="),
+    Run(r"make test-upgrade REV=\S+", "tests/upgrade/conftest.py", "--revision"),
     Run(
         r"make (apps|test-versions|test-client|test-monitoring|test-realtime)( T=\w+)?",
         NIGHTLY,
