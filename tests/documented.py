@@ -156,7 +156,7 @@ RUN = (
     # --- Verbs of both
     Run(
         r"make (details|audit|dbshell|shell|job|logs|manage|status|releases|maintenance)( [A-Z]+=.*)?",
-        "tests/smoke/test_operate.py::test_a_verb_answers",
+        "tests/operator/test_operate.py::test_a_verb_answers",
         "verbs.answered(verb, name)",
     ),
     # --- Verbs and playbooks of servers

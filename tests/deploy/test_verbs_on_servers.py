@@ -1,4 +1,4 @@
-"""The verbs of an operator on servers, over SSH; tests/smoke/test_operate.py has the same on one machine."""
+"""The verbs of an operator on servers, over SSH; tests/operator/test_operate.py has the same on one machine."""
 
 from __future__ import annotations
 

@@ -65,7 +65,11 @@ def test_nothing_that_an_environment_keeps_is_for_git(tmp_path):
         # The default environment ends the search for definitions with compose.yml itself.
         del found["name"], found["definitions"]
         paths += [str(path.relative_to(ROOT)) for path in found.values()]
-    folders = [path for path in paths if path.rpartition("/")[2] in ("secrets", "tls", "edge", "acme")]
+    folders = [
+        path
+        for path in paths
+        if path.rpartition("/")[2] in ("secrets", "tls", "edge", "acme", "log", "releases")
+    ]
     names = [path for path in paths if path not in folders] + [f"{path}/key" for path in folders]
     done = subprocess.run(
         ["git", "-C", tmp_path, "check-ignore", *names], capture_output=True, text=True, check=False

@@ -12,8 +12,21 @@ import threading
 import pytest
 import stacks
 import verbs
+from visitors import browse
 
-pytestmark = [pytest.mark.containers, pytest.mark.writes, pytest.mark.variants("default")]
+
+@pytest.fixture(scope="module")
+def stack():
+    """A stack of its own: maintenance stops its visitors."""
+    with stacks.own("operated", WS_REPLICAS="1", HTTP_PROCESSES="1", **stacks.BRIEF) as made:
+        yield made
+
+
+@pytest.fixture
+def visitor(stack):
+    """A client for pages that has not signed in."""
+    with browse(stack) as client:
+        yield client
 
 
 @pytest.fixture
