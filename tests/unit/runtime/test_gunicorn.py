@@ -28,6 +28,14 @@ def page(serving: Serving) -> int:
         return serving.get("/who/").status
 
 
+def ready(serving: Serving) -> int:
+    """The status of readiness, asked for in the same way."""
+    try:
+        return serving.get("/-/ready").status
+    except ConnectionError:
+        return serving.get("/-/ready").status
+
+
 def test_replacing_the_processes_costs_nobody_a_page(serving: Serving):
     """SIGHUP: new ones first; an old one finishes what it has, and its event streams end in good order."""
     before = set(serving.process.children())
@@ -40,7 +48,8 @@ def test_replacing_the_processes_costs_nobody_a_page(serving: Serving):
         answers = []
 
         def replaced() -> bool:
-            answers.append(page(serving))
+            # The container goes on: an edge that hears otherwise from one of the old would send nothing here.
+            answers.extend([page(serving), ready(serving)])
             return not before & set(serving.process.children())
 
         until(replaced, what="the old processes have ended")

@@ -48,7 +48,8 @@ LAST_WORDS_SECONDS = 1.5  # what a process that is ended by force may take to sa
 class Drain:
     """The one drain of a process. ``gate`` wraps the application, ``install`` listens to the signals.
 
-    ``on_begin`` is called once, when the drain begins; ``on_force`` just before the process is ended by force.
+    ``on_begin`` is called once, when the drain begins; ``on_force`` just before the process is ended by force; ``is_replaced``
+    tells whether others of its container have taken its place.
     """
 
     def __init__(self, settings: Settings, on_begin: Callable[[], None]) -> None:
@@ -64,6 +65,12 @@ class Drain:
         self._watchdog: threading.Timer | None = None
         self._on_begin = on_begin
         self.on_force: Callable[[], None] = lambda: None
+        self.is_replaced: Callable[[], bool] = lambda: False
+
+    @property
+    def ends_the_container(self) -> bool:
+        """Whether nothing new shall be sent here: it drains, and no process that takes its place listens at the same address."""
+        return self.draining and not self.is_replaced()
 
     def install(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
         """Begin on a signal; call ``stop`` when every socket is closed and the server shall stop listening."""

@@ -90,7 +90,7 @@ class Probes:
             await respond(scope, send, 404, "There are /-/live, /-/ready, /-/metrics and /-/paths.")
 
     async def _answer_ready(self, scope: Scope, send: Send) -> None:
-        if self.drain.draining:
+        if self.drain.ends_the_container:
             status, answer = 404, {"ready": False, "reasons": {"process": "draining"}, "warnings": {}}
         else:
             reasons = await self.readiness.reasons()

@@ -42,7 +42,7 @@ def serve(settings: Settings, service: str, port: int) -> int:
     """Serve until a signal ends it; the exit code."""
     Worker.settings, Worker.service = settings, service
     Worker.CONFIG_KWARGS = uvicorn.config_options(settings, service)
-    Worker.forced = mmap.mmap(-1, 1)
+    Worker.forced, Worker.reloads = mmap.mmap(-1, 1), mmap.mmap(-1, 1)
     master = os.getpid()
     try:
         Master(known("gunicorn", _options(settings, service, port), make_settings())).run()
@@ -68,6 +68,7 @@ def _options(settings: Settings, service: str, port: int) -> dict[str, Any]:
         # The heartbeat files belong into memory: a slow disk must not look like a stuck worker.
         "worker_tmp_dir": "/dev/shm" if os.access("/dev/shm", os.W_OK) else None,
         "child_exit": _forget,
+        "on_reload": _count_reload,
         # It wants a home folder to write to. Older releases have none.
         **({"control_socket_disable": True} if "control_socket_disable" in make_settings() else {}),
     }
@@ -75,6 +76,11 @@ def _options(settings: Settings, service: str, port: int) -> dict[str, Any]:
 
 def _forget(_arbiter: Arbiter, worker: Worker) -> None:
     metrics.child_exit(worker.pid)
+
+
+def _count_reload(_arbiter: Arbiter) -> None:
+    """SIGHUP: who was there before is replaced, and its readiness is no longer that of the container."""
+    Worker.reloads[0] = (Worker.reloads[0] + 1) % 256
 
 
 class Master(BaseApplication):
@@ -106,6 +112,8 @@ class Worker(UvicornWorker):
     service: str
     forced: mmap.mmap
     """A byte that the master shares with its workers: 1 as soon as one of them was ended by force."""
+    reloads: mmap.mmap
+    """Another: how often the master has replaced all of them, modulo 256."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -115,7 +123,9 @@ class Worker(UvicornWorker):
     def load_wsgi(self) -> None:
         try:
             self.wsgi = application.build(self.settings, self.service, "gunicorn")
+            born = self.reloads[0]
             self.wsgi.drain.on_force = self._tell_master
+            self.wsgi.drain.is_replaced = lambda: self.reloads[0] != born
         except ConfigurationError as error:
             if self.age == 1:  # its siblings would only say it again
                 for problem in error.problems:
