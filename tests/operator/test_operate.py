@@ -93,6 +93,16 @@ def test_what_runs_is_of_the_release_that_serves(verb, stack):
         verb("logs", RELEASE="000000", FOLLOW="no")
 
 
+def test_a_container_that_has_ended_is_shown_with_its_code(verb, stack):
+    [worker] = stack.containers("worker")
+    stacks.docker("kill", worker)
+    try:
+        [row] = [row for row in verb("details").splitlines() if "worker-1" in row]
+        assert "exited (137)" in row
+    finally:
+        stacks.docker("start", worker)
+
+
 def test_a_command_that_fails_is_told(verb):
     for name, words in {"shell": "sh -c 'exit 7'", "job": "sh -c 'exit 7'"}.items():
         with pytest.raises(stacks.StackError, match=r"exit 7\b"):

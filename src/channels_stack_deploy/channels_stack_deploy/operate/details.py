@@ -26,10 +26,12 @@ def show(target: Target) -> None:
     say(f"{up.address(settings)}  {target.stack}, release {target.current or 'without a name'}, {whose}")
     releases = target.release_of()
     head = ["host", "container", "state", "for", "release", "restarts", "image"]
+    # Swarm replaces a task that has ended, and keeps it: here nothing is in its place.
+    ended = not target.servers
     rows = [
         row(each, releases.get(each.identity, ""))
         for each in target.containers
-        if each.state != "exited" or each.service == "release"
+        if ended or each.state != "exited" or each.service == "release"
     ]
     for line in aligned([head, *rows]):
         say(line)
@@ -42,9 +44,16 @@ def row(each: Container, release: str) -> list[str]:
     return [
         each.host.name,
         each.name,
-        each.health or each.state,
-        duration((datetime.now(UTC) - datetime.fromisoformat(f"{each.created[:19]}+00:00")).total_seconds()),
+        condition(each),
+        duration((datetime.now(UTC) - datetime.fromisoformat(f"{each.since[:19]}+00:00")).total_seconds()),
         release or "unknown",
         str(each.restarts),
         each.image.rpartition("/")[2].partition("@")[0],
     ]
+
+
+def condition(each: Container) -> str:
+    """How it is: by its health check where it runs and has one, with its exit code where it has ended."""
+    if each.state == "running":
+        return each.health or each.state
+    return f"{each.state} ({each.code})" if each.state in ("exited", "dead") else each.state

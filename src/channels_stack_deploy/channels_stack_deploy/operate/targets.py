@@ -43,6 +43,10 @@ class Container:
     """"" where there is no health check."""
     image: str
     created: str
+    since: str
+    """When it started, or ended: since then it is in its state."""
+    code: int
+    """With which it ended; 0 while it runs."""
     restarts: int
     task: str
     """Of Swarm; "" on this machine."""
@@ -218,10 +222,18 @@ def containers(host: Host, found: list[dict[str, Any]], stack: str) -> Iterator[
             health=(state.get("Health") or {}).get("Status", ""),
             image=each["Config"]["Image"],
             created=each["Created"],
+            since=moment(state, each["Created"]),
+            code=state["ExitCode"],
             restarts=each["RestartCount"],
             task=labels.get(f"{SWARM}.task.id", ""),
             hash=labels.get(f"{COMPOSE}.config-hash", ""),
         )
+
+
+def moment(state: dict[str, Any], created: str) -> str:
+    """Since when a container is in its STATE, as `docker inspect` has it; since it was CREATED where it never started."""
+    found = str(state["StartedAt"] if state["Status"] in ("running", "paused") else state["FinishedAt"])
+    return created if found.startswith("0001-") else found
 
 
 def natural(name: str) -> list[tuple[bool, int, str]]:
