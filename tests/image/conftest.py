@@ -277,3 +277,9 @@ def seen(site: Site, backends: dict[str, Container]):
         return sum(counter.get(f"{method} {path}", 0) for counter in counters)
 
     return count
+
+
+@pytest.fixture(scope="module")
+def gateway(yard: Yard) -> str:
+    """This machine's address as containers see it."""
+    return docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", yard.name).stdout.strip()

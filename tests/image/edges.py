@@ -285,3 +285,16 @@ class Site:
             while len(body) < int(answer.header("content-length") or 0):
                 body += link.recv(65536)
             return body
+
+
+def request(path: str = "/echo", *headers: str, host: str = "localhost") -> bytes:
+    """A GET that ends its connection."""
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+def client(answer: Answer) -> str:
+    """Who the application thinks has come."""
+    assert answer.status == 200, answer
+    (address,) = answer.seen("x-forwarded-for")
+    return address

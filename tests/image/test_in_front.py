@@ -5,52 +5,30 @@ The visitor is whoever the trusted hops say, as far as they can know it; what an
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
-from pathlib import Path
 
 import pytest
 
-from .conftest import Container, Yard, docker, wait_for
-from .edges import KEY, UPGRADE, VERSION, Answer, Edge, Site, frame, head, parse, read_frame, receive, send
-
-DOCS = Path(__file__).resolve().parents[2] / "docs/how-to/in-front.md"
+from .conftest import Container, docker, wait_for
+from .edges import (
+    KEY,
+    UPGRADE,
+    VERSION,
+    Answer,
+    Edge,
+    Site,
+    client,
+    frame,
+    head,
+    parse,
+    read_frame,
+    receive,
+    request,
+    send,
+)
 
 VISITOR = "203.0.113.7"
-
-
-def block(kind: str) -> str:
-    """The example of this KIND in the document."""
-    (text,) = re.findall(rf"^```{kind}\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
-    return text
-
-
-def replaced(text: str, *pairs: tuple[str, str]) -> str:
-    """TEXT with other words, each of which has to stand in it."""
-    for old, new in pairs:
-        assert old in text, f"the document says {old} no longer"
-        text = text.replace(old, new)
-    return text
-
-
-def request(path: str = "/echo", *headers: str, host: str = "localhost") -> bytes:
-    """A GET that ends its connection."""
-    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n"
-
-
-def client(answer: Answer) -> str:
-    """Who the application thinks has come."""
-    assert answer.status == 200, answer
-    (address,) = answer.seen("x-forwarded-for")
-    return address
-
-
-@pytest.fixture(scope="module")
-def gateway(yard: Yard) -> str:
-    """This machine's address as containers see it."""
-    return docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", yard.name).stdout.strip()
 
 
 @pytest.fixture(scope="module")

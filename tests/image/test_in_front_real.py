@@ -12,11 +12,23 @@ import pytest
 from support.ports import free_port
 
 from .conftest import Container, Yard, docker, made, wait_for
-from .edges import KEY, UPGRADE, VERSION, Answer, Site, frame, head, parse, read_frame, receive, send
+from .edges import (
+    KEY,
+    UPGRADE,
+    VERSION,
+    Answer,
+    Site,
+    client,
+    frame,
+    head,
+    parse,
+    read_frame,
+    receive,
+    request,
+    send,
+)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs/how-to/in-front.md"
-
-VISITOR = "203.0.113.7"
 
 
 def block(kind: str) -> str:
@@ -31,25 +43,6 @@ def replaced(text: str, *pairs: tuple[str, str]) -> str:
         assert old in text, f"the document says {old} no longer"
         text = text.replace(old, new)
     return text
-
-
-def request(path: str = "/echo", *headers: str, host: str = "localhost") -> bytes:
-    """A GET that ends its connection."""
-    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n"
-
-
-def client(answer: Answer) -> str:
-    """Who the application thinks has come."""
-    assert answer.status == 200, answer
-    (address,) = answer.seen("x-forwarded-for")
-    return address
-
-
-@pytest.fixture(scope="module")
-def gateway(yard: Yard) -> str:
-    """This machine's address as containers see it."""
-    return docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", yard.name).stdout.strip()
 
 
 def to_tls(port: int, source: str = "127.0.0.1") -> ssl.SSLSocket:

@@ -1,6 +1,6 @@
 """What the tool says to people: steps with their time, tables, and failures that name the fix.
 
-What only somebody who searches for a reason wants to read is noted: it goes to the log of the run alone.
+Details for debugging are noted: they go to the log of the run alone.
 """
 
 from __future__ import annotations

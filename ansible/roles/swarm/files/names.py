@@ -13,8 +13,8 @@ Three ways in which tasks are lost, the first two after a host was cut off for s
   (`network-diagnostic-port`). Both add what is lost and change nothing else.
 
 - **Tasks.** An engine gives a task its name when it becomes healthy. Where another manager is elected while it waits for
-  that, it sees the task run, and never does (https://github.com/moby/moby/issues/35508): the task serves nobody, for good.
-  So this stops such a task, which nobody has found yet, as Swarm itself would; Swarm starts another.
+  that, it sees the task run, and never does (https://github.com/moby/moby/issues/35508): the task never gets a request.
+  So this stops such a task, which has had no traffic yet, as Swarm itself would; Swarm starts another.
 
 - **Links.** An engine that is restarted at times leaves the link of a network (`vx-…`) behind, in the host's own namespace, and
   then starts no task in that network, for good: "error creating vxlan interface: file exists"
@@ -106,7 +106,7 @@ class Hosts:
         return back
 
     def members(self, host: str) -> set[str]:
-        """HOST and those that are not lost: the engine keeps whom it was told last as its way into the cluster."""
+        """HOST and those that are not lost: the engine rejoins through the host that it was given last."""
         return {host} | set().union(*self.known.values()) - set(self.lost)
 
     def forget(self, host: str) -> None:
@@ -127,7 +127,7 @@ class Tasks:
     def look(self, healthy: dict[str, set[str]], names: set[str], now: float) -> list[str]:
         """Take in the HEALTHY ones (id -> addresses) and the addresses that NAMES stand for; returns those to be stopped.
 
-        One that had a name and has none any more is about to end. Of those that are older than this program nobody knows.
+        One that had a name and has none any more is about to end. Of those that are older than this program that is unknown.
         """
         if self.found is None:
             self.found = set(healthy)

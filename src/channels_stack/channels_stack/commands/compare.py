@@ -1,6 +1,6 @@
 """`channels-stack compare pages NEW OLD`: what servers of a new release answer, compared with what those that serve answer.
 
-It runs once, in the network of the edge, while tasks of the new release run alongside the old ones and nobody reaches them: pages
+It runs once, in the network of the edge, while tasks of the new release run alongside the old ones and get no traffic: pages
 that the old ones answer well, found from `path` on by their links, are asked of both. What both do while visitors reach them is
 compared by traffic.py.
 

@@ -52,7 +52,7 @@ def required(action: str) -> Callable[[Any], Any]:
 
 
 async def still_allowed(scope: Scope) -> bool:
-    """Whether the session of a websocket is still that of somebody who may see the console, by the database of now."""
+    """Whether the session of a websocket may still see the console, by the database as it is now."""
     key = scope["session"].session_key
     if not key:
         return False

@@ -17,7 +17,7 @@ from django.db import Error as DatabaseError
 
 from . import access, pages
 
-# Between two looks at the stack, each by somebody who may look.
+# Between two updates; permission is checked before each.
 LOOK_SECONDS = 2.0
 # With a database that is unavailable, the page that shows so goes on for so long.
 UNPROVEN_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""The pages with a live part: what each shows, gathered when somebody looks, and never more than a screen of it."""
+"""The pages with a live part: what each shows, gathered on request, and never more than a screen of it."""
 
 from __future__ import annotations
 

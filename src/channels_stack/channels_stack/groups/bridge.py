@@ -3,7 +3,7 @@
 During a rollout from the one to the other, or back, processes of both serve sockets of the same groups. With ``bridge``, a
 process subscribes to the name of a group on the other layer too. Publishing counts in Redis who is subscribed to which name,
 in the script that it runs anyway: as long as the other name has more subscribers, processes of the other layer are there, and
-the message is published under it as well. Nobody is asked and nothing is remembered: with the last process of the other layer
+the message is published under it as well. Nothing is polled and nothing is remembered: with the last process of the other layer
 the copies end.
 """
 

@@ -1,6 +1,6 @@
 """The open websockets of this process, as an operator sees and ends them.
 
-To list them costs a socket nothing until somebody asks. A process with many goes through them in portions, so that its event
+To list them costs a socket nothing until the console asks. A process with many goes through them in portions, so that its event
 loop does not stand still meanwhile.
 """
 

@@ -4,7 +4,7 @@ What a process knows of its sockets and groups stays in that process: to keep a 
 each that comes or goes. So who wants to see some asks the processes that report themselves (``publisher``). Each waits at
 a list of its own, ``PREFIX:questions:SERVICE:HOST:PID``, with one connection; its answer goes to the list
 ``PREFIX:answers:ID`` that the question names. Both are JSON, expire after EXPIRY_SECONDS, and are read once: a process that
-was killed or hangs costs who asks the deadline, and does later nothing that nobody waits for.
+was killed or hangs costs who asks the deadline, and later drops what is no longer waited for.
 
 Redis commands used: RPUSH, LTRIM, EXPIRE, BLPOP.
 """

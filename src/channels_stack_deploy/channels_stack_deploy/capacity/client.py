@@ -241,4 +241,4 @@ class Socket(asyncio.Protocol):
         self.closed = self.closed or 1006
         if not self.answered.done():
             self.answered.set_exception(Broken("broken off"))
-            self.answered.exception()  # nobody may wait for it any more
+            self.answered.exception()  # there may be no waiter any more

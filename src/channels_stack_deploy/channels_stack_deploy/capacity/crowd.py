@@ -1,4 +1,4 @@
-"""The container of the visitors: its start, what it is told and tells, its end."""
+"""The container of the visitors: its start, its input and output, its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the visitors told each second and what two looks at the stack show, as one step of the model."""
+"""What the visitors reported each second and what two looks at the stack show, as one step of the model."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from ..checks.probes import Probe
 from ..console import Failure, detail
 
 THINK, SECONDS, MESSAGES, SLOWEST = 10.0, 120.0, 2.0, 1.0
-"""Seconds from one page to the next; of a visit, which then begins anew; messages a minute; p95 that is too slow."""
+"""Seconds from one page to the next; of a visit, which then begins again; messages a minute; p95 that is too slow."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Visit:
             words.append("a socket at " + " or ".join(self.sockets))
         if self.send:
             words.append(f"{self.messages:g} messages a minute")
-        return "; ".join(words) + f"; comes anew after {self.seconds:g} s"
+        return "; ".join(words) + f"; comes again after {self.seconds:g} s"
 
     @property
     def pages_text(self) -> str:
@@ -125,7 +125,7 @@ def chosen(those: visit.Guests, sections: list[Probe], paths: visit.Paths) -> li
 
 
 def possible(those: visit.Guests, visits: list[Visit], *, given: bool) -> list[Visit]:
-    """VISITS, each tried once. Failure names what is not answered; what nobody declared (GIVEN) is left out instead."""
+    """VISITS, each tried once. Failure names what is not answered; what was not declared (GIVEN) is left out instead."""
     problems = []
     found = []
     for each in visits:

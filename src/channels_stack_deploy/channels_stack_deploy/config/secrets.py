@@ -18,7 +18,7 @@ REDIS_ACL = IMAGES / "redis/users.acl.template"
 """The access rules of Redis; `{password}` stands for the secret."""
 
 ALERTMANAGER = IMAGES / "monitoring/alertmanager.yml"
-"""Who is told of alerts, to begin with: nobody."""
+"""Who receives alerts; by default there is no receiver."""
 
 APP_REDIS_ACL = REDIS_ACL.with_name("app.acl.template")
 """The same of the application's own Redis."""

@@ -20,7 +20,7 @@ EDGE_RESERVE = 12 / 11
 """A 12th of EDGE_MEMORY is for what its allocation wastes."""
 
 ADMITTED = 47 / 50
-"""Of EDGE_MAXCONN: from there on who comes is told to come again (haproxy.cfg, section 1)."""
+"""Of EDGE_MAXCONN: above it new connections get 503 with Retry-After (haproxy.cfg, section 1)."""
 
 WS_IDLE, WS_SOCKET, WS_RESERVE = 56, 60, 3 / 4
 """Mebibytes of a ws without sockets; kibibytes for each, with the reference application's consumer; the part that may be used."""

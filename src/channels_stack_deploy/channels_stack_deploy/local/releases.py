@@ -57,7 +57,7 @@ class Release:
 def put_into_service(project: Project, images: dict[str, str], address: str) -> Iterator[Release]:
     """Begin the release that PROJECT's deployment describes now; it has served where nothing fails meanwhile.
 
-    What the operator has run before and after it is told its ADDRESS.
+    Hooks that run before and after it get its ADDRESS.
     """
     deployment = project.deployment
     wanted, folder = name(deployment, images), str(deployment.releases)

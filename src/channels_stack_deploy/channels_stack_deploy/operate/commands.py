@@ -118,7 +118,7 @@ def on_servers(target: Target, words: list[str]) -> int:
 
 
 class Log:
-    """What a job of Swarm prints. `docker service logs --follow` never ends, and may lack the last lines when it is told to."""
+    """What a job of Swarm prints. `docker service logs --follow` never ends, and may lack the last lines when it is ended."""
 
     def __init__(self, host: Host, service: str) -> None:
         self.host, self.service, self.shown = host, service, 0

@@ -100,7 +100,7 @@ class Host:
         os._exit(0)
 
     def run(self) -> None:
-        """Print lines until there are none or nobody reads them."""
+        """Print lines until there are none or the reader has gone."""
         if self.follow:
             threading.Thread(target=self.leave, daemon=True).start()
             threading.Thread(target=self.watch, daemon=True).start()

@@ -1,7 +1,7 @@
 """What an operator has run before and after a release: programs in the folder `hooks` of the environment.
 
-`before-release` may forbid it: nothing was changed by then. `after-release` and `failed-release` are told how it ended. `notify`
-is told of everything: these three, a rollback, maintenance. What happened is in their environment (VARIABLES); what they print
+`before-release` may forbid it: nothing was changed by then. `after-release` and `failed-release` run when it has ended. `notify`
+runs for each event: these three, a rollback, maintenance. What happened is in their environment (VARIABLES); what they print
 is shown.
 """
 
@@ -38,7 +38,7 @@ SECONDS = 300
 def run(folder: Path, event: str, **values: str) -> None:
     """Run the hooks for EVENT in FOLDER, an environment's; VALUES are those of VARIABLES without HOOK_, in small letters.
 
-    Failure where FORBIDS fails. Another one that fails is told, and changes nothing: what it was told of has happened.
+    Failure where FORBIDS fails. Another one that fails is reported, and changes nothing: its event has happened.
     """
     assert event in EVENTS
     given = {

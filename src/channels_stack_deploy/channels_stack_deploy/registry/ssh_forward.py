@@ -1,6 +1,6 @@
 """Ways through SSH to a host, as Ansible's connection goes: a session, or a port of it for this machine's engine.
 
-That port has to be open to nobody, and no certificate is trusted for it.
+That port is open to no other host, and no certificate is trusted for it.
 
 The engine takes 127.0.0.0/8 for itself and asks no certificate there (https://docs.docker.com/reference/cli/dockerd/#insecure-registries);
 SSH has authenticated the host.

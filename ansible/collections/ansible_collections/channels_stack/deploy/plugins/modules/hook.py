@@ -7,7 +7,7 @@ module: hook
 short_description: Run what the operator has before and after a release
 description:
   - Runs the programs C(hooks/EVENT) and C(hooks/notify) in the folder of the inventory, on the controller.
-  - What they are told is in docs/reference/commands.md.
+  - Their variables are listed in docs/reference/commands.md.
   - Fails where C(before-release) fails.
 options:
   folder:
@@ -20,7 +20,7 @@ options:
     choices: [before-release, after-release, failed-release, rolled-back]
     required: true
   values:
-    description: What the programs are told, by the names of their variables without C(HOOK_).
+    description: Values of the programs' variables, by their names without C(HOOK_).
     type: dict
     default: {}
 """
