@@ -183,3 +183,9 @@ def test_the_steps_of_a_release_are_shown_once():
         "checks: no errors, 0 warnings (1.1 s)",
         "migrations: applied (2.0 s)",
     ]
+
+
+def test_many_migrations_are_counted():
+    names = ["auth.0001_initial", *(f"shop.{number:04}_step" for number in range(1, 8)), "auth.0002_more"]
+    log = [f"12:00:02 release: migrate: Applying {name}... OK" for name in names]
+    assert jobs.shown(log) == ["migrate: applied 9 (auth 2, shop 7)"]

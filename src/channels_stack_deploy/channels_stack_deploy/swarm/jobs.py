@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import time
+from collections import Counter
 from typing import Any
 
 from ..config import services as table
@@ -72,6 +73,10 @@ MIGRATE = re.compile(r"migrate: (Operations to perform|Apply all|Running migrati
 """What Django's command prints at each run; the migrations that it applied are one line."""
 
 
+NAMED_MIGRATIONS = 4
+"""More than these are counted: a first release applies dozens. `make manage C=showmigrations` names them."""
+
+
 def shown(log: list[str]) -> list[str]:
     """What of the LOG of a release job's tasks an operator reads: each step once, whichever node it ran on."""
     steps = [line.partition(" release: ")[2] for line in log if " release: " in line]
@@ -80,7 +85,15 @@ def shown(log: list[str]) -> list[str]:
     for step in steps:
         if not MIGRATE.match(step):
             distinct.setdefault(re.sub(r"[\d.]+", "", step), step)
-    return [*([f"migrate: applied {', '.join(applied)}"] if applied else []), *distinct.values()]
+    return [*([f"migrate: applied {listed(applied)}"] if applied else []), *distinct.values()]
+
+
+def listed(migrations: list[str]) -> str:
+    """MIGRATIONS by name; where they are more than a line holds, how many of each application."""
+    if len(migrations) <= NAMED_MIGRATIONS:
+        return ", ".join(migrations)
+    counts = Counter(name.partition(".")[0] for name in migrations)
+    return f"{len(migrations)} ({', '.join(f'{app} {count}' for app, count in sorted(counts.items()))})"
 
 
 def trial(
