@@ -126,7 +126,10 @@ class Socket:
         """
         head = b"\x81\xff" + length.to_bytes(8, "big")  # one final text frame, masked, 64 bits of length
         mask = bytes(4)
-        self.connection.socket.sendall(head + mask + b"x" * 10)
+        try:
+            self.connection.socket.sendall(head + mask + b"x" * 10)
+        except OSError as error:
+            raise AssertionError(f"closed with {self.ended(1)} before the message: {error!r}") from error
 
     def hear(
         self, kind: str, seconds: float = ANSWER_SECONDS, where: Callable[[dict], bool] = lambda frame: True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import pathlib
@@ -29,13 +28,13 @@ def counts(port: int, *samples: str) -> str:
     """The metrics of the process at ``port``, as soon as they have ``samples``: things are counted after they are over."""
 
     def metrics() -> str:
-        with contextlib.suppress(OSError):
+        try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/metrics", timeout=PATIENCE) as response:
-                text = response.read().decode()
-            return text if all(sample in text for sample in samples) else ""
-        return ""
+                return response.read().decode()
+        except OSError as error:
+            return str(error)
 
-    return until(metrics, what=f"it counts {samples}")
+    return said(metrics, *samples)
 
 
 def probe(*arguments: object) -> subprocess.CompletedProcess[str]:
