@@ -138,8 +138,8 @@ class CallbackModule(Default):
         """A host is done; what `debug` says is for people."""
         super().v2_runner_on_ok(result)
         if result.task.action in C._ACTION_DEBUG and "msg" in result.result:
-            said = result.result["msg"]
-            for line in said if isinstance(said, list) else str(said).splitlines():
+            message = result.result["msg"]
+            for line in message if isinstance(message, list) else str(message).splitlines():
                 self._say(f"  {line}")
         elif result.result.get("changed"):
             self._changed.append(result.host.get_name())

@@ -54,7 +54,7 @@ def read(path: Path, group: str, root: Path) -> tuple[list[str], list[str]]:
         "poetry.lock": _poetry_lock,
         "pdm.lock": _pdm_lock,
         "Pipfile.lock": _pipfile_lock,
-        "Pipfile": lambda path, group: _beside(path, "Pipfile.lock", group),
+        "Pipfile": lambda path, group: _adjacent_lock(path, "Pipfile.lock", group),
         "pyproject.toml": _pyproject,
         "setup.cfg": _setup_cfg,
         "setup.py": _setup_py,
@@ -224,7 +224,7 @@ def _uv(path: Path, group: str) -> list[str]:
     )
     if done.returncode:
         print(done.stdout.strip(), flush=True)
-        raise Unreadable(f"{path.name} could not be read; uv's message stands above")
+        raise Unreadable(f"{path.name} could not be read; see uv's message above")
     return re.sub(r"\\\n", " ", done.stdout).splitlines()
 
 
@@ -386,7 +386,7 @@ def _pipfile_lock(path: Path, group: str) -> list[str]:
     return lines
 
 
-def _beside(path: Path, lock: str, group: str) -> list[str]:
+def _adjacent_lock(path: Path, lock: str, group: str) -> list[str]:
     """What the LOCK in the folder of PATH holds."""
     if not path.with_name(lock).exists():
         raise Unreadable(
@@ -508,9 +508,9 @@ def _setup_py(path: Path, group: str) -> list[str]:
     try:
         metadata = json.loads(done.stdout.strip().splitlines()[-1])
     except (ValueError, IndexError):
-        said = (done.stderr.strip().splitlines() or ["it never calls setup()"])[-1]
+        last_line = (done.stderr.strip().splitlines() or ["it never calls setup()"])[-1]
         raise Unreadable(
-            f"setup.py does not run by itself ({said}): name a requirements file in APP_REQUIREMENTS"
+            f"setup.py does not run by itself ({last_line}): name a requirements file in APP_REQUIREMENTS"
         ) from None
     extras = metadata["extras_require"] or {}
     if group and group not in extras:

@@ -135,11 +135,11 @@ def refuse_python(place: str, wanted: str, here: str = "") -> None:
     here = here or HERE
     if allows(wanted, here):
         return
-    said = f"{place} requires Python {wanted}, and this image has {here}"
+    mismatch = f"{place} requires Python {wanted}, and this image has {here}"
     # 3.13 is refused by >=3.14, which it is too old for, and by <3.13, which people write without having tried.
     if any(allows(wanted, f"{major}.{minor}") for major, minor in NEWER if (major, minor) > version(here)):
-        raise fail(f"{said}: {other_debian([wanted], here)}")
-    tell(f"{said}: where that is more than caution, {other_debian([wanted], here)}")
+        raise fail(f"{mismatch}: {other_debian([wanted], here)}")
+    tell(f"{mismatch}: where that is more than caution, {other_debian([wanted], here)}")
 
 
 NEWER = [(3, minor) for minor in range(9, 40)]
@@ -152,7 +152,7 @@ def allows(wanted: str, python: str) -> bool:
     try:
         specifiers = SpecifierSet(wanted)
     except InvalidSpecifier:
-        return True  # somebody's own way to say it
+        return True  # not in a form that this reads
     return any(specifiers.contains(f"{python}.{patch}") for patch in (0, 5, 99))
 
 
@@ -212,7 +212,7 @@ def why(output: str) -> str:
     wrong = re.findall(r"^ERROR: (Invalid requirement.+|Could not open requirements file.+)", output, re.M)
     if wrong:
         return f"APP_REQUIREMENTS: {wrong[0].strip()}"
-    return "pip could not install the application's requirements; its message stands above"
+    return "pip could not install the application's requirements; see its message above"
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -275,9 +275,9 @@ def add_runtime(venv: Venv, wheel: str) -> None:
     done = venv.pip("install", "--no-deps", "--no-index", wheel)
     conflicts = venv.conflicts()
     if done.returncode or conflicts:
-        said = "; ".join(conflicts) or "pip's message stands above"
+        reason = "; ".join(conflicts) or "see pip's message above."
         raise fail(
-            f"the packages do not fit together: {said} Correct the pins in APP_REQUIREMENTS", done.stdout
+            f"the packages do not fit together: {reason} Correct the pins in APP_REQUIREMENTS", done.stdout
         )
     # Each interpreter of the environment imports what keeps the overlay in effect.
     (packages,) = Path(venv.path).glob("lib/python3*/site-packages")

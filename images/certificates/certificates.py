@@ -201,7 +201,7 @@ def wait_for_edges(thumbprint: str) -> None:
             answers = {address[4][0]: challenge(address[4][0], int(port), thumbprint) for address in found}
         except OSError as error:
             answers = {host: str(error)}
-        silent = [f"{address}: {said}" for address, said in answers.items() if said]
+        silent = [f"{address}: {problem}" for address, problem in answers.items() if problem]
         if not silent:
             return
         if time.monotonic() > end:
@@ -257,7 +257,7 @@ def renew() -> str:
 def tell_when_due() -> None:
     """Configure how long before its end the certificate that it has is to be renewed.
 
-    certbot 4.0 (trixie's) takes 30 days where its file has no `renew_before_expiry`, which 4.1 mended: a certificate of 6 days
+    certbot 4.0 (trixie's) takes 30 days where its file has no `renew_before_expiry`, which 4.1 fixed: a certificate of 6 days
     would be renewed at every look, and Let's Encrypt gives five of the same names in a week.
     """
     path = ACCOUNT / "renewal/edge.conf"

@@ -109,15 +109,15 @@ def alone(data: Path) -> bool:
     """
     folder = os.open(data, os.O_RDONLY)
     os.set_inheritable(folder, True)
-    end, said = time.monotonic() + ALONE_SECONDS, False
+    end, reported = time.monotonic() + ALONE_SECONDS, False
     while True:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            if not said:
+            if not reported:
                 say(f"{data} is in use by another container: waiting until that has ended")
-            said = True
+            reported = True
         if time.monotonic() > end:
             return False
         time.sleep(0.1)
@@ -259,7 +259,7 @@ def main(command: list[str]) -> int:
             problems = [f"PGDATA: {error}. It must belong to uid {os.getuid()}"]
         except subprocess.CalledProcessError as error:
             name = error.cmd if isinstance(error.cmd, str) else error.cmd[0]
-            say(f"{name} failed with exit code {error.returncode}; its message stands above")
+            say(f"{name} failed with exit code {error.returncode}; see its message above")
             return 1
         if problems:
             for problem in problems:

@@ -1,5 +1,5 @@
 -- Who asks, where others are in between: each hop adds the address that it saw to the end of a list, so from the right the
--- first address that is no hop's is the visitor's. What stands left of it anybody may have written.
+-- first address that is no hop's is the visitor's. Anything left of it may be forged.
 --
 -- Used as `lua.visitor(HEADER)` in a request of a trusted hop; the file's arguments are the hops' networks. The answer is
 -- "" where the header says nothing that is an address: then the hop is all we know.

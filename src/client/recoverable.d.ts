@@ -15,7 +15,7 @@ export interface Presence<Entry = Record<string, unknown>> {
   left: string[];
 }
 
-/** "stopped": for good; a new Client is needed. */
+/** "stopped": it does not connect again; a new Client is needed. */
 export type State = "connecting" | "connected" | "waiting" | "stopped";
 
 export interface StateDetail {

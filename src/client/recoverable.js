@@ -1,4 +1,4 @@
-// A client of channels_stack's RecoverableConsumer: it comes back after whatever happens, and presents what it has seen.
+// A client of channels_stack's RecoverableConsumer: it reconnects after every failure, and presents what it has seen.
 // The protocol is in docs/reference/groups.md; what each option means, in recoverable.d.ts. Times here are in milliseconds.
 
 const PROTOCOL = "recoverable.v1";

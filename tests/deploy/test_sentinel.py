@@ -105,7 +105,7 @@ def test_another_limit_replaces_them_one_after_the_other(deployment):
         play = deployment.deploy()
         timed("three Redis: another limit", play)
         crowd.until(sent=sum(crowd.sent.values()) + 20, jobs=0, seconds=60)
-    assert "worker: 2 tasks run, WORKER_REPLICAS says 1: 1 from now on" in play.text
+    assert "worker: 2 tasks run, WORKER_REPLICAS is 1: it is scaled to 1" in play.text
     seen, after, now = crowd.report(), containers(deployment), known(deployment)
     print(f"figure: three Redis: one after the other: {seen}", flush=True)
     replaced = [name for name in before if before[name] != after[name]]

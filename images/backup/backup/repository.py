@@ -78,7 +78,7 @@ def run(*arguments: str, data: bytes | None = None) -> bytes:
 
 
 def meaning(text: str) -> str:
-    """One line for what pgBackRest said: what it means here, then the beginning of its own words."""
+    """One line from the output of pgBackRest: what it means here, then the beginning of its own message."""
     errors = (
         re.findall(r"ERROR: (\[\d+\]: [^\n]*)", text)
         or text.strip().splitlines()[:1]

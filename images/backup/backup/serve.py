@@ -61,7 +61,7 @@ class Service:
         return self.refusal
 
     def attempt(self, name: str, step: Callable[[], object]) -> None:
-        """Do one step; a failure is said once and remembered until the step succeeds."""
+        """Do one step; a failure is logged once and remembered until the step succeeds."""
         try:
             step()
             text = ""

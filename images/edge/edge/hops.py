@@ -16,7 +16,7 @@ HOST = "host"
 NOTHING = "none"
 """The word for: visitors come by themselves."""
 
-NOBODY = "0.0.0.0"
+UNUSED = "0.0.0.0"
 """What `host` is where no route leads out, as in the container of a check: an address from which nothing ever comes."""
 
 HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -28,7 +28,7 @@ def resolved(words: str) -> str:
     found: list[str] = []
     for word in words.split():
         if word == HOST:
-            found += gateways() or [NOBODY]
+            found += gateways() or [UNUSED]
         elif not _objection(word):
             found.append(word)
     return " ".join(found) or NOTHING

@@ -218,7 +218,7 @@ def reload() -> bool:
 
 
 def maintenance() -> bool:
-    """Whether the worker answers everybody that there is maintenance."""
+    """Whether the worker answers all requests with the maintenance page."""
     return haproxy.setting("EDGE_MAINTENANCE") == "true"
 
 

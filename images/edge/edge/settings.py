@@ -53,7 +53,7 @@ def parse(text: str) -> dict[str, str]:
 
 
 def given(text: str) -> dict[str, str]:
-    """The settings that somebody set: TEXT of settings.env wins over the container's environment."""
+    """The settings that are given: TEXT of settings.env wins over the container's environment."""
     values = {**os.environ, **parse(text)}
     return {name: values[name] for name in known() if name in values and name not in FROM_ABOVE}
 

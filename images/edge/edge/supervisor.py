@@ -78,12 +78,12 @@ class Supervisor:
             self.remember()
             workers.tell_outlived()
             if not self.crowded and (crowd := crowds.look()):
-                self.crowded = True  # said once
+                self.crowded = True  # logged once
                 events.report("crowd", message=str(crowd))
         try:
             digest = loading.read().digest
         except Refused:
-            return  # somebody is at work in the folder; `edge reload` would say what is wrong
+            return  # an operator is editing the folder; `edge reload` prints what is wrong
         if digest == self.seen != self.tried:
             self.reload()
         self.seen = digest

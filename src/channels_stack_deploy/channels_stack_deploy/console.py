@@ -43,10 +43,10 @@ class Lines(io.TextIOBase):
 
 
 class Run:
-    """One run with a log: everything that was said and noted, and how long each step took."""
+    """One run with a log: everything that was printed and noted, and how long each step took."""
 
     def begin(self, log: TextIO | None) -> None:
-        """From now on; without a LOG what is noted is said."""
+        """Start; without a LOG, notes are printed."""
         self.log = log
         self.phases: list[tuple[str, float]] = []
         self.spoke = time.monotonic()

@@ -46,7 +46,7 @@ from django.db import close_old_connections, connections, transaction  # noqa: E
 
 from channels_stack.patches import channels_hop  # noqa: E402
 
-channels_hop.mend()
+channels_hop.apply()
 
 
 def use(alias):

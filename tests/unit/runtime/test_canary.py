@@ -263,7 +263,7 @@ class TestFlaws:
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch):
         monkeypatch.setattr(canaries, "FLIGHT_SECONDS", 0.1)
-        monkeypatch.setattr(canaries, "DEAF_SECONDS", 0.5)
+        monkeypatch.setattr(canaries, "SILENT_SECONDS", 0.5)
 
     def concern(self, redis, break_it, layer_class=RedisPubSubChannelLayer) -> tuple[str, str, bool]:
         """With a library BROKEN after the first flight: what the process says, why it is deaf, and whether it hears."""
@@ -277,7 +277,7 @@ class TestFlaws:
             await layer.group_add("room", name)
             await first_flight(watching.canaries[0])
             break_it(watching.canaries[0])
-            await asyncio.sleep(3 * canaries.DEAF_SECONDS)
+            await asyncio.sleep(3 * canaries.SILENT_SECONDS)
             heard = await hears(layer, name, 10)
             assert not flying.done()
             flying.cancel()
@@ -370,6 +370,6 @@ class TestFlaws:
 
     def test_a_process_that_was_held_up_is_not_deaf(self, redis):
         def hold_up(_):
-            time.sleep(2 * canaries.DEAF_SECONDS)
+            time.sleep(2 * canaries.SILENT_SECONDS)
 
         assert self.concern(redis, hold_up) == ("", "", True)

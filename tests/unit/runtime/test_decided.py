@@ -36,8 +36,8 @@ settings.configure(
 )
 django.setup()
 from channels_stack.patches import django_middleware as decided
-decided.mend()
-decided.mend()
+decided.apply()
+decided.apply()
 from django.test import AsyncClient, Client
 for client in (Client().get, lambda path: asyncio.run(AsyncClient().get(path))):
     print(json.dumps({path: dict(client(path).headers) for path in ("/", "/framed/", "/outer/", "/none/")}))

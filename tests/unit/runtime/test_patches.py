@@ -59,7 +59,7 @@ for case in cases:
         sys.exit(f"{case} failed")
 """
 
-AUTH = "from channels_stack.patches import channels_auth; channels_auth.mend()"
+AUTH = "from channels_stack.patches import channels_auth; channels_auth.apply()"
 FRAMES = "XFrameOptionsMiddleware.process_response"
 CASES = {
     "channels.auth.get_user": ("import channels.auth", "channels.auth.get_user", "lambda scope: None", AUTH),
@@ -74,19 +74,19 @@ CASES = {
         "from django.contrib.sessions.backends.db import SessionStore",
         "SessionStore.cycle_key",
         "lambda self, name: None",
-        "from channels_stack.patches import channels_auth; channels_auth._mend_store(SessionStore)",
+        "from channels_stack.patches import channels_auth; channels_auth._patch_store(SessionStore)",
     ),
     "aclose_old_connections": (
         "import channels.consumer",
         "channels.consumer.aclose_old_connections",
         "absent",
-        "from channels_stack.patches import channels_hop; channels_hop.mend()",
+        "from channels_stack.patches import channels_hop; channels_hop.apply()",
     ),
     "await_many_dispatch": (
         "import channels.consumer",
         "channels.consumer.await_many_dispatch",
         "lambda callables: None",
-        "from channels_stack.patches import channels_dispatch; channels_dispatch.mend()",
+        "from channels_stack.patches import channels_dispatch; channels_dispatch.apply()",
     ),
     "AsyncConsumer": (
         "from channels.consumer import AsyncConsumer",
@@ -104,7 +104,7 @@ CASES = {
         "from django.middleware.clickjacking import XFrameOptionsMiddleware",
         FRAMES,
         "lambda self, response: response",
-        "from channels_stack.patches import django_middleware; django_middleware.mend()",
+        "from channels_stack.patches import django_middleware; django_middleware.apply()",
     ),
     **{
         name: (
@@ -112,7 +112,7 @@ CASES = {
             "from django.utils.deprecation import MiddlewareMixin",
             f"{owner}.{name}",
             "lambda self: None",
-            "from channels_stack.patches import django_handler; django_handler.mend('one-hop')",
+            "from channels_stack.patches import django_handler; django_handler.apply('one-hop')",
         )
         for owner, name in (
             ("MiddlewareMixin", "__acall__"),
@@ -124,19 +124,19 @@ CASES = {
         "from django.core.handlers.asgi import ASGIHandler",
         "ASGIHandler.send_response",
         "lambda self, response, send: None",
-        "from channels_stack.patches import django_streaming; django_streaming.mend()",
+        "from channels_stack.patches import django_streaming; django_streaming.apply()",
     ),
     "redis": (
         "import redis.connection",
         "redis.connection.Connection._connect",
         "lambda self, place: None",
-        "from channels_stack.patches import redis_clients; redis_clients.mend(redis.connection)",
+        "from channels_stack.patches import redis_clients; redis_clients.apply(redis.connection)",
     ),
     "redis.asyncio": (
         "import redis.asyncio.connection",
         "redis.asyncio.connection.Connection._connect",
         "lambda self, place: None",
-        "from channels_stack.patches import redis_clients; redis_clients.mend(redis.asyncio.connection)",
+        "from channels_stack.patches import redis_clients; redis_clients.apply(redis.asyncio.connection)",
     ),
     "websockets": (
         "from websockets import http11",

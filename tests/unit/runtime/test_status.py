@@ -114,7 +114,7 @@ def test_without_redis_the_reader_gets_its_error_at_once(redis):
 
 def test_the_command_shows_a_line_for_each_process(project, redis, capsys):
     assert cli.main(["status"]) == 1
-    assert "no process has said anything for 10 s" in capsys.readouterr().err
+    assert "no process has reported for 10 s" in capsys.readouterr().err
     worker = project.worker("reports")
     until(
         lambda: publisher.processes() and publisher.processes()[0]["layer_latency_ms"], what="it has measured"

@@ -44,7 +44,7 @@ def test_what_costs_a_message_costs_only_that_message(project, redis):
     until(lambda: 9 in ended(project), what="the job after the broken ones")
     assert project.journal().count("broken 1") == 1
     assert worker.exit_code() is None
-    worker.says("job of type 'report.break' failed for good", "RuntimeError: broken report")
+    worker.says("job of type 'report.break' failed and is not retried", "RuntimeError: broken report")
     counts(worker.port, 'outcome="dead"} 6.0')
     assert [(letter.message(), letter.reason) for letter in letters(redis)] == [
         ({"type": "report.break", "number": 1}, "RuntimeError: broken report"),

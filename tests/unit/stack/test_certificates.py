@@ -131,7 +131,7 @@ def test_every_fault_of_given_files_is_named_at_once(deployment, files):
     key.write_text(other)
     key.chmod(0o644)
     text = found(deployment, source="files")
-    for words in ("readable by everybody", "not the key", "ends within a day", "not for rooms.example"):
+    for words in ("readable by every user", "not the key", "ends within a day", "not for rooms.example"):
         assert words in text
 
 

@@ -33,8 +33,8 @@ def test_the_edge_says_the_same(memory, mebibytes):
 def test_the_defaults_are_bound_by_the_edge():
     first, *_ = sockets.bounds(settings.defaults(), 262_144)
     assert first == sockets.Bound(3760, "EDGE_MAXCONN")
-    assert sockets.said(settings.defaults()).startswith("idle WebSockets: 3,760, bound by EDGE_MAXCONN (")
-    assert sockets.said({**settings.defaults(), "WS_REPLICAS": "0"}) == ""
+    assert sockets.summary(settings.defaults()).startswith("idle WebSockets: 3,760, bound by EDGE_MAXCONN (")
+    assert sockets.summary({**settings.defaults(), "WS_REPLICAS": "0"}) == ""
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_another_number_of_tasks_is_told_before_it_is_set():
         "edge": {"deploy": {"mode": "global"}},
     }
     file["worker"] = {"deploy": {"replicas": 2}}  # it never ran
-    assert rollout.resized(before, file) == ["    ws: 6 tasks run, WS_REPLICAS says 3: 3 from now on"]
+    assert rollout.resized(before, file) == ["    ws: 6 tasks run, WS_REPLICAS is 3: it is scaled to 3"]
 
 
 def service_of(image: str, wanted: int, state: str = "") -> dict:

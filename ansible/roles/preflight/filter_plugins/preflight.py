@@ -201,8 +201,8 @@ def port_problems(
         port: ("docker-proxy", f": stop it, or change the port ({name})") for port, name in published.items()
     }
     return [
-        f"port {port} is taken by {listeners[port]}{way_out}"
-        for port, (owner, way_out) in wanted.items()
+        f"port {port} is taken by {listeners[port]}{fix}"
+        for port, (owner, fix) in wanted.items()
         if listeners.get(port, owner) != owner
     ]
 
@@ -214,7 +214,7 @@ def one_line(text: str) -> str:
 
 
 def table(facts: Variables) -> list[str]:
-    """What the hosts are, a line each, for people. FACTS: host -> what look.py said of it."""
+    """What the hosts are, a line each, for people. FACTS: host -> the output of look.py there."""
     clocks = {True: "synchronised", False: "not synchronised", None: "unknown"}
     rows = [("host", "system", "cores", "memory", "swap", "disk free", "clock", "IPVS")]
     for host, seen in facts.items():

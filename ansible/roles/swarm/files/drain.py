@@ -54,9 +54,9 @@ def in_service(node: dict) -> bool:
     return node["Spec"]["Availability"] == "active" and node["Status"]["State"] == "ready"
 
 
-def only_one_of(node: dict, everybody: list[dict]) -> list[str]:
+def only_one_of(node: dict, cluster: list[dict]) -> list[str]:
     """The groups that have no other node in service."""
-    others = [other for other in everybody if other["ID"] != node["ID"] and in_service(other)]
+    others = [other for other in cluster if other["ID"] != node["ID"] and in_service(other)]
     return sorted(name for name in labels(node) if not any(name in labels(other) for other in others))
 
 
@@ -79,13 +79,13 @@ def marks(node: dict) -> dict[str, int]:
     return {name.removeprefix(BEFORE): int(count) for name, count in labels if name.startswith(BEFORE)}
 
 
-def companions(node: dict, everybody: list[dict]) -> dict[str, tuple[int, int]]:
+def companions(node: dict, cluster: list[dict]) -> dict[str, tuple[int, int]]:
     """Service that may run elsewhere -> how many tasks it wants, and how many of them run on the node.
 
     And those to which a run that was killed, on any node, has left more than they want.
     """
     found: dict[str, tuple[int, int]] = {}
-    marked = {name: count for each in everybody for name, count in marks(each).items()}
+    marked = {name: count for other in cluster for name, count in marks(other).items()}
     form = "{{.Name}} {{.CurrentState}}"
     lines = docker(
         "node", "ps", node["ID"], "--filter", "desired-state=running", "--format", form
@@ -160,14 +160,14 @@ def wait(what: str, pending: Callable[[], list[str]], seconds: float) -> None:
 
 
 def move(availability: str, hostname: str, seconds: float, check: bool) -> bool:
-    """Do it. Returns whether the node had another availability before."""
-    everybody = nodes()
-    named = [node for node in everybody if node["Description"]["Hostname"] == hostname]
+    """Set the availability of the node. Returns whether it had another one before."""
+    cluster = nodes()
+    named = [node for node in cluster if node["Description"]["Hostname"] == hostname]
     if not named:
-        known = ", ".join(sorted(node["Description"]["Hostname"] for node in everybody))
-        raise Refused(f"the cluster has no node {hostname}; it has {known}")
+        names = ", ".join(sorted(node["Description"]["Hostname"] for node in cluster))
+        raise Refused(f"the cluster has no node {hostname}; it has {names}")
     node = named[0]
-    alone = only_one_of(node, everybody) if availability == "drain" else []
+    alone = only_one_of(node, cluster) if availability == "drain" else []
     if alone:
         raise Refused(
             f"{hostname} is the only node of {' and '.join(alone)} in service: its services would have no place. "
@@ -187,7 +187,7 @@ def move(availability: str, hostname: str, seconds: float, check: bool) -> bool:
 
 
 def main(availability: str, hostname: str, seconds: str, *options: str) -> None:
-    """Do it and print the result."""
+    """Set the availability and print the result as JSON."""
     changed, problem = False, ""
     try:
         changed = move(availability, hostname, float(seconds), "--check" in options)

@@ -17,10 +17,10 @@ Three ways in which tasks are lost, the first two after a host was cut off for s
   So this stops such a task, which has had no traffic yet, as Swarm itself would; Swarm starts another.
 
 - **Links.** An engine that is restarted at times leaves the link of a network (`vx-…`) behind, in the host's own namespace, and
-  then starts no task in that network, for good: "error creating vxlan interface: file exists"
+  then never again starts a task in that network: "error creating vxlan interface: file exists"
   (https://github.com/moby/libnetwork/issues/1765). One that is in use is there for milliseconds. So this removes it.
 
-None looks at deploys, since none touches a task that anybody reaches, nor asks the managers, which may not answer then.
+Deploys need no special care: no repair touches a task that is in use, or asks the managers, which may not answer then.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ RELOAD_SECONDS = 1.0
 """A reload of the engine, which returns before it is done, takes less."""
 
 PATIENCE = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
-"""When a host without tasks is asked, in seconds after it could be reached (again). After the last one it has left for good."""
+"""When a host without tasks is asked, in seconds after it could be reached (again). After the last one it counts as gone."""
 
 NAMELESS_SECONDS = 15.0
 """A task that is healthy for so long has its name, if it ever gets it: that is a matter of milliseconds."""
@@ -110,7 +110,7 @@ class Hosts:
         return {host} | set().union(*self.known.values()) - set(self.lost)
 
     def forget(self, host: str) -> None:
-        """HOST has left its networks for good."""
+        """HOST has left its networks and does not return by itself."""
         for name in self.lost.pop(host).networks:
             self.known[name].discard(host)
 
@@ -265,13 +265,13 @@ def exchange(port: int, members: set[str], identities: set[str]) -> list[str]:
     ]
     for path in orders:
         try:
-            said = ask(http.client.HTTPConnection("127.0.0.1", port, timeout=ORDER_SECONDS), path).decode()
+            reply = ask(http.client.HTTPConnection("127.0.0.1", port, timeout=ORDER_SECONDS), path).decode()
         except TimeoutError:
             continue
         except (OSError, http.client.HTTPException) as error:
-            said = str(error)
-        if not said.startswith("OK"):
-            problems.append(f"{path.partition('?')[0]}: {said.strip()}")
+            reply = str(error)
+        if not reply.startswith("OK"):
+            problems.append(f"{path.partition('?')[0]}: {reply.strip()}")
     return problems
 
 
@@ -319,8 +319,8 @@ def remove_links(watch: Links) -> None:
     """Remove the links that were left behind."""
     for name in watch.look(os.listdir(LINKS), time.monotonic()):
         done = subprocess.run(["ip", "link", "delete", name], capture_output=True, text=True, check=False)
-        said = f"PROBLEM {done.stderr.strip()}" if done.returncode else "removed"
-        say(f"{name} was left behind by the engine: {said}")
+        outcome = f"PROBLEM {done.stderr.strip()}" if done.returncode else "removed"
+        say(f"{name} was left behind by the engine: {outcome}")
         del watch.since[name]  # where it could not be removed: tried again, but not at once
 
 

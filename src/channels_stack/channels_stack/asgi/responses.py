@@ -1,4 +1,4 @@
-"""Short answers of the stack's own: what a probe says, and what is said instead of the application."""
+"""Short answers of the stack's own: of probes, and in place of the application."""
 
 from __future__ import annotations
 

@@ -176,13 +176,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="renewed while every channel is listened to (default: %(default)s)",
     )
-    dead = commands.add_parser("dead", help="jobs that failed for good: look at them, try again, drop them")
+    dead = commands.add_parser(
+        "dead", help="show, retry or drop dead letters: jobs that have used up their retries"
+    )
     dead.add_argument("action", choices=("list", "show", "retry", "drop"), help="what to do with them")
     dead.add_argument("channel", nargs="?", default="", metavar="CHANNEL", help="only those of this channel")
     dead.add_argument("--id", default="", help="only this one, as the list names it")
     dead.add_argument("--all", action="store_true", help="retry or drop those of every channel")
     dead.add_argument("--json", action="store_true", help="answer in JSON")
-    shown = commands.add_parser("status", help="what every process of the stack last said of itself")
+    shown = commands.add_parser("status", help="show what every process of the stack last reported")
     shown.add_argument("--json", action="store_true", help="answer in JSON")
     counted = commands.add_parser("metrics", help="what this container counts")
     counted.add_argument("name", nargs="?", default="", metavar="NAME", help="only what begins with it")

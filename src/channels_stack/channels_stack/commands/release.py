@@ -134,7 +134,7 @@ def tell_overrides(settings: Settings) -> None:
     uploads = media.public_url(settings)
     if uploads:
         log.info(
-            "release: uploads: everybody may read what is below %s, unless a view of the project's answers there; "
+            "release: uploads: files below %s are public, unless a view of the project answers there; "
             "APP_OVERLAY=-media serves none",
             uploads,
         )

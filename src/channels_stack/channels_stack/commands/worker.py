@@ -54,8 +54,8 @@ def main(
     listened to; ``concurrency`` is how many jobs of a channel run at a time.
     """
     loading.setup_django(settings, "worker")
-    channels_hop.mend()
-    channels_dispatch.mend()
+    channels_hop.apply()
+    channels_dispatch.apply()
     app = loading.load(settings)
     problems: list[Problem | str] = [
         *channel_problems(app, channels),
@@ -265,13 +265,15 @@ class Worker:
 
     async def _heartbeat(self) -> None:
         """Renew the file that the health check looks at, as long as every channel is listened to."""
-        deaf, parent = False, os.getppid()
+        stalled, parent = False, os.getppid()
         while True:
             if self.healthy():
                 self.heartbeat.beat()
-            if deaf != (not self.healthy()):
-                deaf = not deaf
-                log.warning("worker: %s", "deaf, the heartbeat stops" if deaf else "listening again")
+            if stalled != (not self.healthy()):
+                stalled = not stalled
+                log.warning(
+                    "worker: %s", "not receiving, the heartbeat stops" if stalled else "receiving again"
+                )
             if supervised.REPORTED in os.environ and os.getppid() != parent and not self.stopping.is_set():
                 self._stop("the supervisor is gone")
             await asyncio.sleep(HEARTBEAT_SECONDS)
@@ -310,6 +312,6 @@ async def _at_most(seconds: float, *steps: Coroutine[Any, Any, None]) -> None:
 def _warn_about(layer: Any, alias: str) -> None:
     kind = type(layer).__name__
     if "PubSub" in kind:
-        log.warning("worker: layer %r is %s: every worker gets every job, or nobody does", alias, kind)
+        log.warning("worker: layer %r is %s: every worker gets every job, or none does", alias, kind)
     elif "InMemory" in kind:
         log.warning("worker: layer %r is %s: no other process can send to this worker", alias, kind)

@@ -17,7 +17,7 @@ LIBRARY = re.compile(r"\b(lib[\w.+-]+?\.so[\w.]*): cannot open shared object")
 GDAL = "Could not find the GDAL library"
 
 
-def way_out(error: BaseException, own: str, text: str) -> str:
+def fix(error: BaseException, own: str, text: str) -> str:
     """What to do about ``error``, where it is that something is absent; empty for any other.
 
     ``own`` is the last file of the project's that it came through, ``text`` what it says.

@@ -23,7 +23,7 @@ PORT = 6379
 LAYERS_HOSTS = ("redis", "redis-2", "redis-3")
 """The Redis of the channel layers, under the name that compose files of projects mostly have for theirs."""
 
-WAY_OUT = "APP_REDIS=cache in stack.env starts a Redis for the application"
+FIX = "APP_REDIS=cache in stack.env starts a Redis for the application"
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,8 @@ def _wrong(error: Exception, path: str) -> str:
         return f"{text}; is its package in APP_REQUIREMENTS, or its folder in APP_PATH?"
     if isinstance(error, SyntaxError):
         return text
-    if way_out := absent.way_out(error, _own(error)[-1].filename if _own(error) else "", _message(error)):
-        return f"{text}; {way_out}"
+    if fix := absent.fix(error, _own(error)[-1].filename if _own(error) else "", _message(error)):
+        return f"{text}; {fix}"
     if os.strerror(errno.EROFS) in text:
         return f"{text}; no process may change the source: name the folders that it writes to in APP_VOLUMES"
     return f"{text}; variables that the project reads belong in app.env, on servers in stack_app_env"

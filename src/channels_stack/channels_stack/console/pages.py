@@ -74,13 +74,13 @@ async def sockets(query: Query) -> Facts:
         )
     except Unavailable as reason:
         return {"unavailable": str(reason)}
-    rows = sorted((tuple(row) for each in answers.said.values() for row in each["rows"]), reverse=True)
+    rows = sorted((tuple(row) for each in answers.replies.values() for row in each["rows"]), reverse=True)
     names = ("opened", "process", "number", "user", "key", "client", "path")
     older = _link(query, rows[ROWS - 1][:3]) if len(rows) > ROWS else ""
     return {
         "rows": [dict(zip(names, row)) for row in rows[:ROWS]],
-        "open": sum(each["open"] for each in answers.said.values()),
-        "fitting": sum(each["fitting"] for each in answers.said.values()),
+        "open": sum(each["open"] for each in answers.replies.values()),
+        "fitting": sum(each["fitting"] for each in answers.replies.values()),
         "filtered": bool(search or user or group),
         "user": user,
         "group": name,
@@ -99,8 +99,8 @@ async def groups(query: Query) -> Facts:
     except Unavailable as reason:
         return {"unavailable": str(reason)}
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for said in answers.said.values():
-        for name, alias, members, offset in said["rows"]:
+    for reply in answers.replies.values():
+        for name, alias, members, offset in reply["rows"]:
             group = found.setdefault(
                 (name, alias), {"name": name, "layer": alias, "members": 0, "processes": 0, "offset": None}
             )

@@ -50,7 +50,7 @@ class Stack:
         self._series: tuple[float, list[dict[str, float]]] = (float("-inf"), [])
 
     async def processes(self) -> list[dict[str, Any]]:
-        """What each process last said of itself."""
+        """What each process last reported."""
         with answering():
             return await publisher.read(await self.connections.client(), self.prefix)
 

@@ -52,7 +52,7 @@ def close(request: Any) -> Any:
         every = [address(each) for each in await here.processes() if each["service"] != "worker"]
         asked = [each for each in every if not process or each == process]
         answers = await here.ask(asked, "close", **details)
-        return sum(answers.said.values()), answers.missing
+        return sum(answers.replies.values()), answers.missing
 
     return _asked(request, "sockets", f"Close {what}", "Close", fields, act)
 
@@ -139,7 +139,7 @@ def _asked(
 @require_http_methods(["GET", "HEAD"])
 @access.required(access.VIEW)
 def processes(request: Any) -> Any:
-    """What every process last said of itself, for programs; ``at`` is now in Unix seconds."""
+    """What every process last reported, for programs; ``at`` is now in Unix seconds."""
     try:
         found = async_to_sync(_processes)()
     except Unavailable as reason:

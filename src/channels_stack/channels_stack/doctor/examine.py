@@ -12,7 +12,7 @@ from .project import Project
 from .values import texts
 
 # Rule of the imported project -> rule about the sources that says the same at a better place.
-SAID_BY = {
+COVERED_BY = {
     "E804": ("E201",),
     "E805": ("E502",),
     "E803": ("E203", "E111"),
@@ -55,9 +55,9 @@ def examine(
         _apply(rules(SETTINGS, CODE), project, report)
         if imported:
             _apply(rules(RUN), imported, report)
-            said = {finding.id[len(PREFIX) :] for finding in report.findings}
+            ids = {finding.id[len(PREFIX) :] for finding in report.findings}
             report.findings = [
-                one for one in report.findings if not said & set(SAID_BY.get(one.id[len(PREFIX) :], ()))
+                one for one in report.findings if not ids & set(COVERED_BY.get(one.id[len(PREFIX) :], ()))
             ]
         report.findings = _heard(project, report)
         spoken = [one for one in report.findings if one.id[len(PREFIX) :] not in without]

@@ -23,7 +23,7 @@ WATCHED = ("redis", "channels-redis", "channels", "daphne", "uvicorn", "gunicorn
 class Imported:
     """The imported project. ``settings_error`` and ``asgi_error`` say what went wrong, and where.
 
-    ``project`` is the one that was read; from now on its settings and versions are the imported ones.
+    ``project`` is the one that was read; its settings and versions are replaced by the imported ones.
     """
 
     def __init__(self, project: Project, settings_name: str = "", asgi_name: str = "") -> None:
@@ -59,7 +59,7 @@ class Imported:
 
             django.setup()
         except (Exception, SystemExit) as error:
-            self.settings_error = (self._place(error, judged), _told(error))
+            self.settings_error = (self._place(error, judged), _described(error))
             return False
         self.project.settings = [_live(vars(module_object), judged, module_name)]
         self.project.packages.installed = installed()
@@ -78,7 +78,7 @@ class Imported:
             for part in (attribute or "application").split("."):
                 target = getattr(target, part)
         except (Exception, SystemExit) as error:
-            self.asgi_error = (self._place(error, None) or self.asgi_place, _told(error))
+            self.asgi_error = (self._place(error, None) or self.asgi_place, _described(error))
             return
         self.application = target
 
@@ -91,7 +91,7 @@ class Imported:
             try:
                 channel_layers[alias]
             except Exception as error:
-                self.layers[alias] = _told(error)
+                self.layers[alias] = _described(error)
 
     def _place(self, error: BaseException, judged: Settings | None) -> Place:
         """The last line of the project that the error came through."""
@@ -108,7 +108,7 @@ class Imported:
         return Place(relative, line) if relative in self.project.files.modules else None
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     """What the error says, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {'; '.join(lines)}" if lines else type(error).__name__

@@ -27,7 +27,7 @@ class Redis:
     skew: float = 0.0
     uncertainty: float = 0.0
     foreign_keys: list[str] = field(default_factory=list)
-    processes: int = 0  # of the stack, that have said something in the last seconds
+    processes: int = 0  # of the stack, that have reported in the last seconds
     has_core_keys: bool = False
 
 

@@ -171,7 +171,7 @@ class Attendance:
         return answers
 
     async def present(self, group: str) -> tuple[int, dict[str, bytes]]:
-        """The version of ``group``, and by identity what is said of each."""
+        """The version of ``group``, and the data of each identity."""
         arguments = [self._names.group(group), self._names.alive("")]
         version, flat = await self._connections.run(PRESENT, self._keys(group), arguments)
         return int(version or 0), _pairs(flat)

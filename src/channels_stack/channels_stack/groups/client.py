@@ -72,7 +72,7 @@ class Refused(Exception):
 
 
 class Client:
-    """Connects, comes back after whatever happens, and presents what it has seen.
+    """Connects, reconnects after every failure, and presents what it has seen.
 
     ``positions`` is by group what it has seen: to be kept where a client should outlive its process. ``options`` are for
     ``websockets.connect`` (``additional_headers``, ``ssl``, ``origin`` …).

@@ -68,7 +68,7 @@ class RecoverableConsumer:
 
         With ``presence`` the client is present in the group with this data (JSON, 4 KB at most), until it leaves, and gets
         the list of who is there and its changes: one entry for each ``identity`` (``str(user.pk)``), however many sockets it
-        has; without one, an entry for each socket. Everybody in the group gets to know identities and data.
+        has; without one, an entry for each socket. Every member of the group sees identities and data.
 
         True: it has been sent. False: it is not there any more, and ``catch_up`` was called. None: the client has presented no
         position, it comes for the first time. To be called after ``accept``.

@@ -20,7 +20,7 @@ from .positions import Position, parse
 AT_ONCE = 200
 # Events in one answer.
 PAGE = 200
-# The position of a group that no process checks any more, and so nobody is in, is kept at least this long, in seconds.
+# The position of a group that no process checks any more, so that has no members, is kept at least this long, in seconds.
 POSITION_SECONDS = 3600
 # How long a repeated attempt to publish is known as one, in seconds: longer than redis-py repeats.
 SENT_SECONDS = 60

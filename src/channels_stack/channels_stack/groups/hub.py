@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 # A handshake makes a channel and joins groups: it is refused before the edge gives it up.
 JOIN_SECONDS = 5
 # Without a sign for so long, twice the time between two pulses, a process is not receiving.
-DEAF_SECONDS = 6
-# A channel whose owner has ended, or whose `receive` was cancelled, is forgotten unless somebody receives from it meanwhile.
+SILENT_SECONDS = 6
+# A channel whose owner has ended, or whose `receive` was cancelled, is forgotten unless it is received from meanwhile.
 PAUSED_SECONDS = 30
 # The same thing that arrives twice, because its sender had to repeat it, is known among the last so many.
 REMEMBERED = 1000
@@ -263,15 +263,15 @@ class Hub:
             del self._echoes[token]
         return time.perf_counter() - start
 
-    def deafness(self) -> str:
+    def trouble(self) -> str:
         """Why the sockets of this process may hear nothing; empty when they hear, or nothing was ever received."""
         silence = self.subscriptions.silence()
-        return f"nothing was received for {silence:.0f} s{self._why()}" if silence > DEAF_SECONDS else ""
+        return f"nothing was received for {silence:.0f} s{self._why()}" if silence > SILENT_SECONDS else ""
 
     def concern(self) -> str:
         """What an operator should know: the same, or why nothing was ever received."""
         never = self.subscriptions.heard is None and self.subscriptions.problem
-        return f"nothing was received yet{self._why()}" if never else self.deafness()
+        return f"nothing was received yet{self._why()}" if never else self.trouble()
 
     def _why(self) -> str:
         return f" ({self.subscriptions.problem})" if self.subscriptions.problem else ""

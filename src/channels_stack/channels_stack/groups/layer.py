@@ -132,7 +132,7 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
     # Groups
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Let ``channel``, one of this process, get every event of ``group`` from now on."""
+        """Add ``channel``, one of this process, to ``group``: it gets every event that follows."""
         self._check_group(group)
         self._check_channel(channel)
         await self.hub().join(group, channel)
@@ -191,14 +191,14 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         return await self.hub().receive(channel, self.capacity)
 
     def take_frames(self, channel: str, sink: Callable[[Event], bool] | None = None) -> None:
-        """From now on, ``channel`` gets frames too. ``sink`` is called with one for which nothing else waits, and says whether
+        """Let ``channel`` get frames too. ``sink`` is called with one for which nothing else waits, and returns whether
         it has taken it; else it is received in its turn.
         """
         mailbox = self._mailbox(channel)
         mailbox.frames, mailbox.sink = True, sink
 
     async def announce_losses(self, channel: str) -> None:
-        """From now on, let ``channel`` know when a group of it has lost events that no history has.
+        """Notify ``channel`` when a group of it has lost events that no history has.
 
         It then receives ``{"type": "group.lost", "group": …}``, between what came before and what came after; a consumer's
         handler for it is ``group_lost``.
@@ -206,7 +206,7 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         self._mailbox(channel).announces = True
 
     def on_overflow(self, channel: str, call: Callable[[], None]) -> None:
-        """From now on, CALL is called whenever something for ``channel`` was dropped for lack of room. It must not wait."""
+        """Call CALL whenever something for ``channel`` is dropped for lack of room. It must not wait."""
         self._mailbox(channel).overflowed = call
 
     async def enter(self, group: str, channel: str, identity: str, text: str, watch: bool) -> None:
@@ -227,7 +227,7 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         return opened((await self.attendance.present(group))[1], self.codec)
 
     def end_channel(self, channel: str) -> None:
-        """Nobody receives from ``channel`` any more: it leaves its groups now."""
+        """``channel`` is not received from any more: it leaves its groups now."""
         hub = self._hubs.get(asyncio.get_running_loop())
         if hub is not None:
             hub.end(channel)
@@ -263,10 +263,10 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         """Begin to receive, before there is a channel. The connection is made again by itself, now and later."""
         await self.hub().listen()
 
-    def deafness(self) -> str:
+    def trouble(self) -> str:
         """Why the sockets of this event loop may hear nothing; empty when they hear, or when nothing proves that they do not."""
         hub = self._hubs.get(asyncio.get_running_loop())
-        return hub.deafness() if hub else ""
+        return hub.trouble() if hub else ""
 
     def concern(self) -> str:
         """What an operator should know of the running event loop's connection; empty when all is well."""

@@ -74,7 +74,7 @@ class Mailbox:
         self.groups: set[str] = set()  # that the channel is in
         self.waiting: list[asyncio.Future[None]] = []
         self.frames = False  # whether its receiver takes frames
-        self.announces = False  # whether it is to be told of lost events
+        self.announces = False  # whether it is notified of lost events
         self.sink: Callable[[Event], bool] | None = None  # takes a frame at once, if it can
         self.overflowed: Callable[[], None] | None = (
             None  # is called when something was dropped for lack of room

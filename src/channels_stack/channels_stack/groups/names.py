@@ -58,9 +58,9 @@ class Names:
         return f"{self.prefix}holders:{group}"
 
     def attending(self, group: str) -> str:
-        """Key of the hash with the processes that hold somebody present in a group."""
+        """Key of the hash with the processes that have clients present in a group."""
         return f"{self.prefix}attending:{group}"
 
     def alive(self, client: str) -> str:
-        """Key that exists while a process that holds somebody present is alive."""
+        """Key that exists while a process with clients present is alive."""
         return f"{self.prefix}alive:{client}"

@@ -25,7 +25,7 @@ class Kept:
 
 # Enough for a process that is cut off from Redis while its connection is made again, a restart of Redis included, at ten
 # events a second; about 30 KB of Redis for a busy group of small events, nothing for one that was quiet for a minute.
-# A process that comes back, and each client that does, reads all of it: so large events are few.
+# A process that reconnects, and each client that does, reads all of it: so large events are few.
 DEFAULT = Kept(size=100, seconds=60, bytes=1 << 20)
 NOTHING = Kept(size=0, seconds=0, bytes=0)
 LARGEST_SIZE, LONGEST_SECONDS, MOST_BYTES = 100_000, 7 * 24 * 3600, 256 << 20

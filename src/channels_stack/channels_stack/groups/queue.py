@@ -96,7 +96,7 @@ class Receiver:
         self._word.set()
 
     async def _take(self) -> None:
-        """Take one after the other, as long as anybody waits."""
+        """Take one after the other, as long as there are waiters."""
         while self._waiting:
             self._word.clear()
             try:

@@ -1,6 +1,6 @@
 """Who is present in the groups of this process, and in those that it shows to its clients.
 
-A socket that goes leaves its entry for GRACE_SECONDS: one that comes back meanwhile, here or in another process, has neither
+A socket that goes leaves its entry for GRACE_SECONDS: one that reconnects meanwhile, here or to another process, has neither
 left nor joined. Changes go to Redis together while a call is under way, and to the clients together every SHOWN_SECONDS.
 Every RENEW_SECONDS one call says that this process is alive and compares all its groups with Redis.
 """
@@ -74,7 +74,7 @@ class Roster:
     async def enter(
         self, group: str, channel: str, identity: str, text: str, watcher: Mailbox | None
     ) -> None:
-        """Let ``identity`` be present through ``channel``; ``watcher`` gets the changes to what is ``listed`` from now on.
+        """Let ``identity`` be present through ``channel``; ``watcher`` gets every later change to what is ``listed``.
 
         A Redis that does not answer gets it later. To be called when the group is joined.
         """

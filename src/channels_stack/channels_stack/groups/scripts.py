@@ -168,7 +168,7 @@ return redis.call('LPOP', KEYS[1])
 """
 )
 
-# KEYS queue; ARGV expiry(ms) wake, what was taken and nobody wants. It is the next again.
+# KEYS queue; ARGV expiry(ms) wake, what was taken but not delivered. It is the next again.
 PUT_BACK = Script(
     """
 redis.call('LPUSH', KEYS[1], ARGV[3])

@@ -138,7 +138,7 @@ class Subscriptions:
                 if self._seldom.due("lost"):
                     known = outage.is_of_redis(error) or isinstance(error, OSError)
                     wording = "the receiving connection to Redis is lost, connecting again: %s: %s%s"
-                    # Whatever else it is must not end the receiver, but somebody has to read of it.
+                    # Any other error must not end the receiver, but an operator has to see it.
                     log.warning(
                         wording, type(error).__name__, error, self._seldom.held("lost"), exc_info=not known
                     )

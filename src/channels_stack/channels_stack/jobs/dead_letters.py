@@ -1,4 +1,4 @@
-"""`channels-stack dead`: jobs that failed for good, to look at, to try again or to drop."""
+"""`channels-stack dead`: show, retry or drop jobs that have used up their retries."""
 
 from __future__ import annotations
 

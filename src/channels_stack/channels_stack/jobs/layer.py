@@ -1,8 +1,8 @@
 """The channel layer ``tasks``: worker channels on Redis Streams, behind the ordinary ``send``.
 
 It has no groups and no channels of a single process: those are for sockets, which the layer ``default`` is
-for. ``channels-stack worker`` acknowledges a job when its handler has returned. ``receive``, for everybody
-else, acknowledges as it hands a message over.
+for. ``channels-stack worker`` acknowledges a job when its handler has returned. ``receive``, for any
+other caller, acknowledges as it hands a message over.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Leases:
         self.loop.call_soon_threadsafe(self.stopping.set)
 
     def hold(self, job: Job) -> None:
-        """Renew the lease of ``job`` from now on."""
+        """Begin to renew the lease of ``job``."""
         self.held[job.channel + job.entry] = job
 
     def let_go(self, job: Job) -> None:

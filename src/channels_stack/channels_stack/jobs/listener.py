@@ -35,7 +35,7 @@ AHEAD_SECONDS, AHEAD_LIMIT = 0.05, 64
 HOARD_SECONDS = 1
 RETRY_CAP_SECONDS = 3600
 # A receiver turns every second. One that has not for this long receives nothing, unless it is handling a job.
-DEAF_SECONDS = 10
+STALLED_SECONDS = 10
 # So many messages in a row that cannot be read are no bad messages, but a wrong key or serializer of ours.
 UNREADABLE_LIMIT = 100
 # What has ended within so much time is acknowledged together: a crash repeats at most as much.
@@ -83,7 +83,7 @@ class Listener:
         if self.running:
             return True
         now = time.monotonic()
-        return now - self.turned < DEAF_SECONDS and not (self.bridge and self.bridge.deaf())
+        return now - self.turned < STALLED_SECONDS and not (self.bridge and self.bridge.stalled())
 
     async def tick(self) -> None:
         """To be called every second or so: give back what was read ahead in vain."""
@@ -205,7 +205,9 @@ class Listener:
         # The type only: what else is in a message may be private.
         kind, attempts = message.get("type"), job.attempts + 1
         if attempts > self.settings.worker_retries:
-            log.error("channel %s: job of type %r failed for good", self.channel, kind, exc_info=error)
+            log.error(
+                "channel %s: job of type %r failed and is not retried", self.channel, kind, exc_info=error
+            )
             trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
             await self._bury(job, f"{type(error).__name__}: {error}"[:500], trace[-8000:])
             return
@@ -226,7 +228,7 @@ class Listener:
         self._settled(job, "dead", ours)
 
     def _settled(self, job: Job, outcome: str, ours: bool | None) -> None:
-        """Count what Redis says has become of ``job``: it was ours or not, or (None) nothing was said."""
+        """Count what Redis says has become of ``job``: it was ours or not, or (None) Redis gave no answer."""
         self.leases.let_go(job)
         if ours:
             metrics.job(self.channel, outcome)
@@ -307,9 +309,9 @@ class Bridge:
         self.hungry.set()
         self.receiver.stop()
 
-    def deaf(self) -> bool:
+    def stalled(self) -> bool:
         """Whether it waits for a message without having listened for one."""
-        return self.receiving and time.monotonic() - self.receiver.turned > DEAF_SECONDS
+        return self.receiving and time.monotonic() - self.receiver.turned > STALLED_SECONDS
 
     async def _keep(self, message: Message) -> None:
         attempt = 0

@@ -3,7 +3,7 @@
 A job that was taken stays in Redis, leased to the process that took it; the lease is renewed while the job
 is worked on. When its process dies, the lease runs out and another process takes the job: it is then marked
 as redelivered, since it is unknown how far the first one came. A failed job waits for its next attempt in
-Redis too, and one that has failed for good becomes a dead letter.
+Redis too, and one that has used up its retries becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Head:
-    """What can be said of a dead letter without what it holds."""
+    """Description of a dead letter without its content."""
 
     channel: str
     entry: str
@@ -181,7 +181,7 @@ class Jobs:
         return {entry.decode() for entry in lost}
 
     async def retry(self, job: Job, seconds: float) -> bool:
-        """Let ``job``, which has failed once more, come again after ``seconds``; False: it is not ours (any more)."""
+        """Schedule ``job``, which has failed, again in ``seconds``; False: it is not ours (any more)."""
         member = b"%s %d %s" % (job.first.encode(), job.attempts + 1, job.body)
         arguments = (self.consumer, job.entry, int(seconds * 1000), member)
         return bool(await self._in_group(job.channel, scripts.RETRY, ("stream", "later"), *arguments))

@@ -9,7 +9,7 @@ REPORTED = "CHANNELS_STACK_SUPERVISED"
 
 
 def first_to_tell() -> bool:
-    """Whether this process is to say why it was refused: it has no supervisor, or no sibling has said it yet."""
+    """Whether this process is to log why it was refused: it has no supervisor, or no sibling has logged it yet."""
     path = os.environ.get(REPORTED)
     try:
         if path:

@@ -1,7 +1,7 @@
 """The two channel layers of the stack, and a round trip that proves one of them works.
 
 ``default`` is for groups (websockets), ``tasks`` for worker channels. One layer cannot do both: what hands an event
-to every process loses none for who comes back, but does a job as often as there are workers; what keeps a job until
+to every process loses none for clients that reconnect, but does a job as often as there are workers; what keeps a job until
 it is done has no groups. channels_redis' layers do neither well: an event that is published while a connection is
 broken is lost; and on the queueing one each costs about 17 Redis commands, a socket's groups are forgotten after
 ``group_expiry``, and jobs are lost with the worker that has read them ahead.

@@ -61,7 +61,7 @@ _owner: ContextVar[Owner | None] = ContextVar("channels_stack_owner", default=No
 
 
 class Watched:
-    """The layer ``alias``, watched on the running event loop from now on."""
+    """The layer ``alias``, watched on the running event loop."""
 
     def __init__(self, alias: str, layer: Any) -> None:
         self.alias, self.layer = alias, layer

@@ -2,21 +2,21 @@
 
 Every FLIGHT_SECONDS a message is sent to a group of which this process is the only member. When it does not come
 back, sockets may be open and receive nothing: Redis may have been emptied, restarted without its data or failed over, or the
-connection that this process receives on is dead without anybody knowing. Then, one step at a time, until a
-message comes back:
+connection that this process receives on is dead without notice. Then, one step at a time, until a
+message arrives:
 
 1. all groups are joined again (``layers.resubscribe``); the same happens after each outage and each new connection, and on
    the queueing layer every 20 s, against evicted and expired groups;
 2. from the second failure on, every other time: all connections of the layer are dropped and made again;
 3. after CLOSE_FLIGHTS failures, or RESIGN_FLIGHTS on a layer on which joining again is not possible, all
-   sockets are closed with 1012 over DRAIN_SECONDS, and their clients come back to a process that hears;
+   sockets are closed with 1012 over DRAIN_SECONDS, and their clients reconnect to a process that receives;
 4. after END_FLIGHTS failures the process ends as if by SIGTERM, and a new one takes its place.
 
 Steps 3 and 4 are only for a layer that accepts messages and delivers none. While Redis is unavailable nothing is gained
 by them: sockets stay open, and hear again when it is back. Nor are they for a process that is merely busy, which
 its late timers show it, or any message of the application that arrives.
 
-A process for websockets that has heard nothing for DEAF_SECONDS, though it did before, is not ready, and refuses new ones
+A process for websockets that has heard nothing for SILENT_SECONDS, though it did before, is not ready, and refuses new ones
 with 503. Pages do not depend on any of this. It takes evidence: a flight that the layer has failed. Where the check itself
 fails, because it reaches into libraries and one of their versions does not fit, it knows nothing of the layer: then it is
 reported as a flaw, with its reason, and whatever works is served on.
@@ -50,9 +50,9 @@ FLIGHT_SECONDS = 2
 # A Redis that works needs some milliseconds for either; the rest is for a process that is very busy.
 SEND_SECONDS, HEAR_SECONDS = 3, 2
 RETRY_SECONDS = 0.5
-# A timer that is late by so much shows that the event loop is held up: no proof of deafness.
+# A timer that is late by so much shows that the event loop is held up: no proof that nothing is received.
 BUSY_SECONDS = 0.2
-DEAF_SECONDS = 6
+SILENT_SECONDS = 6
 # How often groups are joined again where new connections cannot be noticed.
 BLIND_SECONDS = 20
 # Thousands of sockets take seconds.
@@ -144,19 +144,19 @@ class Canary:
             return 0
         return time.monotonic() - max(self.heard, self._received())
 
-    def deafness(self) -> str:
+    def trouble(self) -> str:
         """Why sockets may hear nothing; empty when they hear, or when nothing proves that they do not."""
-        if not self.problem or self.silence() <= DEAF_SECONDS:
+        if not self.problem or self.silence() <= SILENT_SECONDS:
             return ""
         return f"channel layer {self.watched.alias!r}: nothing came back for {self.silence():.0f} s ({self.problem})"
 
     def concern(self) -> str:
-        """What an operator should know, deafness or not; empty when all is well."""
+        """What an operator should know, whether it receives or not; empty when all is well."""
         about = f"channel layer {self.watched.alias!r}"
         found = [f"{about}: the check of it cannot {step}: {flaw}" for step, flaw in self.flaws.items()]
         if self.heard is None and self.problem:
             found.insert(0, f"{about}: no message to ourselves has come back yet ({self.problem})")
-        return "; ".join([self.deafness()] * bool(self.deafness()) + found)
+        return "; ".join([self.trouble()] * bool(self.trouble()) + found)
 
     def _received(self) -> float:
         """When a message of the application last proved that this process hears: ours may be one too many for a
@@ -212,8 +212,8 @@ class Canary:
 
     async def _failed(self, error: Exception, begun: float) -> None:
         self.failures += 1
-        deaf = isinstance(error, Unheard) and not error.busy and self._received() < begun
-        self.unheard = self.unheard + 1 if deaf else 0
+        unreceived = isinstance(error, Unheard) and not error.busy and self._received() < begun
+        self.unheard = self.unheard + 1 if unreceived else 0
         no_answer = isinstance(error, asyncio.TimeoutError) and not str(error)
         text = f"no answer within {SEND_SECONDS} s" if no_answer else f"{type(error).__name__}: {error}"
         self.problem = text.partition("\n")[0]
@@ -323,16 +323,16 @@ class Canaries:
     def trouble(self) -> str:
         """Why the sockets of this process may not be receiving; empty when they are, or when nothing proves that they do not."""
         for alias, layer in self.layers.items():
-            if layer.deafness():
-                return f"channel layer {alias!r}: {layer.deafness()}"
+            if layer.trouble():
+                return f"channel layer {alias!r}: {layer.trouble()}"
         for canary in self.canaries:
             in_use = canary.watched.alias == "default" or len(canary.watched.joined) > 1
-            if in_use and canary.deafness():
-                return canary.deafness()
+            if in_use and canary.trouble():
+                return canary.trouble()
         return ""
 
     def concern(self) -> str:
-        """What an operator should know of the layers and of the checks of them, deaf or not; empty when all is well."""
+        """What an operator should know of the layers and of the checks of them, receiving or not; empty when all is well."""
         concerns = {alias: layer.concern() for alias, layer in self.layers.items()}
         watching_themselves = [f"channel layer {alias!r}: {text}" for alias, text in concerns.items() if text]
         canaries = filter(None, (canary.concern() for canary in self.canaries))
@@ -350,7 +350,7 @@ class Canaries:
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "websocket" and self.trouble():
                 metrics.refused("outage")
-                reason = "The channel layer is unavailable, come back later."
+                reason = "The channel layer is unavailable, try again later."
                 await respond(scope, send, 503, reason, [(b"retry-after", RETRY_AFTER)])
                 return
             async with owning():

@@ -11,7 +11,7 @@ SIGTERM or SIGINT begins it:
    STOP_MARGIN before STOP_SECONDS receives ``http.disconnect``.
 
 ``close`` spreads closes for others as well: an edge that stops has its sockets closed (``edge_drain``), the canary those that
-are deaf.
+do not receive.
 
 A process that cannot end so, because a thread of the application goes on, is ended after STOP_SECONDS: with a line
 in the log and exit code 1, since work was cut off. A second signal, or SIGQUIT, skips the waiting.
@@ -49,7 +49,7 @@ class Drain:
     """The one drain of a process. ``gate`` wraps the application, ``install`` listens to the signals.
 
     ``on_begin`` is called once, when the drain begins; ``on_force`` just before the process is ended by force; ``is_replaced``
-    tells whether others of its container have taken its place.
+    returns whether others of its container have taken its place.
     """
 
     def __init__(self, settings: Settings, on_begin: Callable[[], None]) -> None:

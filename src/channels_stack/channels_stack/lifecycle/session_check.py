@@ -34,7 +34,7 @@ CHUNK = 500  # rows of a query: the least that a database allows for its paramet
 
 
 class Claim(NamedTuple):
-    """What a socket was let in with: a user, and a session if it was one of Django's that said so."""
+    """What a socket was accepted with: a user, and a session if one of Django's identified the user."""
 
     user: str
     session: str | None

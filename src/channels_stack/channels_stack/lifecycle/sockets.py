@@ -21,7 +21,7 @@ logger = logging.getLogger("channels_stack.sockets")
 EDGE_WORKER = b"x-edge-worker"
 SEND_LIMIT = 5  # seconds a client that does not read may hold up its close frame
 # What the application sends to a client that has left is dropped for so long: time to learn of it by `receive`, and
-# to run `disconnect()`. One that never asks gets the error then, so that it cannot send to nobody for ever.
+# to run `disconnect()`. One that never asks gets the error then, so that it cannot go on sending to a closed socket.
 GONE_SECONDS = 5
 
 _numbers = itertools.count(1)
@@ -85,16 +85,18 @@ class Socket:
         self._left: float | None = None  # when a send first found that the client has gone
         self._end: Message | None = None  # what the application receives once we have closed it
         self._listener: asyncio.Task[Any] | None = None  # waits for a message of the client
-        self._told: asyncio.Future[None] | None = None  # done when the server was given our close
+        self._close_handed_over: asyncio.Future[None] | None = (
+            None  # done when the server was given our close
+        )
 
     async def run(self, app: App) -> None:
         try:
             await app({**self.scope, SOCKET: self}, self.receive, self.send)
         finally:
             self.over = True
-            if self._told is not None:
+            if self._close_handed_over is not None:
                 # When the application returns, servers drop the connection: our close frame goes first.
-                await asyncio.wait({self._told})
+                await asyncio.wait({self._close_handed_over})
 
     async def receive(self) -> Message:
         if self._end is None:
@@ -140,7 +142,7 @@ class Socket:
         if self.over:
             return
         self.over = True
-        self._told = asyncio.get_running_loop().create_future()
+        self._close_handed_over = asyncio.get_running_loop().create_future()
         self._end = {"type": "websocket.disconnect", "code": code, "reason": reason}
         if self._listener is not None:
             self._listener.cancel()
@@ -154,4 +156,4 @@ class Socket:
         except Exception as error:
             logger.debug("the close code could not be sent to a socket: %r", error)
         finally:
-            self._told.set_result(None)
+            self._close_handed_over.set_result(None)

@@ -27,7 +27,7 @@ ANSWER_SECONDS = 3
 OLDEST_REDIS = (5,)  # streams and BZPOPMIN
 OLDEST_FOR_JOBS = (6, 2)  # see scripts.py
 # Messages are ordered and expire by the clocks of their senders: a minute apart, one process drops another's.
-SKEW_TOLD, SKEW_REFUSED = 5, 30  # seconds
+SKEW_REPORTED, SKEW_REFUSED = 5, 30  # seconds
 OTHER_FILES = 256  # descriptors for everything but websockets: requests, data stores, files
 NAMED = 3  # migrations named
 # Each is harmless on a key that does not exist; together they are what both layers cannot do without.
@@ -119,7 +119,7 @@ def redis_problems(settings: Settings, service: str) -> Iterator[Problem]:
     if skew > SKEW_REFUSED:
         wrong = f"its clock and ours are {skew:.0f} s apart: synchronise both hosts by NTP"
         yield Problem("REDIS_URL", wrong, purpose)
-    elif skew > SKEW_TOLD:
+    elif skew > SKEW_REPORTED:
         log.warning("the clock of redis and ours are %.0f s apart: synchronise both hosts by NTP", skew)
 
 

@@ -15,7 +15,7 @@ from .sockets import Socket
 
 
 def watch_consumers() -> None:
-    """From now on a consumer hands its scope, and itself, to the Socket that it belongs to."""
+    """Let each consumer hand its scope, and itself, to the Socket that it belongs to."""
     channels_consumer.show_scopes(_show)
 
 

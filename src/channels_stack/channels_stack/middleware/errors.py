@@ -68,7 +68,7 @@ class Refusals:
                     reason = "A data store is unavailable, try again later."
                     await respond(scope, send, 503, reason, [(b"retry-after", RETRY_AFTER)])
                 elif socket.accepted and not socket.closed:
-                    await send({"type": "websocket.close", "code": 1012, "reason": "come back later"})
+                    await send({"type": "websocket.close", "code": 1012, "reason": "try again later"})
             else:
                 logger.exception("the application failed on the websocket %.200r", scope["path"])
                 if not socket.answered:

@@ -75,5 +75,5 @@ class ForwardedHeaders:
             scope["scheme"] = PLAIN_SCHEME[scope["type"]]
         port = headers.get(b"x-forwarded-port", "")
         if PORT.match(port):
-            # Django makes SERVER_PORT of it. The name is asked for by who has no Host header: nobody.
+            # Django makes SERVER_PORT of it. The name is used only without a Host header, which every request has.
             scope["server"] = ((scope.get("server") or ("",))[0], int(port))

@@ -4,7 +4,7 @@
 
 The edge does not let /-/ through from outside. /-/ready answers 200 when the process can do its work, 404
 while it drains (HAProxy's ``disable-on-404``), and 503 with the reasons when it cannot work. "was_ready" says whether
-it ever could, and is not said while it drains: when no process is ready, the edge sends pages to those that were (it looks
+it ever could, and is not set while it drains: when no process is ready, the edge sends pages to those that were (it looks
 for the text). "warnings" are what an operator should
 know and what keeps nothing from working.
 """

@@ -63,7 +63,7 @@ class MediaFiles(ServeStaticASGI):
         )
 
     def find_file_at_path(self, path: str, url: str) -> Any:
-        """The file as it is. Not its compressed sister, which anybody may have uploaded; nor a hidden one."""
+        """The file as it is. Not its compressed version, which a user may have uploaded; nor a hidden one."""
         if not os.path.isfile(path) or "/." in url:
             raise MissingFileError(path)
         headers = Headers([])

@@ -133,7 +133,7 @@ class Request:
             if self._thread is None:
                 self._slots.withdraw(turn)
         self._refused = True
-        why = "All are busy, come back soon."
+        why = "All are busy, try again soon."
         await respond(self._scope, self._send, 503, why, [(b"retry-after", RETRY_AFTER)])
         return {"type": DISCONNECT}
 

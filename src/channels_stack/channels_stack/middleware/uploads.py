@@ -28,7 +28,7 @@ SMALL_BYTES = 64 << 10
 
 REFUSALS: dict[int, tuple[str, list[tuple[bytes, bytes]]]] = {
     413: ("The body is too large.", []),
-    503: ("Too many uploads, come back soon.", [(b"retry-after", RETRY_AFTER)]),
+    503: ("Too many uploads, try again soon.", [(b"retry-after", RETRY_AFTER)]),
 }
 
 
@@ -145,7 +145,7 @@ class Room:
 
 
 def _length(scope: Scope) -> int | None:
-    """The length of the body that the head announces; None where there is one and its length is not said."""
+    """The length of the body that the head announces; None where there is one of unknown length."""
     headers = dict(scope["headers"])
     if b"transfer-encoding" in headers:
         return None

@@ -72,13 +72,13 @@ def text(error: BaseException, stranger: bool = True) -> str:
     """``error`` in a line: its class, and its text if that may be shown."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    told = _safely(error)
-    if told and stranger and not outage.cause(error):
+    detail = _safely(error)
+    if detail and stranger and not outage.cause(error):
         if isinstance(error, OSError) and error.errno:
-            told = os.strerror(error.errno)  # without the name of a file
+            detail = os.strerror(error.errno)  # without the name of a file
         elif not set(_words(error)) <= set(_literals(error.__traceback__)):
-            told = LEFT_OUT
-    return f"{name}: {told}" if told else name
+            detail = LEFT_OUT
+    return f"{name}: {detail}" if detail else name
 
 
 @functools.lru_cache(1000)  # loggers are few, and asked for with every line

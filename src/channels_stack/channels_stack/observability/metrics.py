@@ -1,4 +1,4 @@
-"""What this process counts: Prometheus metrics, and the few totals that it tells the console.
+"""What this process counts: Prometheus metrics, and the few totals that it reports to the console.
 
 Everything is counted by ``instrument``, an ASGI middleware, except what only others can know: who refuses a
 handshake calls ``refused``, the worker calls ``job``, the status publisher measures lag and latency.
@@ -419,5 +419,5 @@ def _code_label(code: int) -> str:
 
 
 def _size(message: Message) -> int:
-    # Of a text the characters: encoding each message only to count its bytes would cost more than it tells.
+    # Of a text the characters: encoding each message only to count its bytes would cost more than it is worth.
     return len(message.get("text") or message.get("bytes") or "")

@@ -78,7 +78,7 @@ class Sink:
 class _Listener(QueueListener):
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink._lines)
-        self._sink, self._told = sink, sink.dropped
+        self._sink, self._reported = sink, sink.dropped
 
     def end(self, seconds: float) -> bool:
         """Have the thread end when it has written what there is; False: it has not within ``seconds``, and goes on."""
@@ -94,7 +94,7 @@ class _Listener(QueueListener):
             item.set()
             return
         self._sink.write(item)
-        dropped = self._sink.dropped - self._told
+        dropped = self._sink.dropped - self._reported
         if dropped and self._sink._lines.qsize() < LINES / 2:
-            self._told += dropped
+            self._reported += dropped
             log.warning("%d lines were dropped: standard output did not take them", dropped)

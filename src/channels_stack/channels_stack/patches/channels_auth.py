@@ -37,8 +37,8 @@ NAMES = Patch(
 )
 
 
-def mend() -> None:
-    """Put the mended functions in their places, where there are fallbacks; Channels' unless it has learnt of them.
+def apply() -> None:
+    """Put the patched functions in their places, where there are fallbacks; Channels' unless it has learnt of them.
 
     Django must be set up. Code that has already imported a function by its name keeps the old one.
     """
@@ -91,7 +91,7 @@ _looking: ContextVar[bool] = ContextVar("channels_stack_looking_at_the_user", de
 @contextlib.contextmanager
 def _named(session: Any) -> Iterator[None]:
     """What runs within gives ``session`` no other name."""
-    _mend_store(session.__class__)
+    _patch_store(session.__class__)
     token = _looking.set(True)
     try:
         yield
@@ -99,7 +99,7 @@ def _named(session: Any) -> Iterator[None]:
         _looking.reset(token)
 
 
-def _mend_store(store: Any) -> None:
+def _patch_store(store: Any) -> None:
     """Let the methods of the class ``store`` that give a session another name do nothing while the user is asked for."""
 
     def make(stock: Any) -> Any:

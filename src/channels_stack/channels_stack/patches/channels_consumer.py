@@ -21,7 +21,7 @@ PATCH = Patch(
 
 
 def show_scopes(show: Callable[[Scope, Any], None]) -> None:
-    """From now on each consumer calls ``show`` with its scope and itself before it runs. Only the first call has an effect."""
+    """Let each consumer call ``show`` with its scope and itself before it runs. Only the first call has an effect."""
     from channels.consumer import AsyncConsumer
 
     def make(run: Any) -> Any:

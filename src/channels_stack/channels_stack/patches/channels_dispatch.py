@@ -30,7 +30,7 @@ BURST = 16
 Source = Callable[[], Awaitable[Any]]
 
 
-def mend() -> None:
+def apply() -> None:
     """Put ``await_many_dispatch`` in the place of Channels' own."""
     import channels.consumer
     import channels.utils

@@ -37,7 +37,7 @@ _all: tuple[weakref.ref[Any], ...] = ()  # the same of all threads together
 _noting = threading.Lock()
 
 
-def mend() -> None:
+def apply() -> None:
     """Let consumers hop only where it does something. To be called after ``django.setup()``; a second call changes nothing."""
     import channels.consumer
     import channels.db

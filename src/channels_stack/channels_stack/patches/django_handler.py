@@ -55,7 +55,7 @@ class Quiet(NamedTuple):
     response: Condition
 
 
-def mend(handler: str) -> None:
+def apply(handler: str) -> None:
     """Replace what ``handler``, the setting HTTP_HANDLER, says. Django must be set up, and no handler made yet."""
     if handler == "django":
         return

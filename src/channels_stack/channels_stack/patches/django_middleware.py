@@ -26,7 +26,7 @@ HEADER = "X-Edge-Decided"
 """Comma-separated names, in lower case. haproxy.cfg, section 11, reads and removes it."""
 
 
-def mend() -> None:
+def apply() -> None:
     """Have Django's two middlewares, and what is derived from them, leave their mark. Django must be set up."""
     from django.conf import global_settings
     from django.middleware.clickjacking import XFrameOptionsMiddleware

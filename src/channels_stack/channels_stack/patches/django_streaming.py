@@ -33,7 +33,7 @@ BLOCK = 1 << 16  # bytes read from a file at a time; Django's own 4 KiB are a ch
 _receive: ContextVar[Receive | None] = ContextVar("receive", default=None)
 
 
-def mend() -> None:
+def apply() -> None:
     """Let Django's handler of ASGI send synchronous streams part by part."""
     import django
     from django.core.handlers.asgi import ASGIHandler

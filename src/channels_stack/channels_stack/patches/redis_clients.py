@@ -38,7 +38,7 @@ MODULES = (
 )
 
 log = logging.getLogger("channels_stack.redirect")
-_told = False
+_logged = False
 
 
 def install() -> None:
@@ -48,11 +48,11 @@ def install() -> None:
     sys.meta_path.insert(0, _Finder())
     for name in MODULES:
         if name in sys.modules:
-            mend(sys.modules[name])
+            apply(sys.modules[name])
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Lets the modules be mended as soon as they have been executed."""
+    """Lets the modules be patched as soon as they have been executed."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -62,23 +62,23 @@ class _Finder(importlib.abc.MetaPathFinder):
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None and spec.loader is not None:
-                _mend_after(spec.loader)
+                _apply_after(spec.loader)
                 return spec
         return None
 
 
-def _mend_after(loader: importlib.abc.Loader) -> None:
-    """Let ``loader`` mend the module that it has executed."""
+def _apply_after(loader: importlib.abc.Loader) -> None:
+    """Let ``loader`` patch the module that it has executed."""
     execute = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
         execute(module)
-        mend(module)
+        apply(module)
 
     loader.exec_module = exec_module  # type: ignore[method-assign]
 
 
-def mend(module: ModuleType) -> None:
+def apply(module: ModuleType) -> None:
     """Let the connections of ``module`` go where they should; once."""
     encrypted = getattr(module, "SSLConnection", ())
 
@@ -98,7 +98,7 @@ def mend(module: ModuleType) -> None:
 
 def turn(connection: Any) -> None:
     """Give ``connection``, which is about to be opened, the place and login of the application's Redis where it lacks them."""
-    global _told
+    global _logged
     place = app_redis.place()
     if place is None or place.tls:  # an open connection is not made an encrypted one
         return
@@ -107,8 +107,8 @@ def turn(connection: Any) -> None:
     knows = password or getattr(connection, "credential_provider", None)
     if (arrived and knows) or not (arrived or app_redis.is_lost(host, connection.port, password)):
         return
-    if not _told and not arrived:
-        _told = True
+    if not _logged and not arrived:
+        _logged = True
         log.info(
             "a client of Redis at %s reaches the application's Redis, %s", host or "localhost", place.host
         )

@@ -29,7 +29,7 @@ def find(project: Project, settings: Settings) -> Found:
         return
     value = {**caches, **{alias: _moved(caches[alias], place) for alias in lost}}
     yield Override(
-        "CACHES", value, f"APP_REDIS; {', '.join(f'{a!r} was {_told(h)}' for a, h in lost.items())}"
+        "CACHES", value, f"APP_REDIS; {', '.join(f'{a!r} was {_described(h)}' for a, h in lost.items())}"
     )
 
 
@@ -41,11 +41,11 @@ def risks(project: Project) -> list[str]:
         kept = sessions and alias == (project.get("SESSION_CACHE_ALIAS") or "default")
         where = lost_place(cache)
         if where:
-            way_out = app_redis.WAY_OUT.replace("cache", "both") if kept else app_redis.WAY_OUT
-            reason = f"is {_told(where)}: {_why(where)}"
+            fix = app_redis.FIX.replace("cache", "both") if kept else app_redis.FIX
+            reason = f"is {_described(where)}: {_why(where)}"
             if app_redis.place():
-                way_out = "APP_OVERLAY=-redis leaves it there"
-            lines.append(f"CACHES[{alias!r}] {reason}; {way_out}")
+                fix = "APP_OVERLAY=-redis leaves it there"
+            lines.append(f"CACHES[{alias!r}] {reason}; {fix}")
         elif kept and _is_redis(cache) and os.environ.get("APP_REDIS") == "cache" and _ours(cache):
             lines.append(
                 f"SESSION_ENGINE: sessions are in CACHES[{alias!r}] alone, which APP_REDIS=cache empties at a restart and "
@@ -112,7 +112,7 @@ def _database(location: str) -> str:
     return number if number.isdecimal() else ""
 
 
-def _told(host: str) -> str:
+def _described(host: str) -> str:
     if host in LOCAL:
         return f"at {host}, the container itself"
     return f"at {host}, the Redis of the channel layers"

@@ -15,13 +15,16 @@ def lines() -> Iterator[tuple[bool, str]]:
     """For each client at a wrong place whether it reaches the application's Redis all the same, and a line that says so."""
     place = app_redis.place()
     for where, host in found():
-        said = f"{where} is a client of Redis at {host}"
+        client = f"{where} is a client of Redis at {host}"
         if place is None:
-            yield False, f"{said}, where it finds none; {app_redis.WAY_OUT}"
+            yield False, f"{client}, where it finds none; {app_redis.FIX}"
         elif place.tls:
-            yield False, f"{said}, where it finds none; the application's Redis speaks TLS: give it REDIS_URL"
+            yield (
+                False,
+                f"{client}, where it finds none; the application's Redis speaks TLS: give it REDIS_URL",
+            )
         else:
-            yield True, f"{said}: it reaches the application's Redis, {place.host}"
+            yield True, f"{client}: it reaches the application's Redis, {place.host}"
 
 
 def found() -> Iterator[tuple[str, str]]:

@@ -77,21 +77,19 @@ def risks(project: Project) -> list[str]:
     lines = []
     for name, host, server in found(project):
         if server is not REDIS:
-            way_out = "give it the address of one of yours, by a variable in app.env"
-            lines.append(f"{name}: {host} is the container itself, where no {server.name} listens; {way_out}")
+            fix = "give it the address of one of yours, by a variable in app.env"
+            lines.append(f"{name}: {host} is the container itself, where no {server.name} listens; {fix}")
         elif place is None and PLAIN.fullmatch(name):
             lines.append(
                 f"{name}: {host} is the container itself; layers and Celery's broker are moved from there, a client of the "
-                f"project's own finds no Redis; {app_redis.WAY_OUT}"
+                f"project's own finds no Redis; {app_redis.FIX}"
             )
         elif place is not None and place.tls:
             lines.append(
                 f"{name}: {host} is the container itself; the application's Redis speaks TLS: give it REDIS_URL"
             )
         elif place is None:
-            lines.append(
-                f"{name}: {host} is the container itself, where no Redis listens; {app_redis.WAY_OUT}"
-            )
+            lines.append(f"{name}: {host} is the container itself, where no Redis listens; {app_redis.FIX}")
     return lines
 
 

@@ -2,7 +2,7 @@
 
 A handler is what `ProtocolTypeRouter` names for `lifespan`, an application that is no router of Channels', or one
 that a router has among its pages (a Starlette part). Channels and Django raise for a lifespan, and other
-applications do what they do: as with any server of ASGI, who does not answer takes no part, and nothing is said of it.
+applications do what they do: as with any server of ASGI, one that does not answer takes no part, and nothing is logged.
 """
 
 from __future__ import annotations

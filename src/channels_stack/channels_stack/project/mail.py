@@ -44,7 +44,7 @@ NAMES = {
 }
 """An option of a mailer -> the setting that says the same before MAILERS (Django 6.1)."""
 
-WAY_OUT = "EMAIL_URL=smtp+tls://user:password@mail.example.org in app.env names a server"
+FIX = "EMAIL_URL=smtp+tls://user:password@mail.example.org in app.env names a server"
 
 
 def find(project: Project, settings: Settings) -> Found:
@@ -54,8 +54,8 @@ def find(project: Project, settings: Settings) -> Found:
     lost = [alias for alias, mailer in own.items() if _is_exchanged(mailer, server)]
     if lost:
         wanted = {"BACKEND": SMTP, "OPTIONS": server} if server else {"BACKEND": NONE}
-        where = f"mails go to {server['host']}" if server else f"mails are dropped, {WAY_OUT}"
-        why = f"{where}; {', '.join(f'{alias!r} was {_told(own[alias])}' for alias in lost)}"
+        where = f"mails go to {server['host']}" if server else f"mails are dropped, {FIX}"
+        why = f"{where}; {', '.join(f'{alias!r} was {_described(own[alias])}' for alias in lost)}"
         if "MAILERS" in project:
             yield Override("MAILERS", {**own, **dict.fromkeys(lost, wanted)}, why)
         else:
@@ -151,7 +151,7 @@ def _host(mailer: Mapping[str, Any]) -> str:
     return str((mailer.get("OPTIONS") or {}).get("host") or "localhost")
 
 
-def _told(mailer: Mapping[str, Any]) -> str:
+def _described(mailer: Mapping[str, Any]) -> str:
     if mailer["BACKEND"] == SMTP:
         host = _host(mailer)
         return f"{host}, the container itself" if host in LOCAL else host
@@ -164,7 +164,7 @@ class NoServer:
     ``send_messages`` answers 0, as Django's backends do for what was not sent.
     """
 
-    _told = False
+    _logged = False
 
     def __init__(self, *_: Any, **options: Any) -> None:
         self.alias = options.get("alias")
@@ -182,7 +182,7 @@ class NoServer:
         pass
 
     def send_messages(self, messages: Sequence[Any]) -> int:
-        if messages and not NoServer._told:
-            NoServer._told = True
-            log.warning("a mail was not sent, and none will be: there is no mail server; %s", WAY_OUT)
+        if messages and not NoServer._logged:
+            NoServer._logged = True
+            log.warning("a mail was not sent, and none will be: there is no mail server; %s", FIX)
         return 0

@@ -222,7 +222,9 @@ def _layers(project: Project, settings: Settings) -> Found:
                 del value["tasks"]  # a class of the project's own sends them where it sends everything
     elif "tasks" not in own:
         del value["tasks"]
-    changes = [f"{alias} was {_told(own[alias])}, {_class_told(own[alias], value[alias])}" for alias in lost]
+    changes = [
+        f"{alias} was {_described(own[alias])}, {_class_change(own[alias], value[alias])}" for alias in lost
+    ]
     yield Override("CHANNEL_LAYERS", value, f"REDIS_URL; {'; '.join(changes) or 'there was none'}")
 
 
@@ -248,7 +250,7 @@ def _on_redis(layer: Mapping[str, Any]) -> bool:
     return "redis" in str(layer.get("BACKEND", "")).lower()
 
 
-def _class_told(own: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _class_change(own: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     before, after = (str(layer.get("BACKEND", "")) for layer in (own, now))
     if before.startswith("channels_redis."):
         return f"{before} stays ({GROUPS_LAYER} loses no event to a broken connection)"
@@ -348,7 +350,7 @@ def _host(address: str) -> str:
     return (urlsplit(address).hostname or "") if "://" in address else address
 
 
-def _told(layer: Mapping[str, Any]) -> str:
+def _described(layer: Mapping[str, Any]) -> str:
     if "InMemory" in str(layer.get("BACKEND", "")):
         return "in memory"
     hosts = (layer.get("CONFIG") or {}).get("hosts") or ["localhost"]

@@ -160,12 +160,12 @@ def build(settings: Settings, service: str, server: str) -> Application:
     loading.setup_django(settings, service)
     settings = startup_checks.check(settings, service)
     users.watch_consumers()
-    channels_auth.mend()
-    channels_dispatch.mend()
-    channels_hop.mend()
-    django_middleware.mend()
-    django_streaming.mend()
-    django_handler.mend(settings.http_handler)  # before APP_ASGI makes a handler
+    channels_auth.apply()
+    channels_dispatch.apply()
+    channels_hop.apply()
+    django_middleware.apply()
+    django_streaming.apply()
+    django_handler.apply(settings.http_handler)  # before APP_ASGI makes a handler
     app = loading.load(settings)
     dispatch.add_pages(app)
     return Application(app, settings, service, server)

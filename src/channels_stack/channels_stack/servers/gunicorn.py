@@ -6,7 +6,7 @@ is the master's exit code too.
 
 No process ends for its number of requests (gunicorn's max_requests): it would stop before its replacement has
 started, cut the streams it serves, and probes count as requests. One that grows is ended by the memory limit of
-its container; the leak is the application's to mend. SIGHUP replaces all: new ones first, then the old ones drain.
+its container; the leak must be fixed in the application. SIGHUP replaces all: new ones first, then the old ones drain.
 """
 
 from __future__ import annotations

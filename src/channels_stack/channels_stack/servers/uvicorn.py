@@ -154,7 +154,7 @@ NOISE = (
     "connection open",
     "connection closed",
     "connection rejected",
-    # Said after every refusal by `websocket.http.response`; an application that answers nothing at all is reported by Refusals.
+    # Logged after every refusal by `websocket.http.response`; an application that answers nothing at all is reported by Refusals.
     "ASGI callable returned without completing handshake",
 )
 

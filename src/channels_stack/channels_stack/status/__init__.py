@@ -1,4 +1,4 @@
-"""What every process of the stack last said of itself: for the command `channels-stack status` and for the console.
+"""What every process of the stack last reported: for the command `channels-stack status` and for the console.
 
 ``processes`` and ``aprocesses`` are part of the public interface.
 """

@@ -1,4 +1,4 @@
-"""`channels-stack status`: a line for every process of the stack, from what each last said of itself, and its troubles."""
+"""`channels-stack status`: a line for every process of the stack, from its last report, and its troubles."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def main(as_json: bool) -> int:
         print("\n".join([_table([HEAD, *map(_row, reports)]), *_troubles(reports)]))
     if not reports:
         seconds = publisher.EXPIRY_SECONDS
-        print(f"channels-stack: status: no process has said anything for {seconds} s", file=sys.stderr)
+        print(f"channels-stack: status: no process has reported for {seconds} s", file=sys.stderr)
     return 0 if reports else 1
 
 

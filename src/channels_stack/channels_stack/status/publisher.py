@@ -1,4 +1,4 @@
-"""What every process of the stack last said of itself.
+"""What every process of the stack last reported.
 
 Each process publishes a small JSON text to Redis every 2 s, under ``PREFIX:status:SERVICE:HOST:PID`` with an
 expiry of 10 s, so that a process that is gone is soon forgotten. ``processes`` reads them all: the console
@@ -6,7 +6,7 @@ needs nothing else. Keys: service, server, host, pid, release (tag of its
 image), started (Unix seconds),
 draining, sockets, accepted, messages_in, messages_out, requests, loop_lag_ms, layer_asked (whether a round trip
 through the layer ``default`` has ended), layer_latency_ms (null: it gave no answer, or was not asked), backlog
-(worker: waiting jobs by channel), troubles (what the last /-/ready said, reasons and warnings, by name of the check),
+(worker: waiting jobs by channel), troubles (the last answer of /-/ready, reasons and warnings, by name of the check),
 done, failed, rss_bytes. The reader adds silent_seconds and state: running, draining, or silent (it missed a report:
 killed, stuck, or cut off from Redis).
 
@@ -103,7 +103,7 @@ class Publisher:
                 await step()
             except Exception as error:
                 if what not in self.outages:
-                    log.warning("%s: %s: %s (said once, trying on)", what, type(error).__name__, error)
+                    log.warning("%s: %s: %s (logged once, retrying)", what, type(error).__name__, error)
                 self.outages.add(what)
             else:
                 if what in self.outages:
@@ -173,7 +173,7 @@ async def _close(client: Any) -> None:
 
 
 def processes() -> list[dict[str, Any]]:
-    """What every process of the stack last said of itself, sorted by service, host and pid.
+    """What every process of the stack last reported, sorted by service, host and pid.
 
     REDIS_URL and REDIS_PREFIX of the environment say where to look. Raises redis.RedisError when Redis is
     away.

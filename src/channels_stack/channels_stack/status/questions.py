@@ -76,17 +76,17 @@ class Inbox:
         answer = self.answers.get(
             question["ask"]
         )  # of another release, it may ask what this one does not know
-        said = {"from": self.address, "said": await answer(**question["with"]) if answer else None}
+        reply = {"from": self.address, "said": await answer(**question["with"]) if answer else None}
         key = _answers(self.prefix, question["id"])
         async with client.pipeline(transaction=False) as pipeline:
-            await pipeline.rpush(key, json.dumps(said)).expire(key, EXPIRY_SECONDS).execute()
+            await pipeline.rpush(key, json.dumps(reply)).expire(key, EXPIRY_SECONDS).execute()
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What was said, by address, and the addresses that said nothing in time."""
+    """The replies by address, and the addresses that did not reply in time."""
 
-    said: dict[str, Any]
+    replies: dict[str, Any]
     missing: list[str]
 
 
@@ -94,7 +94,7 @@ async def ask(
     client: Any, prefix: str, addresses: Iterable[str], question: str, seconds: float, **details: Any
 ) -> Answers:
     """Ask each of ``addresses``, and wait for all answers or for ``seconds``. Raises redis.RedisError."""
-    missing, said = set(addresses), dict[str, Any]()
+    missing, replies = set(addresses), dict[str, Any]()
     if not missing:
         return Answers({}, [])
     identifier = secrets.token_hex(8)
@@ -111,8 +111,8 @@ async def ask(
             answer = json.loads(taken[1])
             missing.discard(answer["from"])
             if answer["said"] is not None:
-                said[answer["from"]] = answer["said"]
-    return Answers(said, sorted(missing))
+                replies[answer["from"]] = answer["said"]
+    return Answers(replies, sorted(missing))
 
 
 def _questions(prefix: str, address: str) -> str:

@@ -81,7 +81,7 @@ class Sentinels:
                 failures.append(f"{host}:{port}: {error}")
             finally:
                 await (client.aclose() if hasattr(client, "aclose") else client.close())
-        raise ConnectionError(self._nobody(failures))
+        raise ConnectionError(self._unknown(failures))
 
     def find_now(self) -> tuple[str, int]:
         """``find`` for sync code."""
@@ -94,7 +94,7 @@ class Sentinels:
                 failures.append(f"{host}:{port}: {error}")
             finally:
                 client.close()
-        raise ConnectionError(self._nobody(failures))
+        raise ConnectionError(self._unknown(failures))
 
     def _login(self) -> dict[str, Any]:
         return {
@@ -116,7 +116,7 @@ class Sentinels:
         self.places = [place, *(other for other in self.places if other != place)]
         return state["ip"], int(state["port"])
 
-    def _nobody(self, failures: list[str]) -> str:
+    def _unknown(self, failures: list[str]) -> str:
         return f"no Sentinel knows where {self.master} is: {'; '.join(failures)}"
 
 

@@ -28,10 +28,10 @@ def find(tree: Tree, folders: list[str]) -> Findings:
         for place, version in _used(tree, folder):
             used.setdefault(place, version)
     fits = [each for each in SUITES if all(satisfies(each, words) for words in allowed.values())]
-    said = [f"{words} ({place})" for place, words in allowed.items()]
+    requirements = [f"{words} ({place})" for place, words in allowed.items()]
     if not fits:
         findings.questions.append(
-            f"APP_DEBIAN: the project wants Python {' and '.join(said)}, and Debian has "
+            f"APP_DEBIAN: the project wants Python {' and '.join(requirements)}, and Debian has "
             f"{', '.join(f'{number(each)} ({suite})' for each, suite in SUITES.items())}; widen that, or try the nearest"
         )
         return findings
@@ -39,7 +39,7 @@ def find(tree: Tree, folders: list[str]) -> Findings:
     chosen = (
         _nearest(runs[1], fits) if runs else PREFERRED if PREFERRED in fits else _nearest(PREFERRED, fits)
     )
-    reasons = [f"requires Python {each}" for each in said]
+    reasons = [f"requires Python {each}" for each in requirements]
     if runs:
         reasons.append(f"{runs[0]} has Python {number(runs[1])}")
         if runs[1] != chosen:

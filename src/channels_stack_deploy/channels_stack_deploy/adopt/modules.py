@@ -350,15 +350,15 @@ def _choose_asgi(tree: Tree, found: Found) -> None:
         found.findings.line("APP_ASGI", f"{dotted_name(module.path, root)}:{attribute}", why)
 
     assert found.settings is not None
-    said: dict[str, tuple[Module, str, str]] = {}
+    started: dict[str, tuple[Module, str, str]] = {}
     for place, match in tree.plans(r"(?:uvicorn|daphne|hypercorn|gunicorn|granian)\b.*?\s([\w.]+):(\w+)"):
         target = resolve(tree.files, match[1], found.roots)
         if target and match[2] in applications(target[0]):
-            said.setdefault(target[0].path, (target[0], match[2], f"{place} starts it"))
+            started.setdefault(target[0].path, (target[0], match[2], f"{place} starts it"))
     value = doctor_settings.read(tree.files, found.settings)["ASGI_APPLICATION"]
     module_name, _, attribute = (text(value) or "").rpartition(".")
     target = resolve(tree.files, module_name, found.roots) if module_name else None
-    named = [*said.values()] if len(said) == 1 else []
+    named = [*started.values()] if len(started) == 1 else []
     if not named and target and attribute in applications(target[0]):
         named = [(target[0], attribute, f"ASGI_APPLICATION, {value.at if value else ''}")]
     if named:

@@ -96,8 +96,8 @@ def _worker_channels(tree: Tree, findings: Findings) -> None:
                     names.setdefault(value, str(module.place(key or call)))
                 else:
                     findings.questions.append(
-                        f"APP_WORKER_CHANNELS: {module.place(key or call)} routes channels by names that only running it "
-                        "tells; add them, separated by spaces"
+                        f"APP_WORKER_CHANNELS: {module.place(key or call)} routes channels by names that are known only at "
+                        "run time; add them, separated by spaces"
                     )
     why = ", ".join(f"{name}: {place}" for name, place in names.items()) or "no ChannelNameRouter: no worker"
     findings.line("APP_WORKER_CHANNELS", " ".join(names), why)

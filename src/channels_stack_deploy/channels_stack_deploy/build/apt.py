@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..console import Failure
 
 SHOWN_LINES = 8
-"""Of what apt said last, where it fails."""
+"""How many of apt's last lines an error shows."""
 
 
 LOCK_SECONDS = 120
@@ -25,5 +25,5 @@ def install(names: Sequence[str]) -> None:
         command = [*prefix, "apt-get", "-q", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
-            said = (done.stdout + done.stderr).splitlines()[-SHOWN_LINES:]
-            raise Failure(f"apt-get {arguments[0]} failed:\n" + "\n".join(said))
+            last_lines = (done.stdout + done.stderr).splitlines()[-SHOWN_LINES:]
+            raise Failure(f"apt-get {arguments[0]} failed:\n" + "\n".join(last_lines))

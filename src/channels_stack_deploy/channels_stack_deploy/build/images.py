@@ -232,14 +232,14 @@ def build(image: Image, tag: str, settings: dict[str, str], description: dict[st
 
 
 def reason(lines: list[str]) -> str:
-    """Why a build failed that has said LINES: the last word of install.py after pip's, or just the end."""
-    said = [line.partition(" ")[2] for line in lines if line.startswith("#")]
-    ours = [number for number, line in enumerate(said) if " install.py: " in line]
-    if not ours or " install.py: warning: " in said[ours[-1]]:
+    """Why a build with the output LINES failed: install.py's last line after pip's, or just the end."""
+    output = [line.partition(" ")[2] for line in lines if line.startswith("#")]
+    ours = [number for number, line in enumerate(output) if " install.py: " in line]
+    if not ours or " install.py: warning: " in output[ours[-1]]:
         return "\n" + "\n".join(lines[-25:])
-    last = said[ours[-1]].partition(" install.py: ")[2]
-    # The two speak on streams of their own, so pip's words may arrive after install.py's.
-    words = [line for line in said if re.match(r"[\d.]+ ", line) and " install.py: " not in line]
+    last = output[ours[-1]].partition(" install.py: ")[2]
+    # The two write to different streams, so pip's lines may arrive after install.py's.
+    words = [line for line in output if re.match(r"[\d.]+ ", line) and " install.py: " not in line]
     return "\n" + "\n".join([*words[-15:], last])
 
 

@@ -59,7 +59,7 @@ class Second:
         """Of pages: a status, or what went wrong in a word."""
         self.sockets: Counter[str] = Counter()
         """Of handshakes: a status or a word; of sockets that the other side ended: "closed 1012"."""
-        self.heard = self.said = 0
+        self.heard = self.sent = 0
         self.lag = 0.0
 
     def json(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class Second:
             "answers": self.answers,
             "sockets": self.sockets,
             "heard": self.heard,
-            "said": self.said,
+            "sent": self.sent,
             "lag": round(self.lag, 4),
         }
 
@@ -181,14 +181,14 @@ class Crowd:
 
     async def _talk(self, line: Socket, visit: dict[str, Any]) -> None:
         pause = 60 / visit["messages"] if visit["send"] and visit["messages"] else 1.0
-        said = random.randrange(1000)
+        number = random.randrange(1000)
         await asyncio.sleep(pause * random.random())
         while not line.closed:
             if visit["send"] and visit["messages"]:
-                text = visit["send"][said % len(visit["send"])]
+                text = visit["send"][number % len(visit["send"])]
                 line.send(text.replace(UNIQUE, f"c5{time.monotonic_ns():016x}"))
-                self.second.said += 1
-                said += 1
+                self.second.sent += 1
+                number += 1
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
 
     async def watch_lag(self) -> None:

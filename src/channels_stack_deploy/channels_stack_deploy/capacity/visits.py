@@ -114,7 +114,7 @@ def supposed(sections: list[Probe], paths: visit.Paths) -> list[Visit]:
 
 
 def chosen(those: visit.Guests, sections: list[Probe], paths: visit.Paths) -> list[Visit]:
-    """What is declared, or else supposed; each is said, and tried by THOSE."""
+    """What is declared, or else assumed; each visit is printed, and tried by THOSE."""
     known = declared(sections)
     found = possible(those, known or supposed(sections, paths), given=bool(known))
     for each in found:

@@ -30,7 +30,7 @@ ALWAYS = {
 
 NEVER = ("Server", "X-Powered-By")
 UNKNOWN = "unknown.invalid"
-"""A name that is none of anybody's (RFC 2606)."""
+"""A name that is reserved and never assigned (RFC 2606)."""
 
 
 def problems(there: Site, settings: Mapping[str, str], paths: Paths) -> list[str]:

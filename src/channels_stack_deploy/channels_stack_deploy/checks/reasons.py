@@ -11,7 +11,7 @@ Run = Callable[[list[str]], "tuple[int, str]"]
 """`docker` with these words -> exit code and what it printed, on both of its outputs."""
 
 ABOVE = "the stack does not serve; the lines above say what each replica has to say"
-"""What is said before what was not answered."""
+"""The line above the list of what was not answered."""
 
 LINES, LOOKED_AT = 15, 300
 """Lines of a log to show, of so many of the last ones: those about requests that were answered are left out."""

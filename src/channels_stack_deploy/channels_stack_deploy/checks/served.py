@@ -27,8 +27,8 @@ def check(project: Project, settings: dict[str, str]) -> None:
         for line in why(project):
             detail(line)
         raise Failure("\n".join([reasons.ABOVE, *problems]))
-    said = "a page" + (" and a websocket" if found.routes else "; the application has no websocket route")
-    detail(f"{there.url}: {said}" + (f", {len(wanted)} probes of {file}" if wanted else ""))
+    answered = "a page" + (" and a websocket" if found.routes else "; the application has no websocket route")
+    detail(f"{there.url}: {answered}" + (f", {len(wanted)} probes of {file}" if wanted else ""))
 
 
 def listening(project: Project, settings: dict[str, str]) -> str:

@@ -53,7 +53,7 @@ class Paths:
 
     @classmethod
     def read(cls, text: str) -> Paths:
-        """From its JSON; what is none is as if nothing had been said."""
+        """From its JSON; what is none is as if nothing had been filled."""
         try:
             answer: dict[str, Any] = json.loads(text)
             if not answer.get("known"):
@@ -88,7 +88,7 @@ def site(settings: dict[str, str], deployment: Deployment, address: str) -> Site
 def reached(settings: dict[str, str], there: Site) -> Site:
     """THERE as it can be reached: with the PROXY protocol, where the edge takes this machine for a hop that speaks it.
 
-    A certificate by ACME from an authority that this machine does not know is said, and not verified.
+    A certificate by ACME from an authority that this machine does not know is reported, and not verified.
     """
     try:
         there.connect().close()
@@ -205,7 +205,7 @@ class Guests:
         return guest
 
     def leave(self) -> None:
-        """Sign everybody out whose probe says how; what goes wrong then is of no interest any more."""
+        """Sign out all guests whose probe says how; a failure there does not matter any more."""
         for name, guest in self.members.items():
             probe = next(each for each in self.probes if each.kind == "sign-in" and each.name == name)
             with contextlib.suppress(*FAILURES):
@@ -242,39 +242,42 @@ def tried(those: Guests, probe: probes.Probe) -> str:
     return ""
 
 
-Said = Callable[[str], str]
+Filled = Callable[[str], str]
 
 
-def _page(those: Guests, probe: probes.Probe, said: Said) -> None:
+def _page(those: Guests, probe: probes.Probe, filled: Filled) -> None:
     _expect_page(
-        those.visitor(probe.get("as")), probe.get("path"), probe.get("status", "200"), said(probe.get("text"))
+        those.visitor(probe.get("as")),
+        probe.get("path"),
+        probe.get("status", "200"),
+        filled(probe.get("text")),
     )
 
 
-def _sign_in(those: Guests, probe: probes.Probe, said: Said) -> None:
+def _sign_in(those: Guests, probe: probes.Probe, filled: Filled) -> None:
     guest = those.visitor(probe.name)
     for path in probe.pages:
-        _expect_page(guest, path, "200", said(probe.get("text")))
+        _expect_page(guest, path, "200", filled(probe.get("text")))
 
 
-def _socket(those: Guests, probe: probes.Probe, said: Said) -> None:
-    _talk(those, probe, probe.get("path"), said)
+def _socket(those: Guests, probe: probes.Probe, filled: Filled) -> None:
+    _talk(those, probe, probe.get("path"), filled)
 
 
-def _job(those: Guests, probe: probes.Probe, said: Said) -> None:
+def _job(those: Guests, probe: probes.Probe, filled: Filled) -> None:
     if probe.get("socket"):
-        _talk(those, probe, probe.get("socket"), said)
+        _talk(those, probe, probe.get("socket"), filled)
     else:
         begin = probe.pages[0]
-        answer = those.visitor(probe.get("as")).get(said(begin))
+        answer = those.visitor(probe.get("as")).get(filled(begin))
         if answer.status >= 400:
             raise Failure(f"{_answered(begin, answer)}: the job was not begun")
     if not probe.get("result"):
         return
-    path, text = probe.get("result"), said(probe.get("text"))
+    path, text = probe.get("result"), filled(probe.get("text"))
     deadline = time.monotonic() + probe.seconds
     while True:
-        answer = those.visitor(probe.get("as")).get(said(path))
+        answer = those.visitor(probe.get("as")).get(filled(path))
         if answer.status == 200 and text in answer.text:
             return
         if time.monotonic() > deadline:
@@ -284,7 +287,7 @@ def _job(those: Guests, probe: probes.Probe, said: Said) -> None:
         time.sleep(POLL)
 
 
-RUN: dict[str, Callable[[Guests, probes.Probe, Said], None]] = {
+RUN: dict[str, Callable[[Guests, probes.Probe, Filled], None]] = {
     "page": _page,
     "socket": _socket,
     "sign-in": _sign_in,
@@ -300,9 +303,9 @@ def _expect_page(guest: Visitor, path: str, status: str, text: str) -> None:
         raise Failure(f"{_answered(path, answer)} without the text {text!r}")
 
 
-def _talk(those: Guests, probe: probes.Probe, path: str, said: Said) -> None:
+def _talk(those: Guests, probe: probes.Probe, path: str, filled: Filled) -> None:
     subprotocol = probe.get("subprotocol")
-    socket = those.visitor(probe.get("as")).socket(said(path), subprotocol)
+    socket = those.visitor(probe.get("as")).socket(filled(path), subprotocol)
     try:
         if socket.status != 101:
             raise Failure(f"{path}: the handshake was answered {socket.status}, wanted 101")
@@ -311,7 +314,7 @@ def _talk(those: Guests, probe: probes.Probe, path: str, said: Said) -> None:
                 f"{path}: the subprotocol is {socket.subprotocol or 'none'!r}, wanted {subprotocol!r}"
             )
         for act, words in probe.steps:
-            text = said(words)
+            text = filled(words)
             if act == "send":
                 socket.send(text)
                 continue
@@ -347,7 +350,7 @@ def everything(
 ) -> list[str]:
     """What is wrong at any of SITES, a line each: page and websocket, kept up, what is GENERIC, then the probes.
 
-    Jobs are begun once. Any other probe that fails is tried once more: a request that came between two replicas is no fault of
+    Jobs are begun once. Any other probe that fails is tried again: a request that came between two replicas is no fault of
     the release.
     """
     problems: list[str] = []

@@ -114,7 +114,7 @@ class Answer:
 
 @dataclass
 class Visitor:
-    """Somebody who keeps cookies and follows no redirect."""
+    """An HTTP client that keeps cookies and follows no redirect."""
 
     site: Site
     cookies: dict[str, str] = field(default_factory=dict)

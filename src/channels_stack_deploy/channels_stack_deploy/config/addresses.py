@@ -46,7 +46,7 @@ def asked(setting: str) -> Bound:
         found[address.version] = str(address)
     if not found:
         raise ValueError("no address")
-    # Whoever names one IPv6 address alone keeps the machine's own way in.
+    # An IPv6 address alone leaves the IPv4 entry of the machine as it is.
     return Bound(
         found.get(4, EVERY_4 if found[6] == EVERY else "127.0.0.1") if 6 in found else found[4],
         found.get(6, ""),
@@ -109,7 +109,7 @@ def configured(file: Path = CONFIGURATION, processes: Path = Path("/proc")) -> d
 def advertised(
     routes: Path = Path("/proc/net/ipv6_route"), settings: Path = Path("/proc/sys/net/ipv6/conf")
 ) -> str:
-    """Why this machine would lose its own way out: the engine makes it a router, and routers take no advertised routes."""
+    """Why this machine would lose its default route: the engine makes it a router, and routers accept no advertised routes."""
     for line in routes.read_text().splitlines() if routes.exists() else []:
         destination, length, _, _, _, _, _, _, flags, name = line.split()
         setting = settings / name / "accept_ra"

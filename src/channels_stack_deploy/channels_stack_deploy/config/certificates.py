@@ -31,7 +31,7 @@ def make(deployment: Deployment, settings: dict[str, str]) -> str:
     if settings["CERTIFICATE"] == "files":
         found = problems(deployment, settings)
         if found:
-            raise Failure("\n".join(f"{problem}; {way_out}" for problem, way_out in found))
+            raise Failure("\n".join(f"{problem}; {fix}" for problem, fix in found))
         chain, key = given(deployment)
         return chain.read_text().rstrip() + "\n" + key.read_text()
     if settings["CERTIFICATE"] == "acme":
@@ -146,7 +146,7 @@ def problems_of_files(chain: Path, key: Path, domains: list[str]) -> list[Proble
     if key.stat().st_mode & 0o004:
         found.append(
             (
-                f"{key} is readable by everybody",
+                f"{key} is readable by every user",
                 f"chmod 600 {key}; who read it can be the server: get a new one",
             )
         )
@@ -201,7 +201,7 @@ def missing_names(certificate: Path, domains: list[str]) -> list[str]:
 
 
 def openssl(*arguments: str) -> str:
-    """Run openssl; Failure with what it said."""
+    """Run openssl; Failure with its error output."""
     done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failure(f"openssl {arguments[0]} failed: {' '.join(done.stderr.strip().splitlines()[-1:])}")

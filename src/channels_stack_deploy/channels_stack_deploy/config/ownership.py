@@ -100,8 +100,8 @@ def problems(deployment: Deployment, name: str) -> list[Problem]:
     owners = sorted({each.owner for each in found} - own)
     if any(owners):
         gone = [owner for owner in owners if owner and not Path(owner).exists()]
-        way_out = f"{another}; or put the folder back to {gone[0]}, which is gone" if gone else another
-        return [(f"the project {name} belongs to {', '.join(filter(None, owners))}", way_out)]
+        fix = f"{another}; or put the folder back to {gone[0]}, which is gone" if gone else another
+        return [(f"the project {name} belongs to {', '.join(filter(None, owners))}", fix)]
     # Volumes of an earlier version, and no container that says whose: a folder whose release has been there knows their password.
     if owners and not (remembered(folder).get(NAME) == name and deployment.released.exists()):
         nameless = " and ".join(f"{each.kind} {each.name}" for each in found if not each.owner)
@@ -114,17 +114,15 @@ def renamed(deployment: Deployment, chosen: dict[str, str]) -> list[Problem]:
     name = project(deployment)
     if chosen[NAME] == name or problems(deployment, name) or not things(name):
         return []
-    way_out = (
-        f"set it back to {name}; or {deployment.verb('purge')} CONFIRM=yes first, which removes the data"
-    )
-    return [(f"{NAME} is {chosen[NAME]}, but this folder's stack is the project {name}", way_out)]
+    fix = f"set it back to {name}; or {deployment.verb('purge')} CONFIRM=yes first, which removes the data"
+    return [(f"{NAME} is {chosen[NAME]}, but this folder's stack is the project {name}", fix)]
 
 
 def claim(deployment: Deployment) -> None:
     """Failure where the project of this folder is another folder's."""
     found = problems(deployment, project(deployment))
     if found:
-        raise Failure("\n".join(f"{problem}: {way_out}" for problem, way_out in found))
+        raise Failure("\n".join(f"{problem}: {fix}" for problem, fix in found))
 
 
 def labels(whole: dict[str, Any], owner: str) -> str:
@@ -152,7 +150,7 @@ READ_ONCE = ("db",)
 def state_of_secrets(name: str, service: dict[str, Any], secrets: dict[str, Any]) -> dict[str, str]:
     """The label of SERVICE, called NAME, which changes when the file of one of its SECRETS was written; none where it has none.
 
-    By time and size: their content is not for everybody who may look at a label, nor for everybody who may run this.
+    By time and size: their content must not be readable by users who may read labels or run this.
     """
     files = [Path(secrets[each["source"]]["file"]) for each in service.get("secrets") or []]
     there = [path.stat() for path in sorted(files) if path.exists()]

@@ -32,8 +32,8 @@ def problems(deployment: Deployment, chosen: dict[str, str], ours: set[int]) -> 
     try:
         wanted = published(deployment, chosen)
     except ValueError as error:
-        way_out = ":: for all, 0.0.0.0 for IPv4 alone, or one address of each family"
-        return [("address", f"BIND_ADDRESS: {error}", way_out)]
+        fix = ":: for all, 0.0.0.0 for IPv4 alone, or one address of each family"
+        return [("address", f"BIND_ADDRESS: {error}", fix)]
     rows = []
     held: dict[tuple[str, str], list[str]] = {}
     for name, where in wanted.items():

@@ -119,12 +119,12 @@ def switched(deployment: Deployment) -> bool:
     """Whether a rotation has begun and the files say all of its secrets."""
     new = begun(deployment)
     files = {"secret_key": "secret_key", NODES: NODES, **HOSTS}
-    said = {
+    current = {
         kind: unquote(urlsplit(text).password or "") if kind in HOSTS else text.split()[0]
         for kind in new
         if (text := read(deployment, files[kind]))
     }
-    return bool(new) and said == new
+    return bool(new) and current == new
 
 
 def end(deployment: Deployment) -> bool:

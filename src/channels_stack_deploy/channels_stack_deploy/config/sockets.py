@@ -71,7 +71,7 @@ def tracked() -> int | None:
     return int(CONNTRACK.read_text()) if CONNTRACK.exists() else None
 
 
-def said(settings: dict[str, str]) -> str:
+def summary(settings: dict[str, str]) -> str:
     """One line for people; "" where there are no sockets."""
     if settings["WS_REPLICAS"] == "0":
         return ""

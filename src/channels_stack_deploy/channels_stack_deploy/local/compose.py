@@ -60,9 +60,9 @@ class Project:
         command, environment = self.command(*arguments), self.environment()
         done = subprocess.run(command, env=environment, text=True, check=False, **options)  # type: ignore[call-overload]
         if check and done.returncode:
-            said = "\n".join((done.stderr or "").splitlines()[-TAIL:])
+            last_lines = "\n".join((done.stderr or "").splitlines()[-TAIL:])
             raise Failure(
-                f"docker compose {' '.join(arguments[:3])} failed (exit {done.returncode})\n{said}".rstrip()
+                f"docker compose {' '.join(arguments[:3])} failed (exit {done.returncode})\n{last_lines}".rstrip()
             )
         return done
 
@@ -143,7 +143,7 @@ class Project:
             time.sleep(0.5)
 
     def tail(self, name: str) -> str:
-        """The last lines of a container's log, then what its health check said."""
+        """The last lines of a container's log, then the output of its health check."""
         done = subprocess.run(
             ["docker", "logs", "--tail", str(TAIL), name], capture_output=True, text=True, check=False
         )

@@ -110,7 +110,7 @@ def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> No
     rows += sockets.problems(settings, sockets.tracked())
     rows += [("certificate", *row) for row in certificates.problems(deployment, settings)]
     refuse(rows)
-    if words := sockets.said(settings):
+    if words := sockets.summary(settings):
         detail(words)
 
 
@@ -169,9 +169,9 @@ def clock(settings: dict[str, str]) -> list[Problem]:
     except (OSError, TypeError, ValueError):
         return []
     skew = time.time() - date
-    way_out = "set it right and keep it so: apt-get install chrony"
+    fix = "set it right and keep it so: apt-get install chrony"
     return (
-        [("clock", f"differs from the package mirror's by {skew:+.0f} s", way_out)]
+        [("clock", f"differs from the package mirror's by {skew:+.0f} s", fix)]
         if abs(skew) > CLOCK_SECONDS
         else []
     )

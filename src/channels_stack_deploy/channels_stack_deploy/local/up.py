@@ -48,7 +48,7 @@ def put_up(deployment: Deployment, log: Path) -> None:
             DEVELOPMENT if "dev" in deployment.overlays else {}
         )
         stores.check(deployment, settings)
-        probes.declared(deployment, settings)  # what is wrong with it is said before anything is changed
+        probes.declared(deployment, settings)  # reports its errors before anything is changed
         certificate = certificates.make(deployment, settings)
     if not settings["APP_WORKER_CHANNELS"]:
         settings["WORKER_REPLICAS"] = "0"

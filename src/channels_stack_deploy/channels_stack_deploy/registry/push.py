@@ -98,24 +98,24 @@ def push(names: dict[str, str], registry: str, login: Path, through: str = "") -
             target = f"{place}/{transfer.label(name)}"
             subprocess.run(["docker", "tag", name, target], capture_output=True, check=True)
             done = subprocess.run([*docker, "push", target], capture_output=True, text=True, check=False)
-            said = re.search(r"digest: (sha256:[0-9a-f]+)", done.stdout)
-            if done.returncode or not said:
+            digest = re.search(r"digest: (sha256:[0-9a-f]+)", done.stdout)
+            if done.returncode or not digest:
                 raise Failure(refused(registry, login, done.stderr or done.stdout))
-            pushed[name] = f"{registry}/{transfer.label(name).rpartition(':')[0]}@{said[1]}"
+            pushed[name] = f"{registry}/{transfer.label(name).rpartition(':')[0]}@{digest[1]}"
     return {variable: pushed[name] for variable, name in names.items()}
 
 
 def refused(registry: str, login: Path, complaint: str) -> str:
     """Why REGISTRY was of no use, and the fix, from the COMPLAINT of docker."""
-    said = " ".join(complaint.strip().splitlines()[-1:])
-    if "unauthorized" in said or "no basic auth credentials" in said or "denied" in said:
+    last_line = " ".join(complaint.strip().splitlines()[-1:])
+    if "unauthorized" in last_line or "no basic auth credentials" in last_line or "denied" in last_line:
         known = "does not take the login in" if login.exists() else "wants a login: write USER:PASSWORD into"
         way = f"the registry {host(registry)} {known} {login} (chmod 600)"
-    elif "x509" in said or "certificate" in said:
+    elif "x509" in last_line or "certificate" in last_line:
         way = (
             f"the certificate of the registry {host(registry)} is not trusted: its authority belongs into "
             f"/etc/docker/certs.d/{host(registry)}/ca.crt of the controller, and into stack_registry_ca for the hosts"
         )
     else:
         way = f"the registry {registry} cannot be used: check stack_registry, or the host of the group `registry`"
-    return f"{way}. It said: {said}. Nothing was changed"
+    return f"{way}. Its message: {last_line}. Nothing was changed"

@@ -106,18 +106,20 @@ class NoWay(Exception):
 @contextlib.contextmanager
 def opened(words: list[str], here: str) -> Iterator[None]:
     """The way of the command WORDS, open at HERE and answered with TLS at its end; NoWay says why it is not."""
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
+    with tempfile.TemporaryFile("w+") as messages:
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=messages
+        )
         try:
-            until(process, here, said)
+            until(process, here, messages)
             yield
         finally:
             process.terminate()
             process.wait()
 
 
-def until(process: subprocess.Popen[bytes], here: str, said: IO[str]) -> None:
-    """Wait until a server answers with TLS at HERE; NoWay with the last line that ssh SAID where none will."""
+def until(process: subprocess.Popen[bytes], here: str, messages: IO[str]) -> None:
+    """Wait until a server answers with TLS at HERE; NoWay with the last line of ssh's MESSAGES where none will."""
     address, _, port = here.partition(":")
     deadline = time.monotonic() + OPEN_SECONDS
     while True:
@@ -127,6 +129,6 @@ def until(process: subprocess.Popen[bytes], here: str, said: IO[str]) -> None:
         except OSError as error:
             waiting = isinstance(error, ConnectionRefusedError)
             if not waiting or process.poll() is not None or time.monotonic() > deadline:
-                said.seek(0)
-                raise NoWay(" ".join(said.read().strip().splitlines()[-1:]) or str(error)) from None
+                messages.seek(0)
+                raise NoWay(" ".join(messages.read().strip().splitlines()[-1:]) or str(error)) from None
         time.sleep(POLL_SECONDS)

@@ -19,7 +19,7 @@ NOWHERE = "127.0.0.1:1"
 """Stands where the name of an image has its registry; nothing listens there.
 
 Swarm asks an image's registry for it at every start of a task, also where the host has the image. A name without a registry
-is Docker Hub's, where anybody might offer it, and a host without a way out would wait for the answer.
+is Docker Hub's, where anyone might publish one, and a host without internet access would wait for the answer.
 """
 
 
@@ -31,9 +31,9 @@ def bring(name: str) -> str:
             ["docker", "pull", "--quiet", name], capture_output=True, text=True, check=False
         )
         if done.returncode:
-            said = done.stderr.strip().splitlines()[-1:]
+            last_line = done.stderr.strip().splitlines()[-1:]
             raise Failure(
-                f"the image {name} is not on this machine, and no registry gives it: {' '.join(said)}. Correct its "
+                f"the image {name} is not on this machine, and no registry gives it: {' '.join(last_line)}. Correct its "
                 "name, or bring it here with docker pull or docker load; nothing was changed"
             )
         found = look(name)

@@ -1,7 +1,7 @@
 """Tasks of a service on as many nodes as there are: the loss of one node must not be the loss of all tasks.
 
 Swarm chooses a node when a task is made and never again. A start-first update of three tasks on three nodes ends with two on
-one node and none on another, and a node that comes back, or is new, stays empty. So tasks are added, which Swarm
+one node and none on another, and a node that returns, or is new, stays empty. So tasks are added, which Swarm
 puts where there are fewest, and when they are healthy as many are taken away, which it does where there are most.
 """
 

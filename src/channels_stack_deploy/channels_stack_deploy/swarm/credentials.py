@@ -194,9 +194,9 @@ def digest(password: str) -> str:
     return hashlib.sha256(password.encode()).hexdigest()
 
 
-def hashes(said: str) -> set[str]:
-    """The passwords of a user in what ACL GETUSER has SAID."""
-    return set(HASH.findall(said))
+def hashes(user: str) -> set[str]:
+    """The password hashes in USER, the answer of ACL GETUSER."""
+    return set(HASH.findall(user))
 
 
 def words(passwords: set[str]) -> str:

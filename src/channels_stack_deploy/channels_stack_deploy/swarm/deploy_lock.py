@@ -31,7 +31,7 @@ class Holder:
 
     @classmethod
     def process(cls, pid: int) -> Holder:
-        """The process PID of this machine, from now on."""
+        """The process PID of this machine, which holds it since now."""
         return cls(
             who=f"{getpass.getuser()}@{socket.gethostname()}",
             machine=machine(),

@@ -39,11 +39,11 @@ class Engine:
         """What `docker WORDS` prints; Failure with its complaint where it fails."""
         code, out, complaint = self.attempt(*words, given=given)
         if code:
-            said = "\n".join(
+            message = "\n".join(
                 line for line in (complaint or out).strip().splitlines() if "--detach=false" not in line
             )
             shown = words[2:] if words[0] == "--config" else words
-            raise Failure(f"docker {' '.join(shown[:3])} failed (exit {code}): {said}")
+            raise Failure(f"docker {' '.join(shown[:3])} failed (exit {code}): {message}")
         return out
 
     def rest(self, *words: str) -> str:

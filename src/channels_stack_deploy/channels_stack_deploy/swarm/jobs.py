@@ -1,4 +1,4 @@
-"""What runs once: the jobs of a release, and the trial of its servers before anybody reaches them."""
+"""What runs once: the jobs of a release, and the trial of its servers before they get traffic."""
 
 from __future__ import annotations
 

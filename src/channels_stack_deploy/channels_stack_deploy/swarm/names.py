@@ -48,8 +48,8 @@ def differing(wanted: dict[str, set[str]], edges: dict[str, dict[str, list[str]]
             seen = set(services.get(name, ()))
             others = set().union(*(those for other, those in wanted.items() if other != name))
             lost, wrong = sorted(wanted[name] - seen), sorted(seen & others)
-            said = [f"lacks {' '.join(lost)}"] * bool(lost)
-            said += [f"holds {' '.join(wrong)} of another service"] * bool(wrong)
-            if said:
-                found.append(f"the edge on {host} {' and '.join(said)} for {name}")
+            faults = [f"lacks {' '.join(lost)}"] * bool(lost)
+            faults += [f"holds {' '.join(wrong)} of another service"] * bool(wrong)
+            if faults:
+                found.append(f"the edge on {host} {' and '.join(faults)} for {name}")
     return found

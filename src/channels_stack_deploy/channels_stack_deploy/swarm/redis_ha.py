@@ -84,10 +84,10 @@ def inside(engine: Engine, *words: str) -> str:
     for service in (*SERVERS, *map(sentinel_of, SERVERS)):
         if container := credentials.running(engine, service):
             place = ["--password-file", f"{INSIDE}/{NODES}"]
-            code, said, complaint = engine.attempt("exec", container, "redis-node", *words, *place)
+            code, answer, complaint = engine.attempt("exec", container, "redis-node", *words, *place)
             if code:
                 raise Failure(complaint.strip().removeprefix("node: "))
-            return said.strip()
+            return answer.strip()
     raise Failure("no Redis and no Sentinel is healthy on this host, so none can be asked for the master")
 
 
@@ -107,8 +107,8 @@ def accept(
     changed = []
     if container := credentials.running(engine, node):
         keeper = ("keeper", read(deployment, credentials.KEEPER))
-        said = credentials.ask(engine, container, keeper, "ACL GETUSER node")
-        changed += alter(engine, container, keeper, {"node": (said, digests)}, final=final, check=check)
+        user = credentials.ask(engine, container, keeper, "ACL GETUSER node")
+        changed += alter(engine, container, keeper, {"node": (user, digests)}, final=final, check=check)
     if container := credentials.running(engine, sentinel_of(node)):
         login = entry(engine, container, passwords)
         rules = {
@@ -141,10 +141,10 @@ def alter(
     check: bool,
     port: int = credentials.REDIS_PORT,
 ) -> list[str]:
-    """Let each of USERS (what is SAID of it, hashes WANTED) have these passwords, with FINAL and no other."""
+    """Let each of USERS (its answer of ACL GETUSER, its hashes) have these passwords, with FINAL and no other."""
     commands, changed = [], []
-    for user, (said, wanted) in users.items():
-        alive = credentials.hashes(said)
+    for user, (rules, wanted) in users.items():
+        alive = credentials.hashes(rules)
         chosen = wanted if final else wanted | alive
         if alive and alive != chosen:
             commands.append(f"ACL SETUSER {user} resetpass {credentials.words(chosen)}")

@@ -1,4 +1,4 @@
-"""A rolling update: handed to Swarm, watched until every service has said how it went.
+"""A rolling update: handed to Swarm, watched until it has ended for every service.
 
 The engine's exit codes lie: `docker stack deploy` returns 0 before anything happened, and also after an automatic
 rollback. So the update state and the tasks of each service are read until all of them stand.
@@ -174,7 +174,7 @@ def resized(before: dict[str, Any], file: dict[str, Any]) -> list[str]:
     """A line for each service that runs in another number of tasks than the FILE says: scale.yml may have been BEFORE it."""
     numbers = {name: each["deploy"].get("replicas", 0) for name, each in file.items()}
     return [
-        f"    {name}: {before[name]['wanted']} tasks run, {name.upper()}_REPLICAS says {number}: {number} from now on"
+        f"    {name}: {before[name]['wanted']} tasks run, {name.upper()}_REPLICAS is {number}: it is scaled to {number}"
         for name, number in numbers.items()
         if number and name in before and before[name]["wanted"] != number
     ]

@@ -46,13 +46,13 @@ def problems(values: dict[str, Any]) -> list[str]:
         given = {str(name): inventory.word(value) for name, value in values["stack_settings"].items()}
         found += settings.wrong(given, "stack_settings")
     found += [
-        f"{name} is {str(values[name])!r}; it takes {said}"
-        for name, (form, said) in FORMS.items()
+        f"{name} is {str(values[name])!r}; it takes {meaning}"
+        for name, (form, meaning) in FORMS.items()
         if not re.fullmatch(form, str(values[name]))
     ]
     found += [
-        f"{name} is {values[name]}; it takes {least} or more ({said})"
-        for name, (least, said) in LEAST.items()
+        f"{name} is {values[name]}; it takes {least} or more ({meaning})"
+        for name, (least, meaning) in LEAST.items()
         if int(values[name]) < least
     ]
     found += [

@@ -281,6 +281,6 @@ if __name__ == "__main__":
     from django.db import connections
 
     connections.close_all()
-    django_streaming.mend()
-    django_handler.mend(options["handler"])
+    django_streaming.apply()
+    django_handler.apply(options["handler"])
     asyncio.run(main(options))

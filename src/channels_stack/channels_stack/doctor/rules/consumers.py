@@ -383,7 +383,7 @@ def message_without_type(project: Project) -> Found:
     """A message without a type
 
     In production: the consumer that gets it ends with a ValueError: Incoming message has no 'type' attribute. In
-    `runworker` the channel is deaf from then on, while the process stays alive.
+    `runworker` nothing is received on the channel any more, while the process stays alive.
 
     Instead: name the handler; dots stand for underscores.
         await channel_layer.group_send("room-1", {"type": "room.message", "text": text})

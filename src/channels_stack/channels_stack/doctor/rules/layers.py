@@ -221,7 +221,7 @@ def aioredis_options(project: Project) -> Found:
 def dead_callbacks(project: Project) -> Found:
     """on_disconnect and on_reconnect are never called
 
-    In production: nothing happens when Redis goes and comes back: channels-redis has stored these options without using
+    In production: nothing happens when Redis restarts: channels-redis has stored these options without using
     them since 4.0. What was sent in between is lost and nothing reports it.
 
     Instead: delete them. Let the client say what it saw last when it reconnects, and let the consumer compare itself
@@ -311,10 +311,11 @@ def no_prefix(project: Project) -> Found:
         "CONFIG": {"hosts": […], "prefix": "mysite-production"}
     """
     for layer in layers(project, CORE, PUBSUB):
-        if layer.is_configured and layer.option("prefix") is None:
+        prefix = layer.option("prefix")
+        if layer.is_configured and prefix is None:
             yield layer.value.at, f"CHANNEL_LAYERS[{layer.alias!r}] has no prefix"
-        elif text(layer.option("prefix")) in ("", "asgi"):
-            yield layer.option("prefix").at, f"the prefix of CHANNEL_LAYERS[{layer.alias!r}] is everybody's"  # type: ignore[union-attr]
+        elif prefix is not None and text(prefix) in ("", "asgi"):
+            yield prefix.at, f"the prefix of CHANNEL_LAYERS[{layer.alias!r}] is the default one"
 
 
 @rule("E310", SETTINGS)
@@ -354,7 +355,7 @@ def job_to_pubsub(project: Project) -> Found:
     pubsub = {layer.alias for layer in layers(project, PUBSUB)}
     others = {layer.alias for layer in layers(project) if layer.backend != PUBSUB}
     if not pubsub or not others:
-        return  # one kind for everything: E310 has said it
+        return  # one kind for everything: E310 reports it
     for module, name, call in sends(project):
         alias = _alias(call)
         if name in routed and alias in pubsub:
@@ -389,7 +390,7 @@ def cluster(project: Project) -> Found:
 
 
 @rule("W313", SETTINGS)
-def layer_beside_cache(project: Project) -> Found:
+def layer_and_cache(project: Project) -> Found:
     """Channel layer and cache in one Redis
 
     In production: a full cache evicts the members of groups in silence or, with noeviction, makes every send() fail;

@@ -22,7 +22,7 @@ def only_forwards(project: Project) -> Found:
     """A consumer that only forwards what its groups get
 
     In production: a client whose connection breaks, or is closed for a rollout, is back within seconds and has missed what
-    was sent meanwhile. Nothing tells it so.
+    was sent meanwhile, without notice.
 
     Instead: let clients recover; a client without the protocol is served as before (docs/how-to/recovery.md).
         class Room(RecoverableConsumer, AsyncWebsocketConsumer):  # from channels_stack.groups

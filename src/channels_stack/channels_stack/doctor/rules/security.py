@@ -306,9 +306,9 @@ def key_rotation(project: Project) -> Found:
     """SECRET_KEY_FALLBACKS, which sockets ignore
 
     In production: after a rotation of SECRET_KEY the first websocket of a user deletes the session that pages still
-    accept: everybody is signed out. channels.auth knows only the current key.
+    accept: every user is signed out. channels.auth knows only the current key.
 
-    Instead: serve it with `channels-stack serve`, which mends channels.auth; then this is no problem. Elsewhere use a
+    Instead: serve it with `channels-stack serve`, which patches channels.auth; then this is no problem. Elsewhere use a
     middleware of your own that also tries user.get_session_auth_fallback_hash(), in place of AuthMiddlewareStack.
     """
     stock = next(project.calls("channels.auth.AuthMiddlewareStack", "channels.auth.AuthMiddleware"), None)
@@ -324,7 +324,7 @@ def joins_before_authentication(project: Project) -> Found:
     """A group is joined before the user is known
 
     In production: a stranger's socket is a member of the group until it is refused. It gets what is sent meanwhile, and
-    stays a member for good where disconnect() is not run.
+    stays a member permanently where disconnect() is not run.
 
     Instead: decide first.
         if not self.scope["user"].is_authenticated:

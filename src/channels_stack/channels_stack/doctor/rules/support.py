@@ -46,7 +46,7 @@ LONGEST = "5.2"  # Django's series with long-term support that is proposed
 def unsupported(project: Project) -> Found:
     """A series that gets no security fixes any more
 
-    In production: holes that become known stay open, and anybody can read how to use them.
+    In production: published vulnerabilities stay open.
 
     Instead: raise the bound to a supported series, and lock again.
     """

@@ -10,7 +10,7 @@ from ..project import Project
 def not_compiled(project: Project) -> Found:
     """Translations that are not compiled
 
-    In production: everybody reads the language of the sources. Django reads .mo files, which are mostly not in git, and the
+    In production: every page is in the language of the sources. Django reads .mo files, which are mostly not in git, and the
     build makes none.
 
     Instead: compile them where the image is built from, before the deploy.
