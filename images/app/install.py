@@ -172,7 +172,10 @@ def unfit(present: dict[str, str]) -> str:
     if "django" not in present:
         return "does not ask for Django: is it the right APP_REQUIREMENTS?"
     if "channels" in present and version(present["channels"]) < OLDEST_CHANNELS:
-        return f"asks for channels {present['channels']}, which is too old for this stack: it runs Channels 4"
+        return (
+            f"asks for channels {present['channels']}, which is too old for this stack: it runs Channels 4: ask for channels>=4 "
+            "(and for daphne>=4 and channels-redis>=4, where it pins them)"
+        )
     return ""
 
 
@@ -209,6 +212,12 @@ def why(output: str) -> str:
         return "a requirement comes from a git repository: name git in APP_BUILD_PACKAGES"
     if "ResolutionImpossible" in output:
         return "the versions asked for contradict each other, pip names them above: correct APP_REQUIREMENTS"
+    elsewhere = re.search(r"cannot declare direct URL dependencies\.\s*(\S+) depends on", output)
+    if elsewhere:
+        return (
+            f"pip refuses {elsewhere[1]}, which asks for another package by its URL: ask for a newer {elsewhere[1]} in "
+            "APP_REQUIREMENTS"
+        )
     wrong = re.findall(r"^ERROR: (Invalid requirement.+|Could not open requirements file.+)", output, re.M)
     if wrong:
         return f"APP_REQUIREMENTS: {wrong[0].strip()}"

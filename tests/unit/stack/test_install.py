@@ -46,6 +46,11 @@ def test_the_numbers_of_a_version(text, numbers):
         ("ERROR: ResolutionImpossible: for help", "contradict each other"),
         ("ERROR: Invalid requirement: 'a==': Expected", "APP_REQUIREMENTS: Invalid requirement: 'a=='"),
         ("Killed", "pip could not install"),
+        (
+            "ERROR: Distributions from PyPI cannot declare direct URL dependencies.\n"
+            "autobahn depends on web3[ipfs] @ git+https://github.com/ethereum/web3.py.git ; extra == 'all'\n",
+            "ask for a newer autobahn",
+        ),
     ],
 )
 def test_what_pip_says_becomes_one_line(output, words):

@@ -56,10 +56,11 @@ def adopt(deployment: Deployment, path: str) -> None:
     say(f"What the doctor finds ({deployment.verb('doctor')}):")
     examine(proposal.folder, now)
     say()
+    if proposal.too_old:
+        raise Failure(proposal.too_old)
     say(f"Next: {deployment.verb('up')}")
-    if proposal.superuser:
-        place = os.path.relpath(deployment.folder, ROOT)
-        say(f"Then the first user: cd {place} && docker compose exec http {proposal.superuser}")
+    if proposal.has_users:
+        say(f"Then the first user: {deployment.verb('manage')} C=createsuperuser")
 
 
 def write_variables(deployment: Deployment, proposal: Proposal) -> list[variables.Variable]:

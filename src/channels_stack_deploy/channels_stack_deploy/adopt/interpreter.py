@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from channels_stack.doctor.pythons import SUITES, Version, number
 
 from .found import Findings
+from .pins import Limit
 from .tree import Tree
 
 PREFERRED = (3, 13)
 """That of APP_DEBIAN's default."""
 
 
-def find(tree: Tree, folders: list[str]) -> Findings:
-    """APP_DEBIAN, from what the project says of its Python in FOLDERS."""
+def find(tree: Tree, folders: list[str], limit: Limit | None = None) -> Findings:
+    """APP_DEBIAN, from what the project says of its Python in FOLDERS, and from the LIMIT that its pins set."""
     findings = Findings()
     allowed: dict[str, str] = {}  # place -> specifiers
     used: dict[str, Version] = {}  # place -> the version it is developed with
@@ -35,6 +36,9 @@ def find(tree: Tree, folders: list[str]) -> Findings:
             f"{', '.join(f'{number(each)} ({suite})' for each, suite in SUITES.items())}; widen that, or try the nearest"
         )
         return findings
+    old = limit if limit and any(each <= limit.python for each in fits) else None
+    if old:
+        fits = [each for each in fits if each <= old.python]
     runs = sorted(used.items(), key=lambda item: -item[1][1])[0] if used else None
     chosen = (
         _nearest(runs[1], fits) if runs else PREFERRED if PREFERRED in fits else _nearest(PREFERRED, fits)
@@ -44,6 +48,8 @@ def find(tree: Tree, folders: list[str]) -> Findings:
         reasons.append(f"{runs[0]} has Python {number(runs[1])}")
         if runs[1] != chosen:
             reasons.append(f"no Debian has that, the nearest is {number(chosen)}")
+    if old:
+        reasons.append(old.why)
     if reasons:
         findings.line("APP_DEBIAN", SUITES[chosen], "; ".join(reasons))
     return findings

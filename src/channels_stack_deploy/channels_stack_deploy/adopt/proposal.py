@@ -11,7 +11,7 @@ from channels_stack.doctor.values import texts
 
 from ..config import settings as stack_settings
 from ..paths import COMPOSE
-from . import folders, interpreter, modules, processes, requirements, variables
+from . import folders, interpreter, modules, pins, processes, requirements, variables
 from .found import Findings, Line
 from .tree import Tree, above
 
@@ -40,8 +40,9 @@ class Proposal:
     lines: dict[str, Line]
     findings: Findings
     variables: list[variables.Variable]
-    superuser: str = ""
-    """The command that makes the first one; "" where the project has no users."""
+    has_users: bool = False
+    too_old: str = ""
+    """Why this stack cannot run its versions, and the fix."""
 
     @property
     def lacking(self) -> list[str]:
@@ -68,7 +69,7 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
     places = ["" if each == "." else each for each in places]
     installed = requirements.find(tree, places)
     findings.add(installed.findings)
-    python = interpreter.find(tree, places)
+    python = interpreter.find(tree, places, pins.limit(tree, installed))
     findings.add(python)
     suite = next((line.value for line in python.lines), values["APP_DEBIAN"])
     settings = doctor_settings.read(tree.files, found.settings)
@@ -87,11 +88,11 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
         )
     lines = {line.name: line for line in findings.lines}
     users = "django.contrib.auth" in [name for name, _ in texts(settings["INSTALLED_APPS"])]
-    program = "python manage.py" if found.manage else "django-admin"
     return Proposal(
         folder,
         lines,
         findings,
         variables.find(tree, found, values["DOMAINS"], off),
-        f"{program} createsuperuser" if users else "",
+        has_users=users,
+        too_old=pins.too_old(tree, installed),
     )

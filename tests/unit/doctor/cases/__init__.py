@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from . import consumers, layers, leftovers, packages, routing, settings
+from . import consumers, handshakes, layers, leftovers, packages, routing, settings
 
-CASES = [*leftovers.CASES, *routing.CASES, *layers.CASES, *settings.CASES, *consumers.CASES, *packages.CASES]
+CASES = [
+    *leftovers.CASES,
+    *routing.CASES,
+    *layers.CASES,
+    *settings.CASES,
+    *consumers.CASES,
+    *handshakes.CASES,
+    *packages.CASES,
+]

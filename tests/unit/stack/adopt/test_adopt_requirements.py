@@ -140,6 +140,47 @@ def test_the_debian_release_that_has_its_python(found, files, suite):
     assert found(PLAIN, files).get("APP_DEBIAN") == suite
 
 
+@pytest.mark.parametrize(
+    ("lines", "others", "suite"),
+    [
+        ("Django==4.1.7\nchannels==4.0.0\n", {}, "bookworm"),
+        ("Django==4.0.10\nchannels==4.0.0\n", {}, "bullseye"),
+        ("Django==4.2.3\ncelery==5.2.7\n", {}, "bookworm"),
+        ("Django==4.2.3\ncffi==1.15.1\n", {}, "bookworm"),
+        ("Django==4.2.3\ncffi==1.14.6\n", {}, "bullseye"),
+        ("-r base.txt\n", {"base.txt": "Django==4.2.3\nnumpy==1.26.4\n"}, "bookworm"),
+        ("Django==4.2.3\ncffi==1.16.0\n", {"Dockerfile": "FROM python:3.12\n"}, "bookworm"),
+        ("", {"poetry.lock": UV + '\n[[package]]\nname = "pillow"\nversion = "9.5.0"\n'}, "bookworm"),
+        # Near-misses: what 3.13 runs, no pin, and a project that wants a newer Python all the same.
+        ("Django==4.2.3\ncffi==1.17.0\nnumpy==2.1.0\ncelery==5.3.0\n", {}, None),
+        ("Django>=3.2\ncffi>=1.14\n", {}, None),
+        ("Django==5.2\ncffi==1.16.0\n", {"pyproject.toml": "[project]\nrequires-python='>=3.12'\n"}, None),
+    ],
+)
+def test_the_debian_release_that_its_pins_were_made_for(found, lines, others, suite):
+    assert found(PLAIN, {"requirements.txt": lines}, others).get("APP_DEBIAN") == suite
+
+
+def test_the_pin_that_decides_is_named(make):
+    folder = make(PLAIN, {"requirements.txt": "Django==4.1.7\ncffi==1.14.6\n"})
+    assert "cffi==1.14.6 (requirements.txt:2)" in propose(folder).lines["APP_DEBIAN"].why
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("Django==3.2.5\nchannels==3.0.4\ndaphne==3.0.2\n", "channels==3.0.4 (requirements.txt:2)"),
+        ("Django==4.2.3\nchannels==4.0.0\n", ""),
+        ("Django==4.2.3\nchannels\n", ""),
+        ("Django==4.2.3\ndaphne==3.0.2\n", ""),
+    ],
+)
+def test_channels_3_is_named_before_anything_is_built(make, lines, words):
+    too_old = propose(make(PLAIN, {"requirements.txt": lines})).too_old
+    assert words in too_old and bool(too_old) == bool(words)
+    assert not words or "daphne>=4.0" in too_old
+
+
 def test_a_python_that_no_debian_has_is_a_question(make):
     proposal = propose(make(PLAIN, {"pyproject.toml": "[project]\n\nrequires-python = '==3.12.*'\n"}))
     assert "APP_DEBIAN" not in proposal.lines

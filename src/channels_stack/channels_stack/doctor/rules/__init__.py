@@ -15,6 +15,7 @@ SUBJECTS = (
     "security",
     "processes",
     "consumers",
+    "handshakes",
     "recovery",
     "responses",
     "packages",
