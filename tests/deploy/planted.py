@@ -24,11 +24,20 @@ import logging
 import os
 import time
 
+from asgiref.sync import async_to_sync
 from django.http import HttpResponse
 from django.template import Context, Template
 
 KIND = os.environ.get("PLANTED", "")
 held = []
+if KIND == "good: more memory":
+    held.append(os.urandom(40 * 1024 * 1024))
+if KIND == "good: slower start":
+    time.sleep(8)
+
+
+async def block():
+    time.sleep(1.5)
 
 
 def pages(get_response):
@@ -56,6 +65,8 @@ def pages(get_response):
 
             for _ in range(2000):
                 Room.objects.first()
+        if KIND == "pages: blocked loop" and room:
+            async_to_sync(block)()
         if KIND == "errors in the log":
             logging.getLogger("planted").error("caught and swallowed")
         if KIND == "leak":
@@ -68,6 +79,9 @@ def pages(get_response):
             return HttpResponse(status=302, headers={"Location": "/rooms/lobby/"})
         if KIND == "good: warnings in the log":
             logging.getLogger("planted").warning("nothing to worry about")
+        if KIND == "good: more in the log":
+            for number in range(20):
+                logging.getLogger("planted").info("the %sth line about this page", number)
         return get_response(request)
 
     return answer
@@ -105,6 +119,7 @@ RoomConsumer.connect, RoomConsumer.receive = _planted_connect, _planted_receive
 """
 JOBS = """
 
+import asyncio as _asyncio
 import os as _os
 
 if _os.environ.get("PLANTED") == "jobs fail":
@@ -113,12 +128,20 @@ if _os.environ.get("PLANTED") == "jobs fail":
         raise RuntimeError("this release cannot do a job")
 
     ReportConsumer.report_build = _fails
-"""
 
+if _os.environ.get("PLANTED") == "good: a job takes longer":
+    _build = ReportConsumer.report_build
+
+    async def _takes_longer(self, event):
+        await _asyncio.sleep(1)
+        await _build(self, event)
+
+    ReportConsumer.report_build = _takes_longer
+"""
 BAD = (
     *("signed in: 500", "one page: 500", "sign-in: 500", "one of three: 500"),
     *("template error", "not in the manifest", "import error"),
-    *("one page: slow", "every page: slower", "N+1", "errors in the log", "leak"),
+    *("one page: slow", "every page: slower", "N+1", "pages: blocked loop", "errors in the log", "leak"),
     *(
         "sockets: refused",
         "sockets: refused by an error",
@@ -127,13 +150,27 @@ BAD = (
     ),
     *("sockets: blocked at their start", "sockets: blocked by a message", "jobs fail"),
 )
-GOOD = (
-    "good: the same",
-    "good: 20 ms more",
-    "good: a page is gone",
-    "good: a redirect",
-    "good: warnings in the log",
-)
+GOOD: dict[str, dict[str, str]] = {
+    "good: the same": {},
+    "good: 20 ms more": {},
+    "good: a page is gone": {},
+    "good: a redirect": {},
+    "good: warnings in the log": {},
+    "good: more in the log": {},
+    "good: more memory": {},
+    "good: slower start": {},
+    "good: a job takes longer": {},
+    "good: another setting": {"WS_SESSION_CHECK_SECONDS": "30"},
+    "good: fewer threads": {"HTTP_CONCURRENCY": "4"},
+    "good: two workers": {"WORKER_REPLICAS": "2"},
+    "good: two of http": {"HTTP_REPLICAS": "2"},
+    "good: two of ws": {"WS_REPLICAS": "2"},
+    "good: another server": {"SERVER_WS": "daphne"},
+    "good: a migration": {},
+}
+"""Kind -> the settings that it changes."""
+
+MIGRATED = "good: a migration"
 
 
 def application(folder: Path) -> Path:
@@ -145,6 +182,13 @@ def application(folder: Path) -> Path:
         "rooms__reports": JOBS,
     }
     return sources.copy(folder, "planted", **files)
+
+
+def migrate(application: Path) -> None:
+    """Give the APPLICATION a migration that its next release has to run."""
+    (application / "rooms/migrations/0002_planted.py").write_text(
+        sources.MIGRATION.format(after="0001_initial", operation=sources.ADDING)
+    )
 
 
 @dataclass

@@ -23,13 +23,22 @@ SMALL = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", "HTTP_PROCESSES": "1", "WS_MA
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def application(tmp_path_factory):
     folder = tmp_path_factory.mktemp("planted")
     folder.chmod(0o755)
-    with stacks.own(
-        "planted", APP_DIR=str(planted.application(folder)), **FREE, **SMALL, TRIAL_SECONDS="30"
-    ) as found:
+    return planted.application(folder)
+
+
+@pytest.fixture(scope="module")
+def place(application):
+    with stacks.own("planted", APP_DIR=str(application), **FREE, **SMALL, TRIAL_SECONDS="30") as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def settings(place) -> str:
+    """The settings of the first release."""
+    return (place.folder / "stack.env").read_text()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,10 +80,15 @@ def test_it_is_aborted(place, kind):
 
 
 @pytest.mark.parametrize("kind", planted.GOOD)
-def test_it_goes_through(place, kind):
-    code, seconds, said = released(place, kind)
+def test_it_goes_through(place, application, settings, kind):
+    if kind == planted.MIGRATED:
+        planted.migrate(application)
+    changed = "".join(f"{name}={value}\n" for name, value in planted.GOOD[kind].items())
+    (place.folder / "stack.env").write_text(settings + changed)
+    code, _, said = released(place, kind)
     print(
-        f"figure: good: {kind}: {'ABORTED' if code else 'released'} after {seconds:.0f} s on trial",
+        f"figure: {kind}: {'ABORTED' if code else 'released'}; {said.count('on trial for')} trial",
         flush=True,
     )
     assert code == 0, said[-3000:]
+    assert "on trial for" in said, "nothing was compared"

@@ -153,12 +153,40 @@ def test_jobs_that_fail_where_the_others_do_them(watched):
 
     def reports(failing: bool) -> list[dict]:
         number = next(looks)
-        new = {"failed": number, "done": 0} if failing else {"done": number}
-        return [process("first-worker", **new), process("a1b2", done=3 * number)]
+        new = {"first_attempts": number, "first_failed": number * failing}
+        return [process("first-worker", **new), process("a1b2", first_attempts=3 * number, first_failed=0)]
 
     (found,) = watched({}, {}, lambda: reports(failing=True), LONG)
     assert "jobs failed, 0 of" in found
     assert watched({}, {}, lambda: reports(failing=False)) == []
+
+
+def test_two_jobs_that_fail_where_the_old_one_did_hundreds(watched):
+    """By what it did before the trial; a single job that fails again and again is one."""
+    looks = iter(range(1, 10_000))
+
+    def reports(new: dict, old: dict) -> list[dict]:
+        return [
+            process("first-worker", **new),
+            process("a1b2", **{name: by(next(looks)) for name, by in old.items()}),
+        ]
+
+    old = {"first_attempts": lambda look: 200 + look, "first_failed": lambda look: 0}
+    two = {"first_attempts": 2, "first_failed": 2, "failed": 2}
+    (found,) = watched({}, {}, lambda: reports(two, old), LONG)
+    assert "2 of 2 jobs failed, 0 of" in found and "0 of 201 before" in found, found
+    one = {"first_attempts": 1, "first_failed": 1, "failed": 5}
+    assert watched({}, {}, lambda: reports(one, old), 0.2) == []
+    broken = {"first_attempts": lambda look: 200 + look, "first_failed": lambda look: look}
+    assert watched({}, {}, lambda: reports(two, broken), 0.2) == [], "what it needs is gone for both"
+    idle = {"first_attempts": lambda look: 200, "first_failed": lambda look: 0}
+    assert watched({}, {}, lambda: reports(two, idle), 0.2) == [], (
+        "nobody knows whether the old one could do them"
+    )
+
+
+def test_a_worker_of_an_earlier_version_counts_attempts():
+    assert traffic.attempts(process("a1b2", done=5, failed=2)) == {"first_attempts": 7.0, "first_failed": 2.0}
 
 
 def test_a_loop_that_stands_still_and_memory_that_grows(watched):

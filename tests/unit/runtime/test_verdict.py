@@ -67,6 +67,26 @@ def test_the_chances_are_those_of_the_books():
     assert hypergeometric(0, 10, 5, 100) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("bad_times", [False, True], ids=["as ever", "in bad times"])
+def test_nor_by_its_history(bad_times):
+    """A few rare jobs each look, after hundreds of the old release. In bad times more fail than ever before, of both."""
+    chance = random.Random(14)
+    aborted = 0
+    for _ in range(2000):
+        before = chance.choice([0.0, 0.001, 0.01, 0.05, 0.2])
+        share = max(before, chance.choice([0.02, 0.1, 0.5, 1.0])) if bad_times else before
+        history = Count(sum(chance.random() < before for _ in range(300)), 300)
+        new, old = [0, 0], [0, 0]
+        for _look in range(45):
+            for count in (new, old):
+                count[0] += chance.random() < share
+                count[1] += 1
+            if Comparison("jobs failed", 0.05, Count(*new), Count(*old), history).worse:
+                aborted += 1
+                break
+    assert aborted <= (120 if bad_times else 5)
+
+
 def test_a_release_that_is_no_worse_is_hardly_ever_taken_for_one():
     """A thousand pairs of releases that fail alike, looked at fifteen times each as their visitors come."""
     chance = random.Random(14)

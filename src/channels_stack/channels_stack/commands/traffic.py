@@ -49,6 +49,8 @@ class Kind:
     floor: float
     bad: tuple[str, ...]
     all: tuple[str, ...]
+    remembered: bool = False
+    """Whether what the old release did before counts as well: of what is rare, and does not depend on how many come."""
 
 
 KINDS = (
@@ -59,11 +61,11 @@ KINDS = (
     Kind("sockets were closed by an error (1011)", 0.05, ("1011",), ("accepted", "open")),
     Kind("messages were handled in over 1 s", 0.05, ("handled over 1 s",), ("handled",)),
     Kind("errors were logged by requests and messages", 0.05, ("errors",), ("answers", "handled")),
-    Kind("jobs failed", 0.05, ("failed",), ("failed", "done")),
+    Kind("jobs failed", 0.05, ("first_failed",), ("first_attempts",), remembered=True),
     Kind("looks found an event loop that stood still for over 1 s", 0.2, ("still",), ("looks",)),
     Kind("looks found over twice the memory of the old release", 0.2, ("grown",), ("looks",)),
 )
-VISITS = ("answers", "accepted", "handled", "done", "failed")
+VISITS = ("answers", "accepted", "handled", "first_attempts")
 """What there is of these where anybody has come."""
 
 
@@ -147,25 +149,29 @@ class Watch:
                 memory[each["service"]] = max(each["rss_bytes"], memory.get(each["service"], 0))
         for each in reports:
             new = each["host"] in self.new
-            found = (
-                {name: float(each.get(name, 0)) for name in ("done", "failed")}
-                if each["service"] == "worker"
-                else {}
-            )
-            watched = self.note(f"{each['service']} {each['host']} {each['pid']}", new, found)
+            found = attempts(each) if each["service"] == "worker" else {}
+            # What a new worker did before the first look it did as a part of the new release.
+            first = dict.fromkeys(found, 0.0) if new else found
+            watched = self.note(f"{each['service']} {each['host']} {each['pid']}", new, found, first)
             marks = watched.marks
             marks["looks"] = marks.get("looks", 0) + 1
             marks["still"] = marks.get("still", 0) + (each["loop_lag_ms"] > 1000 * STILL_SECONDS)
             large = GROWN_TIMES * memory.get(each["service"], math.inf) + GROWN_BYTES
             marks["grown"] = marks.get("grown", 0) + (each["rss_bytes"] > large)
         return [
-            Comparison(kind.what, kind.floor, self.total(kind, new=True), self.total(kind, new=False))
+            Comparison(
+                kind.what,
+                kind.floor,
+                self.total(kind, new=True),
+                self.total(kind, new=False),
+                self.before(kind) if kind.remembered else Count(0, 0),
+            )
             for kind in KINDS
         ]
 
-    def note(self, key: str, new: bool, found: Counts) -> Watched:
-        """Keep what one has counted by now."""
-        watched = self.watched.setdefault(key, Watched(new, found, found))
+    def note(self, key: str, new: bool, found: Counts, first: Counts | None = None) -> Watched:
+        """Keep what one has counted by now; FIRST is where it began, if not here."""
+        watched = self.watched.setdefault(key, Watched(new, found if first is None else first, found))
         watched.last = found
         return watched
 
@@ -174,6 +180,14 @@ class Watch:
         those = [each for each in self.watched.values() if each.new is new]
         bad, some = (
             sum(each.grown(name) for each in those for name in names) for names in (kind.bad, kind.all)
+        )
+        return Count(bad, some)
+
+    def before(self, kind: Kind) -> Count:
+        """The counts of a KIND that all old ones had when they were first asked."""
+        those = [each.first for each in self.watched.values() if not each.new]
+        bad, some = (
+            sum(first.get(name, 0.0) for first in those for name in names) for names in (kind.bad, kind.all)
         )
         return Count(bad, some)
 
@@ -194,7 +208,7 @@ def watch(new: Iterable[str], port: int, seconds: float) -> list[str]:
         worse = [str(each) for each in found if each.worse and (each.old.all or passed >= QUIET_SECONDS)]
         if worse:
             return worse
-        undecided = passed < LONGEST_TIMES * seconds and any(each.suspicious for each in found)
+        undecided = passed < LONGEST_TIMES * seconds and any(each.undecided for each in found)
         if (passed >= seconds and not undecided) or (passed >= QUIET_SECONDS and not watching.visits):
             if not watching.visits:
                 print(f"nobody came for {passed:.0f} s: nothing is compared", flush=True)
@@ -207,6 +221,18 @@ def watch(new: Iterable[str], port: int, seconds: float) -> list[str]:
             said = time.monotonic()
             print(f"{passed:.0f} s of {seconds:.0f} s: {found[0]}", flush=True)
         time.sleep(LOOK_SECONDS)
+
+
+def attempts(report: Mapping[str, Any]) -> dict[str, float]:
+    """Jobs that a worker tried for the first time, and of those that failed: a job that can never be done counts once.
+
+    A worker of an earlier version counts attempts alone.
+    """
+    done, failed = report["done"], report["failed"]
+    return {
+        "first_attempts": float(report.get("first_attempts", done + failed)),
+        "first_failed": float(report.get("first_failed", failed)),
+    }
 
 
 def addresses(name: str) -> set[str]:

@@ -8,6 +8,9 @@ Of each kind of event (an answer, a handshake, a job …) some are bad. A new re
   test, one-sided; where the old release has none to compare with: the binomial test against the floor).
 
 Few events therefore need a clear difference, and many a small one.
+
+Of what happens rarely the old release may have a HISTORY: what it did before both were there. Where meanwhile it does at least as
+many without a bad one, so that nothing around it has changed, its history counts as well, and two bad ones are enough.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import math
 from dataclasses import dataclass
 
 FAILED_AT_LEAST = 3
+FAILED_AT_LEAST_WITH_HISTORY = 2
 TIMES_THE_OLD = 3.0
 CHANCE = 1e-3
 
@@ -43,6 +47,12 @@ class Comparison:
     floor: float
     new: Count
     old: Count
+    history: Count = Count(0, 0)
+
+    @property
+    def remembered(self) -> bool:
+        """Whether the old one's history counts: it is as well now as it was."""
+        return self.history.all > 0 and not self.old.bad and self.old.all >= self.new.bad
 
     @property
     def worse(self) -> bool:
@@ -52,21 +62,38 @@ class Comparison:
     @property
     def suspicious(self) -> bool:
         """Whether it looks so, by chance or not."""
-        if self.new.bad < FAILED_AT_LEAST:
-            return False
-        return self.new.share > max(self.floor, TIMES_THE_OLD * self.old.share)
+        return self.looks_worse(FAILED_AT_LEAST_WITH_HISTORY if self.remembered else FAILED_AT_LEAST)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it looks so, and more of them may rule chance out."""
+        return self.suspicious or (self.history.all > 0 and self.looks_worse(1))
+
+    def looks_worse(self, least: int) -> bool:
+        """Whether LEAST or more of the new one's were bad, and a larger share than of the old one's."""
+        return self.new.bad >= least and self.new.share > max(self.floor, TIMES_THE_OLD * self.old.share)
 
     @property
     def chance(self) -> float:
         """How likely it is that a new release like the old one has so many bad ones, or more."""
-        bad, some = round(self.new.bad), max(round(self.new.all), round(self.new.bad))
-        old_bad, old_some = round(self.old.bad), max(round(self.old.all), round(self.old.bad))
+        bad, some = rounded(self.new)
+        old_bad, old_some = rounded(self.old)
+        if self.remembered:
+            before_bad, before = rounded(self.history)
+            old_bad, old_some = old_bad + before_bad, old_some + before
         if not old_some:
             return binomial(bad, some, self.floor)
         return hypergeometric(bad, some, bad + old_bad, some + old_some)
 
     def __str__(self) -> str:
-        return f"{self.new} {self.what}, {self.old} of the old release"
+        before = f", {self.history} before" if self.remembered else ""
+        return f"{self.new} {self.what}, {self.old} of the old release{before}"
+
+
+def rounded(count: Count) -> tuple[int, int]:
+    """Of COUNT the bad ones and all, as whole numbers."""
+    bad = round(count.bad)
+    return bad, max(round(count.all), bad)
 
 
 def hypergeometric(least: int, drawn: int, marked: int, total: int) -> float:

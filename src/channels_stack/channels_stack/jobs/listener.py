@@ -167,7 +167,7 @@ class Listener:
         seconds = time.perf_counter() - start
         self.pace = max(seconds, self.pace * 0.8)
         del self.running[job.entry]
-        metrics.job(self.channel, "failed" if error else "done", seconds)
+        metrics.job(self.channel, "failed" if error else "done", seconds, first=not job.attempts)
         if error:
             await self._fail(job, message, error)
         else:

@@ -173,6 +173,8 @@ class Totals:
     requests: int = 0
     done: int = 0
     failed: int = 0
+    first_attempts: int = 0
+    first_failed: int = 0
     loop_lag_ms: float = 0.0
     layer_asked: bool = False
     layer_latency_ms: float | None = None
@@ -262,8 +264,8 @@ def log_lines_dropped(count: int) -> None:
     LOG_LINES_DROPPED.inc(count)
 
 
-def job(channel: str, outcome: str, seconds: float | None = None) -> None:
-    """Count a job of the worker.
+def job(channel: str, outcome: str, seconds: float | None = None, *, first: bool = False) -> None:
+    """Count a job of the worker; FIRST: this was the first attempt of it.
 
     ``outcome`` is taken; done or failed; then, of a failed one, retried or dead, or lost where another process had
     taken it over; redelivered, handed_back, and unreadable for what another layer delivered and no one can keep.
@@ -275,6 +277,8 @@ def job(channel: str, outcome: str, seconds: float | None = None) -> None:
         totals.done += 1
     elif outcome in ("failed", "unreadable"):
         totals.failed += 1
+    totals.first_attempts += first
+    totals.first_failed += first and outcome == "failed"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ image), started (Unix seconds),
 draining, sockets, accepted, messages_in, messages_out, requests, loop_lag_ms, layer_asked (whether a round trip
 through the layer ``default`` has ended), layer_latency_ms (null: it gave no answer, or was not asked), backlog
 (worker: waiting jobs by channel), troubles (the last answer of /-/ready, reasons and warnings, by name of the check),
-done, failed, rss_bytes. The reader adds silent_seconds and state: running, draining, or silent (it missed a report:
+done, failed (attempts of jobs), first_attempts, first_failed (of those that were tried for the first time),
+rss_bytes. The reader adds silent_seconds and state: running, draining, or silent (it missed a report:
 killed, stuck, or cut off from Redis).
 
 Redis commands used: SET, SCAN, GET, PTTL, and what ``series`` and a worker's backlog need.
