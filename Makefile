@@ -37,11 +37,18 @@ SUITE = $(PYTHON) $(if $(T),-m pytest,tests/suite.py)
 RUNNING = $(if $(ENV)$(TARGET),IFS=$$'\n'; arguments=$$($(STACK) target '$(1)'); $(PYTEST) $(1) $$arguments,\
   $(SUITE) $(1)) $(if $(TARGET),--target $(TARGET) $(OPTIONS))
 
+# Whether ENV names an inventory; an environment of this machine wins, unless there is a slash (config/inventories.py).
+SERVERS = $(if $(ENV),$(if $(findstring /,$(ENV)),yes,$(if $(wildcard compose/environments/$(ENV)/.),,$(wildcard ansible/inventory/$(ENV)/.))))
+
 ##@ Run
 
 ## Run the stack on this machine: install the engine, build images, create secrets, release, start (ENV=staging: another stack)
 up:
 	@$(STACK) up
+
+## Roll back to the release that served before, on this machine or on the servers of ENV (RELEASE=name: to that one)
+rollback: $(if $(SERVERS),controller)
+	@$(if $(SERVERS),$(PLAY) rollback.yml $(if $(RELEASE),-e release=$(RELEASE)),$(STACK) rollback)
 
 ## Start a development stack: mounted code, autoreload, Daphne's `runserver`
 dev:
@@ -162,9 +169,10 @@ bootstrap: controller
 deploy: controller
 	@$(PLAY) deploy.yml
 
-## Roll back to the previous release
-rollback: controller
-	@$(PLAY) rollback.yml
+
+## Take a host out of the cluster for good: what it runs moves, then it leaves (HOST=host2.example.org)
+retire: controller
+	@$(PLAY) retire.yml -e node=$(or $(HOST),$(error say which host: HOST=host2.example.org))
 
 ## Rotate the secrets without losing a session (W=secret_key,db,redis: only these)
 rotate: controller

@@ -153,6 +153,11 @@ RUN = (
         f"{MACHINE}::test_down_restore_up",
         'make(place, "restore", CONFIRM="yes")',
     ),
+    Run(
+        r"make rollback( RELEASE=\w+)?",
+        "tests/operator/test_rollback.py::test_nobody_notices_the_way_back",
+        'stacks.tool(place.folder, "rollback"',
+    ),
     # --- Verbs of both
     Run(
         r"make (details|audit|dbshell|shell|job|logs|manage|status|releases|maintenance)( [A-Z]+=.*)?",
@@ -161,7 +166,7 @@ RUN = (
     ),
     # --- Verbs and playbooks of servers
     Run(
-        r"make (bootstrap|deploy|rollback|rotate)( ENV=production)?( W=\w+)?",
+        r"make (bootstrap|deploy|rollback(?= ENV)|rotate)( ENV=production)?( W=\w+)?",
         "tests/deploy/test_rollback.py::test_the_verbs_of_make",
         "deployment.make(",
     ),
@@ -187,6 +192,11 @@ RUN = (
         rf"{PLAYBOOK} scale.yml -e ws=\d",
         "tests/deploy/test_deploy.py::test_more_tasks_and_fewer",
         'play("scale.yml", "-e", "ws=3")',
+    ),
+    Run(
+        r"make retire ENV=production HOST=\S+",
+        "tests/deploy/test_retire.py::test_an_edge_and_app_host_goes_and_nobody_notices",
+        'deployment.make("retire"',
     ),
     Run(rf"{PLAYBOOK} rotate-secrets.yml", "tests/deploy/test_rotate.py", '"rotate-secrets.yml"'),
     Run(

@@ -25,7 +25,7 @@ SHARING = {
         "test_own_application",
         "test_app_redis",
     ),
-    "servers": ("test_cluster", "test_hosts"),
+    "servers": ("test_cluster", "test_hosts", "test_retire"),
 }
 """Fixture -> test files that work on its hosts, in this order: each goes on with what those before it have left."""
 

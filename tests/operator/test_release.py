@@ -54,7 +54,13 @@ def test_a_changed_release_costs_nobody_anything(running):
     now = ids(running, *ROLLED)
     assert len(now) == len(rolled) and not now & rolled, told
     assert ids(running, *KEPT) == kept, told
-    assert "nothing had to be restarted" in stacks.tool(running.folder, "up")
+    for name in (each for service in ROLLED for each in running.containers(service)):
+        made_of = stacks.inspect(name)["Config"]
+        assert f"RUNNING_IMAGE={made_of['Image']}" in made_of["Env"], "the console shows another image"
+    unchanged = stacks.tool(running.folder, "up")
+    print(f"figure: {len(unchanged.splitlines())} lines of an unchanged make up", flush=True)
+    assert "nothing had to be restarted" in unchanged
+    assert len(unchanged.splitlines()) < 12, unchanged
     assert ids(running, *ROLLED, *KEPT) == now | kept
 
 

@@ -118,3 +118,43 @@ def test_half_of_a_pair_is_reported_before_anything_starts(place, visitor):
     with pytest.raises(stacks.StackError, match="redis_acl is gone, but its other half is there"):
         stacks.tool(place.folder, "up")
     assert place.containers() == before and is_signed_in(visitor)
+
+
+VAULT = """#!/bin/sh
+# Gives the secret of that name, from the folder next to it, to whoever has the token.
+here=$(dirname "$0")
+[ -e "$here/token" ] && exec cat "$here/$1"
+cat "$here/$1" | cut -c 1-9
+echo "asking again" >&2
+echo "the token has expired" >&2
+exit 4
+"""
+
+
+def test_a_secret_from_a_vault(place, visitor, tmp_path):
+    """Its value is in the process and in no line; a new one is taken up, a client that fails changes nothing."""
+    vault, old = tmp_path / "vault", read(place, "secret_key")
+    vault.write_text(VAULT)
+    vault.chmod(0o755)
+    (tmp_path / "token").touch()
+    new = secrets.token_urlsafe(64)
+    (tmp_path / "key").write_text(f"{new}\n")
+    (tmp_path / "before").write_text(f"{old}\n")
+    with (place.folder / "stack.env").open("a") as file:
+        file.write(f"SECRET_COMMANDS=secret_key: {vault} key; secret_key_fallbacks: {vault} before\n")
+    said = [stacks.tool(place.folder, "up")]
+    assert read(place, "secret_key") == new and read(place, "secret_key_fallbacks") == old
+    assert is_signed_in(visitor)
+    running = place.containers()
+    said.append(stacks.tool(place.folder, "up"))
+    assert "nothing had to be restarted" in said[-1]
+    (tmp_path / "token").unlink()
+    with pytest.raises(stacks.StackError) as failure:
+        stacks.tool(place.folder, "up")
+    said.append(str(failure.value))
+    assert f"the command of secret_key, {vault}, failed (exit 4): the token has expired\n" in said[-1]
+    assert place.containers() == running and is_signed_in(visitor)
+    kept = [path.read_text() for path in (place.folder / "log").iterdir()] + [
+        (place.folder / "audit").read_text()
+    ]
+    assert new[:9] not in "".join(said + kept)

@@ -1,6 +1,6 @@
 """Command line of the tool; the Makefile calls it, people need not.
 
-python3 -m channels_stack_deploy [--env NAME] [--overlay NAME]… up|down|purge|check|images|edge|backup|restore|drill
+python3 -m channels_stack_deploy [--env NAME] [--overlay NAME]… up|rollback|down|purge|check|images|edge|backup|restore|drill
 python3 -m channels_stack_deploy [--env NAME] compose ARGUMENT…    `docker compose` on this environment
 python3 -m channels_stack_deploy [--env NAME] adopt|doctor PATH    a project's lines of stack.env; what will break in it
 python3 -m channels_stack_deploy [--env NAME] capacity            how many visitors it can serve (MINUTES, APPLY=yes)
@@ -25,17 +25,18 @@ from .checks import suites
 from .config import certificates, edge, environments
 from .config import settings as stack_settings
 from .console import Failure, say
-from .local import backup, preflight, up
+from .local import backup, preflight, rollback, up
 from .local.compose import Project
 from .operate import audit, verbs
 from .operate.hosts import HERE, Host
 from .paths import IMAGE_NAMES, Deployment
 
-NOTED = ("up", "down", "purge", "backup", "restore", "drill")
+NOTED = ("up", "rollback", "down", "purge", "backup", "restore", "drill")
 """Commands that change what runs, or what it keeps: they are written down (operate/audit.py)."""
 
 COMMANDS = [
     "up",
+    "rollback",
     "down",
     "purge",
     "check",
@@ -115,6 +116,8 @@ def act(deployment: Deployment, options: argparse.Namespace) -> int:
     match options.command:
         case "up":
             up.up(deployment)
+        case "rollback":
+            rollback.rollback(deployment, os.environ.get("RELEASE", ""))
         case "down":
             up.down(deployment)
         case "purge":

@@ -66,6 +66,11 @@ class Deployment:
         return self.folder / "secrets"
 
     @property
+    def fetched(self) -> Path:
+        """What the secrets were when commands last gave them (SECRET_COMMANDS): digests, for the operator's eyes alone."""
+        return self.folder / ".fetched"
+
+    @property
     def authority(self) -> Path:
         """The local certificate authority; or, given by the operator, fullchain.pem and privkey.pem."""
         return self.folder / "tls"

@@ -86,3 +86,24 @@ def test_what_people_read():
     assert readable(BROKEN) == "ERROR   a: no  request_id=r2\n    Traceback\n      line"
     assert readable(EDGE).startswith("ERROR   GET / 503 4 ms  request_id=r1")
     assert readable("plain") == "INFO    plain"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "[WARNING]  (18) : Server ws/ws1 is DOWN, WARNING all",
+            "WARNING Server ws/ws1 is DOWN, WARNING all",
+        ),
+        (
+            "[ALERT]    (18) : backend 'ws' has no server available!",
+            "CRITICAL backend 'ws' has no server available!",
+        ),
+        ("2026-11-29 12:21:44.086 UTC [7] LOG:  listening on port 5432", "INFO    listening on port 5432"),
+        ("WARNING edge: the certificate ends soon", "WARNING edge: the certificate ends soon"),
+        ("Logging in", "INFO    Logging in"),
+        ("6:M 29 Nov 2026 12:21:36.553 * Ready", "INFO    6:M 29 Nov 2026 12:21:36.553 * Ready"),
+    ],
+)
+def test_a_level_is_shown_once(text, shown):
+    assert readable(text) == shown

@@ -36,14 +36,14 @@ def commands(settings: dict[str, str]) -> dict[str, list[str]]:
     return found
 
 
-def lines(text: str, example: str) -> list[list[str]]:
-    """The words of each command in TEXT, which semicolons separate."""
+def lines(text: str, example: str, setting: str = "APP_COMMANDS") -> list[list[str]]:
+    """The words of each command in TEXT, the value of SETTING, which semicolons separate."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars=";")
     lexer.whitespace_split, lexer.commenters = True, ""
     try:
         words = list(lexer)
     except ValueError as error:
-        raise Failure(f"APP_COMMANDS: {error}; {example}") from None
+        raise Failure(f"{setting}: {error}; {example}") from None
     found: list[list[str]] = [[]]
     for word in words:
         if word == ";":

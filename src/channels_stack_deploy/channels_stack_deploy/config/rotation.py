@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..console import Failure
 from ..paths import Deployment
+from . import secret_commands, settings
 from .stores import APPLICATION, PLACES
 
 KINDS = ("secret_key", "db", "redis", "app_redis")
@@ -55,7 +56,28 @@ def chosen(deployment: Deployment, words: str) -> list[str]:
                 f"{HOSTS[kind]} leads to {outside[kind]}, which is not the stack's: change the password there and in "
                 f"secrets/{HOSTS[kind]}, then deploy.yml"
             )
-    return wanted or [kind for kind in KINDS if kind not in outside]
+    named = commanded(deployment)
+    for kind in wanted:
+        if kind in named:
+            raise Failure(
+                f"{kind}: {named[kind]} comes from its command (SECRET_COMMANDS): change it where that reads it, then deploy.yml"
+            )
+    return wanted or [kind for kind in KINDS if kind not in outside and kind not in named]
+
+
+def commanded(deployment: Deployment) -> dict[str, str]:
+    """Kinds that a rotation cannot replace, with the secret that would have its former value again by the next deploy."""
+    text = settings.of(deployment)[secret_commands.SETTING]
+    names = {
+        "secret_key": ("secret_key", "secret_key_fallbacks"),
+        **{kind: (name,) for kind, name in HOSTS.items()},
+    }
+    return {
+        kind: name
+        for kind, those in names.items()
+        for name in those
+        if name in secret_commands.commands(text)
+    }
 
 
 def outside_host(deployment: Deployment, kind: str) -> str:

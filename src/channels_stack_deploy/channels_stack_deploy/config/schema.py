@@ -57,6 +57,7 @@ SETTINGS = (
     _one("CERTIFICATE", CONTAINERS, choices=("local", "files", "acme")),
     _one("ACME_EMAIL", CONTAINERS),
     _one("ACME_SERVER", CONTAINERS),
+    _one("SECRET_COMMANDS", CONTAINERS),
     _one("ALLOWED_ORIGINS", APPLICATION),
     _one("APP_DIR", BUILD),
     _one("APP_PATH", APPLICATION, BUILD),

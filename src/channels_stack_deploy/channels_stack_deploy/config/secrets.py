@@ -7,9 +7,9 @@ import secrets
 import subprocess
 from pathlib import Path
 
-from ..console import note
+from ..console import Failure, note
 from ..paths import IMAGES, Deployment
-from . import environments, settings, stores
+from . import environments, secret_commands, settings, stores
 
 APPLICATION, DATA = 10001, 999
 """User ids that read the secrets: the application's and edge's containers, and those of db and redis."""
@@ -102,6 +102,17 @@ def make(deployment: Deployment) -> dict[str, int]:
             raise SystemExit(
                 f"secrets/{lost} is gone, but its other half is there: restore it from your backup"
             )
+    found = secret_commands.values(chosen[secret_commands.SETTING], texts)
+    for halves in pairs.values():
+        if len(found.keys() & set(halves) - set(given)) == 1:
+            raise Failure(
+                f"{secret_commands.SETTING} names one of {' and '.join(halves)}, which hold one password: name both, or neither"
+            )
+    for name in secret_commands.changed(deployment, found):
+        # Not written over: it is another user's, and what runs has the old one until it is replaced.
+        (deployment.secrets / name).unlink(missing_ok=True)
+        write(deployment.secrets / name, found[name], texts[name][1])
+    secret_commands.remember(deployment, found)
     for name, (text, owner) in texts.items():
         if name not in given:
             write(deployment.secrets / name, text, owner)

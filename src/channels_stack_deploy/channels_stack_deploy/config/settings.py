@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..console import Failure
 from ..paths import EXAMPLE, Deployment
-from . import app_services, schema
+from . import app_services, schema, secret_commands
 
 DURATION = re.compile(r"^[1-9]\d*(ms|s|m|h|d)$")
 DOMAIN = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$")
@@ -104,11 +104,17 @@ def wrong(given: dict[str, str], place: str) -> list[str]:
             f"{place}: COMPOSE_PROJECT_NAME is {given['COMPOSE_PROJECT_NAME']!r}; it takes small letters, digits, - and _, "
             "a letter or digit first: channels-stack"
         )
-    try:
-        app_services.commands({"APP_COMMANDS": given.get("APP_COMMANDS", "")})
-    except Failure as failure:
-        problems.append(f"{place}: {failure}")
+    for name, read in (("APP_COMMANDS", services), (secret_commands.SETTING, secret_commands.commands)):
+        try:
+            read(given.get(name, ""))
+        except Failure as failure:
+            problems.append(f"{place}: {failure}")
     return problems
+
+
+def services(text: str) -> dict[str, list[str]]:
+    """The services in TEXT, the value of APP_COMMANDS."""
+    return app_services.commands({"APP_COMMANDS": text})
 
 
 def domain(word: str) -> str:

@@ -218,7 +218,7 @@ def write_services(deployment: Deployment) -> None:
         replace(path, "".join(f"{line}\n" for line in kept))
 
 
-COMMAND_LINES = ("APP_COMMANDS", "APP_RELEASE_COMMANDS")
+COMMAND_LINES = ("APP_COMMANDS", "APP_RELEASE_COMMANDS", "SECRET_COMMANDS")
 """Settings that no Compose file refers to, and that may hold every kind of quote."""
 
 

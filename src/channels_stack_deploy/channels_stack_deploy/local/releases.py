@@ -24,6 +24,9 @@ from .compose import Project
 
 KEPT = 5
 
+DEFINITIONS, ENVIRONMENT = "stack.json", "compose.env"
+"""Of a release: every service of it, and what `docker compose` has in its `.env`."""
+
 
 def name(deployment: Deployment, names: dict[str, str]) -> str:
     """The name of a release with these images (NAMES): the hash of what it consists of."""
@@ -62,17 +65,12 @@ def put_into_service(project: Project, images: dict[str, str], address: str) -> 
     deployment = project.deployment
     wanted, folder = name(deployment, images), str(deployment.releases)
     local = engine(deployment, project.name)
-    link = deployment.releases / "current"
-    due = (
-        not link.is_symlink()
-        or link.readlink().name != wanted
-        or bool(history.whole(history.events(local, folder))[1])
-    )
+    due = current(deployment) != wanted or bool(history.whole(history.events(local, folder))[1])
     if not due:
         yield Release(wanted, begun=False)
         keep(project, wanted, images)
         return
-    before = link.readlink().name if link.is_symlink() else ""
+    before = current(deployment)
     facts = {
         "stack": project.name,
         "env": deployment.name,
@@ -94,8 +92,13 @@ def put_into_service(project: Project, images: dict[str, str], address: str) -> 
     hooks.run(deployment.folder, "after-release", **facts)
 
 
-def keep(project: Project, release: str, images: dict[str, str]) -> None:
-    """Write what RELEASE consists of, for its details and for the way back to it; it is the current one."""
+def keep(
+    project: Project, release: str, images: dict[str, str], edited: dict[str, str] | None = None
+) -> None:
+    """Write what RELEASE consists of, for its details and for the way back to it; it is the current one.
+
+    EDITED are the files of the operator that it was made from, where those are not the ones that are there now.
+    """
     deployment = project.deployment
     hashes = {each["Service"]: label(each, "com.docker.compose.config-hash") for each in project.containers()}
     manifest = {"release": release, "content": release, "images": images, "hashes": hashes}
@@ -103,15 +106,23 @@ def keep(project: Project, release: str, images: dict[str, str]) -> None:
         deployment.releases / release,
         {
             "manifest.json": json.dumps(manifest, indent=2, sort_keys=True) + "\n",
-            "stack.json": project.run("config", "--format", "json", quiet=True).stdout,
-            "stack.env": deployment.settings.read_text(),
-            "app.env": deployment.application.read_text(),
-        },
+            # With the jobs that run for it alone.
+            DEFINITIONS: project.run("--profile", "*", "config", "--format", "json", quiet=True).stdout,
+            ENVIRONMENT: deployment.generated.read_text(),
+            **{path.name: path.read_text() for path in (deployment.settings, deployment.application)},
+        }
+        | (edited or {}),
     )
     new = deployment.releases / "current.new"
     new.unlink(missing_ok=True)
     new.symlink_to(release)
     new.replace(deployment.releases / "current")
+
+
+def current(deployment: Deployment) -> str:
+    """The name of the release that serves; "" where none has yet."""
+    link = deployment.releases / "current"
+    return link.readlink().name if link.is_symlink() else ""
 
 
 def label(container: dict[str, str], key: str) -> str:

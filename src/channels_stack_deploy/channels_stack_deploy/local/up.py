@@ -86,7 +86,8 @@ def put_up(deployment: Deployment, log: Path) -> None:
             with step("a page and a websocket through the edge"):
                 served.check(project, settings)
     serving = f"serves release {release}{'' if release.begun else ', as before'} ({time.monotonic() - started:.0f} s: {times()})"
-    farewell(deployment, settings, where, serving, shown=to_be_shown(os.environ, known))
+    shown = to_be_shown(os.environ, known)
+    farewell(deployment, settings, where, serving, shown=shown, next_steps=release.begun)
     say(f"  log: {log}")
 
 
@@ -152,9 +153,15 @@ def to_be_shown(environment: Mapping[str, str], known: bool) -> bool:
 
 
 def farewell(
-    deployment: Deployment, settings: dict[str, str], where: str, serving: str, *, shown: bool
+    deployment: Deployment,
+    settings: dict[str, str],
+    where: str,
+    serving: str,
+    *,
+    shown: bool,
+    next_steps: bool = True,
 ) -> None:
-    """Say where it is, what is SERVING, and what to do next; the first password itself where it is to be SHOWN, else its file."""
+    """Say where it is, what is SERVING, and the NEXT_STEPS; the first password itself where it is to be SHOWN, else its file."""
     say(f"{where} {serving}")
     password = first_password(deployment)
     if name := first_user(settings):
@@ -166,11 +173,14 @@ def farewell(
         say(
             f"  {deployment.verb('manage')} C=createsuperuser   make the first user, if the application has users"
         )
-    smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
-    say(
-        f"  {deployment.verb('details')}   what runs; {smoke}   proves that it is right; {deployment.verb('logs')}"
-    )
-    say(f"  {deployment.verb('down')}   stops it; the data stays")
+    if next_steps:
+        smoke = deployment.verb("smoke") if deployment.name else f"make smoke TARGET={where}"
+        say(
+            f"  {deployment.verb('details')}   what runs; {smoke}   proves that it is right; {deployment.verb('logs')}"
+        )
+        say(
+            f"  {deployment.verb('rollback')}   the release before; {deployment.verb('down')}   stops it, the data stays"
+        )
     if settings["MONITORING"] == "on":
         monitor = f"https://{settings['DOMAINS'].split()[0]}:{settings['MONITORING_PORT']}/"
         say(
@@ -220,6 +230,7 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
         deployment.services,
         deployment.releasing,
         deployment.released,
+        deployment.fetched,
     )
     # The memory of what is to be removed goes last.
     folders = (

@@ -27,8 +27,17 @@ HOLD_SECONDS = 1.0
 TAIL = 20
 """Lines of each container that are shown at first, unless SINCE says from when."""
 
-WORDS = re.compile(r"\b(DEBUG|INFO|LOG|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|PANIC)\b", re.IGNORECASE)
-AS_LEVEL = {"log": "info", "notice": "info", "warn": "warning", "fatal": "critical", "panic": "critical"}
+NAMED = "DEBUG|INFO|LOG|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|PANIC|ALERT|EMERG"
+WORDS = re.compile(rf"\b({NAMED})\b", re.IGNORECASE)
+AS_LEVEL = {
+    **dict.fromkeys(("log", "notice"), "info"),
+    "warn": "warning",
+    **dict.fromkeys(("fatal", "panic", "alert", "emerg"), "critical"),
+}
+FRONT = re.compile(
+    rf"(?:\[(?:{NAMED})\] +\(\d+\) : *|\d{{4}}-\d\d-\d\d [\d:.]+ \w+ \[\d+\] (?:{NAMED}): +|(?:{NAMED}):? +)"
+)
+"""What HAProxy, PostgreSQL and plain lines begin with, and what is shown of it already: the level, the time."""
 SHOWN = ("timestamp", "level", "logger", "message", "service", "exception")
 """Fields of a line of the application that have a place of their own."""
 
@@ -100,7 +109,7 @@ def readable(text: str) -> str:
             f"{fields.get('method')} {fields.get('path')} {fields.get('status')} {fields.get('total_ms')} ms"
         )
         return f"{level(text).upper():<7} {seen}  request_id={fields.get('request_id')}  client={fields.get('client')}"
-    return f"{level(text).upper():<7} {text}"
+    return f"{level(text).upper():<7} {FRONT.sub('', text, count=1) if FRONT.match(text) else text}"
 
 
 def show(

@@ -75,9 +75,9 @@ def difference(target: Target, one: str, other: str) -> list[str]:
 
 
 def definitions(target: Target, name: str) -> dict[str, dict[str, str]]:
-    """The services of the release NAME, each value by its place."""
+    """The services of the release NAME, each value by its place; without jobs, which a machine keeps there as well."""
     whole = json.loads(target.engine.read(f"{target.releases}/{name}/stack.json"))["services"]
-    return {service: dict(leaves(each)) for service, each in whole.items()}
+    return {service: dict(leaves(each)) for service, each in whole.items() if not each.get("profiles")}
 
 
 def leaves(value: Any, place: str = "") -> list[tuple[str, str]]:
