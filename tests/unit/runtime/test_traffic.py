@@ -102,6 +102,7 @@ def watched(monkeypatch):
     """A function (new, old, reports, seconds) -> what is worse of a release whose server does NEW, while another does OLD."""
     monkeypatch.setattr(traffic, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(traffic, "QUIET_SECONDS", 2)
+    monkeypatch.setattr(traffic, "WARM_SECONDS", 0.05)
     monkeypatch.setattr(traffic, "SERVICES", (NEW, OLD))
 
     def watch(new: dict, old: dict, reports=list, seconds: float = 0.5) -> list[str]:
@@ -142,6 +143,11 @@ def test_one_that_does_worse(watched, bad, line):
     (found,) = watched(GOOD | bad, GOOD, seconds=LONG)[:1]
     assert line in found, found
     assert watched(GOOD | bad, GOOD | bad) == []
+
+
+def test_a_server_may_be_slow_with_its_first_pages(watched, monkeypatch):
+    monkeypatch.setattr(traffic, "WARM_SECONDS", LONG)
+    assert watched(GOOD | {"slower": 20}, GOOD) == []
 
 
 def test_sockets_that_are_closed_on_purpose_are_no_fault(watched):

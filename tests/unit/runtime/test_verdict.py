@@ -55,6 +55,15 @@ def test_suspicion_without_proof():
     assert not compared((1, 80), (0, 84)).suspicious
 
 
+def test_of_what_is_slow_the_old_one_may_have_many():
+    """A third of its own answers are slow: three times as many there cannot be."""
+    assert not compared((70, 100), (100, 300)).worse
+    slow = Comparison("answers took over 1 s", 0.05, Count(70, 100), Count(100, 300), more=0.2)
+    assert slow.worse
+    assert not Comparison("answers took over 1 s", 0.05, Count(50, 100), Count(100, 300), more=0.2).worse
+    assert not Comparison("answers took over 1 s", 0.05, Count(4, 100), Count(0, 300), more=0.2).worse
+
+
 def test_it_is_told_with_its_numbers():
     assert str(compared((12, 40), (0, 131))) == "12 of 40 answers are 5xx, 0 of 131 of the old release"
 
@@ -81,7 +90,7 @@ def test_nor_by_its_history(bad_times):
             for count in (new, old):
                 count[0] += chance.random() < share
                 count[1] += 1
-            if Comparison("jobs failed", 0.05, Count(*new), Count(*old), history).worse:
+            if Comparison("jobs failed", 0.05, Count(*new), Count(*old), history=history).worse:
                 aborted += 1
                 break
     assert aborted <= (120 if bad_times else 5)

@@ -3,7 +3,8 @@
 Of each kind of event (an answer, a handshake, a job …) some are bad. A new release is worse where all of this holds:
 
 * at least FAILED_AT_LEAST of its own were bad: one visitor may bring two;
-* their share is above the floor of their kind, and more than TIMES_THE_OLD times that of the old release;
+* their share is above the floor of their kind, and more than TIMES_THE_OLD times that of the old release, or higher by what is
+  MORE of their kind: of what is slow on a busy machine the old one has many as well;
 * by chance alone, were both alike, it would have so many of all the bad ones less than once in 1 / CHANCE times (Fisher's exact
   test, one-sided; where the old release has none to compare with: the binomial test against the floor).
 
@@ -47,6 +48,8 @@ class Comparison:
     floor: float
     new: Count
     old: Count
+    more: float = 1.0
+    """A share higher by this is worse, though it is not TIMES_THE_OLD times that of the old one."""
     history: Count = Count(0, 0)
 
     @property
@@ -71,7 +74,8 @@ class Comparison:
 
     def looks_worse(self, least: int) -> bool:
         """Whether LEAST or more of the new one's were bad, and a larger share than of the old one's."""
-        return self.new.bad >= least and self.new.share > max(self.floor, TIMES_THE_OLD * self.old.share)
+        too_many = min(TIMES_THE_OLD * self.old.share, self.old.share + self.more)
+        return self.new.bad >= least and self.new.share > max(self.floor, too_many)
 
     @property
     def chance(self) -> float:
