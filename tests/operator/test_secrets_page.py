@@ -112,14 +112,6 @@ def logs_in(place: stacks.Stack, password: str) -> bool:
     return True
 
 
-def test_half_of_a_pair_is_reported_before_anything_starts(place, visitor):
-    before = place.containers()
-    (place.folder / "secrets/redis_acl").unlink()
-    with pytest.raises(stacks.StackError, match="redis_acl is gone, but its other half is there"):
-        stacks.tool(place.folder, "up")
-    assert place.containers() == before and is_signed_in(visitor)
-
-
 VAULT = """#!/bin/sh
 # Gives the secret of that name, from the folder next to it, to whoever has the token.
 here=$(dirname "$0")
@@ -158,3 +150,11 @@ def test_a_secret_from_a_vault(place, visitor, tmp_path):
         (place.folder / "audit").read_text()
     ]
     assert new[:9] not in "".join(said + kept)
+
+
+def test_half_of_a_pair_is_reported_before_anything_starts(place, visitor):
+    before = place.containers()
+    (place.folder / "secrets/redis_acl").unlink()
+    with pytest.raises(stacks.StackError, match="redis_acl is gone, but its other half is there"):
+        stacks.tool(place.folder, "up")
+    assert place.containers() == before and is_signed_in(visitor)
