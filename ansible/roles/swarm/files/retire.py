@@ -44,12 +44,12 @@ def named(hostname: str) -> list[dict]:
     return [node for node in nodes() if node["Description"]["Hostname"] == hostname]
 
 
-def bound(hostname: str, everybody: list[dict]) -> list[str]:
+def bound(hostname: str, running: list[dict]) -> list[str]:
     """Names of the services that may run on that host alone, which is where their volumes are."""
     there = re.compile(rf"node\.hostname\s*==\s*{re.escape(hostname)}")
     return sorted(
         each["Spec"]["Name"]
-        for each in everybody
+        for each in running
         if any(
             there.fullmatch(text)
             for text in each["Spec"]["TaskTemplate"].get("Placement", {}).get("Constraints") or []
@@ -57,7 +57,7 @@ def bound(hostname: str, everybody: list[dict]) -> list[str]:
     )
 
 
-def check(hostname: str, everybody: list[dict], running: list[dict]) -> None:
+def check(hostname: str, known: list[dict], running: list[dict]) -> None:
     """Refused with the reason where HOSTNAME may not go."""
     held = bound(hostname, running)
     if held:
@@ -65,7 +65,7 @@ def check(hostname: str, everybody: list[dict], running: list[dict]) -> None:
             f"{hostname} holds the data of {', '.join(held)}, which are bound to it: make another host theirs first "
             "(docs/how-to/backups.md, a new data host)"
         )
-    managers = [node for node in everybody if node["Spec"]["Role"] == "manager"]
+    managers = [node for node in known if node["Spec"]["Role"] == "manager"]
     others = [node for node in managers if node["Description"]["Hostname"] != hostname]
     if managers and not others:
         raise Refused(

@@ -21,7 +21,7 @@ from . import app_services
 SETTING = "SECRET_COMMANDS"
 EXAMPLE = f"write for example {SETTING}=secret_key: pass show rooms/secret_key; data_ca: cat /etc/ssl/ca.pem"
 SECONDS = 60
-"""A program that has not answered by then waits for somebody who is not there."""
+"""A program that has not answered by then waits for an answer that nobody gives."""
 
 
 def commands(text: str) -> dict[str, list[str]]:
@@ -71,8 +71,8 @@ def value(name: str, command: list[str]) -> str:
     except subprocess.TimeoutExpired:
         raise Failure(f"{what} did not end within {SECONDS} s; does it ask for a password?") from None
     if done.returncode:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise Failure(f"{what} failed (exit {done.returncode}){': ' + said[-1] if said else ''}")
+        complaint = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        raise Failure(f"{what} failed (exit {done.returncode}){': ' + complaint[-1] if complaint else ''}")
     lines = done.stdout.splitlines()
     if not any(line.strip() for line in lines):
         raise Failure(f"{what} prints nothing")
@@ -87,17 +87,17 @@ def changed(deployment: Deployment, found: Mapping[str, str]) -> list[str]:
 
 def remember(deployment: Deployment, found: Mapping[str, str]) -> None:
     """The files of DEPLOYMENT say what was FOUND."""
-    told = {name: state(deployment.secrets / name, text) for name, text in found.items()}
-    if told == remembered(deployment):
+    states = {name: state(deployment.secrets / name, text) for name, text in found.items()}
+    if states == remembered(deployment):
         return
-    if not told:
+    if not states:
         deployment.fetched.unlink(missing_ok=True)
         return
     new = deployment.fetched.with_name(deployment.fetched.name + ".new")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(told, file)
+        json.dump(states, file)
     new.replace(deployment.fetched)
-    note(f"{', '.join(told)}: by {SETTING}")
+    note(f"{', '.join(states)}: by {SETTING}")
 
 
 def remembered(deployment: Deployment) -> dict[str, str]:
