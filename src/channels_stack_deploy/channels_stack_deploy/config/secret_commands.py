@@ -21,7 +21,7 @@ from . import app_services
 SETTING = "SECRET_COMMANDS"
 EXAMPLE = f"write for example {SETTING}=secret_key: pass show rooms/secret_key; data_ca: cat /etc/ssl/ca.pem"
 SECONDS = 60
-"""A program that has not answered by then waits for an answer that nobody gives."""
+"""A program that has not ended by then waits for an answer."""
 
 
 def commands(text: str) -> dict[str, list[str]]:
