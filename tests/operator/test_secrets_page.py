@@ -134,22 +134,22 @@ def test_a_secret_from_a_vault(place, visitor, tmp_path):
     (tmp_path / "before").write_text(f"{old}\n")
     with (place.folder / "stack.env").open("a") as file:
         file.write(f"SECRET_COMMANDS=secret_key: {vault} key; secret_key_fallbacks: {vault} before\n")
-    said = [stacks.tool(place.folder, "up")]
+    reported = [stacks.tool(place.folder, "up")]
     assert read(place, "secret_key") == new and read(place, "secret_key_fallbacks") == old
     assert is_signed_in(visitor)
     running = place.containers()
-    said.append(stacks.tool(place.folder, "up"))
-    assert "nothing had to be restarted" in said[-1]
+    reported.append(stacks.tool(place.folder, "up"))
+    assert "nothing had to be restarted" in reported[-1]
     (tmp_path / "token").unlink()
     with pytest.raises(stacks.StackError) as failure:
         stacks.tool(place.folder, "up")
-    said.append(str(failure.value))
-    assert f"the command of secret_key, {vault}, failed (exit 4): the token has expired\n" in said[-1]
+    reported.append(str(failure.value))
+    assert f"the command of secret_key, {vault}, failed (exit 4): the token has expired\n" in reported[-1]
     assert place.containers() == running and is_signed_in(visitor)
     kept = [path.read_text() for path in (place.folder / "log").iterdir()] + [
         (place.folder / "audit").read_text()
     ]
-    assert new[:9] not in "".join(said + kept)
+    assert new[:9] not in "".join(reported + kept)
 
 
 def test_half_of_a_pair_is_reported_before_anything_starts(place, visitor):

@@ -211,6 +211,41 @@ def test_a_loop_that_stands_still_and_memory_that_grows(watched):
     )
 
 
+def test_a_server_that_hangs_is_no_quiet_one(monkeypatch):
+    """Its visitors wait in it: nothing is counted of them, neither there nor elsewhere."""
+    monkeypatch.setattr(traffic, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(traffic, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(traffic, "SERVICES", (NEW, OLD))
+    monkeypatch.setattr(traffic, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(traffic, "_reports", list)
+    new, ended = Server(), threading.Event()
+    asked = iter(range(10_000))
+    answer = new.grow
+
+    def hang() -> bytes:
+        if next(asked):
+            ended.wait()
+        return answer()
+
+    new.grow = hang
+    with serving(OLD, 0, Server()) as port, serving(NEW, port, new):
+        try:
+            (found,) = traffic.watch([NEW], port, LONG)
+        finally:
+            ended.set()
+    assert "looks got no answer from a process, 0 of" in found, found
+
+
+def test_a_worker_that_hangs(watched):
+    looks = iter(range(10_000))
+
+    def reports() -> list[dict]:
+        return [process("first-worker", state="silent" if next(looks) else "running"), process("a1b2")]
+
+    (found,) = watched(GOOD, GOOD, reports, LONG)
+    assert "looks got no answer" in found
+
+
 def test_where_nobody_comes_nothing_is_waited_for(watched, capsys):
     assert watched({}, {}, seconds=LONG) == []
     assert "nobody came" in capsys.readouterr().out

@@ -67,6 +67,7 @@ KINDS = (
     Kind("messages were handled in over 1 s", 0.05, ("handled over 1 s",), ("handled",)),
     Kind("errors were logged by requests and messages", 0.05, ("errors",), ("answers", "handled")),
     Kind("jobs failed", 0.05, ("first_failed",), ("first_attempts",), remembered=True),
+    Kind("looks got no answer from a process", 0.2, ("mute",), ("asked",)),
     Kind("looks found an event loop that stood still for over 1 s", 0.2, ("still",), ("looks",)),
     Kind("looks found over twice the memory of the old release", 0.2, ("grown",), ("looks",)),
 )
@@ -148,7 +149,13 @@ class Watch:
             found = self.ask(address)
             if found is not None:
                 self.note(address, address in ours, found)
-        reports = [each for each in self.reports() if each["state"] != "silent"]
+            if address in self.watched:
+                self.mark(address, asked=1, mute=found is None)
+        every = self.reports()
+        for each in every:
+            if name(each) in self.watched:
+                self.mark(name(each), asked=1, mute=each["state"] == "silent")
+        reports = [each for each in every if each["state"] != "silent"]
         memory: dict[str, float] = {}
         for each in reports:
             if each["host"] not in self.new:
@@ -158,12 +165,14 @@ class Watch:
             found = attempts(each) if each["service"] == "worker" else {}
             # What a new worker did before the first look it did as a part of the new release.
             first = dict.fromkeys(found, 0.0) if new else found
-            watched = self.note(f"{each['service']} {each['host']} {each['pid']}", new, found, first)
-            marks = watched.marks
-            marks["looks"] = marks.get("looks", 0) + 1
-            marks["still"] = marks.get("still", 0) + (each["loop_lag_ms"] > 1000 * STILL_SECONDS)
+            self.note(name(each), new, found, first)
             large = GROWN_TIMES * memory.get(each["service"], math.inf) + GROWN_BYTES
-            marks["grown"] = marks.get("grown", 0) + (each["rss_bytes"] > large)
+            self.mark(
+                name(each),
+                looks=1,
+                still=each["loop_lag_ms"] > 1000 * STILL_SECONDS,
+                grown=each["rss_bytes"] > large,
+            )
         return [
             Comparison(
                 kind.what,
@@ -183,6 +192,12 @@ class Watch:
         if new and time.monotonic() - self.begun < WARM_SECONDS:
             watched.first = {**watched.first, **{name: found[name] for name in SLOW if name in found}}
         return watched
+
+    def mark(self, key: str, **marks: int) -> None:
+        """Add what a look has found of one."""
+        kept = self.watched[key].marks
+        for name, count in marks.items():
+            kept[name] = kept.get(name, 0.0) + count
 
     def total(self, kind: Kind, *, new: bool) -> Count:
         """The counts of a KIND, of all new or all old ones."""
@@ -205,6 +220,11 @@ class Watch:
         """How many have come."""
         return sum(each.grown(name) for each in self.watched.values() for name in VISITS)
 
+    @property
+    def answering(self) -> bool:
+        """Whether all have answered each time: where one hangs, nobody gets as far as to be counted."""
+        return not any(each.marks.get("mute") for each in self.watched.values())
+
 
 def watch(new: Iterable[str], port: int, seconds: float) -> list[str]:
     """Look for SECONDS; a line for each comparison that is worse, at once."""
@@ -218,7 +238,8 @@ def watch(new: Iterable[str], port: int, seconds: float) -> list[str]:
         if worse:
             return worse
         undecided = passed < LONGEST_TIMES * seconds and any(each.undecided for each in found)
-        if (passed >= seconds and not undecided) or (passed >= QUIET_SECONDS and not watching.visits):
+        quiet = passed >= QUIET_SECONDS and not watching.visits and watching.answering
+        if (passed >= seconds and not undecided) or quiet:
             if not watching.visits:
                 print(f"nobody came for {passed:.0f} s: nothing is compared", flush=True)
                 return []
@@ -230,6 +251,11 @@ def watch(new: Iterable[str], port: int, seconds: float) -> list[str]:
             said = time.monotonic()
             print(f"{passed:.0f} s of {seconds:.0f} s: {found[0]}", flush=True)
         time.sleep(LOOK_SECONDS)
+
+
+def name(report: Mapping[str, Any]) -> str:
+    """What a process is called here."""
+    return f"{report['service']} {report['host']} {report['pid']}"
 
 
 def attempts(report: Mapping[str, Any]) -> dict[str, float]:
