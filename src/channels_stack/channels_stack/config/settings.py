@@ -1,7 +1,7 @@
 """The settings of the runtime: one frozen object, read once from the environment.
 
-Every attribute is the lower-case name of an environment variable. docs and stack.env.example list the same
-names; defaults and limits live here only.
+Every attribute is the lower-case name of an environment variable. Its default is what a process gets that runs without the
+stack (`pip install`, a test); stack.env.example holds those of a stack, and tests/unit/stack/test_stack_env.py compares the two.
 """
 
 from __future__ import annotations

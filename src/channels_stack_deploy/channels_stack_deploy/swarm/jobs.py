@@ -96,50 +96,6 @@ def listed(migrations: list[str]) -> str:
     return f"{len(migrations)} ({', '.join(f'{app} {count}' for app, count in sorted(counts.items()))})"
 
 
-def trial(
-    engine: Engine,
-    path: str,
-    healthy_seconds: float,
-    steady_seconds: float,
-    job: str,
-    job_path: str,
-) -> None:
-    """Start one task of each service of the file PATH alongside the running ones: healthy in time, then running on for so long.
-
-    As soon as they are healthy the JOB of the file JOB_PATH compares what they answer with what the running ones answer.
-    Failure with the last lines of the one that ended; all are removed in any case.
-    """
-    services = list(json.loads(engine.read(path))["services"])
-    engine.remove(*services)
-    gone(engine, services)
-    engine.stack_deploy(path)
-    begun = time.monotonic()
-    steady_since = 0.0
-    try:
-        while True:
-            found = engine.services()
-            tasks = engine.tasks([found[name]["ID"] for name in services])
-            for name in services:
-                own = [task for task in tasks if task["ServiceID"] == found[name]["ID"]]
-                ended(engine, name, own)
-            running = [task for task in tasks if task["Status"]["State"] == "running"]
-            if len(running) == len(services):
-                if not steady_since:
-                    steady_since = time.monotonic()
-                    engine.tell(
-                        f"    healthy after {steady_since - begun:.0f} s, watched for {steady_seconds:.0f} s"
-                    )
-                    for line in run(engine, job, job_path, healthy_seconds + steady_seconds):
-                        engine.tell(f"    {line}")
-                if time.monotonic() - steady_since >= steady_seconds:
-                    return
-            elif time.monotonic() - begun > healthy_seconds:
-                raise Failure(f"not healthy within {healthy_seconds:.0f} s: {states(tasks)}")
-            pause()
-    finally:
-        engine.remove(*services)
-
-
 ONCE = table.of(table.Kind.JOB, table.Kind.TRIAL)
 """Services that are there only while a run under the lock waits for them."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible_collections.channels_stack.deploy.plugins.plugin_utils.actions import SwarmAction
 
-from channels_stack_deploy.swarm import jobs
+from channels_stack_deploy.swarm import jobs, trial
 from channels_stack_deploy.swarm.engine import Engine
 
 
@@ -21,7 +21,7 @@ class ActionModule(SwarmAction):
             return {"changed": False}
         if jobs.same(engine, str(path), options["current"]):
             return {"changed": False, "msg": "the servers of the current release are the same"}
-        jobs.trial(
+        trial.run(
             engine,
             str(path),
             options["healthy_seconds"],
