@@ -49,6 +49,7 @@ def read(path: Path, group: str, root: Path) -> tuple[list[str], list[str]]:
 
     Relative paths in the lines are seen from ROOT. Raises Unreadable.
     """
+    _keep_inside(path, root)
     readers: dict[str, Callable[[Path, str], list[str]]] = {
         "uv.lock": _uv,
         "poetry.lock": _poetry_lock,
@@ -80,6 +81,23 @@ def read(path: Path, group: str, root: Path) -> tuple[list[str], list[str]]:
         )
         lines = [line.partition(" --hash=")[0] for line in lines]
     return list(_installable(lines, root, notices)), notices
+
+
+def _keep_inside(path: Path, root: Path) -> None:
+    """Raise Unreadable where the lock at PATH takes a package from a folder above the project's own, which is ROOT."""
+    if path.suffix != ".lock" or path.name == "Pipfile.lock" or not path.exists():
+        return
+    for entry in toml(path).get("package", []):
+        source = entry.get("source") or entry
+        folder = next((source[key] for key in ("editable", "directory", "path") if key in source), "")
+        if not folder and source.get("type") == "directory":
+            folder = source.get("url", "")
+        if folder and not (path.parent / folder).resolve().is_relative_to(root.resolve()):
+            raise Unreadable(_outside(f"{path.name} takes {entry['name']} from {folder}"))
+
+
+def _outside(what: str) -> str:
+    return f"{what}, which is outside of APP_DIR, so no image has it: make adopt P=FOLDER with the folder that holds both"
 
 
 def wanted_pythons(root: Path, path: Path) -> Iterator[tuple[str, str]]:
@@ -138,8 +156,14 @@ def _requirements(path: Path, above: tuple[Path, ...] = ()) -> Iterator[str]:
             yield line
 
 
-def _installable(lines: Iterable[str], root: Path, notices: list[str]) -> Iterator[str]:
-    """LINES without what cannot be installed here or need not be; NOTICES get a line for each kind that was left out."""
+def _installable(
+    lines: Iterable[str], root: Path, notices: list[str], project: Path | None = None
+) -> Iterator[str]:
+    """LINES without what cannot be installed here or need not be; NOTICES get a line for each kind that was left out.
+
+    Paths in LINES are seen from ROOT, which is in PROJECT.
+    """
+    project = project or root
     foreign, folders = [], []
     for line in lines:
         target = EDITABLE.sub("", line)
@@ -150,9 +174,11 @@ def _installable(lines: Iterable[str], root: Path, notices: list[str]) -> Iterat
                 f"{target} is a file of the machine that it was written on (conda's pip freeze does so): "
                 f"write {target.partition('@')[0].strip()}==VERSION"
             )
+        elif target.startswith("..") and not (root / target).resolve().is_relative_to(project.resolve()):
+            raise Unreadable(_outside(f"{target} is a requirement"))
         elif (folder := _folder(target, root)) is not None:
             folders.append(target)
-            yield from _installable(_of_folder(folder, EXTRAS.match(target)), folder, notices)
+            yield from _installable(_of_folder(folder, EXTRAS.match(target)), folder, notices, project)
         elif canonical(re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]) in WINDOWS and ";" not in line:
             foreign.append(line.partition(" --hash")[0])
         else:

@@ -108,6 +108,24 @@ def test_a_folder_that_is_no_project(project):
         project.read("requirements.txt")
 
 
+def test_a_folder_above_the_project_is_in_no_image(project):
+    project.write(requirements_dot_txt="Django\n-e ../tools\n")
+    with pytest.raises(dependencies.Unreadable, match="outside of APP_DIR"):
+        project.read("requirements.txt")
+    project.write(uv_dot_lock='[[package]]\nname = "tools"\nversion = "1"\nsource = { editable = "../" }\n')
+    with pytest.raises(dependencies.Unreadable, match=r"takes tools from \.\./, which is outside of APP_DIR"):
+        project.read("uv.lock")
+
+
+def test_folders_that_need_each_other(project):
+    project.write(
+        requirements_dot_txt="-e ./a\n",
+        a__pyproject_dot_toml='[project]\nname = "a"\ndependencies = ["../b"]\n',
+        b__pyproject_dot_toml='[project]\nname = "b"\ndependencies = ["django"]\n',
+    )
+    assert project.read("requirements.txt") == ["django"]
+
+
 def test_a_file_of_another_machine(project):
     project.write(requirements_dot_txt="certifi @ file:///croot/certifi_1/work\n")
     with pytest.raises(dependencies.Unreadable, match="write certifi==VERSION"):

@@ -56,8 +56,8 @@ def adopt(deployment: Deployment, path: str) -> None:
     say(f"What the doctor finds ({deployment.verb('doctor')}):")
     examine(proposal.folder, now)
     say()
-    if proposal.too_old:
-        raise Failure(proposal.too_old)
+    if proposal.impossible:
+        raise Failure(proposal.impossible)
     say(f"Next: {deployment.verb('up')}")
     if proposal.has_users:
         say(f"Then the first user: {deployment.verb('manage')} C=createsuperuser")

@@ -234,14 +234,14 @@ def _imported_from_elsewhere(tree: Tree, found: Found) -> list[str]:
     }
     added = []
     for name in wanted:
-        folders = places.get(name, set())
+        # A package's own folder is no root: what is inside it is imported by the package's name.
+        folders = {
+            each for each in places.get(name, set()) if not tree.exists(os.path.join(each, "__init__.py"))
+        }
         inside = any(folder in found.roots for folder in folders)
         if len(folders) != 1 or inside or name in sys.stdlib_module_names:
             continue
-        (folder,) = folders
-        # A package's own folder is no root: what is inside it is imported by the package's name.
-        if not tree.exists(os.path.join(folder, "__init__.py")) and folder not in added:
-            added.append(folder)
+        added += [folder for folder in folders if folder not in added]
     return added
 
 

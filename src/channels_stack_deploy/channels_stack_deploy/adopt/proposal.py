@@ -11,7 +11,7 @@ from channels_stack.doctor.values import texts
 
 from ..config import settings as stack_settings
 from ..paths import COMPOSE
-from . import folders, interpreter, modules, pins, processes, requirements, variables
+from . import folders, interpreter, modules, outside, pins, processes, requirements, variables
 from .found import Findings, Line
 from .tree import Tree, above
 
@@ -41,8 +41,8 @@ class Proposal:
     findings: Findings
     variables: list[variables.Variable]
     has_users: bool = False
-    too_old: str = ""
-    """Why this stack cannot run its versions, and the fix."""
+    impossible: str = ""
+    """Why this stack cannot run it, and the fix."""
 
     @property
     def lacking(self) -> list[str]:
@@ -94,5 +94,5 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
         findings,
         variables.find(tree, found, values["DOMAINS"], off),
         has_users=users,
-        too_old=pins.too_old(tree, installed),
+        impossible=outside.find(tree, installed) or pins.too_old(tree, installed),
     )

@@ -61,7 +61,8 @@ class Tree:
     def own(self) -> list[Module]:
         """The modules outside of ASIDE; all of them where there is nothing else with settings or a manage.py."""
         found = [module for module in self.files.unique_modules() if not aside(module.path)]
-        return found or self.files.unique_modules()
+        is_project = any(_sets_apps(each) or os.path.basename(each.path) == "manage.py" for each in found)
+        return found if is_project else self.files.unique_modules()
 
     def text(self, path: str) -> str:
         """The text of the file at PATH below the root; "" where there is none."""
@@ -85,6 +86,14 @@ class Tree:
             ):
                 for place, match in plan.matches(pattern):
                     yield str(place), match
+
+
+def _sets_apps(module: Module) -> bool:
+    """Whether the module assigns INSTALLED_APPS, in itself or in a class of settings."""
+    return "INSTALLED_APPS" in module.text and any(
+        isinstance(node, ast.Name) and node.id == "INSTALLED_APPS" and isinstance(node.ctx, ast.Store)
+        for node in module.nodes
+    )
 
 
 def aside(path: str) -> bool:

@@ -7,6 +7,8 @@ from specimens import SETTINGS as S
 
 from .edits import DAPHNE_APPS, INSTALLED, STATIC_APPS, add, code, required
 
+DEFAULT = "from channels.routing import get_default_application\n\nother = get_default_application()\n"
+
 CASES = [
     (
         "E201",
@@ -73,11 +75,8 @@ CASES = [
     ),
     (
         "E206",
-        code(
-            "from channels.routing import get_default_application\n\n"
-            "application = get_default_application()\n"
-        ),
-        code("from channels.routing import get_default_application\n"),
+        {ASGI: ("application = Prot", f"{DEFAULT}\napplication = Prot")},
+        code(DEFAULT),  # ASGI_APPLICATION names config.asgi, which routes http
     ),
     (
         "E207",

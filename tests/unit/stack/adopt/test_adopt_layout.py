@@ -217,3 +217,18 @@ def test_two_projects_in_one_tree_are_named(make):
 
 def test_a_folder_that_is_itself_called_tests_is_a_project(make):
     assert propose(make(below("tests", PLAIN))).lines["APP_PATH"].value == "tests"
+
+
+def test_the_project_in_the_examples_of_a_library(make):
+    library = {
+        "tools/__init__.py": "",
+        "tools/models.py": '"""Needs tools among INSTALLED_APPS."""\n',
+        "tools/templatetags/__init__.py": "",
+        "tools/templatetags/tools.py": "",
+        "tests/settings.py": "INSTALLED_APPS = []\n",
+    }
+    views = {"example/mysite/views.py": "import tools\n"}
+    lines = propose(make(below("example", PLAIN), library, views)).lines
+    assert lines["APP_SETTINGS"].value == "mysite.settings"
+    assert lines["APP_PATH"].value == "example ."
+    assert lines["APP_REQUIREMENTS"].value == "example/requirements.txt"

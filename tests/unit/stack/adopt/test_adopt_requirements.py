@@ -176,9 +176,29 @@ def test_the_pin_that_decides_is_named(make):
     ],
 )
 def test_channels_3_is_named_before_anything_is_built(make, lines, words):
-    too_old = propose(make(PLAIN, {"requirements.txt": lines})).too_old
+    too_old = propose(make(PLAIN, {"requirements.txt": lines})).impossible
     assert words in too_old and bool(too_old) == bool(words)
     assert not words or "daphne>=4.0" in too_old
+
+
+UV_ABOVE = UV + '\n[[package]]\nname = "tools"\nversion = "1"\nsource = { editable = "../" }\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"uv.lock": UV_ABOVE}, "uv.lock takes tools from ../"),
+        ({"requirements.txt": "Django\nchannels\n-e ../tools\n"}, "requirements.txt:3 asks for ../tools"),
+        # Near-misses: folders of the project.
+        ({"uv.lock": UV_ABOVE.replace("../", "tools")}, ""),
+        ({"requirements.txt": "Django\nchannels\n-e ./tools\n"}, ""),
+    ],
+)
+def test_a_requirement_above_the_folder_is_named_with_the_folder_to_adopt(make, files, words):
+    folder = make(PLAIN, files)
+    impossible = propose(folder).impossible
+    assert words in impossible and bool(impossible) == bool(words)
+    assert not words or impossible.endswith(f"make adopt P={folder.parent}")
 
 
 def test_a_python_that_no_debian_has_is_a_question(make):

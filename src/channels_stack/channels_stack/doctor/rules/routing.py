@@ -235,13 +235,24 @@ def default_application(project: Project) -> Found:
     """get_default_application() in asgi.py
 
     In production: it imports what ASGI_APPLICATION names. Where that is this module it fails, a module that is not yet
-    complete; where it is another one there is no application for HTTP in it.
+    complete; where it is another one, written for Channels 2 or 3, there is no application for HTTP in it.
 
     Instead: define the application here.
         application = ProtocolTypeRouter({"http": get_asgi_application(), …})
     """
     for module, call in project.calls("channels.routing.get_default_application"):
-        yield module.place(call), "get_default_application() is called"
+        if not any(_has_pages(project, settings, module) for settings in project.settings):
+            yield module.place(call), "get_default_application() is called"
+
+
+def _has_pages(project: Project, settings: Settings, caller: Module) -> bool:
+    """Whether ASGI_APPLICATION names a router with a route for HTTP, in another module than CALLER."""
+    path, _, _ = (text(settings["ASGI_APPLICATION"]) or "").rpartition(".")
+    source = project.files.module(path, project.files.modules.get(settings.path)) if path else None
+    return source is not caller and any(
+        owner is source and literal is not None and "http" in keys(literal[1])
+        for owner, _, literal in project.routers
+    )
 
 
 @rule("E207", SETTINGS)
