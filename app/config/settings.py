@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     *(["daphne"] if find_spec("daphne") else []),
     "channels",
     "channels_stack.console",
+    "channels_stack.groups",  # its static file: the browser's client
     "rooms",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -90,6 +91,8 @@ if "postgresql" in DATABASES["default"]["ENGINE"]:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS = channel_layers(_redis_url, _redis_prefix)
+# Rooms have the default, a hundred events for a minute: the database has the rest. Who writes nobody wants to hear later.
+CHANNEL_LAYERS["default"]["CONFIG"]["history"] = {"typing.*": "off"}
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "rooms"

@@ -4,6 +4,9 @@ import atexit
 
 from django.apps import AppConfig
 from django.db import connections
+from django.db.models.signals import post_delete
+
+from channels_stack.groups import publish_on_commit
 
 
 class RoomsConfig(AppConfig):
@@ -13,8 +16,14 @@ class RoomsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self):
-        """Close the pool of database connections at exit: its threads would delay the exit by seconds."""
+        """Tell those in a room when it is deleted, by whatever page or command."""
+        post_delete.connect(_deleted, sender=self.get_model("Room"))
+        # Close the pool of database connections at exit: its threads would delay the exit by seconds.
         atexit.register(_close_pools)
+
+
+def _deleted(instance, using, **_) -> None:
+    publish_on_commit(instance.group, {"type": "room.deleted"}, using=using)
 
 
 def _close_pools() -> None:

@@ -5,7 +5,9 @@ A client sends
     {"type": "typing"}
     {"type": "history", "before": int}                  the messages before that sequence
 and hears
-    welcome, message, presence, typing, history, report, error      (one function each, below)
+    welcome, message, typing, history, report, error, presence      (one function each, below)
+The page speaks the subprotocol recoverable.v1, whose envelopes carry these frames, and in which who is present comes by
+itself; any other client gets them bare, and one frame of presence when it comes.
 """
 
 import json
@@ -105,7 +107,7 @@ def report(row: Report, ordered_by: Message) -> dict:
 
 
 def presence(users: list[str]) -> dict:
-    """Everybody who is in the room now."""
+    """Everybody who is in the room now, for a client that does not see it come and go."""
     return {"type": "presence", "users": users}
 
 

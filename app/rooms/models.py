@@ -1,4 +1,4 @@
-"""What is stored: rooms, their messages, who is present, and reports."""
+"""What is stored: rooms, their messages, and reports. Who is present is in the channel layer."""
 
 from django.conf import settings
 from django.core.validators import MinLengthValidator
@@ -31,6 +31,11 @@ class Room(models.Model):
         """The channel layer group of everybody in the room. The key, because a slug may change."""
         return f"room.{self.pk}"
 
+    @property
+    def typing_group(self):
+        """The same people, for what nobody wants to hear later: without a history (settings.CHANNEL_LAYERS)."""
+        return f"typing.{self.pk}"
+
 
 class Message(models.Model):
     """What somebody said. ``nonce`` is the client's own name for it: sending it again does no harm."""
@@ -53,23 +58,8 @@ class Message(models.Model):
         return f"{self.room_id}#{self.sequence}"
 
 
-class Presence(models.Model):
-    """One open socket of a user in a room. A row not renewed in time belongs to a socket that is no more."""
-
-    room = models.ForeignKey(Room, models.CASCADE, related_name="presences")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    connection = models.UUIDField(unique=True)
-    seen = models.DateTimeField()
-
-    class Meta:
-        indexes = (models.Index(fields=("room", "seen"), name="presence_by_room"),)
-
-    def __str__(self):
-        return f"{self.user_id} in {self.room_id}"
-
-
 class Report(models.Model):
-    """A job of the worker, ordered by the message "/report". ``updated`` is also the worker's lease."""
+    """A job of the worker, ordered by the message "/report". ``updated`` is when it moved on."""
 
     class State(models.TextChoices):
         """The way of a report; it goes back from running to queued when its worker is gone."""

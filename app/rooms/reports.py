@@ -21,6 +21,8 @@ CHUNK = 2000  # messages whose words are counted in one step
 MOST_SHOWN = 5  # users and words in a list
 SHORTEST_WORD = 4  # letters; shorter words say little
 QUOTED = 120  # characters of the longest message
+MOST_ATTEMPTS = 3  # it may be the report that kills workers
+GIVEN_UP = "The worker did not finish this report. Order a new one with /report."
 
 
 class ReportConsumer(AsyncConsumer):
@@ -28,9 +30,14 @@ class ReportConsumer(AsyncConsumer):
 
     async def report_build(self, event):
         """Build the report with the id event["report"], unless it is done or another worker has it."""
-        report = await database_sync_to_async(claim)(event["report"])
+        # The stack's worker says whether the job comes again because the one that had it was killed
+        again = self.scope.get("channels_stack.job", {}).get("redelivered", False)
+        report = await database_sync_to_async(claim)(event["report"], again)
         if report is None:
             return
+        if report.attempts > MOST_ATTEMPTS:
+            await database_sync_to_async(finish)(report, Report.State.FAILED, GIVEN_UP)
+            return await self._tell(report)
         try:
             await self._tell(report)
             lines = []
@@ -47,13 +54,16 @@ class ReportConsumer(AsyncConsumer):
 
     async def _tell(self, report):
         frame = frames.report(report, report.message)
-        await layers.broadcast(report.message.room.group, "room.report", frame)
+        await layers.tell_room(report.message.room.group, frame)
 
 
-def claim(report_id: int) -> Report | None:
-    """The report, now running and ours; None when it is not queued (any more): asking twice does no harm."""
-    queued = Report.objects.filter(pk=report_id, state=Report.State.QUEUED)
-    taken = queued.update(
+def claim(report_id: int, again: bool = False) -> Report | None:
+    """The report, now running and ours; None when it is not queued (any more): asking twice does no harm.
+
+    With ``again`` one that runs is taken too: its worker has ended.
+    """
+    states = (Report.State.QUEUED, Report.State.RUNNING) if again else (Report.State.QUEUED,)
+    taken = Report.objects.filter(pk=report_id, state__in=states).update(
         state=Report.State.RUNNING, progress=0, attempts=F("attempts") + 1, updated=timezone.now()
     )
     if not taken:
@@ -62,7 +72,7 @@ def claim(report_id: int) -> Report | None:
 
 
 def advance(report: Report, progress: int) -> None:
-    """Store the progress in per cent; it also renews the lease."""
+    """Store the progress in per cent, and when."""
     report.progress, report.updated = progress, timezone.now()
     report.save(update_fields=("progress", "updated"))
 

@@ -1,23 +1,19 @@
 """Every question to the database that a room's socket has. Plain functions: async code wraps them."""
 
-import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import IntegrityError, connection
-from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
 from . import frames
-from .models import Message, Presence, Report, Room
+from .models import Message, Report, Room
 
 PAGE = 50  # messages in a page of history
 CHUNK = 500  # messages fetched at once while catching up
 MOST_LISTED = 200  # rooms in the list
-MOST_PRESENT = 200  # names in a presence list
-STALE = timedelta(seconds=60)  # a presence not renewed for so long is ignored
-LEASE = timedelta(seconds=30)  # a report that stands still for so long has lost its worker
-MOST_ATTEMPTS = 3
+PATIENCE = timedelta(seconds=30)  # a report that stands still for so long keeps nobody from ordering another
 REPORT_COMMAND = "/report"
 UNFINISHED = (Report.State.QUEUED, Report.State.RUNNING)
 
@@ -73,18 +69,11 @@ def room_of(slug: str) -> Room | None:
 def listed_rooms():
     """The rooms, the one spoken in last first, with ``said``, ``text`` and ``author`` of its last message."""
     newest = Message.objects.filter(room=OuterRef("pk"), sequence=OuterRef("last_sequence"))
-    fresh = Q(presences__seen__gte=timezone.now() - STALE)
     return Room.objects.annotate(
-        present=Count("presences__user", filter=fresh, distinct=True),
         said=Subquery(newest.values("created")),
         text=Subquery(newest.values("text")),
         author=Subquery(newest.values("author__username")),
     ).order_by(F("said").desc(nulls_last=True), "name")[:MOST_LISTED]
-
-
-def last_sequence(room_id: int) -> int:
-    """The newest sequence of the room; raises Room.DoesNotExist when the room was deleted."""
-    return Room.objects.values_list("last_sequence", flat=True).get(pk=room_id)
 
 
 def messages_after(room_id: int, sequence: int) -> list[dict]:
@@ -109,26 +98,6 @@ def history_before(room_id: int, before: int) -> dict:
     return frames.history([_frame(row) for row in rows], more)
 
 
-def enter(room_id: int, user, connection_id: uuid.UUID) -> None:
-    """Note or renew the presence of one socket."""
-    Presence.objects.update_or_create(
-        connection=connection_id, defaults={"room_id": room_id, "user": user, "seen": timezone.now()}
-    )
-
-
-def leave(connection_id: uuid.UUID) -> None:
-    """Remove the presence of one socket, and of all sockets that ended without a word long ago."""
-    Presence.objects.filter(connection=connection_id).delete()
-    Presence.objects.filter(seen__lt=timezone.now() - 10 * STALE).delete()
-
-
-def present(room_id: int) -> list[str]:
-    """Names of the users in the room, each once, in alphabetical order, at most MOST_PRESENT."""
-    fresh = Presence.objects.filter(room_id=room_id, seen__gte=timezone.now() - STALE)
-    names = fresh.order_by("user__username").values_list("user__username", flat=True).distinct()
-    return list(names[:MOST_PRESENT])
-
-
 def say(room: Room, author, text: str, nonce: str) -> Said:
     """post(), and for the text "/report" also order the report.
 
@@ -137,7 +106,8 @@ def say(room: Room, author, text: str, nonce: str) -> Said:
     if text != REPORT_COMMAND:
         row, new = post(room, author, text, nonce)
         return Said(frames.message(row), new)
-    waiting = Report.objects.filter(message__room=room, state__in=UNFINISHED)
+    lately = timezone.now() - PATIENCE
+    waiting = Report.objects.filter(message__room=room, state__in=UNFINISHED, updated__gte=lately)
     if waiting.exclude(message__author=author, message__nonce=nonce).exists():
         raise frames.FrameError("report_running", "this room has a report in the making: wait for it", nonce)
     row, new = post(room, author, text, nonce)
@@ -146,35 +116,10 @@ def say(room: Room, author, text: str, nonce: str) -> Said:
     return Said(frames.message(row, report), new, queued)
 
 
-def reports_since(room_id: int, moment) -> list[dict]:
-    """Frames of the room's reports that changed since ``moment`` (None: the newest PAGE), oldest first."""
+def reports(room_id: int) -> list[dict]:
+    """Frames of the room's newest reports, at most PAGE, oldest first."""
     rows = Report.objects.filter(message__room=room_id).select_related("message__author").order_by("-pk")
-    if moment is not None:
-        rows = rows.filter(updated__gte=moment)
     return [frames.report(row, row.message) for row in reversed(rows[:PAGE])]
-
-
-def abandoned_reports(room_id: int) -> list[int]:
-    """Reports whose worker is gone, queued again for another; each is handed to one caller only.
-
-    Whoever gets the ids sends them to the worker. After MOST_ATTEMPTS a report has failed: it may kill workers.
-    """
-    unfinished = Report.objects.filter(
-        message__room=room_id,
-        state__in=UNFINISHED,
-        updated__lt=timezone.now() - LEASE,
-    )
-    unfinished.filter(attempts__gte=MOST_ATTEMPTS).update(
-        state=Report.State.FAILED,
-        result="The worker did not finish this report. Order a new one with /report.",
-        updated=timezone.now(),
-    )
-    taken = []
-    for pk, updated in unfinished.values_list("pk", "updated"):
-        same = Report.objects.filter(pk=pk, updated=updated)
-        if same.update(state=Report.State.QUEUED, updated=timezone.now()):
-            taken.append(pk)
-    return taken
 
 
 def _messages(room_id: int):

@@ -1,6 +1,7 @@
 """The pages."""
 
 from django.shortcuts import get_object_or_404, redirect, render
+from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -33,13 +34,13 @@ def room(request, slug):
         "room_messages": messages,
         "more": more,
         "live": before is None,
-        "present": store.present(found.pk),
         "longest_text": LONGEST_TEXT,
         "start": {
             "user": request.user.get_username(),
             "room": found.slug,
             "last": messages[-1].sequence if messages else 0,
             "more": more,
+            "client": static("channels_stack/recoverable.js"),
         },
     }
     return render(request, "rooms/room.html", context)

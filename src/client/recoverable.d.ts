@@ -49,8 +49,8 @@ export interface Options {
 }
 
 export class Client {
-  /** Connects at once. `url` may be relative to the page, and begin with http or ws. */
-  constructor(url: string | URL, options?: Options);
+  /** Connects at once. `url` may be relative to the page, and begin with http or ws; a function is called for each attempt. */
+  constructor(url: string | URL | (() => string | URL), options?: Options);
   readonly state: State;
   /** A copy. */
   readonly positions: Positions;

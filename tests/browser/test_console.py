@@ -34,10 +34,13 @@ def test_a_socket_appears_and_is_closed(anna, berta, room):
     expect(anna.page.get_by_role("button", name="Close")).to_be_focused()
     anna.page.keyboard.press("Enter")
     expect(anna.page.get_by_role("status")).to_have_text("Done: 1.")
-    # The page of a room comes back, as another socket.
+    # The page of the room stays away, says why, and comes back when its user wants to.
+    expect(berta.page.locator("#connection")).to_have_text(re.compile("Disconnected: closed by an operator"))
     anna.go(f"/console/sockets/?q={room}")
-    expect(anna.page.locator("#live")).to_contain_text(" fit")
+    expect(anna.page.locator("#live")).to_contain_text("0 fit")
     assert anna.page.locator(f'a[href="{address}"]').count() == 0
+    berta.page.get_by_role("link", name="Come back").click()
+    berta.is_connected()
     assert anna.complaints == []
 
 

@@ -3,8 +3,8 @@
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
+from django.db import connection
 from room_client import joined, open_socket, session_cookie
-from rooms import pulse
 
 pytestmark = pytest.mark.asyncio
 
@@ -61,13 +61,24 @@ async def test_refused_session_is_not_deleted(room, ann, settings_with):
     assert await Session.objects.filter(pk=cookie.partition(b"=")[2].decode()).aexists()
 
 
-async def test_deleting_the_room_closes_the_socket(room, ann, monkeypatch):
-    monkeypatch.setattr(pulse, "CHECK_SECONDS", 0.05)
+async def test_deleting_the_room_closes_the_socket(room, ann):
     async with joined(room, ann) as client:
         await client.hear("presence")
         await room.adelete()
-        code, _ = await client.closed()
-        assert code == 1008
+        assert await client.closed() == (1008, "this room was deleted")
+
+
+async def test_a_room_with_rows_of_presence_of_the_release_before_can_be_deleted(room, ann):
+    columns = "connection, seen, room_id, user_id"
+    await sync_to_async(execute)(
+        f"INSERT INTO rooms_presence ({columns}) VALUES (gen_random_uuid(), now(), %s, %s)", room.pk, ann.pk
+    )
+    await room.adelete()
+
+
+def execute(statement, *values):
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
 
 
 @pytest.fixture

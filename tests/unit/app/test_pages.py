@@ -2,8 +2,10 @@
 
 import re
 import uuid
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import Client
 from rooms import store
@@ -100,6 +102,13 @@ def test_pages_need_nothing_that_the_content_security_policy_forbids(sign_in, ma
 def test_static_files_are_hashed(sign_in):
     page = sign_in().get("/login/").content.decode()
     assert re.search(r'href="/static/rooms/rooms\.[0-9a-f]{12}\.css"', page)
+
+
+def test_page_of_a_room_has_the_client_of_the_library(sign_in, ann, room):
+    page = sign_in(ann).get(f"/rooms/{room.slug}/").content.decode()
+    (path,) = re.findall(r'"client": "/static/(channels_stack/recoverable\.[0-9a-f]{12}\.js)"', page)
+    collected = Path(settings.STATIC_ROOT, path).read_bytes()
+    assert collected == (PROJECT / "src/client/recoverable.js").read_bytes()
 
 
 def test_unknown_page_is_a_plain_404(sign_in, ann):

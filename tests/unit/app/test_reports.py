@@ -11,21 +11,23 @@ from channels.layers import get_channel_layer
 from config.asgi import application
 from django.utils import timezone
 from room_client import SECONDS, joined
-from rooms import pulse, reports, store
+from rooms import reports, store
 from rooms.models import Report
 
 pytestmark = pytest.mark.asyncio
 
 
 @contextlib.asynccontextmanager
-async def worker():
+async def worker(redelivered=False):
     """The consumer of the channel "reports", fed from the real layer, as a worker process does it."""
 
     async def feed():
         while True:
             await consumer.send_input(await get_channel_layer("tasks").receive("reports"))
 
-    consumer = ApplicationCommunicator(application, {"type": "channel", "channel": "reports"})
+    job = {"redelivered": redelivered}  # as a worker says of one that another process had
+    scope = {"type": "channel", "channel": "reports", "channels_stack.job": job}
+    consumer = ApplicationCommunicator(application, scope)
     feeding = asyncio.create_task(feed())
     try:
         yield
@@ -120,34 +122,34 @@ async def test_one_report_at_a_time(room, ann):
         assert (error["code"], error["nonce"]) == ("report_running", nonce)
 
 
-async def test_report_of_a_dead_worker_is_given_to_another(room, ann, monkeypatch):
-    monkeypatch.setattr(pulse, "CHECK_SECONDS", 1)
+async def test_report_of_a_dead_worker_is_made_by_another(room, ann):
     report = await sync_to_async(_ordered)(room, ann)
     await sync_to_async(reports.claim)(report.pk)
-    await Report.objects.filter(pk=report.pk).aupdate(updated=timezone.now() - 2 * store.LEASE)
-    async with joined(room, ann) as client, worker():
+    job = {"type": "report.build", "report": report.pk}
+    async with joined(room, ann) as client, worker(redelivered=True):
+        await client.hear("presence")
+        await get_channel_layer("tasks").send("reports", job)
         assert (await client.hear("report", state="done"))["id"] == report.pk
     await report.arefresh_from_db()
     assert report.attempts == 2
 
 
-async def test_report_that_kills_workers_fails_in_the_end(room, ann, monkeypatch):
-    monkeypatch.setattr(pulse, "CHECK_SECONDS", 1)
+async def test_report_that_kills_workers_fails_in_the_end(room, ann):
     report = await sync_to_async(_ordered)(room, ann)
-    await Report.objects.filter(pk=report.pk).aupdate(
-        attempts=store.MOST_ATTEMPTS, state="running", updated=timezone.now() - 2 * store.LEASE
-    )
-    async with joined(room, ann) as client:
+    changed = Report.objects.filter(pk=report.pk)
+    await changed.aupdate(attempts=reports.MOST_ATTEMPTS, state="running")
+    async with joined(room, ann) as client, worker(redelivered=True):
+        await get_channel_layer("tasks").send("reports", {"type": "report.build", "report": report.pk})
         assert "did not finish" in (await client.hear("report", state="failed"))["result"]
 
 
-async def test_abandoned_report_is_taken_by_one_socket_only(room, ann):
+async def test_report_that_stands_still_keeps_nobody_from_ordering_another(room, ann):
     report = await sync_to_async(_ordered)(room, ann)
-    await Report.objects.filter(pk=report.pk).aupdate(updated=timezone.now() - 2 * store.LEASE)
-    taken = await asyncio.gather(
-        *(database_sync_to_async(store.abandoned_reports, thread_sensitive=False)(room.pk) for _ in range(5))
-    )
-    assert sorted(taken) == [[], [], [], [], [report.pk]]
+    await Report.objects.filter(pk=report.pk).aupdate(updated=timezone.now() - 2 * store.PATIENCE)
+    async with joined(room, ann) as client:
+        await client.hear("presence")
+        await client.say("/report")
+        assert (await client.hear("report", state="queued"))["id"] != report.pk
 
 
 async def test_failure_is_told_and_the_worker_goes_on(room, ann, monkeypatch):

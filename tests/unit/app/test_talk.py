@@ -1,16 +1,16 @@
 """Talking in a room: order, replay, healing, presence, limits."""
 
 import asyncio
+import json
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.db import OperationalError
-from django.utils import timezone
-from room_client import SECONDS, RoomClient, joined, open_socket
-from rooms import consumers, frames, layers, pulse, store
-from rooms.models import Message, Presence, Room
+from room_client import SECONDS, RoomClient, joined, open_socket, page
+from rooms import consumers, frames, store
+from rooms.models import Message, Room
 
 pytestmark = pytest.mark.asyncio
 
@@ -80,8 +80,9 @@ async def test_what_is_said_during_the_replay_comes_once_and_in_order(room, ann,
         found = read(room_id, sequence)
         if sequence == 0:
             for row in say(room, ann, *("meanwhile" for _ in range(5))):
-                tell = async_to_sync(layers.broadcast)
-                tell(room.group, "room.message", frames.message(row), sequence=row.sequence)
+                frame = json.dumps(frames.message(row))
+                event = {"type": "room.message", "sequence": row.sequence, "frame": frame}
+                async_to_sync(get_channel_layer().group_send)(room.group, event)
         return found
 
     monkeypatch.setattr(store, "messages_after", read_while_others_talk)
@@ -127,11 +128,93 @@ async def test_late_and_double_events_are_dropped(room, ann):
     assert [frame["sequence"] for frame in heard] == [2]
 
 
-async def test_deaf_socket_heals_itself(room, ann, bob, say, monkeypatch):
-    monkeypatch.setattr(pulse, "CHECK_SECONDS", 0.1)
-    async with joined(room, ann) as client:
-        await sync_to_async(say)(room, bob, "nobody was told")
+async def test_a_page_that_comes_back_gets_what_it_has_missed_without_the_database(
+    room, ann, bob, monkeypatch
+):
+    async with page(room, ann) as client, joined(room, bob) as other:
+        assert (await client.hear("subscribed"))["recovered"] is None
+        await other.hear("presence")
+        await other.say("heard")
+        await client.hear("message")
+    async with joined(room, bob, 1) as other:
+        await other.hear("presence")
+        for number in range(3):
+            await other.say(f"missed {number}")
+            await other.hear("message")
+    monkeypatch.setattr(store, "messages_after", None)  # whoever calls it fails
+    monkeypatch.setattr(store, "reports", None)
+    async with page(room, ann, 1, client.position) as client:
+        assert (await client.hear("subscribed"))["recovered"] is True
+        heard = [(await client.hear("message"))["text"] for _ in range(3)]
+    assert heard == ["missed 0", "missed 1", "missed 2"]
+
+
+async def test_what_the_history_has_no_more_comes_from_the_database(room, ann, bob, say):
+    async with page(room, ann) as client, joined(room, bob) as other:
+        await other.hear("presence")
+        await other.say("heard")
+        await client.hear("message")
+    await sync_to_async(say)(room, bob, "missed 1", "missed 2")
+    forged = f"{'f' * 16}.1.{'0' * 16}"
+    async with page(room, ann, 1, forged) as client:
+        assert (await client.hear("subscribed"))["recovered"] is False
+        assert [(await client.hear("message"))["text"] for _ in range(2)] == ["missed 1", "missed 2"]
+
+
+async def test_what_nobody_was_told_of_is_noticed_by_who_comes_back(room, ann, bob, say):
+    async with page(room, ann) as client, joined(room, bob) as other:
+        await other.hear("presence")
+        await other.say("heard")
+        await client.hear("message")
+    await sync_to_async(say)(room, bob, "nobody was told")
+    async with page(room, ann, 1, client.position) as client:
+        assert (await client.hear("subscribed"))["recovered"] is True
         assert (await client.hear("message"))["text"] == "nobody was told"
+
+
+async def test_when_redis_has_lost_events_the_database_says_the_rest(room, ann, bob, say):
+    layer = get_channel_layer()
+    async with page(room, ann) as client, joined(room, bob) as other:
+        await other.hear("presence")
+        await other.say("heard")
+        await client.hear("message")
+        await sync_to_async(say)(room, bob, "lost")
+        redis = await layer.connections.client()
+        await redis.delete(layer.names.position(room.group), layer.names.history(room.group))
+        assert (await client.hear("message"))["text"] == "lost"
+
+
+async def test_who_writes_is_not_kept_for_who_comes_back(room, ann, bob):
+    async with page(room, ann) as client, joined(room, bob) as other:
+        await other.hear("presence")
+        await other.say("heard")
+        await client.hear("message")
+    async with joined(room, bob, 1) as other:
+        await other.hear("presence")
+        await other.send({"type": "typing"})
+        await other.say("after")
+        await other.hear("message")
+    async with page(room, ann, 1, client.position) as client:
+        kinds = [frame["type"] for frame in await client.hear_until("message")]
+    assert kinds == ["welcome", "subscribed", "message"]
+
+
+OF_THE_RELEASE_BEFORE = (
+    {"type": "room.presence", "frame": '{"type": "presence", "users": ["old"]}'},
+    {"type": "room.typing", "frame": '{"type": "typing", "user": "old"}', "connection": "6f1c3f9e"},
+    {"type": "room.report", "frame": '{"type": "report", "id": 0, "state": "running"}'},
+)
+
+
+async def test_processes_of_the_release_before_are_understood(room, ann):
+    """They serve the same rooms while they are replaced, and after a rollback."""
+    async with page(room, ann) as client:
+        await client.hear("presence")
+        for event in OF_THE_RELEASE_BEFORE:
+            await get_channel_layer().group_send(room.group, event)
+        nonce = await client.say("still here")
+        kinds = [frame["type"] for frame in await client.hear_until("message", nonce=nonce)]
+    assert kinds == ["typing", "report", "message"]
 
 
 async def test_same_nonce_is_one_message(room, ann):
@@ -143,7 +226,8 @@ async def test_same_nonce_is_one_message(room, ann):
         heard = [
             frame for frame in await client.hear_until("message", nonce=other) if frame["type"] == "message"
         ]
-    assert [frame["sequence"] for frame in heard] == [2]
+    # The first is for its author alone, who has not got the answer.
+    assert [frame["sequence"] for frame in heard] == [1, 2]
     assert await Message.objects.filter(room=room).acount() == 2
 
 
@@ -165,7 +249,8 @@ async def test_sequences_have_no_gap_when_many_write_at_once(room, ann):
     )
     rows = Message.objects.filter(room=room).order_by("sequence")
     assert [row.sequence async for row in rows] == list(range(1, 31))
-    assert await sync_to_async(store.last_sequence)(room.pk) == 30
+    await room.arefresh_from_db()
+    assert room.last_sequence == 30
 
 
 async def test_history_goes_back_page_by_page(room, ann, say):
@@ -182,52 +267,24 @@ async def test_history_goes_back_page_by_page(room, ann, say):
 
 
 async def test_presence_follows_comings_and_goings(room, ann, bob):
-    async with joined(room, ann) as client:
-        assert (await client.hear("presence"))["users"] == [ann.username]
-        async with joined(room, bob):
+    async with page(room, ann) as client:
+        await client.hear("presence", users=[ann.username])
+        async with joined(room, bob) as other:
             await client.hear("presence", users=[ann.username, bob.username])
+            assert (await other.hear("presence"))["users"] == [ann.username, bob.username]
         await client.hear("presence", users=[ann.username])
 
 
 async def test_user_with_two_sockets_is_present_once_and_until_the_last_is_closed(room, ann, bob):
-    async with joined(room, bob) as watcher:
-        async with joined(room, ann):
+    async with page(room, bob) as watcher:
+        async with page(room, ann):
             await watcher.hear("presence", users=[ann.username, bob.username])
-            async with joined(room, ann) as second:
-                assert (await second.hear("presence"))["users"] == [ann.username, bob.username]
+            async with page(room, ann) as second:
+                await second.hear("presence", users=[ann.username, bob.username])
             nonce = await watcher.say("the second is gone")
             frames = await watcher.hear_until("message", nonce=nonce)
             assert {"type": "presence", "users": [bob.username]} not in frames
         await watcher.hear("presence", users=[bob.username])
-
-
-async def test_stale_presence_is_ignored(room, ann, bob):
-    await Presence.objects.acreate(
-        room=room,
-        user=bob,
-        connection="6f1c3f9e-0000-4000-8000-" + room.slug[-12:],
-        seen=timezone.now() - store.STALE,
-    )
-    async with joined(room, ann) as client:
-        assert (await client.hear("presence"))["users"] == [ann.username]
-
-
-async def test_presence_is_renewed_while_connected(room, ann, monkeypatch):
-    monkeypatch.setattr(pulse, "CHECK_SECONDS", 0.05)
-    async with joined(room, ann) as client:
-        await client.hear("presence")
-        long_ago = timezone.now() - 2 * store.STALE
-        await Presence.objects.filter(room=room).aupdate(seen=long_ago)
-        async with asyncio.timeout(SECONDS):
-            while await Presence.objects.filter(room=room, seen=long_ago).aexists():
-                await asyncio.sleep(0.02)
-
-
-async def test_closing_leaves_nothing_behind(room, ann):
-    async with joined(room, ann) as client:
-        await client.hear("presence")
-    assert not await Presence.objects.filter(room=room).aexists()
-    assert not [task for task in asyncio.all_tasks() if "_keep_up" in repr(task)]
 
 
 async def test_consumer_that_dies_without_disconnect_leaves_nothing_behind(room, ann):
@@ -236,8 +293,7 @@ async def test_consumer_that_dies_without_disconnect_leaves_nothing_behind(room,
     await socket.send_input({"type": "no.such.event"})
     with pytest.raises(ValueError, match="No handler"):
         await socket.wait(SECONDS)
-    assert not await Presence.objects.filter(room=room).aexists()
-    assert not [task for task in asyncio.all_tasks() if "_keep_up" in repr(task)]
+    assert room.group not in get_channel_layer().hub().groups
 
 
 async def test_typing_is_told_to_others_only(room, ann, bob):
@@ -275,13 +331,21 @@ async def test_database_failure_is_answered_and_the_message_can_be_sent_again(ro
         assert (await client.hear("message", nonce=nonce))["sequence"] == 1
 
 
-async def test_author_hears_the_message_when_the_layer_fails(room, ann, monkeypatch):
+async def test_who_sends_again_because_the_layer_failed_is_heard_once_by_everybody(
+    room, ann, bob, monkeypatch
+):
     async def failing(group, event):
         raise ConnectionError("Redis is gone")
 
-    async with joined(room, ann) as client:
+    async with joined(room, ann) as client, joined(room, bob) as other:
         await client.hear("presence")
+        await other.hear("presence")
         monkeypatch.setattr(get_channel_layer(), "group_send", failing, raising=False)
         nonce = await client.say("hello")
-        assert (await client.hear("message", nonce=nonce))["sequence"] == 1
+        error = await client.hear("error")
+        assert (error["code"], error["nonce"]) == ("unavailable", nonce)
         monkeypatch.undo()
+        await client.say("hello", nonce)
+        for each in (client, other):
+            assert (await each.hear("message", nonce=nonce))["sequence"] == 1
+    assert await Message.objects.filter(room=room).acount() == 1

@@ -9,7 +9,8 @@ import re
 
 from channels_stack.groups import protocol
 
-PACKAGE = pathlib.Path(__file__).parents[3] / "src/client"
+ROOT = pathlib.Path(__file__).parents[3]
+PACKAGE = ROOT / "src/client"
 SOURCE = (PACKAGE / "recoverable.js").read_text()
 TYPES = (PACKAGE / "recoverable.d.ts").read_text()
 
@@ -25,6 +26,17 @@ def test_the_package_has_what_it_names_and_depends_on_nothing():
     assert {pathlib.PurePath(name).name for name in named} == set(package["files"])
     assert not {key for key in package if "ependencies" in key}
     assert "import" not in re.findall(r"^\w+", SOURCE, re.M)
+
+
+def test_it_has_one_home_from_which_the_wheel_takes_it():
+    home = ROOT / "src/channels_stack/channels_stack/groups/static/channels_stack/recoverable.js"
+    assert (PACKAGE / "recoverable.js").resolve() == home
+    for top in ("app", "src", "tests", "docs"):
+        copies = [path for path in (ROOT / top).rglob("recoverable*.js") if ".artifacts" not in path.parts]
+        assert {path.resolve() for path in copies} <= {home}
+    # setuptools takes what is named; the images and `pip install` are made by it.
+    project = (ROOT / "src/channels_stack/pyproject.toml").read_text()
+    assert '"channels_stack.groups" = ["static/*/*"]' in project and home.match("groups/static/*/*")
 
 
 def test_the_types_have_every_option_and_every_public_name():

@@ -56,7 +56,8 @@ class Project:
         settings = folder / "mysite/settings.py"
         # What the test's container lacks, and a Redis of the test's own.
         text = settings.read_text().replace("    'daphne',\n", "")
-        settings.write_text(text.replace('("127.0.0.1", 6379)', f'("127.0.0.1", {redis.port})'))
+        text = text.replace('("127.0.0.1", 6379)', f'("127.0.0.1", {redis.port})')
+        settings.write_text(text + "\nSTATIC_ROOT = BASE_DIR / 'static'\n")
         self.folder, self.port = folder, processes.free_port()
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -162,8 +163,12 @@ def test_the_third_step_gives_the_page_the_client(running):
     project = running(3)
     with urllib.request.urlopen(f"http://127.0.0.1:{project.port}/chat/lobby/") as answer:
         page = answer.read().decode()
-    assert 'import { Client } from "/static/chat/recoverable.js"' in page and "new WebSocket" not in page
-    assert "export class Client" in (ROOT / "src/client/recoverable.js").read_text()
+    assert 'import { Client } from "/static/channels_stack/recoverable.js"' in page
+    assert "new WebSocket" not in page
+    # It comes with the library, through Django's own finder of files of apps.
+    project.manage("collectstatic", "--noinput")
+    collected = (project.folder / "static/channels_stack/recoverable.js").read_text()
+    assert collected == (ROOT / "src/client/recoverable.js").read_text()
 
 
 MIGRATIONS = [("makemigrations", "chat"), ("migrate",)]

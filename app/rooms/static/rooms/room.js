@@ -1,18 +1,13 @@
-// A room in the browser: one socket that comes back by itself, and a log that shows every message once, in order.
+// A room in the browser: a log that shows every message once, in order, over a connection that the library's client keeps.
 // The server's frames are described in rooms/frames.py.
 
-const FIRST_DELAY = 250; // milliseconds before the first attempt to reconnect; doubled with each one
-const LONGEST_DELAY = 15_000;
-const HEALTHY = 10_000; // a socket open for so long was good: the next delay starts from the first one again
-const QUIET = 12_000; // after so long without a frame the server is asked whether it is there
-const ANSWER = 10_000; // and has so long to answer
-const SIGNED_OUT = 4401; // close code
 const RESEND = 10_000; // an unanswered message is sent again
 const TYPING_EVERY = 3_000;
 const TYPING_SHOWN = 5_000;
 const SAME_BREATH = 5 * 60_000; // messages of one user within this time stand under one name
 
 const start = JSON.parse(document.getElementById("start").textContent);
+const { Client } = await import(start.client); // a static file of channels_stack, under its hashed name
 const $ = (id) => document.getElementById(id);
 const log = $("log"), list = $("messages"), input = $("text");
 
@@ -56,7 +51,7 @@ function dress(item) {
 
 function showReport(frame) {
   const known = reports.get(frame.sequence);
-  if (known && known.state === "done") return;
+  if (known && frame.state !== "failed" && frame.progress < known.progress) return; // overtaken by what the database says
   reports.set(frame.sequence, frame);
   const item = list.querySelector(`[data-sequence="${frame.sequence}"]`);
   if (!item) return; // drawn together with its message, when that comes
@@ -94,9 +89,9 @@ function keepingPlace(change) {
 }
 
 function showMessage(frame) {
-  if (frame.sequence <= last) return; // seen already
-  last = frame.sequence;
   const settled = outbox.settle(frame.nonce);
+  if (frame.sequence <= last) return settled?.remove(); // seen already
+  last = frame.sequence;
   const item = messageElement(frame.user, frame.text, frame.at, frame.sequence);
   const follow = keepingPlace(() => {
     $("empty").hidden = true;
@@ -112,7 +107,6 @@ function showMessage(frame) {
 }
 
 function showHistory(frame) {
-  if (!loading) return; // the answer to "are you there?"
   loading = false;
   more = frame.more;
   const oldest = list.firstElementChild, height = log.scrollHeight, top = log.scrollTop;
@@ -141,7 +135,7 @@ function startAnew(after) {
 function loadOlder() {
   const before = Number(list.querySelector(".message:not(.pending)")?.dataset.sequence ?? last + 1);
   if (!more || loading || before <= 1) return;
-  loading = line.send({ type: "history", before });
+  loading = tell({ type: "history", before });
 }
 
 // --- Messages on their way -------------------------------------------------------------------------------
@@ -166,7 +160,7 @@ const outbox = {
     } catch { /* as above */ }
   },
   add(text) {
-    const entry = { nonce: nonce(), text };
+    const entry = { nonce: crypto.randomUUID(), text };
     this.waiting.push(entry);
     this.save();
     this.draw(entry);
@@ -184,7 +178,7 @@ const outbox = {
   flush() {
     // One at a time, so that a long outbox neither overtakes itself nor breaks the speed limit.
     const [next] = this.waiting;
-    if (!next || this.flying || !line.send({ type: "message", text: next.text, nonce: next.nonce })) return;
+    if (!next || this.flying || !tell({ type: "message", text: next.text, nonce: next.nonce })) return;
     this.flying = next.nonce;
     this.retryIn(RESEND);
   },
@@ -211,10 +205,6 @@ const outbox = {
     clearTimeout(this.timer);
   },
 };
-
-function nonce() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 function refused(frame) {
   if (frame.code === "slow_down" || frame.code === "unavailable") return outbox.retryIn(3_000);
@@ -257,133 +247,66 @@ function drawTyping() {
 
 // --- The line to the server ------------------------------------------------------------------------------
 
-const line = {
-  socket: null,
-  attempt: 0,
-  stopped: false,
-  timers: [],
-
-  url() {
-    const url = new URL(`/ws/rooms/${encodeURIComponent(start.room)}/`, location.href);
-    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("last", last);
-    return url;
-  },
-  open() {
-    this.forget();
-    show("waiting", this.attempt ? "Reconnecting" : "Connecting");
-    const socket = (this.socket = new WebSocket(this.url()));
-    let greeted = false;
-    // A handshake that hangs is a failure too.
-    this.later(() => { if (!greeted) this.lost(socket, 1006, ""); }, ANSWER + 5_000);
-    socket.onmessage = ({ data }) => {
-      if (socket !== this.socket) return;
-      const frame = JSON.parse(data);
-      if (frame.type === "welcome") {
-        greeted = true;
-        this.greeted(frame);
-      }
-      this.listen();
-      handlers[frame.type]?.(frame);
-    };
-    socket.onclose = ({ code, reason }) => this.lost(socket, code, reason, greeted);
-  },
-  greeted(frame) {
-    show("connected", "Connected");
-    if (frame.after !== last) startAnew(frame.after);
-    this.healthy = setTimeout(() => { this.attempt = 0; }, HEALTHY);
-    loading = false;
-    outbox.flush();
-  },
-  send(frame) {
-    if (this.socket?.readyState !== WebSocket.OPEN || $("connection").dataset.state !== "connected") return false;
-    this.socket.send(JSON.stringify(frame));
-    return true;
-  },
-  listen() {
-    // A browser shows no ping: a line on which nothing comes, not even an answer, is dead, though it looks open.
-    this.timers.forEach(clearTimeout);
-    this.timers = [];
-    this.later(() => this.ask(), QUIET);
-  },
-  ask() {
-    const socket = this.socket;
-    if (!this.send({ type: "history", before: 1 })) return;
-    this.later(() => this.lost(socket, 1006, ""), ANSWER);
-  },
-  later(action, delay) {
-    this.timers.push(setTimeout(action, delay));
-  },
-  forget() {
-    this.timers.forEach(clearTimeout);
-    this.timers = [];
-    clearTimeout(this.healthy);
-    const socket = this.socket;
-    this.socket = null;
-    if (socket) socket.close();
-    outbox.interrupted();
-    loading = false;
-  },
-  async lost(socket, code, reason, greeted = false) {
-    if (socket !== this.socket) return;
-    this.forget();
-    showPresent([]);
-    this.attempt += 1;
-    if (code === 1008 && reason) show("waiting", `Disconnected: ${reason}`);
-    const perhapsRefused = code === SIGNED_OUT || (!greeted && this.attempt > 1);
-    if (perhapsRefused && (await this.refusedFor())) return;
-    const ceiling = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (this.attempt - 1));
-    this.wait(ceiling * (0.5 + Math.random() / 2)); // jitter: after a restart not everybody comes at once
-  },
-  wait(delay) {
-    const due = Date.now() + delay;
-    const tick = () => {
-      if (this.socket || this.stopped) return;
-      const left = due - Date.now();
-      if (left <= 0) return this.open();
-      const seconds = Math.ceil(left / 1000);
-      show("waiting", navigator.onLine ? `Reconnecting in ${seconds} s` : "Offline", delay > 2_000);
-      this.later(tick, Math.min(left, 1_000));
-    };
-    tick();
-  },
-  now() {
-    if (this.stopped || (this.socket && this.socket.readyState < WebSocket.CLOSING)) return;
-    this.open();
-  },
-  async refusedFor() {
-    // The browser does not say why a handshake failed; the page of the room does.
-    try {
-      const page = await fetch(location.href, { method: "HEAD", redirect: "manual", cache: "no-store" });
-      if (page.type === "opaqueredirect") return this.stop("Signed out", "Sign in");
-      if (page.status === 404) return this.stop("This room was removed", "Back");
-    } catch { /* no network: go on trying */ }
-    return false;
-  },
-  stop(text, action) {
-    this.stopped = true;
-    show("stopped", text);
-    const link = document.createElement("a");
-    link.href = action === "Back" ? "/" : location.href;
-    link.textContent = action;
-    $("connection").append(link);
-    return true;
-  },
-};
-
 const handlers = {
+  welcome: ({ after }) => { if (after !== last) startAnew(after); },
   message: showMessage,
   history: showHistory,
   report: showReport,
   error: refused,
-  presence: ({ users }) => showPresent(users),
   typing: ({ user }) => showTyping(user),
 };
+let failures = 0; // in a row
 
-function show(state, text, impatient = false) {
+// It connects, comes back, presents what it has seen, and is sent what it has missed: from the history of the group, or, as
+// `last` says what the page shows, from the database.
+const client = new Client(() => `/ws/rooms/${encodeURIComponent(start.room)}/?last=${last}`, {
+  onMessage(text) {
+    const frame = JSON.parse(text);
+    handlers[frame.type]?.(frame);
+  },
+  onPresence: (group, { entries }) => showPresent(Object.keys(entries).sort()),
+  onState(state, { code, reason }) {
+    loading = false;
+    if (state === "connected") {
+      failures = 0;
+      show(state, "Connected");
+      return outbox.flush();
+    }
+    outbox.interrupted();
+    if (state !== "stopped") show("waiting", navigator.onLine ? "Connecting" : "Offline");
+    if (state === "waiting" && (failures += 1) > 1) askWhy();
+    if (state !== "connecting") showPresent([]);
+    if (code === 4401) stop("Signed out", "Sign in");
+    if (state === "stopped" && code !== 4401 && code !== 1000) stop(`Disconnected: ${reason || code}`, "Come back");
+  },
+});
+
+function tell(frame) {
+  return client.state === "connected" && client.send(JSON.stringify(frame));
+}
+
+async function askWhy() {
+  // The browser does not say why a handshake failed; the page of the room does.
+  try {
+    const page = await fetch(location.href, { method: "HEAD", redirect: "manual", cache: "no-store" });
+    if (page.type === "opaqueredirect") stop("Signed out", "Sign in");
+    if (page.status === 404) stop("This room was removed", "Back");
+  } catch { /* no network: the client goes on trying */ }
+}
+
+function stop(text, action) {
+  if ($("connection").dataset.state === "stopped") return;
+  client.close();
+  show("stopped", text);
+  const link = document.createElement("a");
+  link.href = action === "Back" ? "/" : location.href;
+  link.textContent = action;
+  $("connection").append(link);
+}
+
+function show(state, text) {
   $("connection").dataset.state = state;
   if ($("connection-text").textContent !== text) $("connection-text").textContent = text;
-  $("connection-now").hidden = !impatient;
 }
 
 // --- The user --------------------------------------------------------------------------------------------
@@ -416,7 +339,7 @@ input.addEventListener("input", () => {
   grow();
   $("wrong").hidden = true;
   const now = Date.now();
-  if (input.value.trim() && now - typingSent > TYPING_EVERY && line.send({ type: "typing" })) typingSent = now;
+  if (input.value.trim() && now - typingSent > TYPING_EVERY && tell({ type: "typing" })) typingSent = now;
 });
 log.addEventListener("scroll", () => {
   if (log.scrollTop < 80 && log.scrollHeight > log.clientHeight) loadOlder();
@@ -428,13 +351,6 @@ $("older").addEventListener("click", (event) => {
   loadOlder();
 });
 $("newer").addEventListener("click", toEnd);
-$("connection-now").addEventListener("click", () => line.now());
-addEventListener("online", () => line.now());
-addEventListener("offline", () => { if (line.socket) line.lost(line.socket, 1006, "", true); });
-document.addEventListener("visibilitychange", () => {
-  // A laptop that slept finds its socket dead, and its timers late.
-  if (document.visibilityState === "visible") { line.now(); line.ask(); }
-});
 new ResizeObserver(() => { if (pinned) toEnd(); }).observe(log);
 let pinned = true;
 log.addEventListener("scroll", () => { pinned = atEnd(); }, { passive: true });
@@ -442,4 +358,3 @@ log.addEventListener("scroll", () => { pinned = atEnd(); }, { passive: true });
 for (const item of list.children) dress(item);
 outbox.restore();
 toEnd();
-line.open();

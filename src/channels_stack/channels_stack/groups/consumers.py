@@ -61,6 +61,11 @@ class RecoverableConsumer:
     channel_name: str
     scope: dict[str, Any]
 
+    @property
+    def client_recovers(self) -> bool:
+        """Whether the client speaks the protocol, once it is accepted: others get bare frames, and nothing of presence."""
+        return self._speaks
+
     async def subscribe(
         self, group: str, presence: dict[str, Any] | None = None, identity: str | None = None
     ) -> bool | None:
