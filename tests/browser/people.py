@@ -28,7 +28,7 @@ def launch(playwright, *flags):
     return playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
 
 
-NETWORK_CHANGED = ("ERR_NETWORK_CHANGED", "chrome-error://")
+NETWORK_CHANGED = ("ERR_NETWORK_CHANGED", "chrome-error://", "interrupted by another navigation")
 
 
 def through(action):

@@ -23,7 +23,7 @@ def test_nothing_is_lost_or_doubled_while_the_server_is_killed_and_restarted(ser
     server.publish(group, count, 0.01)
     for number, name in enumerate(("KILL", "TERM", "KILL")):
         # Each cut in the midst of what is published.
-        tabs[0].waits_for(f"seen.messages.length > {40 + 200 * number}")
+        tabs[0].waits_for(f"client.state === 'connected' && seen.messages.length > {40 + 200 * number}")
         cuts = tabs[0].run(CUTS)
         server.signal(name)
         tabs[0].waits_for(f"{CUTS} > {cuts}")

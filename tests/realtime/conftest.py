@@ -4,9 +4,11 @@ from __future__ import annotations
 
 
 def pytest_terminal_summary(terminalreporter):
+    import test_presence
     import test_trials
 
-    if test_trials.figures:
+    figures = [*test_trials.figures, *test_presence.figures]
+    if figures:
         terminalreporter.section("trials")
-        for line in test_trials.figures:
+        for line in figures:
             terminalreporter.write_line(line)

@@ -14,6 +14,7 @@ def _reference(to: str, name: str) -> models.ForeignKey:
 
 
 class Migration(migrations.Migration):
+    backward_compatible = True
     dependencies = (("rooms", "0001_initial"),)
     operations = (
         migrations.AlterField("presence", "room", _reference("rooms.room", "presences")),

@@ -9,6 +9,10 @@ INSTALLED = 'INSTALLED_APPS = ["channels", '
 DEFAULT = '"default": {"BACKEND": PUBSUB, "CONFIG": {"hosts": [HOST], "prefix": "mysite"}},'
 TASKS = '"tasks": {"BACKEND": CORE, "CONFIG": {"hosts": [HOST], "prefix": "mysite-tasks"}},'
 CORE_DEFAULT = DEFAULT.replace("PUBSUB", "CORE")
+GROUPS = (
+    '"default": {"BACKEND": "channels_stack.groups.RedisGroupsChannelLayer", '
+    '"CONFIG": {"hosts": [REDIS_URL], "prefix": "mysite"}},'
+)
 KEY = 'SECRET_KEY = os.environ["SECRET_KEY"]'
 HOSTS = 'ALLOWED_HOSTS = os.environ["DOMAINS"].split()'
 VALIDATOR = 'OriginValidator(AuthMiddlewareStack(URLRouter(routes)), ["https://example.org"])'
@@ -26,6 +30,11 @@ def host(old: str, new: str) -> dict:
 def layer(new: str) -> dict:
     """The settings with another layer "tasks"."""
     return {S: (TASKS, new)}
+
+
+def groups(old: str = "", new: str = "") -> dict:
+    """The settings with the groups layer as the default, and this changed in it."""
+    return {S: (DEFAULT, GROUPS.replace(old, new) if old else GROUPS)}
 
 
 def tasks(config: str) -> dict:

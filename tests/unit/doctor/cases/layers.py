@@ -5,7 +5,7 @@ from __future__ import annotations
 from specimens import ASGI, CONSUMERS, REQUIREMENTS
 from specimens import SETTINGS as S
 
-from .edits import CORE_DEFAULT, DEFAULT, TASKS, cache, code, host, layer, tasks
+from .edits import CORE_DEFAULT, DEFAULT, GROUPS, TASKS, cache, code, groups, host, layer, tasks
 
 CASES = [
     (
@@ -64,6 +64,7 @@ CASES = [
         layer(TASKS.replace('"mysite-tasks"', 'os.environ["PREFIX"]')),
     ),
     ("W309", layer(TASKS.replace('"mysite-tasks"', '"asgi"')), {}),
+    ("W309", groups(', "prefix": "mysite"', ""), groups()),
     (
         "E310",
         layer(TASKS.replace("CORE", "PUBSUB")),
@@ -122,6 +123,11 @@ CASES = [
         },
     ),
     (
+        "W313",
+        {S: [(DEFAULT, GROUPS), (TASKS, ""), ("DATABASES =", cache("REDIS_URL"))]},
+        {S: [(DEFAULT, GROUPS), (TASKS, ""), ("DATABASES =", cache("os.environ['CACHE_URL']"))]},
+    ),
+    (
         "W314",
         {S: (DEFAULT, CORE_DEFAULT)},
         {S: (DEFAULT, CORE_DEFAULT.replace('"prefix"', '"group_expiry": 864000, "prefix"'))},
@@ -139,6 +145,13 @@ CASES = [
         tasks('"symmetric_encryption_keys": [SECRET_KEY]'),
         tasks('"symmetric_encryption_keys": [os.environ["LAYER_KEY"]]'),
     ),
+    (
+        "W315",
+        groups('"prefix"', '"symmetric_encryption_keys": [SECRET_KEY], "prefix"'),
+        groups('"prefix"', '"symmetric_encryption_keys": [os.environ["LAYER_KEY"]], "prefix"'),
+    ),
+    ("W316", groups("[REDIS_URL]", '"redis://localhost:6379"'), groups("[REDIS_URL]", "REDIS_URL")),
+    ("W316", groups('"hosts": [REDIS_URL], ', ""), groups()),
     (
         "W316",
         host("REDIS_URL, ", '"redis://127.0.0.1:6379", '),

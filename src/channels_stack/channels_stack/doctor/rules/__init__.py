@@ -10,6 +10,7 @@ SUBJECTS = (
     "django_names",
     "routing",
     "layers",
+    "layer_redis",
     "clients",
     "database",
     "security",

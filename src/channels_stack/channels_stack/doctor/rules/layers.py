@@ -20,14 +20,14 @@ from ..values import (
     get,
     is_certain,
     is_complete,
-    same,
     text,
-    variables_of,
 )
 from .routing import sends
 
 CORE = "channels_redis.core.RedisChannelLayer"
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
+GROUPS = "channels_stack.groups.RedisGroupsChannelLayer"
+ON_REDIS = (CORE, PUBSUB, GROUPS)
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
 GROUP_EXPIRY_SECONDS = 86_400  # default of channels_redis; also the longest life of a socket of Daphne
 BLOCKING_SECONDS = 5  # how long the core layer waits in BZPOPMIN
@@ -73,8 +73,10 @@ class Layer:
 
     @property
     def hosts(self) -> list[Value]:
-        """The entries of ``hosts``."""
+        """The entries of ``hosts``; the groups layer takes its only one without a list, too."""
         found = self.option("hosts")
+        if self.backend == GROUPS and found is not None and not isinstance(found, Items):
+            return [found]
         return found.items if isinstance(found, Items) else []
 
 
@@ -310,7 +312,7 @@ def no_prefix(project: Project) -> Found:
     Instead: name the environment.
         "CONFIG": {"hosts": […], "prefix": "mysite-production"}
     """
-    for layer in layers(project, CORE, PUBSUB):
+    for layer in layers(project, *ON_REDIS):
         prefix = layer.option("prefix")
         if layer.is_configured and prefix is None:
             yield layer.value.at, f"CHANNEL_LAYERS[{layer.alias!r}] has no prefix"
@@ -389,50 +391,6 @@ def cluster(project: Project) -> Found:
                 yield host.at, f"a host of CHANNEL_LAYERS[{layer.alias!r}] is a Redis Cluster"
 
 
-@rule("W313", SETTINGS)
-def layer_and_cache(project: Project) -> Found:
-    """Channel layer and cache in one Redis
-
-    In production: a full cache evicts the members of groups in silence or, with noeviction, makes every send() fail;
-    clearing it empties the queues. Another database number changes none of this.
-
-    Instead: give the cache a Redis of its own, whose maxmemory-policy is allkeys-lru; the layer's is noeviction. Here:
-        APP_REDIS=cache   # in stack.env
-    """
-    for settings in project.settings:
-        caches = settings["CACHES"]
-        places = [
-            (alias, location)
-            for alias, cache in (caches.items.items() if isinstance(caches, Mapping) else ())
-            if "redis" in (text(get(cache, "BACKEND")) or "").lower()
-            for location in _locations(get(cache, "LOCATION"))
-        ]
-        hosts = [
-            host
-            for layer in layers(project, CORE, PUBSUB)
-            if layer.settings is settings
-            for host in layer.hosts
-        ]
-        for alias, location in places:
-            if any(_same_redis(host, location) for host in hosts):
-                yield location.at, f"CACHES[{alias!r}] is in the Redis of the channel layer"
-
-
-def _locations(value: Value | None) -> list[Value]:
-    return value.items if isinstance(value, Items) else [value] if value else []
-
-
-def _same_redis(host: Value, location: Value) -> bool:
-    one, other = host_and_port(host), host_and_port(location)
-    if one and other:
-        return one == other
-    url = address(host)
-    if url is None:
-        return False
-    used = variables_of(url)
-    return same(url, location) or bool(used and used == variables_of(location))
-
-
 @rule("W314", SETTINGS)
 def group_expiry(project: Project) -> Found:
     """Sockets outlive their groups
@@ -461,41 +419,3 @@ def group_expiry(project: Project) -> Found:
         elif seconds == GROUP_EXPIRY_SECONDS and project.packages.asks_for(*WITHOUT_LIMIT_OF_AGE):
             at = value.at if value else layer.value.at
             yield at, "groups are forgotten after a day, and the server sets no limit to the age of a socket"
-
-
-@rule("W315", SETTINGS)
-def encryption_with_secret_key(project: Project) -> Found:
-    """SECRET_KEY encrypts the messages of the layer
-
-    In production: a rotation of SECRET_KEY makes messages of the other processes unreadable, which ends the consumer or
-    the worker's listener that receives one.
-
-    Instead: use keys of their own; the first encrypts, all decrypt.
-        "symmetric_encryption_keys": [os.environ["LAYER_KEY"]]
-    """
-    for layer in layers(project, CORE, PUBSUB):
-        keys = layer.option("symmetric_encryption_keys")
-        secret = layer.settings["SECRET_KEY"]
-        if not isinstance(keys, Items):
-            continue
-        for key in keys.items:
-            if secret is not None and (
-                same(key, secret) or (variables_of(key) and variables_of(key) == variables_of(secret))
-            ):
-                yield keys.at, f"CHANNEL_LAYERS[{layer.alias!r}] is encrypted with SECRET_KEY"
-
-
-@rule("W316", SETTINGS, deploy=True)
-def local_redis(project: Project) -> Found:
-    """Redis on this machine
-
-    In production: in a container 127.0.0.1 is the container itself. Every handshake fails with a ConnectionError.
-
-    Instead: take the address from the environment.
-        os.environ["REDIS_URL"]
-    """
-    for layer in layers(project, CORE, PUBSUB):
-        for host in layer.hosts:
-            found = host_and_port(host)
-            if found and found[0] in LOCAL_HOSTS and not variables_of(host) and not layer.settings.imported:
-                yield host.at, f"CHANNEL_LAYERS[{layer.alias!r}] is on {found[0]}"
