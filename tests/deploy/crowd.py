@@ -1,7 +1,9 @@
 """People in rooms while a release is rolled out: what each of them sees, as the page in the browser would show it.
 
-Each member keeps a socket in a room, comes back after a close as room.js does (with the number of the last message
-seen), and notes every message. One member of each room sends numbered messages and sends each again until it was seen.
+Each member keeps a socket in a room, comes back after a close as a page does (with the number of the last message
+seen), and notes every message. Every second one speaks recoverable.v1 as our page does, and presents its positions; the
+others speak the bare frames of pages that were open before it did. One member of each room sends numbered messages and
+sends each again until it was seen.
 Readers load pages and send a form meanwhile. `Crowd.report` says what all of them saw.
 
 With a `Front` new connections go to the edges that it finds well; without one each person keeps to one edge.
@@ -10,7 +12,6 @@ With a `Front` new connections go to the edges that it finds well; without one e
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import random
 import ssl
@@ -24,21 +25,26 @@ from itertools import pairwise
 from pathlib import Path
 
 import httpx
+from front import Front
 from visitors import sign_in
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 FIRST_DELAY, LONGEST_DELAY, HEALTHY = 0.25, 15.0, 10.0
-"""Seconds, as in room.js: before the first attempt to come back; the longest; open for so long was a good socket."""
+"""Seconds: before the first attempt to come back; the longest; open for so long was a good socket."""
 
 RESEND = 10.0
-"""Seconds after which a message that nobody has seen is sent again, as in room.js."""
+"""Seconds after which a message that nobody has seen is sent again, as the page does."""
 
 ANSWER = 20.0
 """Seconds that one answer may take."""
 
 QUIET, QUIET_ANSWER, HANDSHAKE = 12.0, 10.0, 15.0
-"""Seconds, as in room.js: after so long without a frame the server is asked if it is there; for its answer; for a welcome."""
+"""Seconds: after so long without a frame the server is asked if it is there; for its answer; for a welcome."""
+
+PROTOCOL = "recoverable.v1"
+ASK = {True: '{"recoverable":"ping"}', False: '{"type":"history","before":1}'}
+"""What asks whether the server is there, by whether the member speaks PROTOCOL."""
 
 
 @dataclass(frozen=True)
@@ -60,79 +66,16 @@ class Site:
         return ssl.create_default_context(cafile=str(self.ca))
 
 
-class Front(threading.Thread):
-    """What a provider has before several edges: it asks each once a second and sends new visitors to those that are well.
-
-    An edge is out after two wrong answers and in again after two right ones, as load balancers usually have it.
-    `with Front(addresses) as front: …`; `front.well` are the addresses in service.
-    """
-
-    ASK, WRONG, RIGHT = 1.0, 2, 2
-
-    def __init__(self, addresses: list[str]) -> None:
-        super().__init__(daemon=True)
-        self.addresses, self.well = addresses, list(addresses)
-        self._row = dict.fromkeys(addresses, 0)
-        """How often in a row the last answer came: positive for right ones, negative for wrong ones."""
-        self._ending = threading.Event()
-        self._turn = 0
-        self.history: list[list[str]] = [self.well]
-        """What was well, each time that it changed."""
-
-    def __enter__(self) -> Front:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self.join()
-
-    def run(self) -> None:
-        """Ask until the end, all edges at once: one that is silent holds up nobody else."""
-        while not self._ending.wait(self.ASK):
-            asking = [threading.Thread(target=self._ask, args=(address,)) for address in self.addresses]
-            for thread in asking:
-                thread.start()
-            for thread in asking:
-                thread.join()
-            self.well = [
-                address
-                for address in self.addresses
-                if self._row[address] > -self.WRONG
-                and (address in self.well or self._row[address] >= self.RIGHT)
-            ]
-            if self.well != self.history[-1]:
-                self.history.append(self.well)
-
-    def _ask(self, address: str) -> None:
-        right, row = healthy(address), self._row[address]
-        self._row[address] = (max(row, 0) + 1) if right else (min(row, 0) - 1)
-
-    def choose(self) -> str:
-        """Where the next connection goes; where nothing is well, anywhere."""
-        self._turn += 1
-        chosen = self.well or self.addresses
-        return chosen[self._turn % len(chosen)]
-
-
-def healthy(address: str) -> bool:
-    """Whether the edge at ADDRESS says that it serves."""
-    connection = http.client.HTTPConnection(address, 80, timeout=1)
-    try:
-        connection.request("GET", "/-/edge")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
 @dataclass
 class Member:
     """One socket's user: what was seen and how it went."""
 
     room: str
     address: str
+    recovers: bool = False
+    """Whether it speaks PROTOCOL."""
+    positions: dict[str, str] = field(default_factory=dict)
+    """What it has seen of which groups, as the server says."""
     last: int = 0
     first: int = 0
     seen: list[int] = field(default_factory=list)
@@ -208,7 +151,11 @@ class Crowd:
         self.signed_in = signed_in
         self.rooms = [f"crowd-{uuid.uuid4().hex[:8]}" for _ in range(rooms)]
         self.members = [
-            Member(self.rooms[index % rooms], site.addresses[index // rooms % len(site.addresses)])
+            Member(
+                self.rooms[index % rooms],
+                site.addresses[index // rooms % len(site.addresses)],
+                recovers=index // rooms % 2 == 1,
+            )
             for index in range(sockets)
         ]
         self.pages, self.failures = 0, []
@@ -341,13 +288,19 @@ class Crowd:
                     ssl=self._context,
                     origin=self.site.url,
                     additional_headers={"Cookie": self._cookie},
+                    subprotocols=[PROTOCOL] if member.recovers else None,
                     compression=None,
                     ping_interval=None,
                     open_timeout=HANDSHAKE,
                     proxy=None,
                 ) as member.socket:
+                    # A release from before the protocol chooses none, and speaks bare frames.
+                    if member.socket.subprotocol:
+                        await member.socket.send(json.dumps({"positions": member.positions}))
                     while True:
                         frame = json.loads(await self._listen(member.socket))
+                        if member.socket.subprotocol:
+                            frame = _opened(frame, member.positions)
                         if frame["type"] == "welcome":
                             member.here = True
                             if left:
@@ -371,7 +324,7 @@ class Crowd:
         """The next frame. A line on which nothing comes, not even an answer, is dead, though it looks open: 1006."""
         with suppress(TimeoutError):
             return await asyncio.wait_for(socket.recv(), QUIET)
-        await socket.send(json.dumps({"type": "history", "before": 1}))
+        await socket.send(ASK[bool(socket.subprotocol)])
         try:
             return await asyncio.wait_for(socket.recv(), QUIET_ANSWER)
         except TimeoutError:
@@ -470,6 +423,13 @@ class Crowd:
         else:
             self.answered.append(time.monotonic())
         return not problem
+
+
+def _opened(envelope: dict, positions: dict[str, str]) -> dict:
+    """The frame in an envelope of PROTOCOL; one of another type where it holds none. What it says of a position is noted."""
+    if envelope.get("p") and envelope.get("r") is not True:
+        positions[envelope.get("g") or envelope.get("s") or envelope.get("l")] = envelope["p"]
+    return json.loads(envelope["e"]) if "e" in envelope else {"type": "envelope"}
 
 
 def _direct(site: Site, address: str, request: httpx.Request) -> httpx.Request:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from crowd import Crowd, Front
+from crowd import Crowd
 from deployments import GROUPS, timed
+from front import Front
 from hosts import Hosts
 from people import Person, launch
 from playwright.sync_api import expect, sync_playwright

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from crowd import Crowd, Front, healthy
+from crowd import Crowd
 from deployments import GROUPS, Deployment, timed
+from front import Front, healthy
 from stacks import eventually
 
 pytestmark = pytest.mark.more

@@ -1,4 +1,4 @@
-"""Members of one group in four processes, of which one can be cut off from Redis and one killed; what they are told of the others."""
+"""Members of one group in four processes, and what they are told of each other while one is killed and one cut off from Redis."""
 
 from __future__ import annotations
 
