@@ -266,9 +266,9 @@ test-monitoring: prepare
 test-versions: prepare
 	@$(PYTEST) tests/versions $(if $(T),-k $(T))
 
-## Upgrade a stack of an earlier revision (REV; default: the last tag) with `make up`, under visitors
+## Upgrade an earlier revision (REV; default: the last tag, or 20 commits ago) under visitors: by `make up`, and on a temporary server (T=path: only this)
 test-upgrade: prepare
-	@$(PYTEST) tests/upgrade -s --revision $(or $(REV),$$(git describe --tags --abbrev=0))
+	@$(PYTEST) $(or $(T),tests/upgrade) -s --revision $(or $(REV),$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD~20))
 
 ## Test bootstrap, deploys and faults on temporary servers over SSH (T=path: only this; T='tests/deploy -m more': options)
 test-deploy: prepare

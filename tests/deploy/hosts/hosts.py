@@ -428,17 +428,19 @@ class Hosts:
         wait: bool = True,
         inventory: Path | None = None,
         user: str = "",
+        root: Path = ROOT,
     ) -> Play:
         """Run `ansible-playbook NAME` of ansible/ with the inventory that was written last, or that of another controller.
 
-        USER is who it says it is. Its output is streamed into `play.log`, each line with its second. With CHECK a failure
-        raises HostsError with the end of it; without WAIT it is returned while it runs (`play.wait()`, `play.kill()`).
+        USER is who it says it is, ROOT the checkout that it runs from. Its output is streamed into `play.log`, each line with its
+        second. With CHECK a failure raises HostsError with the end of it; without WAIT it is returned while it runs
+        (`play.wait()`, `play.kill()`).
         """
         self._number += 1
         tool = Path(sys.executable).parent / "ansible-playbook"
         play = Play(
             [str(tool), "-i", str(inventory or self.folder / "inventory"), name, *arguments],
-            ROOT / "ansible",
+            root / "ansible",
             self.folder / "logs" / f"{self._number:02}-{Path(name).stem}.log",
             {
                 "ANSIBLE_SSH_CONTROL_PATH_DIR": self.control_folder,

@@ -1,4 +1,4 @@
-"""A stack of an earlier revision, upgraded as an operator does it: `git checkout`, `make up`, while people talk.
+"""A stack of an earlier revision on one machine, upgraded as an operator does it: `git checkout`, `make up`, while people talk.
 
     make test-upgrade REV=v0.1.0
 
@@ -8,7 +8,6 @@ Both revisions are commits: what is not committed takes no part.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,20 +61,9 @@ class Checkout:
 
 
 @pytest.fixture
-def checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Checkout]:
+def checkout(clone: Path) -> Iterator[Checkout]:
     """The earlier revision, running."""
-    made = Checkout(tmp_path / "clone", stacks.free_port(), f"stack-test-upgrade-{os.getpid()}")
-    tmp_path.chmod(0o755)
-    subprocess.run(["git", "clone", "--quiet", "--shared", stacks.ROOT, made.root], check=True)
-    # Names of branches and tags are those of this repository, not those of its clone.
-    revision = subprocess.run(
-        ["git", "rev-parse", "--verify", f"{request.config.option.revision}^{{commit}}"],
-        cwd=stacks.ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    made.run("git", "checkout", "--quiet", "--detach", revision)
+    made = Checkout(clone, stacks.free_port(), f"stack-test-upgrade-{os.getpid()}")
     settings = {
         "COMPOSE_PROJECT_NAME": made.project,
         "BIND_ADDRESS": "127.0.0.1",
@@ -93,7 +81,6 @@ def checkout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Checkou
         yield made
     finally:
         made.run("make", "purge", "CONFIRM=yes")
-        shutil.rmtree(made.root)
 
 
 def images(stack: stacks.Stack) -> dict[str, str]:
@@ -101,7 +88,7 @@ def images(stack: stacks.Stack) -> dict[str, str]:
     return {name: stacks.inspect(name)["Config"]["Image"] for name in stack.containers()}
 
 
-def test_no_session_message_or_job_is_lost(checkout):
+def test_no_session_message_or_job_is_lost(checkout, upgrade):
     stack = checkout.stack()
     before = images(stack)
     people = Crowd(
@@ -112,10 +99,7 @@ def test_no_session_message_or_job_is_lost(checkout):
     )
     with browse(stack) as visitor:
         assert sign_in(visitor, stack.user, stack.password).status_code == 302
-        head = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=stacks.ROOT, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        checkout.run("git", "checkout", "--quiet", "--detach", head)
+        upgrade()
         with people.gathered():
             printed = checkout.run("make", "up")
         seen = people.report()
