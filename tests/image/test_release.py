@@ -48,7 +48,8 @@ def repository(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "CHANGELOG.md").write_text(
-        f"# Changelog\n\n## {release.version()} - 2026-01-31\n\n- News.\n\n## 0.0.1 - 2025-01-01\n\n- Old.\n"
+        f"# Changelog\n\n## [Unreleased]\n\n## [{release.version()}] - 2026-01-31\n\n- News.\n\n"
+        "## [0.0.1] - 2025-01-01\n\n- Old.\n"
     )
     (tmp_path / ".gitignore").write_text("/dist/\n__pycache__/\n*.egg-info/\nbuild/\n")
     git(tmp_path, "init", "-q")
@@ -95,10 +96,10 @@ def test_a_release_is_complete(repository):
 def test_all_that_is_in_the_way_is_named_and_nothing_is_made(repository):
     git(repository, "tag", f"v{release.version()}")
     git(repository, "commit", "-q", "--allow-empty", "-m", "two")
-    (repository / "CHANGELOG.md").write_text("# Changelog\n\n## 0.1.0 (unreleased)\n")
+    (repository / "CHANGELOG.md").write_text("# Changelog\n\n## [Unreleased]\n")
     done = make(repository)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    for words in ("not committed: CHANGELOG.md", "`## 0.1.0 - YYYY-MM-DD`", "v0.1.0 is another commit"):
+    for words in ("not committed: CHANGELOG.md", "`## [0.1.0] - YYYY-MM-DD`", "v0.1.0 is another commit"):
         assert words in done.stderr
     assert not (repository / "dist").exists()

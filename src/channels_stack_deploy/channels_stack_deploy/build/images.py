@@ -250,11 +250,9 @@ def shown(line: str) -> str:
 
 
 def version() -> str:
-    """The version of the stack: the newest heading of CHANGELOG.md."""
-    for line in (ROOT / "CHANGELOG.md").read_text().splitlines():
-        if line.startswith("## "):
-            return line.removeprefix("## ").split()[0]
-    raise Failure("CHANGELOG.md has no heading `## <version>`")
+    """The version of the library, which is that of the stack."""
+    text = (ROOT / "src/channels_stack/channels_stack/__init__.py").read_text()
+    return re.findall(r'^__version__ = "(.+)"$', text, re.MULTILINE)[0]
 
 
 def application(settings: dict[str, str], server: str) -> Image:

@@ -23,6 +23,7 @@ from packageurl import PackageURL
 
 from ..console import Failure, detail, step
 from ..paths import ROOT
+from .images import version
 
 PUBLISHED = ("UVICORN", "DAPHNE", "EDGE", "REDIS", "DB", "CERTIFICATES", "REGISTRY", "BACKUP", "MONITORING")
 """Images of a release, as .images names them; the other ones are for tests alone."""
@@ -36,16 +37,12 @@ done
 """Lists what an image contains: Debian packages, and Python packages outside of them."""
 
 
-def version() -> str:
-    """The version of the library, which is that of the release."""
-    text = (ROOT / "src/channels_stack/channels_stack/__init__.py").read_text()
-    return re.findall(r'^__version__ = "(.+)"$', text, re.MULTILINE)[0]
-
-
 def notes(changelog: str, wanted: str) -> str:
     """The section of WANTED in the text of CHANGELOG.md; "" where it has none with a date."""
     match = re.search(
-        rf"^## {re.escape(wanted)} - \d{{4}}-\d\d-\d\d\n(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL
+        rf"^## \[{re.escape(wanted)}\] - \d{{4}}-\d\d-\d\d\n(.*?)(?=^## |\Z)",
+        changelog,
+        re.MULTILINE | re.DOTALL,
     )
     return match[1].strip() + "\n" if match else ""
 
@@ -62,7 +59,9 @@ def problems(root: Path, wanted: str) -> list[str]:
     if changed:
         found.append(f"not committed: {', '.join(changed[:5])}{' …' if changed[5:] else ''}")
     if not notes((root / "CHANGELOG.md").read_text(), wanted):
-        found.append(f"CHANGELOG.md has no section `## {wanted} - YYYY-MM-DD`: write the date of the release")
+        found.append(
+            f"CHANGELOG.md has no section `## [{wanted}] - YYYY-MM-DD`: write the date of the release"
+        )
     tagged = git("tag", "--list", f"v{wanted}")
     if tagged and git("rev-list", "-n1", tagged) != git("rev-parse", "HEAD"):
         found.append(
