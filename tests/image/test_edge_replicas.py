@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from .conftest import docker, wait_for
 from .edges import Edge, frame, head, read_frame
+from .visiting import Visitors
 
 PAGES = Path(__file__).resolve().parents[2] / "images" / "edge" / "pages"
 HASHED = "/static/app.0123abcd.js"
@@ -73,42 +73,14 @@ def test_no_page_is_lost_when_replicas_stop_start_and_die(site, edge, backends):
     """GETs without pause while a replica is stopped, started, killed and started: each is answered."""
     victim = site.backend("http", "http-victim")
     wait_for(lambda: edge.get("/echo").echo["name"] == "http-victim", "the victim serves")
-    failures: list[str] = []
-    count = [0] * 4
-    over = threading.Event()
-
-    def visit(number: int) -> None:
-        link = None
-        while not over.is_set():
-            try:
-                link = link or edge.connect()
-                link.sendall(b"GET /status/200 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                answer = head(link)
-                size, body = int(answer.header("content-length") or 0), 0
-                while body < size:
-                    body += len(link.recv(size - body)) or size
-                if answer.status != 200:
-                    failures.append(f"{answer.status}")
-                    link = None
-            except OSError as error:
-                failures.append(repr(error))
-                link = None
-            count[number] += 1
-
-    visitors = [threading.Thread(target=visit, args=(number,)) for number in range(len(count))]
-    for visitor in visitors:
-        visitor.start()
-    for end in (["stop", "--time=5"], ["kill"]):
-        docker(*end, victim.name)
-        before = sum(count)
-        wait_for(lambda before=before: sum(count) > before + 200, "visits go on without it", 20)
-        docker("start", victim.name)
-        wait_for(lambda: edge.get("/echo").echo["name"] == "http-victim", "the victim serves again")
-    over.set()
-    for visitor in visitors:
-        visitor.join()
-    assert sum(count) > 400
-    assert failures == []
+    with Visitors(edge) as visitors:
+        for end in (["stop", "--time=5"], ["kill"]):
+            docker(*end, victim.name)
+            visitors.more(200)
+            docker("start", victim.name)
+            wait_for(lambda: edge.get("/echo").echo["name"] == "http-victim", "the victim serves again")
+    assert visitors.count > 400
+    assert visitors.failures == []
 
 
 # --- Limits per address ---------------------------------------------------------------------------

@@ -19,6 +19,12 @@ def redis() -> Iterator[Redis]:
 
 
 @pytest.fixture
+def emptied(redis: Redis) -> None:
+    """The server of the file, without what earlier tests have left."""
+    redis_py.Redis(port=redis.port).flushall()
+
+
+@pytest.fixture
 def project(tmp_path: Path, redis: Redis) -> Iterator[Project]:
     """The project `jobs`; its processes end with the test, and nothing is left in Redis for the next one."""
     project = Project(tmp_path, redis)

@@ -13,24 +13,12 @@ import pytest
 import redis as redis_py
 from asgiref.sync import async_to_sync
 from channels.exceptions import ChannelFull
+from messages import EVERY_TYPE
 from processes import Redis, until
 
 from channels_stack.groups import RedisGroupsChannelLayer
 
-MESSAGE = {
-    "type": "test.message",
-    "text": "Ahoy-hoy! 🎉",
-    "bytes": b"\x00\xff\r\n",
-    "list": [1, -2, 3.5, None, True],
-    "dict": {"nested": {"deep": ["x"]}},
-    "large": 2**63,
-    "long": "x" * 200_000,
-}
-
-
-@pytest.fixture(autouse=True)
-def _empty(redis):
-    redis_py.Redis(port=redis.port).flushall()
+pytestmark = pytest.mark.usefixtures("emptied")
 
 
 def make(redis: Redis, **config) -> RedisGroupsChannelLayer:
@@ -71,10 +59,10 @@ def test_what_is_sent_is_received_with_every_type_that_a_message_may_have(redis,
     async def session() -> dict:
         layer, sender = make(redis, **options), make(redis, **options)
         channel = await layer.new_channel() if own else "work"
-        await sender.send(channel, MESSAGE)
+        await sender.send(channel, EVERY_TYPE)
         return await layer.receive(channel)
 
-    assert run(session()) == MESSAGE
+    assert run(session()) == EVERY_TYPE
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["of a process", "of anyone"])

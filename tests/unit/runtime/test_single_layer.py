@@ -26,7 +26,7 @@ async def main():
     assert (await layer.receive(channel))["type"] == "said"
     await layer.send(channel, {"type": "whispered"})
     assert (await layer.receive(channel))["type"] == "whispered"
-    print(type(layer).__name__, type(layer).__mro__[1].__name__)
+    print(type(layer).__name__, type(layer).__bases__[-1].__name__)
 
 asyncio.run(main())
 """

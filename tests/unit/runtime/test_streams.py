@@ -9,14 +9,12 @@ import pytest
 import redis as redis_py
 from channels.exceptions import ChannelFull
 from channels_redis.core import RedisChannelLayer
+from messages import EVERY_TYPE
 from streaming import LEASE, make, message, numbers, take
 
 from channels_stack.jobs.layer import RedisStreamsChannelLayer, Unsupported
 
-
-@pytest.fixture(autouse=True)
-def _empty(redis):
-    redis_py.Redis(port=redis.port).flushall()
+pytestmark = pytest.mark.usefixtures("emptied")
 
 
 @pytest.fixture
@@ -25,15 +23,7 @@ def layer(redis):
 
 
 def test_what_is_sent_is_received_with_every_type_that_channels_redis_carries(redis, layer):
-    sent = {
-        "type": "test.message",
-        "text": "Ahoy-hoy! 🎉",
-        "bytes": b"\x00\xff\r\n",
-        "list": [1, -2, 3.5, None, True],
-        "dict": {"nested": {"deep": ["x"]}},
-        "large": 2**63,
-        "long": "x" * 200_000,
-    }
+    sent = EVERY_TYPE
     stock = RedisChannelLayer(hosts=[redis.url], prefix="stock")
 
     async def both() -> list:

@@ -15,10 +15,7 @@ from streaming import LEASE, leased, look, make, message, numbers, take, take_ov
 from channels_stack.jobs import queue as jobs_module
 from channels_stack.jobs.queue import Job, Unreadable
 
-
-@pytest.fixture(autouse=True)
-def _empty(redis):
-    redis_py.Redis(port=redis.port).flushall()
+pytestmark = pytest.mark.usefixtures("emptied")
 
 
 @pytest.fixture

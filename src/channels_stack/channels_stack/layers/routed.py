@@ -6,42 +6,20 @@ listens for at that moment is gone, and one that three listen for is done three 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
+from .jobs_on_tasks import JobsOnTasks
 
-class SingleQueueingLayer(RedisChannelLayer):
+
+class SingleQueueingLayer(JobsOnTasks, RedisChannelLayer):
     """The queueing layer, but for messages to a worker channel named in ``jobs``."""
 
-    def __init__(self, *args: Any, jobs: Sequence[str] = (), **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.job_channels = frozenset(jobs)
 
-    async def send(self, channel: str, message: dict[str, Any]) -> None:
-        """Send ``message`` to one receiver of ``channel``."""
-        if channel in self.job_channels:
-            from channels.layers import get_channel_layer
-
-            await get_channel_layer("tasks").send(channel, message)
-        else:
-            await super().send(channel, message)
-
-
-class SingleLayer(RedisPubSubChannelLayer):
+class SingleLayer(JobsOnTasks, RedisPubSubChannelLayer):
     """Publish and subscribe, but for messages to a worker channel named in ``jobs``."""
 
-    def __init__(self, *args: Any, jobs: Sequence[str] = (), **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.jobs = frozenset(jobs)
-
-    async def send(self, channel: str, message: dict[str, Any]) -> None:
-        """Send ``message`` to one receiver of ``channel``."""
-        if channel in self.jobs:
-            from channels.layers import get_channel_layer
-
-            await get_channel_layer("tasks").send(channel, message)
-        else:
-            await self._get_layer().send(channel, message)
+    async def _send_here(self, channel: str, message: dict[str, Any]) -> None:
+        await self._get_layer().send(channel, message)  # that class has no method of its own for it

@@ -31,3 +31,14 @@ def setting(project: Project, name: str, value: Any, why: str) -> Found:
     """The override of ``name``, unless the project says the same."""
     if project.get(name) != value:
         yield Override(name, value, why)
+
+
+def replaced(value: Any, old: Any, new: Any) -> Any:
+    """``value`` with ``new`` for each ``old`` in it; the same object where there is none."""
+    if isinstance(value, dict):
+        changed: Any = {key: replaced(each, old, new) for key, each in value.items()}
+    elif type(value) in (list, tuple):
+        changed = type(value)(replaced(each, old, new) for each in value)
+    else:
+        return new if type(value) is type(old) and value == old else value
+    return changed if changed != value else value
