@@ -292,3 +292,21 @@ def test_no_secret_stands_in_the_environment(services, name):
         if any(word in key for word in ("PASSWORD", "SECRET", "URL")) and not key.endswith("_FILE")
     ]
     assert [key for key in secret if key != "EDGE_MAX_URI_BYTES"] == []
+
+
+@pytest.mark.parametrize("value", ["it's", "it's so", "'${LEAK}", "x'${LEAK}'", 'a "$LEAK" # b', "back\\slash $LEAK"])
+def test_a_value_of_a_project_is_taken_literally(tmp_path, monkeypatch, value):
+    """What `make adopt` copies to app.env: in the place of ${NAME} Compose would put what this machine's environment has."""
+    from channels_stack_deploy.local.compose import quoted
+
+    monkeypatch.setenv("LEAK", "of-this-machine")
+    (tmp_path / "app.env").write_text(f"A={quoted(value)}\nB=1\n")
+    (tmp_path / "one.yml").write_text("services: {a: {image: x, env_file: app.env}}\n")
+    command = ["docker", "compose", "--file", str(tmp_path / "one.yml"), "config", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # `config` shows each $ twice, for who reads it as a definition.
+    assert json.loads(done.stdout)["services"]["a"]["environment"] == {
+        "A": value.replace("$", "$$"),
+        "B": "1",
+    }

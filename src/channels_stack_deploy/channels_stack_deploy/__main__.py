@@ -24,7 +24,7 @@ from .capacity import run as capacity
 from .checks import suites
 from .config import certificates, edge, environments
 from .config import settings as stack_settings
-from .console import Failure, say
+from .console import Failure, printable, say
 from .local import backup, preflight, rollback, up
 from .local.compose import Project
 from .operate import audit, verbs
@@ -88,7 +88,7 @@ def main() -> int:
         with noted(deployment, options.command):
             return act(deployment, options)
     except Failure as failure:
-        print(f"\nFAILED: {failure}", file=sys.stderr)
+        print(f"\nFAILED: {printable(str(failure))}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `make doctor | head`: whoever reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,17 @@ KEPT_LOGS = 20
 
 class Failure(Exception):
     """The run cannot go on. The text says what, where and the fix; it is printed without a traceback."""
+
+
+HIDDEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""What a terminal obeys, what ends a line for some, what changes the direction of writing, and what is no text."""
+
+UNSHOWN = {lines: re.compile(f"[{HIDDEN}{'' if lines else chr(9) + chr(10)}]") for lines in (True, False)}
+
+
+def printable(text: str, *, lines: bool = True) -> str:
+    """TEXT, which may be a stranger's, without what a terminal obeys: that is shown as \\x1b. Without LINES it is one line."""
+    return UNSHOWN[lines].sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class Lines(io.TextIOBase):
@@ -63,7 +75,7 @@ class Run:
     def write(self, text: str) -> None:
         """Into the log, where there is one."""
         if self.log:
-            print(f"{time.strftime('%H:%M:%S')} {text}", file=self.log, flush=True)
+            print(f"{time.strftime('%H:%M:%S')} {printable(text)}", file=self.log, flush=True)
 
 
 _run = Run()
@@ -80,7 +92,7 @@ def show(text: str) -> None:
     """One line for people that no log may hold."""
     _run.announce()
     _run.spoke = time.monotonic()
-    print(text, flush=True)
+    print(printable(text), flush=True)
 
 
 def detail(text: str) -> None:

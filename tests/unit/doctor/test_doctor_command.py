@@ -195,6 +195,7 @@ class TestBadFiles:
         """Reading it would wait for ever."""
         write(tmp_path)
         os.mkfifo(tmp_path / "chat/pipe.py")
+        (tmp_path / "chat/link.py").symlink_to("pipe.py")
         assert places(tmp_path) == []
 
     def test_a_file_that_cannot_be_read(self, tmp_path):

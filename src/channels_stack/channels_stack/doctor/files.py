@@ -275,7 +275,8 @@ class Files:
             for name in sorted(names):
                 path = os.path.join(folder, name)
                 # Not a pipe or a device, which could keep us waiting for ever.
-                if os.path.isfile(path) or os.path.islink(path):
+                # A link that leads nowhere is reported.
+                if os.path.isfile(path) or not os.path.exists(path):
                     yield os.path.relpath(path, self.root)
 
     def _read(self, path: str) -> None:

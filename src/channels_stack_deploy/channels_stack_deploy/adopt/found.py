@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..console import printable
+
 
 @dataclass(frozen=True)
 class Line:
@@ -26,8 +28,15 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
     def line(self, name: str, value: str, why: str) -> None:
-        """Add one line."""
-        self.lines.append(Line(name, value, why))
+        """Add one line; a question where VALUE cannot be one: names are a stranger's text, and could begin lines of their own."""
+        why = printable(why, lines=False)
+        shown = printable(value, lines=False)
+        if shown == value:
+            self.lines.append(Line(name, value, why))
+        else:
+            self.questions.append(
+                f"{name}: {shown} ({why}) holds what ends a line or is not shown; give it another name, then adopt again"
+            )
 
     def add(self, other: Findings) -> None:
         """Take in what another reader found."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from ..config.settings import LINE, defaults
@@ -95,7 +94,7 @@ def _is_ours(lines: list[str], shipped: dict[str, tuple[int, str]], name: str) -
 
 
 def _written(line: Line) -> list[str]:
-    return [f"{MARK}{line}: {re.sub(chr(10), ' ', line.why)}", str(line)]
+    return [f"{MARK}{line}: {line.why}", str(line)]
 
 
 def _insert(lines: list[str], name: str, line: Line) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 
 from channels_stack.doctor import settings as doctor_settings
 from channels_stack.doctor.files import Module
@@ -53,6 +54,9 @@ def find(tree: Tree, found: Found) -> Findings:
     return findings
 
 
+CHANNEL = re.compile(r"[A-Za-z0-9._-]{1,100}")
+"""What Channels takes for the name of one."""
+
 CLIENTS = {"redis", "django_redis", "django_rq", "rq", "huey", "dramatiq", "redis_lock", "pottery"}
 """Packages by which a project speaks to a Redis itself; Celery and the layers have the stack's."""
 
@@ -92,7 +96,12 @@ def _worker_channels(tree: Tree, findings: Findings) -> None:
             keys = literal.keys if isinstance(literal, ast.Dict) else [None]
             for key in keys:
                 value = _constant(tree, module, key)
-                if value:
+                if value and not CHANNEL.fullmatch(value):
+                    findings.questions.append(
+                        f"APP_WORKER_CHANNELS: {module.place(key or call)} routes {value[:100]!r}, which is no name of a channel "
+                        "(letters, digits, - _ . alone): give it another one"
+                    )
+                elif value:
                     names.setdefault(value, str(module.place(key or call)))
                 else:
                     findings.questions.append(

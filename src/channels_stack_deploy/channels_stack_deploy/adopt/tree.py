@@ -65,14 +65,18 @@ class Tree:
         return found if is_project else self.files.unique_modules()
 
     def text(self, path: str) -> str:
-        """The text of the file at PATH below the root; "" where there is none."""
+        """The text of the file at PATH below the root; "" where there is none, or a link leads out."""
         whole = self.root / path
-        if not whole.is_file():
+        if not whole.is_file() or self.is_outside(path):
             return ""
         content = whole.read_bytes()
         return content.decode(
             "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace"
         )
+
+    def is_outside(self, path: str) -> bool:
+        """Whether a link leads from PATH out of the project: what is there is this machine's, and not for the application."""
+        return not (self.root / path).resolve().is_relative_to(self.root.resolve())
 
     def exists(self, path: str) -> bool:
         """Whether there is anything at PATH below the root."""

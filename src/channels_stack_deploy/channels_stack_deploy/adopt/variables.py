@@ -13,6 +13,7 @@ from channels_stack.doctor.composed import choices
 from channels_stack.doctor.files import Module
 
 from ..config import settings as stack_settings
+from ..console import printable
 from .modules import Found
 from .tree import Tree
 
@@ -57,6 +58,9 @@ IMPLIED = {
     "email": "EMAIL_URL",
 }
 """Methods of django-environ that have a variable of their own where none is named."""
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What app.env can hold; a shell could not set another one either."""
 
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 PRODUCTION_FILES = (
@@ -115,7 +119,7 @@ def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Vari
     other = _values(tree, found.folder, OTHER_FILES)
     variables = []
     for name, uses in sorted(reads.items()):
-        if name in given or name.startswith("DJANGO_SUPERUSER_"):
+        if name in given or name.startswith("DJANGO_SUPERUSER_") or not NAME.fullmatch(name):
             continue
         place = next((each for each, required, _ in uses if required), uses[0][0])
         variable = Variable(name, place, any(required for _, required, _ in uses))
@@ -292,6 +296,7 @@ def text(variables: list[Variable], existing: str, quoted: dict[str, str]) -> tu
     lines = [existing if not existing or existing.endswith("\n") else f"{existing}\n"]
     for each in new:
         need = "required" if each.required else "has a default"
-        lines.append(f"# {each.place}, {need}" + (f"; {each.source}" if each.source else "") + "\n")
+        why = f"{each.place}, {need}" + (f"; {each.source}" if each.source else "")
+        lines.append(f"# {printable(why, lines=False)}\n")
         lines.append(f"{each.name}={quoted[each.name]}\n" if each.value is not None else f"#{each.name}=\n")
     return "".join(lines), new

@@ -224,7 +224,9 @@ COMMAND_LINES = ("APP_COMMANDS", "APP_RELEASE_COMMANDS", "SECRET_COMMANDS")
 
 def quoted(value: str) -> str:
     """VALUE as Compose's env files take it literally."""
-    return f"'{value}'" if any(character in value for character in ' $#"') else value
+    if not any(character in value for character in " $#\"'"):
+        return value
+    return "'" + value.replace("'", "\\'") + "'"
 
 
 def replace(path: Path, text: str) -> None:
