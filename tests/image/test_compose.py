@@ -294,7 +294,9 @@ def test_no_secret_stands_in_the_environment(services, name):
     assert [key for key in secret if key != "EDGE_MAX_URI_BYTES"] == []
 
 
-@pytest.mark.parametrize("value", ["it's", "it's so", "'${LEAK}", "x'${LEAK}'", 'a "$LEAK" # b', "back\\slash $LEAK"])
+@pytest.mark.parametrize(
+    "value", ["it's", "it's so", "'${LEAK}", "x'${LEAK}'", 'a "$LEAK" # b', "back\\slash $LEAK"]
+)
 def test_a_value_of_a_project_is_taken_literally(tmp_path, monkeypatch, value):
     """What `make adopt` copies to app.env: in the place of ${NAME} Compose would put what this machine's environment has."""
     from channels_stack_deploy.local.compose import quoted

@@ -32,12 +32,21 @@ class Failure(Exception):
 HIDDEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 """What a terminal obeys, what ends a line for some, what changes the direction of writing, and what is no text."""
 
-UNSHOWN = {lines: re.compile(f"[{HIDDEN}{'' if lines else chr(9) + chr(10)}]") for lines in (True, False)}
+UNSHOWN = {True: re.compile(f"[{HIDDEN}]"), False: re.compile(f"[{HIDDEN}\t\n]")}
+"""With and without lines."""
 
 
 def printable(text: str, *, lines: bool = True) -> str:
-    """TEXT, which may be a stranger's, without what a terminal obeys: that is shown as \\x1b. Without LINES it is one line."""
-    return UNSHOWN[lines].sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """TEXT, which may be a stranger's, without what a terminal obeys: that is shown as \\x1b. Without LINES it is one line.
+
+    What JSON may hold is written as in JSON, and means the same there.
+    """
+    return UNSHOWN[lines].sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    return repr(character)[1:-1] if character < "\x7f" else f"\\u{ord(character):04x}"
 
 
 class Lines(io.TextIOBase):

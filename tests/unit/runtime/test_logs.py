@@ -81,6 +81,15 @@ def test_text_for_people():
     assert line.split(" ", 1)[1] == "INFO    a: hello"
 
 
+def test_text_gives_the_terminal_no_orders_and_begins_no_line():
+    """JSON writes them as they are written in a string."""
+    code = (
+        "logging.getLogger('a').info('x %s', 'y\\x1b[2J\\x9b\\r\\u2028\\n2026-11-29T08:15:00.000Z INFO b: z')"
+    )
+    first, second = lines_of(code, "text")
+    assert first.endswith("INFO    a: x y\\x1b[2J\\u009b\\r\\u2028") and second.startswith("    2026-")
+
+
 def test_the_level_is_that_of_the_settings():
     assert (
         lines_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import msgpack
 import processes
 import pytest
 import redis as redis_py
@@ -12,8 +13,9 @@ from channels.exceptions import ChannelFull
 from processes import Redis
 from streaming import LEASE, leased, look, make, message, numbers, take, take_over
 
+from channels_stack.jobs import dead_letters
 from channels_stack.jobs import queue as jobs_module
-from channels_stack.jobs.queue import Job, Unreadable
+from channels_stack.jobs.queue import Job, Letter, Unreadable
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
@@ -222,6 +224,16 @@ def test_dead_letters_are_kept_listed_revived_and_dropped(layer):
         assert (revived.message(), revived.attempts) == (message(0), 0)
 
     asyncio.run(bury())
+
+
+def test_a_dead_letter_gives_the_terminal_no_orders():
+    """What it holds may be a stranger's: `dead list` and `dead show` print it for an operator."""
+    orders = "\x1b[2J\x9b2J\r\u202e"
+    body = msgpack.packb({"type": f"a{orders}", "text": orders})
+    letter = Letter("jobs", "1-1", body, f"ValueError: {orders}\nmore", 1, "1-1", f"trace\n{orders}")
+    listed, shown = (dead_letters._as_text([letter], full) for full in (False, True))
+    assert len(listed.splitlines()) == 2 and "a\\x1b[2J" in listed and "\\u202e" in shown
+    assert not set(orders) & set("".join(c for c in listed + shown if not c.isprintable()))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from channels_stack_deploy.console import Failure
+from channels_stack_deploy.console import Failure, say
 from channels_stack_deploy.operate import logs
 from channels_stack_deploy.operate.logs import Filter, in_order, level, readable
 
@@ -107,3 +107,33 @@ def test_what_people_read():
 )
 def test_a_level_is_shown_once(text, shown):
     assert readable(text) == shown
+
+
+ORDERS = "\x1b]52;c;cm0gLXJm\x07\x9b2J\u202e"
+"""To a terminal: fill the clipboard, clear the screen, write from right to left."""
+
+FORGED = "x\n2026-11-29T08:15:00.000Z http-1  INFO    a: signed in"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"level": "info", "logger": "a", "message": f"GET /{ORDERS}", "path": f"/{ORDERS}"}),
+        json.dumps(
+            {"level": "info", "logger": ORDERS, "message": "m", ORDERS: 1, "room": f"{ORDERS} {FORGED}"}
+        ),
+        json.dumps({"level": "error", "logger": "a", "message": FORGED, "exception": f"T\n{FORGED}{ORDERS}"}),
+        json.dumps({"event": "request", "request_id": FORGED, **SEEN, "path": f"/{ORDERS}\n{FORGED}"}),
+        f"LOG:  {ORDERS}",
+    ],
+)
+def test_what_a_stranger_sent_gives_the_terminal_no_orders_and_begins_no_line(text, capsys):
+    say(readable(text))
+    said = capsys.readouterr().out.removesuffix("\n")
+    assert not [each for each in said.split("\n")[1:] if not each.startswith("    ")]
+    assert not set("\r\v\x1b\x07\x9b\u202e") & set(said)
+
+
+def test_a_raw_line_of_json_means_what_it_meant(capsys):
+    say(json.dumps({"message": ORDERS}, ensure_ascii=False))
+    assert json.loads(capsys.readouterr().out) == {"message": ORDERS}

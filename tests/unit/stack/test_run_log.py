@@ -67,3 +67,11 @@ def test_the_last_logs_are_kept(tmp_path):
     with logged(tmp_path, "up"):
         pass
     assert len(list(tmp_path.glob("*.log"))) == console.KEPT_LOGS
+
+
+def test_a_stranger_gives_the_terminal_no_orders(tmp_path, capsys):
+    """What is said holds names of a project's files, complaints of programs, and what visitors sent."""
+    with logged(tmp_path, "up") as path:
+        say("a\x1b[2Jb\x9b2J\r\u202e\ud800")
+    said = capsys.readouterr().out
+    assert said == "a\\x1b[2Jb\\u009b2J\\r\\u202e\\ud800\n" and said.strip() in path.read_text()

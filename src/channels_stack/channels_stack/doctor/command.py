@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from ..config.environment import ConfigurationError
+from ..observability.terminal import printable
 from . import report as reports
 from .examine import Report, examine
 from .findings import rules
@@ -32,9 +33,9 @@ def main(options: argparse.Namespace) -> int:
         return _refuse(str(error))
     except ConfigurationError as error:
         return _refuse(*map(str, error.problems))
-    print(reports.as_json(report) if options.json else reports.as_text(report))
+    print(reports.as_json(report) if options.json else printable(reports.as_text(report)))
     for line in report.notes:
-        print(f"channels-stack doctor: {line}", file=sys.stderr)
+        print(f"channels-stack doctor: {printable(line)}", file=sys.stderr)
     if report.failures:
         return _refuse(*(f"a bug of the doctor: {line}" for line in report.failures))
     return ERRORS if report.errors else 0
@@ -42,7 +43,7 @@ def main(options: argparse.Namespace) -> int:
 
 def _refuse(*lines: str) -> int:
     for line in lines:
-        print(f"channels-stack doctor: {line}", file=sys.stderr)
+        print(f"channels-stack doctor: {printable(line)}", file=sys.stderr)
     return UNREADABLE
 
 

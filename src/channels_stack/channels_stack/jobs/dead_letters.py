@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from ..config.settings import Settings
 from ..layers import config
+from ..observability.terminal import printable
 from ..project import loading
 from .queue import Jobs, Letter, of_layer
 
@@ -66,15 +67,15 @@ def _as_text(letters: list[Letter], full: bool) -> str:
     if not letters:
         return "no dead letters"
     if full:
-        return "\n\n".join(map(_in_full, letters))
+        return printable("\n\n".join(map(_in_full, letters)))
     rows = [
         (
             letter.channel,
             letter.entry,
             _time(letter.died),
             str(letter.attempts),
-            _type(letter),
-            _reason(letter),
+            printable(_type(letter)),
+            printable(_reason(letter)),
         )
         for letter in letters
     ]

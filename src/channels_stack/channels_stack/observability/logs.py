@@ -30,7 +30,7 @@ from pythonjsonlogger.json import JsonFormatter
 from ..asgi.types import App, Message, Receive, Scope, Send
 from ..config.settings import Settings
 from ..stores import outage
-from . import disclosure
+from . import disclosure, terminal
 from .metrics import LOG_ERRORS, OverCapacity, method_label
 from .sink import Sink
 
@@ -168,6 +168,9 @@ class _Json(JsonFormatter):
 class _Text(logging.Formatter):
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         return _timestamp(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return terminal.indented(super().format(record))
 
 
 def _text_formatter() -> logging.Formatter:

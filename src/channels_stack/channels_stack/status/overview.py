@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 
+from ..observability.terminal import indented, printable
 from . import publisher
 
 HEAD = (
@@ -41,7 +42,7 @@ def main(as_json: bool) -> int:
     if as_json:
         print(json.dumps(reports, indent=2))
     elif reports:
-        print("\n".join([_table([HEAD, *map(_row, reports)]), *_troubles(reports)]))
+        print(printable("\n".join([_table([HEAD, *map(_row, reports)]), *map(indented, _troubles(reports))])))
     if not reports:
         seconds = publisher.EXPIRY_SECONDS
         print(f"channels-stack: status: no process has reported for {seconds} s", file=sys.stderr)

@@ -89,7 +89,11 @@ def parsed(text: str) -> dict[str, object]:
 
 
 def readable(text: str) -> str:
-    """A line for people: what is JSON without its brackets, the rest as it is."""
+    """A line for people: what is JSON without its brackets, the rest as it is. What it has of further lines is indented."""
+    return _readable(text).replace("\n", "\n    ")
+
+
+def _readable(text: str) -> str:
     fields = parsed(text)
     if "message" in fields:
         message = str(fields["message"])
@@ -99,7 +103,7 @@ def readable(text: str) -> str:
             for key, value in fields.items()
             if key not in SHOWN and str(value) not in message
         )
-        exception = "\n    ".join(["", *str(fields.get("exception", "")).splitlines()])
+        exception = "\n".join(["", *str(fields.get("exception", "")).splitlines()])
         return (
             f"{str(fields.get('level', '')).upper():<7} {fields.get('logger', '')}: {message}  {more}".rstrip()
             + exception

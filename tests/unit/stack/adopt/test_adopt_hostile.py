@@ -1,5 +1,7 @@
 """make adopt reads a project that nobody trusts yet: its author's words become nothing but the value that they are."""
 
+import contextlib
+
 import pytest
 from layouts import MANAGE, PLAIN, ROUTER, SETTINGS, below
 
@@ -21,10 +23,8 @@ def adopted(make, deployment):
 
     def adopted(*parts):
         folder = make(*parts)
-        try:
+        with contextlib.suppress(Failure):  # where something has to be written by a person
             command.adopt(deployment, str(folder))
-        except Failure as failure:
-            assert "could not be determined" in str(failure)
         return settings.parse(deployment.settings), settings.parse(deployment.application)
 
     return adopted
