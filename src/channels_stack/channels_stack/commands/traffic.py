@@ -68,8 +68,15 @@ KINDS = (
     Kind("errors were logged by requests and messages", 0.05, ("errors",), ("answers", "handled")),
     Kind("jobs failed", 0.05, ("first_failed",), ("first_attempts",), remembered=True),
     Kind("looks got no answer from a process", 0.2, ("mute",), ("asked",)),
-    Kind("looks found an event loop that stood still for over 1 s", 0.2, ("still",), ("looks",)),
-    Kind("looks found over twice the memory of the old release", 0.2, ("grown",), ("looks",)),
+    # Each service for itself: where the pages of both stand still, the sockets of the new one alone may do so, too.
+    *(
+        Kind(f"looks at {service} found {what}", 0.2, (f"{mark} {service}",), (f"looks {service}",))
+        for mark, what in (
+            ("still", "an event loop that stood still for over 1 s"),
+            ("grown", "over twice the memory of the old release"),
+        )
+        for service in (*SERVICES, "worker")
+    ),
 )
 VISITS = ("answers", "accepted", "handled", "first_attempts")
 """What there is of these where anybody has come."""
@@ -167,12 +174,12 @@ class Watch:
             first = dict.fromkeys(found, 0.0) if new else found
             self.note(name(each), new, found, first)
             large = GROWN_TIMES * memory.get(each["service"], math.inf) + GROWN_BYTES
-            self.mark(
-                name(each),
-                looks=1,
-                still=each["loop_lag_ms"] > 1000 * STILL_SECONDS,
-                grown=each["rss_bytes"] > large,
-            )
+            looks = {
+                "looks": 1,
+                "still": each["loop_lag_ms"] > 1000 * STILL_SECONDS,
+                "grown": each["rss_bytes"] > large,
+            }
+            self.mark(name(each), **{f"{mark} {each['service']}": count for mark, count in looks.items()})
         return [
             Comparison(
                 kind.what,
