@@ -114,4 +114,4 @@ def test_the_status_names_a_run_that_did_not_end(tmp_path):
     for event, release in (("begun", "A"), ("served", "A"), ("begun", "B")):
         history.remember(engine, folder, event, release)
     assert "release B: begun" in history.lines(engine, folder)[-1]
-    assert "rollback.yml leads to A" in history.lines(engine, folder)[-1]
+    assert "a rollback leads to A" in history.lines(engine, folder)[-1]

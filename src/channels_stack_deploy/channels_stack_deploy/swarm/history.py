@@ -159,7 +159,7 @@ def lines(engine: Engine, folder: str) -> list[str]:
     served, vain = whole(past)
     if vain and vain.event == "begun":
         last = served[-1] if served else "none"
-        found.append(f"release {vain.release}: begun {vain.at} and not ended; rollback.yml leads to {last}")
+        found.append(f"release {vain.release}: begun {vain.at} and not ended; a rollback leads to {last}")
     return found
 
 
