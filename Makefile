@@ -204,7 +204,7 @@ browser: prepare
 
 # A script of tests/bench in the image of the tests.
 BENCH = docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-  --env PYTHONPATH=/src/src/channels_stack:/src/tests/unit/runtime:/src/tests $$(sed -n 's/^TEST_IMAGE=//p' .images) python
+  --env PYTHONPATH=/src/src/channels_stack:/src/tests/unit/runtime:/src/tests:/src/tests/bench/realtime $$(sed -n 's/^TEST_IMAGE=//p' .images) python
 
 ## Compare echoes, broadcasts, joins, handshakes, memory with stock uvicorn and Daphne (T="--rounds 5 echo group_send")
 bench: images
@@ -229,6 +229,10 @@ bench-groups: images
 ## Compare pages on each HTTP_HANDLER with stock uvicorn and Daphne (T="rounds seconds"; default 5 2)
 bench-pages: images
 	@$(BENCH) tests/bench/pages/bench.py $(T)
+
+## Compare pages and messages with TRACING on and off (T="turns seconds"; default 40 0.5)
+bench-tracing: images
+	@$(BENCH) tests/bench/tracing/cost.py $(T)
 
 ## Measure the cost of idle WebSockets, service by service (T=how many; default 2000)
 bench-sockets: prepare

@@ -6,7 +6,7 @@ import contextlib
 import os
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from processes import Process, Redis, answers, free_port, until
 
@@ -51,7 +51,14 @@ def on_core(core: set[int]) -> Iterator[None]:
 class Side:
     """One of SIDES, running until ``end``."""
 
-    def __init__(self, name: str, redis: Redis, folder: pathlib.Path, before: pathlib.Path = LIBRARY) -> None:
+    def __init__(
+        self,
+        name: str,
+        redis: Redis,
+        folder: pathlib.Path,
+        before: pathlib.Path = LIBRARY,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         command, app, layer = SIDES[name]
         self.port = free_port()
         words = [word.format(port=self.port, app=app) for word in command]
@@ -74,6 +81,7 @@ class Side:
             "STATIC_ROOT": str(folder / "static"),
             **redis.environment(),
             "REDIS_PREFIX": f"{redis.prefix}-{name.replace(', ', '-')}",
+            **(more or {}),
         }
         with on_core(SERVER_CORE):
             self.process = Process([sys.executable, "-m", *words], environment, folder)

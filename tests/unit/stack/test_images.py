@@ -109,6 +109,18 @@ def test_what_is_not_there_is_named_with_its_setting(name, value):
     assert "\n" not in str(refused.value)
 
 
+def test_traces_are_in_an_image_that_is_for_them_alone():
+    off, on = (
+        images.application({**settings.defaults(), "TRACING": url}, "uvicorn").arguments
+        for url in ("", "http://collector:4318")
+    )
+    assert on == {**off, "TRACING": "on"}
+    with pytest.raises(Failure, match=r"TRACING .* APP_DEBIAN=bookworm"):
+        images.application(
+            {**settings.defaults(), "TRACING": "http://c:4318", "APP_DEBIAN": "bullseye"}, "uvicorn"
+        )
+
+
 def test_a_failed_build_ends_with_the_one_line_that_says_why():
     lines = [
         "#9 [build 1/2] RUN x",

@@ -77,6 +77,12 @@ def test_how_bad_a_line_is(text, expected):
 def test_filters():
     assert Filter(level="warning").passes(BROKEN) and not Filter(level="warning").passes(ACCESS)
     assert Filter(request="r1").passes(EDGE) and not Filter(request="r1").passes(BROKEN)
+    uuid = "01a2264c-e752-7c3f-8d21-5e1f0c9b7a64"
+    traced = json.dumps({"message": "a job", "trace_id": uuid.replace("-", "")})
+    asked = json.dumps({"message": "a page", "request_id": uuid})
+    for given_id in (uuid, uuid.replace("-", "")):
+        assert Filter(request=given_id).passes(traced) and Filter(request=given_id).passes(asked)
+        assert not Filter(request=given_id).passes(BROKEN)
     with pytest.raises(Failure, match="LEVEL=loud is none of debug"):
         Filter(level="loud")
 

@@ -29,7 +29,7 @@ from ..jobs.receiving import receiver
 from ..layers import config
 from ..lifecycle import startup_checks
 from ..lifecycle.canary import Canaries
-from ..observability import metrics
+from ..observability import metrics, tracing
 from ..patches import channels_dispatch, channels_hop
 from ..project import loading
 from ..status import publisher
@@ -57,6 +57,7 @@ def main(
     channels_hop.apply()
     channels_dispatch.apply()
     app = loading.load(settings)
+    tracing.start(settings, "worker")
     problems: list[Problem | str] = [
         *channel_problems(app, channels),
         *startup_checks.problems(settings, "worker"),
@@ -168,6 +169,7 @@ class Worker:
         leases.stop()
         await self._close()
         await asyncio.get_running_loop().run_in_executor(None, loading.close_database_pools)
+        await asyncio.get_running_loop().run_in_executor(None, tracing.stop, CLOSE_SECONDS / 3)
         log.info("worker: ended")
         if self.cut:
             # A thread that goes on with a job which was handed back would keep the process from ending.

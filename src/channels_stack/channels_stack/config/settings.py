@@ -95,6 +95,8 @@ class Settings:
     trusted_proxies: tuple[Network, ...]
     log_level: str
     log_format: str
+    tracing: str
+    tracing_percent: float
     static_root: str
     media_root: str
 
@@ -232,6 +234,10 @@ class Settings:
                 purpose="least level logged",
             ),
             log_format=env.choice("LOG_FORMAT", ("json", "text"), "json", purpose="form of the logs"),
+            tracing=_tracing(env),
+            tracing_percent=env.number(
+                "TRACING_PERCENT", 1, maximum=100, purpose="of the requests, how many have a trace"
+            ),
             static_root=env.text("STATIC_ROOT", "/srv/static", purpose="folder of collected static files"),
             media_root=env.text("MEDIA_ROOT", "/srv/media", purpose="folder of uploads"),
         )
@@ -413,6 +419,25 @@ def _networks(env: Environment) -> tuple[Network, ...]:
         except ValueError as error:
             env.refuse("TRUSTED_PROXIES", f"holds {word!r}: {error}", purpose, "10.0.0.0/8")
     return tuple(networks)
+
+
+def _tracing(env: Environment) -> str:
+    purpose, example = "where traces go: a receiver of OTLP over HTTP; empty: none", "http://collector:4318"
+    url = env.environ.get("TRACING", "").strip()
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        fits = False
+    if url and not fits:
+        env.refuse("TRACING", f"is {url!r}, but must be http:// or https:// and a host", purpose, example)
+    elif "@" in url:
+        wrong = "holds a user or password: they belong into OTEL_EXPORTER_OTLP_HEADERS, in app.env"
+        env.refuse("TRACING", wrong, purpose, example)
+    elif url and (parts.query or parts.path.rstrip("/").endswith("/v1/traces")):
+        wrong = f"is {url!r}, but takes the address before /v1/traces, and no query"
+        env.refuse("TRACING", wrong, purpose, example)
+    return url
 
 
 def _check_stop(env: Environment, settings: Settings) -> None:

@@ -35,6 +35,7 @@ class Delivered(dict):  # type: ignore[type-arg]  # Python 3.9 is to run it
     def __init__(self, message: dict[str, Any], event: Event) -> None:
         super().__init__(message)
         self.event = event
+        self.trace = getattr(message, "trace", "")
 
 
 class RecoverableConsumer:

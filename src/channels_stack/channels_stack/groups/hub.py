@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import Any, Callable
 
-from ..observability import metrics
+from ..observability import metrics, tracing
 from ..stores import outage
 from ..stores.connections import Connections
 from . import wire
@@ -355,7 +355,10 @@ class Hub:
                 message = self._codec.unpack(content)
                 if not isinstance(message, dict):
                     raise ValueError(f"is a {type(message).__name__}, not a message")
-                return Event(message, content, self._loop.time(), group, position)
+                trace = tracing.unmarked(message)
+                event = Event(message, content, self._loop.time(), group, position)
+                event.trace = trace
+                return event
             if kind in (wire.TEXT, wire.BYTES):
                 frame: Any = self._codec.open(content)
                 if kind == wire.TEXT:

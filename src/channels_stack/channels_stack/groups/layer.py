@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
 
+from ..observability import tracing
 from ..stores.connections import Connections
 from . import wire
 from .attendance import Attendance
@@ -87,7 +88,10 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         from; for a channel of one process only in that process, elsewhere the oldest message makes room, and is counted.
         """
         self._check_channel(channel)
-        body = self._packed(message)
+        with tracing.sending("send", channel) as trace:
+            await self._send(channel, self._packed(message, trace))
+
+    async def _send(self, channel: str, body: bytes) -> None:
         client = owner(channel)
         if client:
             hub = self._hubs.get(asyncio.get_running_loop())
@@ -120,13 +124,18 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
             try:
                 message = self.codec.unpack(body[1:])
                 if isinstance(message, dict):
-                    return message
+                    trace = tracing.unmarked(message)
+                    return tracing.Traced(message, trace) if trace else message
             except ValueError as error:
                 log.error("channel %s: a message is dropped: it %s", channel, error)
 
     def message(self, event: Event) -> dict[str, Any]:
         """What the event says, as a copy that its receiver may change."""
         message: dict[str, Any] = event.content.copy() if event.flat else self.codec.unpack(event.body)
+        if event.trace:
+            tracing.unmarked(message)
+            trace = event.traced()
+            return tracing.Traced(message, trace) if trace else message
         return message
 
     # Groups
@@ -148,13 +157,15 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
         """Send ``message`` to every member of ``group``, in all processes."""
         self._check_group(group)
-        await self.history.publish(group, self._packed(message))
+        with tracing.sending("group_send", group) as trace:
+            await self.history.publish(group, self._packed(message, trace))
 
     async def group_broadcast(self, group: str, frame: str | bytes) -> None:
         """Send a ready ``frame``, text or bytes, to every member of ``group`` that takes frames."""
         self._check_group(group)
         kind, content = (wire.TEXT, frame.encode()) if isinstance(frame, str) else (wire.BYTES, frame)
-        await self.history.publish(group, kind + self.codec.seal(content))
+        with tracing.sending("group_broadcast", group):
+            await self.history.publish(group, kind + self.codec.seal(content))
 
     # For consumers that recover
 
@@ -297,10 +308,10 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         if hub is not None:
             await hub.close()
 
-    def _packed(self, message: dict[str, Any]) -> bytes:
+    def _packed(self, message: dict[str, Any], trace: str = "") -> bytes:
         if not isinstance(message, dict):
             raise TypeError(f"a message is a dict, not a {type(message).__name__}")
-        return wire.MESSAGE + self.codec.pack(message)
+        return wire.MESSAGE + self.codec.pack(tracing.marked(message, trace))
 
     def _check_channel(self, channel: str) -> None:
         # Channels 4.2.1 has renamed both.

@@ -10,6 +10,8 @@ from ..layers.mailboxes import lost
 from .codec import is_flat
 from .positions import Position
 
+TRACED_MEMBERS = 10
+"""Of the members of a group in one event loop, how many have spans for a message."""
 LOST = "group.lost"
 """Type of the message that reports to a consumer that it has missed events of a group: its handler is ``group_lost``."""
 
@@ -17,7 +19,19 @@ LOST = "group.lost"
 class Event:
     """What has arrived in this process: decoded once, and shared by the mailboxes of all members."""
 
-    __slots__ = ("body", "born", "content", "envelope", "flat", "frame", "group", "position", "size")
+    __slots__ = (
+        "_traced",
+        "body",
+        "born",
+        "content",
+        "envelope",
+        "flat",
+        "frame",
+        "group",
+        "position",
+        "size",
+        "trace",
+    )
 
     def __init__(
         self,
@@ -37,6 +51,15 @@ class Event:
         self.flat = frame or is_flat(content)
         self.size = len(body)
         self.envelope: str | None = None  # of a frame, as clients that recover get it
+        self.trace = ""  # of a message: where it comes from (observability.tracing)
+        self._traced = 0  # members that have got to know it
+
+    def traced(self) -> str:
+        """Where it comes from, for some of its receivers: a trace shows how a message goes on, and not a thousand times."""
+        if not self.trace or self._traced >= TRACED_MEMBERS:
+            return ""
+        self._traced += 1
+        return self.trace
 
 
 def announcement(group: str, born: float, position: Position | None = None) -> Event:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
 
+from ..observability import tracing
 from ..stores.connections import Connections
 from .queue import LEASE_SECONDS, Jobs, Unreadable
 
@@ -59,7 +60,9 @@ class RedisStreamsChannelLayer(BaseChannelLayer):
         if not isinstance(message, dict):
             raise TypeError(f"channel {channel}: a message is a dict, not a {type(message).__name__}")
         capacity = self.get_capacity(channel)
-        if await self.jobs.add(channel, message, capacity) is None:
+        with tracing.sending("send", channel, job=True) as trace:
+            entry = await self.jobs.add(channel, tracing.marked(message, trace), capacity)
+        if entry is None:
             raise ChannelFull(f"channel {channel}: {capacity} jobs wait already (the layer's capacity)")
 
     async def receive(self, channel: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from ..asgi.types import App, Message
 from ..config.settings import Settings
 from ..layers import config
-from ..observability import metrics
+from ..observability import metrics, tracing
 from ..stores import scripts
 from .leases import Leases
 from .queue import Job, Jobs, Unreadable
@@ -152,6 +152,10 @@ class Listener:
         except Unreadable as unreadable:
             await self._bury(job, str(unreadable))
             return
+        with tracing.handling(message):
+            await self._handle(consumer, job, message)
+
+    async def _handle(self, consumer: Consumer, job: Job, message: Message) -> None:
         job.begun = True
         self.running[job.entry] = message
         error: Exception | None = None

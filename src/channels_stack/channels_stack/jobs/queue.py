@@ -21,6 +21,7 @@ from redis.exceptions import ResponseError
 
 from ..config.settings import Settings
 from ..layers.config import redis_host
+from ..observability import tracing
 from ..observability.metrics import Census
 from ..stores import scripts
 from ..stores.connections import Connections
@@ -81,7 +82,8 @@ class Job:
         if not isinstance(message.get("type"), str):
             keys = ", ".join(map(str, message)) or "none"
             raise Unreadable(f"the message has no type; its keys are: {keys}")
-        return message
+        trace = tracing.unmarked(message)
+        return tracing.Traced(message, trace) if trace else message
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,12 @@ class Letter:
     def message(self) -> Any:
         """What was sent, or its bytes when they cannot be decoded."""
         try:
-            return msgpack.unpackb(self.body)
+            message = msgpack.unpackb(self.body)
         except Exception:
             return self.body
+        if isinstance(message, dict):
+            tracing.unmarked(message)
+        return message
 
 
 @dataclass(frozen=True)

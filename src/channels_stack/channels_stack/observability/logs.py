@@ -23,7 +23,7 @@ import uuid
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from logging.handlers import QueueHandler
-from typing import Any, TextIO
+from typing import Any, Callable, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -54,6 +54,9 @@ ANSWERING = ("dead", "migrations")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 connection_id: ContextVar[str] = ContextVar("connection_id", default="")
+
+more_fields: Callable[[logging.LogRecord], None] | None = None
+"""Adds to a record what it is to show in addition."""
 
 _sink = Sink(1)
 
@@ -192,6 +195,8 @@ def _ids(record: logging.LogRecord) -> bool:
     for name, variable in (("request_id", request_id), ("connection_id", connection_id)):
         if variable.get() and not hasattr(record, name):
             setattr(record, name, variable.get())
+    if more_fields is not None:
+        more_fields(record)
     return True
 
 

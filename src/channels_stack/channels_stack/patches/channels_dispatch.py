@@ -14,6 +14,7 @@ import sys
 from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, Callable
 
+from ..observability import tracing
 from .patch import Patch
 
 PATCH = Patch(
@@ -47,6 +48,7 @@ async def await_many_dispatch(sources: Sequence[Source], dispatch: Callable[[Any
     """Call each of SOURCES again and again, and DISPATCH with what they return, one at a time."""
     loop = asyncio.get_running_loop()
     start = _starter(loop)
+    dispatch = tracing.dispatching(dispatch)
     ready: list[int] = []  # of whose tasks are through, in that order; each at most once
     waiting: asyncio.Future[None] | None = None
 

@@ -28,7 +28,7 @@ from ..middleware.slots import Slots
 from ..middleware.static import serve_static
 from ..middleware.threads import Threads
 from ..middleware.uploads import COPIES_WITH_DAPHNE, Room
-from ..observability import logs, metrics
+from ..observability import logs, metrics, tracing
 from ..patches import (
     channels_auth,
     channels_dispatch,
@@ -36,6 +36,7 @@ from ..patches import (
     django_handler,
     django_middleware,
     django_streaming,
+    django_views,
 )
 from ..project import dispatch, loading, paths
 from ..project.lifespan import Lifespan
@@ -45,6 +46,7 @@ from ..status.questions import Answer, Inbox
 Middleware = Callable[[App], App]
 """Takes an application and returns one that does more."""
 
+TRACES_SECONDS = 1  # for the last spans to be sent
 LIFESPAN_MARGIN = 0.5  # seconds before STOP_SECONDS at which the project's own end is cut off
 
 
@@ -83,6 +85,7 @@ class Application:
             lambda app: Probes(app, self.drain, self.readiness, self.described),
             lambda app: ForwardedHeaders(app, settings.trusted_proxies),
             logs.access,
+            *([tracing.active.around] if tracing.active else []),
             self.drain.gate,
             *([sockets.no_pages] if sockets_only else []),
             lambda app: Limits(app, settings),
@@ -123,6 +126,7 @@ class Application:
         await self.database.close()
         await self.lifespan.stop(self.drain.remaining() - LIFESPAN_MARGIN)
         await sync_to_async(loading.close_database_pools, thread_sensitive=False)()
+        await sync_to_async(tracing.stop, thread_sensitive=False)(TRACES_SECONDS)
 
     def _readiness(self, settings: Settings, service: str) -> Readiness:
         """What this process needs for its work: pages a database, if there is one; websockets a channel layer, too.
@@ -167,6 +171,8 @@ def build(settings: Settings, service: str, server: str) -> Application:
     django_streaming.apply()
     django_handler.apply(settings.http_handler)  # before APP_ASGI makes a handler
     app = loading.load(settings)
+    tracing.start(settings, service)
+    django_views.mend()
     dispatch.add_pages(app)
     return Application(app, settings, service, server)
 

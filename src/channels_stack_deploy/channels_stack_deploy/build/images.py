@@ -275,6 +275,11 @@ def application(settings: dict[str, str], server: str) -> Image:
         )
     if missing:
         raise Failure("\n".join(missing))
+    if settings["TRACING"] and settings["APP_DEBIAN"] == "bullseye":
+        raise Failure(
+            "TRACING is set, and OpenTelemetry has no version for the Python 3.9 of APP_DEBIAN=bullseye: "
+            "remove TRACING, or take APP_DEBIAN=bookworm or trixie"
+        )
     kept = volumes.read(settings)
     if kept:
         volumes.check(project, files(project), settings)
@@ -287,6 +292,7 @@ def application(settings: dict[str, str], server: str) -> Image:
         "APP_WORKDIR": paths[0],
         "APP_VOLUMES": " ".join(volume.path for volume in kept),
         "APP_FILES": " ".join(f"{volume.link}={volume.path}" for volume in kept if volume.link),
+        **({"TRACING": "on"} if settings["TRACING"] else {}),
     }
     contexts = {"steps": STEPS, "library": ROOT / "src/channels_stack"}
     image = Image(f"channels-stack/app-{server}", IMAGES / "app", arguments=arguments, contexts=contexts)

@@ -23,9 +23,17 @@ LOCKS = (
     ("images/app/requirements/daphne", TRIXIE, ("app/requirements.txt",)),
     ("images/app/requirements/overlay", TRIXIE, ("app/requirements.txt",)),
     (
-        "images/test/requirements",
+        "images/app/requirements/tracing",
         TRIXIE,
         ("app/requirements.txt", "images/app/requirements/uvicorn.txt", "images/app/requirements/daphne.txt"),
+    ),
+    (
+        "images/test/requirements",
+        TRIXIE,
+        (
+            "app/requirements.txt",
+            *(f"images/app/requirements/{name}.txt" for name in ("uvicorn", "daphne", "tracing")),
+        ),
     ),
     ("tests/image/s3/requirements", TRIXIE, ()),
     ("ansible/requirements", OLDEST_HOST, ()),

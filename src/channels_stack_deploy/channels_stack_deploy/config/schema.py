@@ -151,6 +151,8 @@ SETTINGS = (
     _one("REDIS_PREFIX", APPLICATION),
     _one("LOG_LEVEL", APPLICATION),
     _one("LOG_FORMAT", APPLICATION, choices=("json", "text")),
+    _one("TRACING", APPLICATION, BUILD),
+    _one("TRACING_PERCENT", APPLICATION),
     _one("REDIS_IMAGE", CONTAINERS, BUILD),
     _one("DB_IMAGE", CONTAINERS, BUILD),
     _one("BASE_IMAGE", BUILD),

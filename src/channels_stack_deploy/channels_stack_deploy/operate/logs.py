@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +57,18 @@ class Filter:
         if self.level and self.level not in LEVELS:
             raise Failure(f"LEVEL={self.level} is none of {', '.join(LEVELS)}")
 
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """The id as it was given, and as a trace has it (docs/how-to/tracing.md): without hyphens, or with them."""
+        try:
+            identity = uuid.UUID(self.request)
+        except ValueError:
+            return (self.request,)
+        return (self.request, str(identity), identity.hex)
+
     def passes(self, text: str) -> bool:
         """Whether the line TEXT of a container does."""
-        if self.request and self.request not in text:
+        if self.request and not any(each in text for each in self.requests):
             return False
         return not self.level or LEVELS.index(level(text)) >= LEVELS.index(self.level)
 
