@@ -11,7 +11,7 @@ from overlays import KEY, MEMORY, OLD, REQUIRED, changed, layer
 
 from channels_stack.config.environment import ConfigurationError
 from channels_stack.config.settings import OVERLAY_PARTS, Settings
-from channels_stack.project import overrides
+from channels_stack.project import overrides, static_files
 
 
 def test_settings_made_for_development():
@@ -86,10 +86,10 @@ def test_a_short_key_is_not_taken_for_a_word():
     ("own", "name"),
     [
         ({}, "STORAGES"),
-        ({"STORAGES": {"staticfiles": {"BACKEND": overrides.PLAIN_STATIC}}}, "STORAGES"),
+        ({"STORAGES": {"staticfiles": {"BACKEND": static_files.PLAIN_STATIC}}}, "STORAGES"),
         ({"STORAGES": {"staticfiles": {"BACKEND": "whitenoise.storage.X"}}}, None),
         ({"STATICFILES_STORAGE": "whitenoise.storage.X"}, None),
-        ({"STATICFILES_STORAGE": overrides.PLAIN_STATIC}, "STATICFILES_STORAGE"),
+        ({"STATICFILES_STORAGE": static_files.PLAIN_STATIC}, "STATICFILES_STORAGE"),
     ],
 )
 def test_only_the_default_static_storage_is_replaced(own, name):
@@ -193,3 +193,61 @@ def test_settings_that_read_their_secrets_from_variables(tmp_path):
     assert done.returncode == 0, done.stderr
     url = "postgresql://app:hunter2@db:5432/app"
     assert done.stdout.splitlines() == [f"{url} {url} []", "[]"]
+
+
+COLLECT = """
+import json, sys
+from django.core.management import call_command
+import django
+django.setup()
+call_command("collectstatic", interactive=False, verbosity=0)
+from channels_stack import overlay
+print(json.dumps([str(each) for each in overlay.overrides if each.name == "STATICFILES_FINDERS"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "collected"),
+    [
+        # Kept in STATIC_ROOT alone; of what an earlier collectstatic has put there only what has no other place.
+        (
+            [
+                "static/chat.css",
+                "static/admin/css/base.css",
+                "static/chat.0123456789ab.css",
+                "static/chat.css.gz",
+            ],
+            ["chat.css"],
+        ),
+        (["assets/chat.css", "static/chat.css", "static/staticfiles.json"], ["chat.css"]),
+        (["assets/chat.css"], ["chat.css"]),
+    ],
+)
+def test_files_in_the_projects_own_static_root(tmp_path, files, collected):
+    for name in [*files, "assets/other.css"]:
+        (tmp_path / "app" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "app" / name).write_text(f"/* {name} */")
+    (tmp_path / "app/mysettings.py").write_text(
+        "INSTALLED_APPS = ['django.contrib.staticfiles', 'django.contrib.admin', 'django.contrib.auth',\n"
+        "    'django.contrib.contenttypes']\n"
+        f"STATIC_ROOT, STATIC_URL = '{tmp_path}/app/static', 'static/'\nSTATICFILES_DIRS = ['{tmp_path}/app/assets']\n"
+    )
+    environment = {**REQUIRED, "APP_SETTINGS": "mysettings", "STATIC_ROOT": f"{tmp_path}/collected"}
+    environment |= {"PYTHONPATH": ":".join([f"{tmp_path}/app", *sys.path])}
+    environment |= {"DJANGO_SETTINGS_MODULE": "channels_stack.overlay"}
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECT], env=environment, capture_output=True, text=True, check=True
+    )
+    named = {
+        path.relative_to(tmp_path / "collected").as_posix()
+        for path in (tmp_path / "collected").rglob("*.css")
+    }
+    plain = {name for name in named if name.count(".") == 1 and not name.startswith("admin/")}
+    assert plain == {*collected, "other.css"}
+    if "assets/chat.css" in files:
+        assert (tmp_path / "collected/chat.css").read_text() == "/* assets/chat.css */"
+    assert "base.css */" not in (tmp_path / "collected/admin/css/base.css").read_text(), (
+        "the application's own"
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert len(told) == any(name.startswith("static/") for name in files)

@@ -19,7 +19,7 @@ from ..config.app_redis import LOCAL
 from ..config.environment import ConfigurationError, Problem
 from ..config.settings import Settings
 from ..stores import sentinels
-from . import caches, channel_layers, database_options, elsewhere, mail, shared_state
+from . import caches, channel_layers, database_options, elsewhere, mail, shared_state, static_files
 from .channel_layers import host_of
 from .kept_connections import kept as kept_connections
 from .override import Found, Override, Project, replaced
@@ -43,9 +43,6 @@ CONNECT_SECONDS = 5
 
 DISTINCT_KEY = 20
 """A key so long is found nowhere else by chance; "api" may be a key, and an installed application as well."""
-
-PLAIN_STATIC = "django.contrib.staticfiles.storage.StaticFilesStorage"
-HASHED_STATIC = "channels_stack.static_storage.HashedStaticFilesStorage"
 
 
 def find(project: Project, settings: Settings, parts: Sequence[str]) -> tuple[Override, ...]:
@@ -244,38 +241,6 @@ def _is_applications(url: str, settings: Settings) -> bool:
     )
 
 
-def _static(project: Project, settings: Settings) -> Found:
-    if "django.contrib.staticfiles" not in project.get("INSTALLED_APPS", ()):
-        return
-    if str(project.get("STATIC_ROOT") or "") != settings.static_root:
-        yield Override("STATIC_ROOT", settings.static_root, settings.static_root)
-    if not project.get("STATIC_URL"):
-        yield Override("STATIC_URL", "/static/", "the project has none")
-    if not settings.debug:
-        yield from _hashed_static(project)
-
-
-def _hashed_static(project: Project) -> Found:
-    """Names with a hash, where the project has Django's default: pages of two releases find their own files."""
-    import django
-
-    why = "names with a hash of the content, for caches"
-    if django.VERSION < (4, 2) or "STATICFILES_STORAGE" in project:
-        if project.get("STATICFILES_STORAGE", PLAIN_STATIC) == PLAIN_STATIC:
-            yield Override("STATICFILES_STORAGE", HASHED_STATIC, why)
-        return
-    storages = project.get("STORAGES") or {}
-    own = storages.get("staticfiles") or {"BACKEND": PLAIN_STATIC}
-    if own.get("BACKEND") == PLAIN_STATIC:
-        files = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
-        if "DEFAULT_FILE_STORAGE" in project:  # Django 4.2 and 5.0 refuse both ways of saying it
-            yield Override("STATICFILES_STORAGE", HASHED_STATIC, why)
-            return
-        yield Override(
-            "STORAGES", {"default": files, **storages, "staticfiles": {**own, "BACKEND": HASHED_STATIC}}, why
-        )
-
-
 def _media(project: Project, settings: Settings) -> Found:
     if str(project.get("MEDIA_ROOT") or "") != settings.media_root:
         yield Override("MEDIA_ROOT", settings.media_root, settings.media_root)
@@ -315,7 +280,7 @@ PARTS: dict[str, Callable[[Project, Settings], Found]] = {
     "layers": channel_layers.find,
     "celery": _celery,
     "redis": caches.find,
-    "static": _static,
+    "static": static_files.find,
     "media": _media,
     "mail": mail.find,
     "sessions": shared_state.find,
