@@ -122,6 +122,26 @@ CASES = [
         ),
     ),
     ("E604", {CONSUMERS: (JOIN, JOIN.replace("await ", ""))}, {}),
+    (
+        "E604",
+        {
+            CONSUMERS: (
+                "        await self.accept()\n",
+                "        await self.accept()\n        self.room.asave()\n",
+            )
+        },
+        {
+            CONSUMERS: (
+                "        await self.accept()\n",
+                "        await self.accept()\n        await self.room.asave()\n",
+            )
+        },
+    ),
+    (
+        "E604",
+        {CONSUMERS: ("        await self.send_json(event)", "        self.send_json(event)")},
+        {CONSUMERS: ("        await self.send_json(event)", "        return self.send_json(event)")},
+    ),
     ("E605", {CONSUMERS: ('f"room-{', 'f"room:{')}, {CONSUMERS: ('f"room-{', 'f"room.{')}),
     (
         "E605",

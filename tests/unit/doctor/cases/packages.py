@@ -24,6 +24,11 @@ CASES = [
         {REQUIREMENTS: ("channels==4.3.2", "channels>=3,<5")},
     ),
     ("E701", required("asgiref~=3.5.0"), required("asgiref~=3.5")),
+    (
+        "E701",
+        {REQUIREMENTS: ("channels==4.3.2", "channels==4.3.1\nasgiref==3.6.0")},
+        {REQUIREMENTS: ("channels==4.3.2", "channels==4.0.0\nasgiref==3.6.0")},
+    ),
     ("E702", required("aioredis==1.3.1"), required("aiopg==1.4.0")),
     (
         "E703",

@@ -49,6 +49,8 @@ QUERIES = {
     "in_bulk",
 }
 ONE_ROW = ("get", "create", "first", "last", "latest", "earliest")
+ASYNC_QUERIES = {f"a{name}" for name in QUERIES} | {"asave", "arefresh_from_db"}
+OF_CONSUMERS = ("accept", "close", "send", "send_json")
 # Methods of a model's instance that ask the database at once.
 OF_INSTANCES = ("save", "delete", "refresh_from_db")
 OF_THE_SCOPE = ("self.scope['user']", "self.scope['session']")
@@ -275,9 +277,10 @@ def async_to_sync_in_async(project: Project) -> Found:
 
 @rule("E604")
 def not_awaited(project: Project) -> Found:
-    """A call of the channel layer that is not awaited
+    """A coroutine that is not awaited
 
-    In production: nothing is sent and no group is joined; the log says that a coroutine was never awaited, if anything.
+    In production: nothing is sent, saved or closed and no group is joined; the log says that a coroutine was never awaited, if
+    anything.
 
     Instead: await it, or in sync code wrap it.
         await self.channel_layer.group_send(group, event)
@@ -292,6 +295,16 @@ def not_awaited(project: Project) -> Found:
                 and is_layer(call.func.value)
             ) and call.func.attr in ("group_add", "group_discard", "group_send"):
                 yield module.place(node), f"{call.func.attr}() is called, and its coroutine dropped"
+    for run in _on_the_loop(project):
+        for node in _own_nodes(run.function):
+            call = node.value if isinstance(node, ast.Expr) else None
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            name = call.func.attr
+            own = methods(run.owner) if run.owner else {}
+            of_consumer = run.module.dotted(call.func) == f".self.{name}" and name in OF_CONSUMERS
+            if (of_consumer and name not in own) or name in ASYNC_QUERIES:
+                yield run.module.place(node), f"{run.name} calls {name}(), and drops its coroutine"
 
 
 @rule("E605")

@@ -6,14 +6,15 @@ from ..findings import Found, rule
 from ..packages import Requirement, version
 from ..project import Project
 
+LATEST = "Channels 4.3"
 # Package -> the first version that goes with Channels 4.
 CHANNELS_4_FLOORS = {
     "channels": ("4.0", "Channels 4"),
     "daphne": ("4.0", "Channels 4 with Daphne"),
     "channels-redis": ("4.0", "Channels 4; older ones use aioredis"),
-    "asgiref": ("3.9", "Channels 4.3"),
+    "asgiref": ("3.9", LATEST),
     "twisted": ("22.4", "Daphne 4"),
-    "django": ("4.2", "Channels 4.3"),
+    "django": ("4.2", LATEST),
 }
 # Packages that do not go with Channels 4.
 GONE = {
@@ -53,7 +54,11 @@ def before_channels_4(project: Project) -> Found:
     Instead: raise the bound and lock again.
         channels[daphne]>=4.3.2
     """
+    chosen = [one.pinned for one in project.packages.find("channels") if one.pinned]
+    is_earlier_4 = any(version("4.0") <= pinned < version("4.3") for pinned in chosen)
     for name, (floor, why) in CHANNELS_4_FLOORS.items():
+        if why == LATEST and is_earlier_4:
+            continue  # it has a Channels 4 that goes with what it has
         for one in project.packages.find(name):
             if one.excludes(floor):
                 better = f"raise the bound and lock again.\n    {_with_extras(one)}>={floor}"
