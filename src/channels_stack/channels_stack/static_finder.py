@@ -24,7 +24,7 @@ def project_root() -> str:
     return next((str(each.before or "") for each in overlay.overrides if each.name == "STATIC_ROOT"), "")
 
 
-class StaticRootFinder(finders.BaseFinder):  # type: ignore[misc]
+class StaticRootFinder(finders.BaseFinder):
     """The last of STATICFILES_FINDERS: what all others find is theirs."""
 
     def __init__(self, app_names: Any = None, *args: Any, **kwargs: Any) -> None:

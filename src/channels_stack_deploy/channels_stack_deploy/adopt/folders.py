@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
+from collections.abc import Iterator
 
 from channels_stack.doctor import settings as doctor_settings
+from channels_stack.doctor.files import Module
 from channels_stack.doctor.values import text, texts
 
 from .found import Findings
@@ -39,6 +41,10 @@ def find(tree: Tree, found: Found, overlay: set[str]) -> Findings:
                 for folder in _named(tree, found, part):
                     if _is_empty(tree, folder):
                         volumes.setdefault(folder, str(module.place(part)))
+            for call, folder in _made(module, statement):
+                folder = os.path.normpath(os.path.join(found.folder, folder))
+                if not tree.exists(folder):  # where it is, nothing is made
+                    volumes.setdefault(folder, str(module.place(call)))
     if volumes:
         why = ", ".join(f"{folder}: {place}" for folder, place in volumes.items())
         findings.line("APP_VOLUMES", " ".join(volumes), why)
@@ -63,23 +69,52 @@ def geodjango(values: doctor_settings.Settings) -> str:
     )
 
 
-def _named(tree: Tree, found: Found, node: ast.AST) -> list[str]:
-    """The folders of the project that an expression such as BASE_DIR / "papers" can mean."""
-    parts: list[str] = []
+def _made(module: Module, statement: ast.stmt) -> Iterator[tuple[ast.Call, str]]:
+    """(call, folder below the project's) of each that a statement of the settings makes, when it is imported."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return
+    for call in ast.walk(statement):
+        if not isinstance(call, ast.Call):
+            continue
+        target: ast.expr | None = None
+        if module.dotted(call.func) in ("os.makedirs", "os.mkdir") and call.args:
+            target = call.args[0]
+        elif isinstance(call.func, ast.Attribute) and call.func.attr == "mkdir":
+            target = call.func.value
+        parts = _parts(target, module)
+        if parts and not any(".." in part or part.startswith("/") for part in parts):
+            yield call, os.path.join(*parts)
+
+
+def _parts(node: ast.expr | None, module: Module | None = None, depth: int = 0) -> list[str]:
+    """The last parts of a path such as BASE_DIR / "papers" or os.path.join(BASE_DIR, "papers"), as far as they are texts.
+
+    Names are looked up in MODULE.
+    """
+    if depth > 5:
+        return []
+    if isinstance(node, ast.Name) and module:
+        return _parts(module.assigned.get(node.id), module, depth + 1)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-            if not (isinstance(node.right, ast.Constant) and isinstance(node.right.value, str)):
-                return []
-            parts.insert(0, node.right.value)
-            node = node.left
-    elif (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in ("join", "joinpath")
-    ):
-        parts = [
+        if not (isinstance(node.right, ast.Constant) and isinstance(node.right.value, str)):
+            return []
+        return [*_parts(node.left, module, depth + 1), node.right.value]
+    if not isinstance(node, ast.Call):
+        return []
+    if isinstance(node.func, ast.Name) and node.func.id in ("str", "Path") and node.args:
+        return _parts(node.args[0], module, depth + 1)
+    if isinstance(node.func, ast.Attribute) and node.func.attr in ("join", "joinpath"):
+        texts = [
             each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)
         ]
+        first = node.args[0] if node.args and node.func.attr == "join" else node.func.value
+        return [*_parts(first, module, depth + 1), *texts]
+    return []
+
+
+def _named(tree: Tree, found: Found, node: ast.AST) -> list[str]:
+    """The folders of the project that an expression such as BASE_DIR / "papers" can mean."""
+    parts = _parts(node) if isinstance(node, (ast.BinOp, ast.Call)) else []
     if not parts or any(".." in part or part.startswith("/") for part in parts):
         return []
     homes = dict.fromkeys([found.folder, *found.roots, ""])

@@ -145,6 +145,28 @@ def not_a_setting():
 """
 
 
+@pytest.mark.parametrize(
+    ("source", "volumes"),
+    [
+        ('LOGS = BASE_DIR / "logs"\nLOGS.mkdir(exist_ok=True)\n', "logs"),
+        ('LOGS = BASE_DIR / "var" / "logs"\nos.makedirs(str(LOGS), exist_ok=True)\n', "var/logs"),
+        (
+            'if not os.path.exists(os.path.join(HERE, "static")):\n    os.makedirs(os.path.join(HERE, "static"))\n',
+            "static",
+        ),
+        ('(BASE_DIR / "a" / "b").mkdir(parents=True)\n', "a/b"),
+        # Near-misses: it is there already, it is made elsewhere, it is made later.
+        ('(BASE_DIR / "mysite").mkdir(exist_ok=True)\n', None),
+        ('os.makedirs("/var/cache/mysite", exist_ok=True)\n', None),
+        ('def make():\n    (BASE_DIR / "later").mkdir()\n', None),
+        ("os.makedirs(LOGS)\n", None),
+    ],
+)
+def test_folders_that_the_settings_make_are_volumes(found, source, volumes):
+    head = "import os\nfrom pathlib import Path\nBASE_DIR = Path(__file__).resolve().parent.parent\nHERE = str(BASE_DIR)\n"
+    assert found(PLAIN, {"mysite/settings.py": head + SETTINGS + source}).get("APP_VOLUMES") == volumes
+
+
 def test_the_variables_that_settings_read(make):
     folder = make(
         PLAIN,
