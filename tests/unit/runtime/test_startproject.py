@@ -44,13 +44,15 @@ def test_a_project_begun_today_is_released(release):
     code, told = release(APP_OVERLAY="on")
     assert code == 0 and "Traceback" not in told, told
     assert "mails are dropped" in told and "overlay: DEBUG: off, as in production" in told
+    # The edge redirects and sets HSTS.
+    assert "security.W004" not in told and "security.W008" not in told
 
 
 def test_what_django_says_of_a_deployment_is_advice(release):
     """Error mail.E001 of Django 6.1, as a check of an older Django's own."""
     told_as_error = (
         "\nimport django.core.checks.security.base as base\n"
-        "base.W004.level = base.W008.level = 40\nSECURE_HSTS_SECONDS = 0\n"
+        "base.W006.level = 40\nSECURE_CONTENT_TYPE_NOSNIFF = False\n"
         'MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", *MIDDLEWARE[1:]]\n'
     )
     code, told = release(told_as_error, APP_OVERLAY="-mail")

@@ -17,7 +17,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 from ..config.environment import ConfigurationError
@@ -154,6 +154,10 @@ def tell_clients(settings: Settings) -> None:
         log.log(logging.INFO if reached else logging.WARNING, "release: %s", line)
 
 
+EDGES = ("security.W004", "security.W008")
+"""Django's advice about HSTS and the redirect to HTTPS, which the edge does for every project."""
+
+
 def check(settings: Settings) -> str:
     """Django's system checks with those for deployment, then the doctor's rules; each finding is reported once.
 
@@ -165,12 +169,16 @@ def check(settings: Settings) -> str:
 
     from ..doctor import deployed
 
-    found = _heard(checks.run_checks(include_deployment_checks=True))
+    edge = EDGES if "proxy" in settings.app_overlay else ()
+    found = _heard(checks.run_checks(include_deployment_checks=True), edge)
     advice = _heard(
-        message
-        for each in checks.registry.registry.deployment_checks
-        if each.__module__.startswith("django.")
-        for message in each(app_configs=None)
+        (
+            message
+            for each in checks.registry.registry.deployment_checks
+            if each.__module__.startswith("django.")
+            for message in each(app_configs=None)
+        ),
+        edge,
     )
     # A project that has the doctor among its apps has asked Django for the same rules.
     read = [] if apps.is_installed("channels_stack.doctor") else _heard(deployed.messages(settings))
@@ -189,9 +197,9 @@ def check(settings: Settings) -> str:
     return summary
 
 
-def _heard(messages: Iterable[Any]) -> list[Any]:
-    """The check messages that SILENCED_SYSTEM_CHECKS does not name."""
-    return [message for message in messages if not message.is_silenced()]
+def _heard(messages: Iterable[Any], moot: Container[str] = ()) -> list[Any]:
+    """The check messages that neither SILENCED_SYSTEM_CHECKS nor MOOT names."""
+    return [message for message in messages if not message.is_silenced() and message.id not in moot]
 
 
 def wait_for_database(seconds: float) -> str:
