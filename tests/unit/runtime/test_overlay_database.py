@@ -36,6 +36,12 @@ def test_an_unknown_database_is_refused_without_its_address(url):
     assert "DATABASE_URL" in str(refused.value) and url not in str(refused.value)
 
 
+def test_a_database_whose_variables_are_not_set_becomes_ours():
+    own = dict.fromkeys(("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT"))  # os.environ.get("DB_ENGINE")
+    found = changed({"DATABASES": {"default": own}})["DATABASES"]["default"]
+    assert found["ENGINE"] == "django.db.backends.postgresql" and found["HOST"] == "db"
+
+
 def test_a_database_keeps_its_backend_its_options_and_its_sisters():
     own = {
         "ENGINE": "django_prometheus.db.backends.postgresql",

@@ -110,7 +110,7 @@ def _database(project: Project, settings: Settings) -> Found:
         wanted["ENGINE"] = own["ENGINE"]
         portable, left = database_options.portable(own.get("OPTIONS") or {})
         wanted["OPTIONS"] = {**portable, **wanted["OPTIONS"]}
-    elif ".gis." in own.get("ENGINE", "") and vendor(wanted) == "postgresql":
+    elif ".gis." in str(own.get("ENGINE")) and vendor(wanted) == "postgresql":
         wanted["ENGINE"] = ENGINES["postgis"]
     wanted.update(kept_connections(settings, wanted))
     # The URL's own parameters win; CONN_MAX_AGE is ours to say.
