@@ -64,6 +64,17 @@ def test_of_what_is_slow_the_old_one_may_have_many():
     assert not Comparison("answers took over 1 s", 0.05, Count(4, 100), Count(0, 300), more=0.2).worse
 
 
+def test_what_comes_in_bursts_has_to_be_more():
+    """A new process on a machine at a load of 50, and one with a page that waits."""
+    for new, old, worse in (
+        ((10, 13), (5, 26), False),
+        ((8, 16), (5, 57), False),
+        ((16, 32), (10, 114), True),
+    ):
+        found = Comparison("answers took over 0.25 s", 0.3, Count(*new), Count(*old), more=0.35, burst=2)
+        assert found.worse is worse and found.undecided, (new, found.chance)
+
+
 def test_it_is_told_with_its_numbers():
     assert str(compared((12, 40), (0, 131))) == "12 of 40 answers are 5xx, 0 of 131 of the old release"
 

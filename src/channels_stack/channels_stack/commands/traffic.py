@@ -54,14 +54,15 @@ class Kind:
     bad: tuple[str, ...]
     all: tuple[str, ...]
     more: float = 1.0
+    burst: float = 1.0
     remembered: bool = False
     """Whether what the old release did before counts as well: of what is rare, and does not depend on how many come."""
 
 
 KINDS = (
     Kind("answers are 5xx", 0.02, ("5xx",), ("answers",)),
-    Kind("answers took over 1 s", 0.05, ("over 1 s",), ("timed",), more=0.2),
-    Kind("answers took over 0.25 s", 0.3, ("over 0.25 s",), ("timed",), more=0.35),
+    Kind("answers took over 1 s", 0.05, ("over 1 s",), ("timed",), more=0.2, burst=2),
+    Kind("answers took over 0.25 s", 0.3, ("over 0.25 s",), ("timed",), more=0.35, burst=2),
     Kind("handshakes were refused", 0.05, ("refused",), ("refused", "accepted")),
     Kind("sockets were closed by an error (1011)", 0.05, ("1011",), ("accepted", "open")),
     Kind("messages were handled in over 1 s", 0.05, ("handled over 1 s",), ("handled",)),
@@ -187,6 +188,7 @@ class Watch:
                 self.total(kind, new=True),
                 self.total(kind, new=False),
                 kind.more,
+                kind.burst,
                 self.before(kind) if kind.remembered else Count(0, 0),
             )
             for kind in KINDS

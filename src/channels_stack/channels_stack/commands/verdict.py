@@ -50,6 +50,8 @@ class Comparison:
     old: Count
     more: float = 1.0
     """A share higher by this is worse, though it is not TIMES_THE_OLD times that of the old one."""
+    burst: float = 1.0
+    """So many come together for one reason and count as one where chance is asked: what is slow while another process is busy."""
     history: Count = Count(0, 0)
 
     @property
@@ -80,10 +82,10 @@ class Comparison:
     @property
     def chance(self) -> float:
         """How likely it is that a new release like the old one has so many bad ones, or more."""
-        bad, some = rounded(self.new)
-        old_bad, old_some = rounded(self.old)
+        bad, some = rounded(self.new, self.burst)
+        old_bad, old_some = rounded(self.old, self.burst)
         if self.remembered:
-            before_bad, before = rounded(self.history)
+            before_bad, before = rounded(self.history, self.burst)
             old_bad, old_some = old_bad + before_bad, old_some + before
         if not old_some:
             return binomial(bad, some, self.floor)
@@ -94,10 +96,10 @@ class Comparison:
         return f"{self.new} {self.what}, {self.old} of the old release{before}"
 
 
-def rounded(count: Count) -> tuple[int, int]:
-    """Of COUNT the bad ones and all, as whole numbers."""
-    bad = round(count.bad)
-    return bad, max(round(count.all), bad)
+def rounded(count: Count, burst: float) -> tuple[int, int]:
+    """Of COUNT the bad ones and all, as whole numbers of bursts."""
+    bad = round(count.bad / burst)
+    return bad, max(round(count.all / burst), bad)
 
 
 def hypergeometric(least: int, drawn: int, marked: int, total: int) -> float:
