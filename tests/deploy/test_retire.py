@@ -62,6 +62,7 @@ def test_an_edge_and_app_host_goes_and_nobody_notices(deployment):
     assert nodes(deployment) == ["host1", "host3"]
     assert set(deployment.places("http") + deployment.places("ws")) == {"host1", "host3"}
     left = deployment.hosts.run("host2", "docker", "ps", "--quiet").stdout
+    assert deployment.hosts.run("host2", "docker", "volume", "ls", "--quiet").stdout == ""
     assert left == "" and deployment.hosts.run("host2", "ls", "/srv").stdout.split() == []
 
 
