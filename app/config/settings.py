@@ -91,7 +91,7 @@ if "postgresql" in DATABASES["default"]["ENGINE"]:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS = channel_layers(_redis_url, _redis_prefix)
-# Rooms have the default, a hundred events for a minute: the database has the rest. Who writes nobody wants to hear later.
+# Rooms have the default, a hundred events for a minute: the database has the rest. Typing notices are worth nothing later.
 CHANNEL_LAYERS["default"]["CONFIG"]["history"] = {"typing.*": "off"}
 
 LOGIN_URL = "login"

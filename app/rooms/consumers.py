@@ -46,7 +46,7 @@ class RoomConsumer(RecoverableConsumer, AsyncWebsocketConsumer):
         recovered = await self.subscribe(room.group, presence={}, identity=self.user.get_username())
         if recovered is None or self.last < room.last_sequence:
             await self.catch_up(room.group)
-        if not self.client_recovers:  # a program, or a page of the release before: it is told once
+        if not self.client_recovers:  # a program, or a page of the release before: it is sent once
             await self._say(frames.presence(sorted(await presence(room.group))))
 
     async def receive(self, text_data=None, bytes_data=None):
@@ -79,7 +79,7 @@ class RoomConsumer(RecoverableConsumer, AsyncWebsocketConsumer):
             await self._replay()
 
     async def room_typing(self, event):
-        """Somebody else writes."""
+        """Another person writes."""
         if event["connection"] != self.channel_name:
             await self.send(event["frame"])
 
@@ -100,7 +100,7 @@ class RoomConsumer(RecoverableConsumer, AsyncWebsocketConsumer):
         await self.send(event["frame"])
 
     async def room_presence(self, event):
-        """Somebody came or went: of those who are connected there."""
+        """A person who is connected there came or left."""
 
     # What a client asks for
 
@@ -115,16 +115,18 @@ class RoomConsumer(RecoverableConsumer, AsyncWebsocketConsumer):
             await self._say(await database_sync_to_async(store.history_before)(self.room.pk, frame.before))
 
     async def _post(self, frame):
-        """Store it, then tell everybody. Where the second fails the client sends it again: it is stored once, and told then."""
-        said = await database_sync_to_async(store.say)(self.room, self.user, frame.text, frame.nonce)
-        if said.frame["sequence"] <= self.last:  # told before, but its author asks
-            await self._say(said.frame)
-        event = {"type": "room.message", "sequence": said.frame["sequence"]}
-        event["frame"] = json.dumps(said.frame, ensure_ascii=False)
+        """Store it, then send it to the room. If that fails, the client sends it again: it is stored once, and sent then."""
+        stored = await database_sync_to_async(store.say)(self.room, self.user, frame.text, frame.nonce)
+        if stored.frame["sequence"] <= self.last:  # sent before, but its author asks
+            await self._say(stored.frame)
+        event = {"type": "room.message", "sequence": stored.frame["sequence"]}
+        event["frame"] = json.dumps(stored.frame, ensure_ascii=False)
         await self.channel_layer.group_send(self.room.group, event)
-        if said.queued is not None:
-            await broadcast(self.room.group, json=said.queued)  # a ready frame: no handler, it has no number
-            await layers.tell_worker(said.queued["id"])
+        if stored.queued is not None:
+            await broadcast(
+                self.room.group, json=stored.queued
+            )  # a ready frame: no handler, it has no number
+            await layers.tell_worker(stored.queued["id"])
 
     async def _slow_down(self):
         self.warnings += 1

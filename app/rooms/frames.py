@@ -107,12 +107,12 @@ def report(row: Report, ordered_by: Message) -> dict:
 
 
 def presence(users: list[str]) -> dict:
-    """Everybody who is in the room now, for a client that does not see it come and go."""
+    """Everyone who is in the room now, for a client that gets no presence events."""
     return {"type": "presence", "users": users}
 
 
 def typing(user: str) -> dict:
-    """Somebody is writing."""
+    """A person is writing."""
     return {"type": "typing", "user": user}
 
 

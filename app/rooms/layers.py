@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 async def tell_room(group: str, frame: dict) -> None:
-    """Show ``frame`` to everybody in the room. Where that fails the next one, or a reload, shows it."""
+    """Show ``frame`` to everyone in the room. Where that fails the next one, or a reload, shows it."""
     try:
         await broadcast(group, json=frame)
     except LAYER_ERRORS as error:

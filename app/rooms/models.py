@@ -28,17 +28,17 @@ class Room(models.Model):
 
     @property
     def group(self):
-        """The channel layer group of everybody in the room. The key, because a slug may change."""
+        """The channel layer group of everyone in the room. The key, because a slug may change."""
         return f"room.{self.pk}"
 
     @property
     def typing_group(self):
-        """The same people, for what nobody wants to hear later: without a history (settings.CHANNEL_LAYERS)."""
+        """The same people, for frames that are worth nothing later: without a history (settings.CHANNEL_LAYERS)."""
         return f"typing.{self.pk}"
 
 
 class Message(models.Model):
-    """What somebody said. ``nonce`` is the client's own name for it: sending it again does no harm."""
+    """What a person wrote. ``nonce`` is the client's own name for it: sending it again does no harm."""
 
     room = models.ForeignKey(Room, models.CASCADE, related_name="messages")
     sequence = models.PositiveBigIntegerField()

@@ -87,7 +87,7 @@ def finish(report: Report, state: Report.State, result: str) -> None:
 def plan(report: Report) -> list:
     """The steps of a report: (per cent reached after it, function that returns lines "title: text")."""
     room_id, last = report.message.room_id, report.message.sequence
-    # Only what was said before the report was ordered: built again, it says the same.
+    # Only messages from before the report was ordered: built again, it has the same content.
     rows = Message.objects.filter(room=room_id, sequence__lt=last).exclude(text=REPORT_COMMAND)
     words: Counter = Counter()
     chunks = range(0, last, CHUNK)
@@ -106,12 +106,14 @@ def plan(report: Report) -> list:
 
 def _users(rows) -> list[str]:
     found = (
-        rows.values_list("author__username").annotate(said=Count("pk")).order_by("-said", "author__username")
+        rows.values_list("author__username")
+        .annotate(count=Count("pk"))
+        .order_by("-count", "author__username")
     )
     total, people = rows.count(), len(found)
     lines = [f"Messages: {total} by {people} {'person' if people == 1 else 'people'}"]
     if found:
-        lines.append("Most active: " + ", ".join(f"{name} {said}" for name, said in found[:MOST_SHOWN]))
+        lines.append("Most active: " + ", ".join(f"{name} {count}" for name, count in found[:MOST_SHOWN]))
     return lines
 
 
@@ -119,15 +121,15 @@ def _hours(rows) -> list[str]:
     hours = (
         rows.annotate(hour=TruncHour("created", tzinfo=UTC))
         .values_list("hour")
-        .annotate(said=Count("pk"))
-        .order_by("-said", "hour")
+        .annotate(count=Count("pk"))
+        .order_by("-count", "hour")
     )
     busiest = hours.first()
     if busiest is None:
         return []
     per_hour = rows.count() / len(hours)
     return [
-        f"Messages per hour: {per_hour:.1f}, counting hours in which somebody spoke",
+        f"Messages per hour: {per_hour:.1f}, counting hours with messages",
         f"Busiest hour: {busiest[0]:%d %B %Y, %H:00} UTC, {busiest[1]} messages",
     ]
 

@@ -13,13 +13,15 @@ from .models import Message, Report, Room
 PAGE = 50  # messages in a page of history
 CHUNK = 500  # messages fetched at once while catching up
 MOST_LISTED = 200  # rooms in the list
-PATIENCE = timedelta(seconds=30)  # a report that stands still for so long keeps nobody from ordering another
+PATIENCE = timedelta(
+    seconds=30
+)  # a report that stands still for so long does not keep others from ordering another
 REPORT_COMMAND = "/report"
 UNFINISHED = (Report.State.QUEUED, Report.State.RUNNING)
 
 
 @dataclass(frozen=True)
-class Said:
+class Stored:
     """What became of a message."""
 
     frame: dict
@@ -67,13 +69,13 @@ def room_of(slug: str) -> Room | None:
 
 
 def listed_rooms():
-    """The rooms, the one spoken in last first, with ``said``, ``text`` and ``author`` of its last message."""
+    """The rooms, the one spoken in last first, with ``latest``, ``text`` and ``author`` of its last message."""
     newest = Message.objects.filter(room=OuterRef("pk"), sequence=OuterRef("last_sequence"))
     return Room.objects.annotate(
-        said=Subquery(newest.values("created")),
+        latest=Subquery(newest.values("created")),
         text=Subquery(newest.values("text")),
         author=Subquery(newest.values("author__username")),
-    ).order_by(F("said").desc(nulls_last=True), "name")[:MOST_LISTED]
+    ).order_by(F("latest").desc(nulls_last=True), "name")[:MOST_LISTED]
 
 
 def messages_after(room_id: int, sequence: int) -> list[dict]:
@@ -98,14 +100,14 @@ def history_before(room_id: int, before: int) -> dict:
     return frames.history([_frame(row) for row in rows], more)
 
 
-def say(room: Room, author, text: str, nonce: str) -> Said:
+def say(room: Room, author, text: str, nonce: str) -> Stored:
     """post(), and for the text "/report" also order the report.
 
     Raises FrameError when the room waits for another report already.
     """
     if text != REPORT_COMMAND:
         row, new = post(room, author, text, nonce)
-        return Said(frames.message(row), new)
+        return Stored(frames.message(row), new)
     lately = timezone.now() - PATIENCE
     waiting = Report.objects.filter(message__room=room, state__in=UNFINISHED, updated__gte=lately)
     if waiting.exclude(message__author=author, message__nonce=nonce).exists():
@@ -113,7 +115,7 @@ def say(room: Room, author, text: str, nonce: str) -> Said:
     row, new = post(room, author, text, nonce)
     report, _ = Report.objects.get_or_create(message=row, defaults={"updated": timezone.now()})
     queued = frames.report(report, row) if report.state == Report.State.QUEUED else None
-    return Said(frames.message(row, report), new, queued)
+    return Stored(frames.message(row, report), new, queued)
 
 
 def reports(room_id: int) -> list[dict]:

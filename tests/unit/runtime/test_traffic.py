@@ -257,4 +257,4 @@ def test_a_worker_that_hangs(watched):
 
 def test_where_nobody_comes_nothing_is_waited_for(watched, capsys):
     assert watched({}, {}, seconds=LONG) == []
-    assert "nobody came" in capsys.readouterr().out
+    assert "no request came" in capsys.readouterr().out

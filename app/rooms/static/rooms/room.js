@@ -32,7 +32,7 @@ function messageElement(user, text, at, sequence) {
 }
 
 function dress(item) {
-  // What depends on the neighbour above: the day, and whether the name is said again.
+  // What depends on the neighbour above: the day, and whether the name is repeated.
   const above = item.previousElementSibling;
   const time = item.querySelector("time"), at = new Date(time.dateTime);
   const before = above && new Date(above.querySelector("time").dateTime);
@@ -123,7 +123,7 @@ function showHistory(frame) {
   log.removeAttribute("aria-busy");
 }
 
-function startAnew(after) {
+function startAgain(after) {
   // What is shown does not join what comes now: too much was missed, or the room was restored from a backup.
   list.querySelectorAll(".message:not(.pending)").forEach((item) => item.remove());
   last = after;
@@ -248,7 +248,7 @@ function drawTyping() {
 // --- The line to the server ------------------------------------------------------------------------------
 
 const handlers = {
-  welcome: ({ after }) => { if (after !== last) startAnew(after); },
+  welcome: ({ after }) => { if (after !== last) startAgain(after); },
   message: showMessage,
   history: showHistory,
   report: showReport,

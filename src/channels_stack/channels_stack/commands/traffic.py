@@ -80,7 +80,7 @@ KINDS = (
     ),
 )
 VISITS = ("answers", "accepted", "handled", "first_attempts")
-"""What there is of these where anybody has come."""
+"""Present as soon as one request has come."""
 
 
 def counts(text: str) -> dict[str, float]:
@@ -151,7 +151,7 @@ class Watch:
         self.begun = time.monotonic()
 
     def look(self) -> list[Comparison]:
-        """Ask everybody, and compare what has come since the first look."""
+        """Ask every process, and compare what has come since the first look."""
         ours = {address for name in self.new for address in addresses(name)}
         for address in ours | {address for name in SERVICES for address in addresses(name)}:
             found = self.ask(address)
@@ -231,14 +231,14 @@ class Watch:
 
     @property
     def answering(self) -> bool:
-        """Whether all have answered each time: where one hangs, nobody gets as far as to be counted."""
+        """Whether all have answered each time: if one hangs, its requests are never counted."""
         return not any(each.marks.get("mute") for each in self.watched.values())
 
 
 def watch(new: Iterable[str], port: int, seconds: float) -> list[str]:
     """Look for SECONDS; a line for each comparison that is worse, at once."""
     watching, begun = Watch(new, lambda address: _counted(address, port), _reports), time.monotonic()
-    said = begun
+    reported = begun
     while True:
         found = watching.look()
         passed = time.monotonic() - begun
@@ -250,14 +250,14 @@ def watch(new: Iterable[str], port: int, seconds: float) -> list[str]:
         quiet = passed >= QUIET_SECONDS and not watching.visits and watching.answering
         if (passed >= seconds and not undecided) or quiet:
             if not watching.visits:
-                print(f"nobody came for {passed:.0f} s: nothing is compared", flush=True)
+                print(f"no request came for {passed:.0f} s: nothing is compared", flush=True)
                 return []
             # Where the new one has nothing bad there is little to say.
             for each in [each for each in found if each.new.bad] or found[:1]:
                 print(f"no worse: {each}", flush=True)
             return []
-        if time.monotonic() - said >= SAY_SECONDS:
-            said = time.monotonic()
+        if time.monotonic() - reported >= SAY_SECONDS:
+            reported = time.monotonic()
             print(f"{passed:.0f} s of {seconds:.0f} s: {found[0]}", flush=True)
         time.sleep(LOOK_SECONDS)
 

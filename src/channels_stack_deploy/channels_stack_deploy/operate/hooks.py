@@ -48,11 +48,11 @@ def run(folder: Path, event: str, **values: str) -> None:
         path = folder / FOLDER / name
         if not path.exists():
             continue
-        said = called(path, {name: given.get(name, "") for name in VARIABLES})
-        if said is not None and name == FORBIDS:
-            raise Failure(f"{path} forbids it; nothing was changed\n{said}".rstrip())
-        if said is not None:
-            detail(f"{path} failed: {said}")
+        complaint = called(path, {name: given.get(name, "") for name in VARIABLES})
+        if complaint is not None and name == FORBIDS:
+            raise Failure(f"{path} forbids it; nothing was changed\n{complaint}".rstrip())
+        if complaint is not None:
+            detail(f"{path} failed: {complaint}")
 
 
 def called(path: Path, variables: dict[str, str]) -> str | None:

@@ -59,8 +59,8 @@ class Host:
         """What WORDS print; Failure with their complaint where they fail."""
         code, out, complaint = self.run(words, given)
         if code:
-            said = (complaint or out).strip().splitlines()[-3:]
-            raise Failure(f"{self.name}: {' '.join(words[:3])} failed (exit {code}): {' '.join(said)}")
+            last_lines = (complaint or out).strip().splitlines()[-3:]
+            raise Failure(f"{self.name}: {' '.join(words[:3])} failed (exit {code}): {' '.join(last_lines)}")
         return out
 
 
@@ -85,7 +85,7 @@ def of_inventory(inventory: Path) -> Inventory:
         found = {path.name: json.loads(path.read_text()) for path in Path(answers).iterdir()}
     bad = {name: str(each.get("msg", "")) for name, each in found.items() if "ssh" not in each}
     if done.returncode or bad or not found:
-        lines = [f"{name}: {text}" for name, text in sorted(bad.items())] or said(done.stderr)
+        lines = [f"{name}: {text}" for name, text in sorted(bad.items())] or errors(done.stderr)
         raise Failure("\n".join([f"{inventory} cannot be read by Ansible:", *lines]))
     # In the order of the inventory, which dictionaries of Ansible keep and the names of files do not.
     ordered = sorted(found.items(), key=lambda item: item[1]["number"])
@@ -94,7 +94,7 @@ def of_inventory(inventory: Path) -> Inventory:
     return Inventory(first["stack"], first["root"], Path(first["folder"]), hosts)
 
 
-def said(text: str) -> list[str]:
+def errors(text: str) -> list[str]:
     """The lines of Ansible's complaint that are for people."""
     return [line for line in text.splitlines() if line.strip() and "[WARNING]" not in line][-5:]
 

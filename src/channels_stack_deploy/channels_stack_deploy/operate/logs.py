@@ -107,7 +107,7 @@ def _readable(text: str) -> str:
     fields = parsed(text)
     if "message" in fields:
         message = str(fields["message"])
-        # What the message says already is not said again.
+        # What the message contains already is not repeated.
         more = "  ".join(
             f"{key}={value}"
             for key, value in fields.items()
