@@ -170,7 +170,7 @@ deploy: controller
 	@$(PLAY) deploy.yml
 
 
-## Take a host out of the cluster for good: what it runs moves, then it leaves (HOST=host2.example.org)
+## Remove a host from the cluster permanently: what it runs moves, then it leaves (HOST=host2.example.org)
 retire: controller
 	@$(PLAY) retire.yml -e node=$(or $(HOST),$(error say which host: HOST=host2.example.org))
 

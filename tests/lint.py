@@ -17,6 +17,24 @@ from selfsigned import self_signed
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 
+PHRASES = (
+    *(
+        "way out",
+        "way in",
+        "made able",
+        "comes? into force",
+        "look whether",
+        "without a gap",
+        "stands in",
+        "lies in",
+    ),
+    *("comes back", "came back", "for good", "from now on", "once more", "by whomever"),
+)
+"""What docs/development/terms.md replaces."""
+
+PROSE = (".", ":!tests", ":!*.svg", ":!LICENSE", ":!docs/development/terms.md")
+"""Where people read: everything but tests and the list itself."""
+
 
 def files(*patterns: str) -> list[str]:
     """Tracked and new files that match the git PATTERNS."""
@@ -66,6 +84,8 @@ def checks(folder: Path) -> dict[str, list[str]]:
         ],
         "rumdl": [str(BIN / "rumdl"), "check", "--no-cache", "."],
         "typos": [str(BIN / "typos")],
+        # Words are typos' (.typos.toml); this finds what consists of several. `git grep` exits with 1 where it finds nothing.
+        "phrases": ["sh", "-c", '! git grep -nwiE "$@"', "sh", "|".join(PHRASES), "--", *PROSE],
         # It reads a file of tasks from a folder of its own, without ansible.cfg.
         "ansible-lint": [
             *("env", f"ANSIBLE_ROLES_PATH={ROOT / 'ansible/roles'}"),

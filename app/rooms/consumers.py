@@ -1,6 +1,6 @@
 """The socket of a room: the tutorial's consumer, with users, a database and a worker behind it.
 
-Two things keep it complete. ``RecoverableConsumer`` sends a page that comes back what it has missed, and who is here. And the
+Two things keep it complete. ``RecoverableConsumer`` sends a page that reconnects what it has missed, and who is here. And the
 database numbers the messages of a room: one that does not follow what was sent last makes the consumer read what is missing.
 """
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 FRAMES_PER_SECOND, BURST = 10, 30
 WARNINGS = 3
 LONGEST_REPLAY = 5000  # messages; a client further behind starts again, the rest it finds in the history
-POLICY = 1008  # close code: the page does not come back by itself
+POLICY = 1008  # close code: the page does not reconnect by itself
 
 
 class RoomConsumer(RecoverableConsumer, AsyncWebsocketConsumer):
@@ -42,7 +42,7 @@ class RoomConsumer(RecoverableConsumer, AsyncWebsocketConsumer):
         await self.channel_layer.group_add(room.typing_group, self.channel_name)
         await self.accept()
         await self._say(frames.welcome(self.user.get_username(), room.slug, room.last_sequence, self.last))
-        # Join the room: who comes back gets what it has missed, each user is present once, whatever sockets it has
+        # Join the room: a client that reconnects gets what it has missed, each user is present once, whatever sockets it has
         recovered = await self.subscribe(room.group, presence={}, identity=self.user.get_username())
         if recovered is None or self.last < room.last_sequence:
             await self.catch_up(room.group)

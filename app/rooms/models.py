@@ -10,7 +10,7 @@ LONGEST_NONCE = 64  # characters
 
 
 class Room(models.Model):
-    """A place where messages are numbered 1, 2, 3 … without a gap."""
+    """A place where messages are numbered 1, 2, 3 …, without holes."""
 
     slug = models.SlugField("address", max_length=50, unique=True)
     name = models.CharField(max_length=80, validators=[MinLengthValidator(2)])

@@ -47,7 +47,7 @@ class ReportConsumer(AsyncConsumer):
                 await self._tell(report)
             await database_sync_to_async(finish)(report, Report.State.DONE, "\n".join(lines))
         except Exception:
-            # Whatever it was: the people in the room learn that no more will come, and the worker goes on.
+            # After any error the people in the room learn that no more will come, and the worker goes on.
             logger.exception("report %s failed", report.pk)
             await database_sync_to_async(finish)(report, Report.State.FAILED, "This report cannot be made.")
         await self._tell(report)

@@ -92,7 +92,7 @@ class Settings:
 
 
 def state(data: Path) -> str:
-    """Return `ready`, `staged` (complete but not all moved), `empty`, or what stands in the way."""
+    """Return `ready`, `staged` (complete but not all moved), `empty`, or what prevents a start."""
     if (data / "PG_VERSION").exists():
         return "ready"
     if (data / STAGE / COMPLETE).exists():

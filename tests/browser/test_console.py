@@ -39,7 +39,7 @@ def test_a_socket_appears_and_is_closed(anna, berta, room):
     anna.go(f"/console/sockets/?q={room}")
     expect(anna.page.locator("#live")).to_contain_text("0 fit")
     assert anna.page.locator(f'a[href="{address}"]').count() == 0
-    berta.page.get_by_role("link", name="Come back").click()
+    berta.page.get_by_role("link", name="Reconnect").click()
     berta.is_connected()
     assert anna.complaints == []
 

@@ -26,8 +26,9 @@ ANSWER_SECONDS = 1.0
 """How long is waited for answers. A replica gives its own before it closes anything: in milliseconds, unless it is stuck."""
 
 SPREAD = 0.5
-"""The part of the time until what is open is cut over which websockets are closed, so that not all come back at once. The rest is
-for their close frames to go and come: over slow lines, and on a machine that is busy with thousands of them."""
+"""The part of the time until what is open is cut over which websockets are closed, so that not all clients reconnect at
+once. The rest is for their close frames to go and come: over slow lines, and on a machine that is busy with thousands of
+them."""
 
 LAST_SECONDS = 1.0
 """So long before what is open is cut, those that came meanwhile are closed."""
@@ -39,7 +40,7 @@ LOOK_SECONDS = 0.05
 """How often is looked whether anything is still open."""
 
 RESTART, MAINTENANCE = 1012, 1013
-"""Codes: come back at once, come back later."""
+"""Codes: reconnect at once, reconnect later."""
 
 Replica = tuple[str, int]
 """Its address and port."""
@@ -84,7 +85,7 @@ def replicas() -> list[Replica]:
 
 
 def ask(asked: list[Replica], request: bytes, over: Callable[[], bool]) -> dict[Replica, bytes]:
-    """Send REQUEST to all of ASKED at the same time; what came back from each."""
+    """Send REQUEST to all of ASKED at the same time; the answer of each."""
     answers = dict.fromkeys(asked, b"")
     end = time.monotonic() + ANSWER_SECONDS
     with contextlib.ExitStack() as links, selectors.DefaultSelector() as waiting:

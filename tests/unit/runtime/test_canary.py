@@ -182,7 +182,7 @@ def test_a_layer_that_delivers_nothing_and_cannot_be_repaired(start, redis, tmp_
         silence.touch()
         assert close_code(client) == 1012
     until(lambda: "canary" in reasons(serving), what="it is not ready")
-    assert "'default': nothing came back for" in reasons(serving)["canary"]
+    assert "'default': nothing arrived for" in reasons(serving)["canary"]
     refusal = serving.refusal("/echo/")
     assert (refusal.status_code, refusal.headers["Retry-After"]) == (503, "5")
     silence.unlink()
@@ -346,7 +346,7 @@ class TestFlaws:
             return deaf, after
 
         deaf, after = asyncio.run(run())
-        assert "'default': nothing came back for" in deaf
+        assert "'default': nothing arrived for" in deaf
         assert after == ""
 
     def test_a_layer_that_cannot_be_watched(self, redis, monkeypatch):

@@ -5,8 +5,8 @@ Three ways in which tasks are lost, the first two after a host was cut off for s
 
 - **Hosts.** The engines tell each other by gossip which tasks they have in each overlay network: names and addresses for the
   name service, and the hosts where packets go (VXLAN). Of a host that does not answer for some seconds each engine forgets
-  all that, and that the host was in these networks. Once it is back, an engine learns the second from whomever it happens to
-  ask next (each asks one other host every 30 s), and only then the first, in the same way. For a minute, and with bad luck
+  all that, and that the host was in these networks. Once it is back, an engine learns the second from the engine that it
+  asks next (each asks one other host every 30 s), and only then the first, in the same way. For a minute, and with bad luck
   for longer, an edge neither knows the replicas of that host nor could it reach them.
   So this remembers which hosts had tasks in each network. Of one that has none there any more, and can be reached,
   everything is asked for at once: /join exchanges which hosts are in which network, /joinnetwork what tasks they have there
@@ -93,7 +93,7 @@ class Hosts:
     lost: dict[str, Lost] = field(default_factory=dict)
 
     def look(self, networks: dict[str, set[str]], now: float) -> list[str]:
-        """Take in NETWORKS (id -> addresses of the hosts with tasks there); returns the hosts that have come back."""
+        """Take in NETWORKS (id -> addresses of the hosts with tasks there); returns the hosts that have returned."""
         self.known = {name: hosts | self.known.get(name, set()) for name, hosts in networks.items()}
         lacking: dict[str, set[str]] = {}
         for name, hosts in self.known.items():

@@ -1,4 +1,4 @@
-"""Take a node out of a swarm for good, in steps between which the node itself leaves. Runs on a manager that stays.
+"""Remove a node from a swarm permanently, in steps between which the node itself leaves. Runs on a manager that stays.
 
 python3 - check HOSTNAME            may it go? Refused while services are bound to it, or the managers need it
 python3 - demote HOSTNAME           a manager becomes a worker

@@ -81,7 +81,7 @@ const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 60;
 const toEnd = () => { log.scrollTop = log.scrollHeight; $("newer").hidden = true; };
 
 function keepingPlace(change) {
-  // Whoever reads the end stays there; whoever reads further up is not moved.
+  // Scroll along with new messages only at the end of the log.
   const follow = atEnd();
   change();
   if (follow) toEnd();
@@ -257,7 +257,7 @@ const handlers = {
 };
 let failures = 0; // in a row
 
-// It connects, comes back, presents what it has seen, and is sent what it has missed: from the history of the group, or, as
+// It connects, reconnects, presents what it has seen, and is sent what it has missed: from the history of the group, or, as
 // `last` says what the page shows, from the database.
 const client = new Client(() => `/ws/rooms/${encodeURIComponent(start.room)}/?last=${last}`, {
   onMessage(text) {
@@ -277,7 +277,7 @@ const client = new Client(() => `/ws/rooms/${encodeURIComponent(start.room)}/?la
     if (state === "waiting" && (failures += 1) > 1) askWhy();
     if (state !== "connecting") showPresent([]);
     if (code === 4401) stop("Signed out", "Sign in");
-    if (state === "stopped" && code !== 4401 && code !== 1000) stop(`Disconnected: ${reason || code}`, "Come back");
+    if (state === "stopped" && code !== 4401 && code !== 1000) stop(`Disconnected: ${reason || code}`, "Reconnect");
   },
 });
 

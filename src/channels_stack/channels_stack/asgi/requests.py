@@ -2,7 +2,7 @@
 
 Server-sent events and the like never end by themselves. Such an answer ends as it does when its client disconnects:
 the application receives ``http.disconnect``, so that Django cancels the view and its generator can clean up. Who
-does not listen for it is cancelled soon after. An event stream is then completed, for browsers to come back; any
+does not listen for it is cancelled soon after. An event stream is then completed, so that browsers reconnect; any
 other answer is cut, because an end that looks complete would be a lie.
 """
 

@@ -9,7 +9,7 @@ from .types import Scope, Send
 Headers = Iterable[tuple[bytes, bytes]]
 
 RETRY_AFTER = b"5"
-"""Seconds after which to come back: Redis and PostgreSQL restart within, and a queue of requests is worked off."""
+"""Seconds after which to try again: Redis and PostgreSQL restart within, and a queue of requests is worked off."""
 
 
 async def respond(

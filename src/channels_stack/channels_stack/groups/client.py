@@ -22,9 +22,9 @@ from .protocol import PROTOCOL
 
 # Between two attempts to connect, in seconds: first and largest. Each is taken at random from zero to this.
 PAUSE, PAUSE_LIMIT = 0.5, 30.0
-# A server that restarts says so (1012): its clients come back at once, spread over so many seconds.
+# A server that restarts says so (1012): its clients reconnect at once, spread over so many seconds.
 RESTART, RESTART_SECONDS = 1012, 1.0
-# Not signed in (any more): to come back as the same would be no use.
+# Not signed in (any more): to reconnect as the same user would be no use.
 SIGNED_OUT = 4401
 # A line on which a ping is not answered for so long is dead.
 PING_SECONDS = 10

@@ -20,7 +20,7 @@ from .publishing import groups_layer
 from .roster import checked
 
 RECOVER, CLOSE = "recover", "close"
-TOO_SLOW, SLOW_REASON = 1013, "too slow"  # 1013: come back later
+TOO_SLOW, SLOW_REASON = 1013, "too slow"  # 1013: try again later
 # How long a client that speaks the protocol may take for its first frame.
 HELLO_SECONDS = 10
 
@@ -54,7 +54,7 @@ class RecoverableConsumer:
     """What becomes of a client that reads so slowly that its mailbox overflows.
 
     "recover": it gets from the history what was dropped, as soon as it reads. "close": its socket is closed with 1013, for it
-    to come back later and recover then.
+    to reconnect later and recover then.
     """
 
     channel_layer_alias: str

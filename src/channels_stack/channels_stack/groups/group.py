@@ -117,7 +117,7 @@ class Group:
         """What is missing is nowhere any more: say so, and go on from where the group is now."""
         head = gone.head
         if gone.diverged and self.position is not None:
-            # Whoever else has followed the other past must not take the new events for those that it knows.
+            # A process that has followed the other history must not take the new events for those that it knows.
             head = await self._history.renew(self.name, self.position.epoch)
         if head is None:
             (head,) = await self._history.find([self.name])

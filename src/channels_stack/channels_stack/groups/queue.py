@@ -1,4 +1,4 @@
-"""Channels that any process may receive from: what waits in Redis, taken by whoever asks first.
+"""Channels that any process may receive from: what waits in Redis, taken by the first that asks.
 
 A process that finds nothing waits for a word that something was sent (publish and subscribe, on the one connection that
 receives), and looks from time to time in case that word was lost.

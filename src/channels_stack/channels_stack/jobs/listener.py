@@ -339,7 +339,7 @@ class Bridge:
 async def back_off(
     channel: str, what: str, attempt: int, error: BaseException, stopping: asyncio.Event
 ) -> None:
-    """Wait longer after each failure, with jitter, so that all workers do not come back at once."""
+    """Wait longer after each failure, with jitter, so that all workers do not reconnect at once."""
     seconds = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2 ** min(attempt, 10))
     seconds *= random.uniform(0.5, 1)
     cause = f"{type(error).__name__}: {error}"

@@ -211,7 +211,7 @@ class Jobs:
             held[entry.decode()].lost = True
 
     async def release(self, channel: str, jobs: Sequence[Job]) -> None:
-        """Give ``jobs`` back: whoever looks next takes them, before anything newer."""
+        """Give ``jobs`` back: the next process that looks takes them, before anything newer."""
         for begun in (False, True):
             entries = [job.entry for job in jobs if job.begun is begun]
             if entries:

@@ -3,7 +3,7 @@
 A receive that is cancelled can lose a message: Redis may have popped it already while the answer is still on
 its way. So a receive on channels_redis' queueing layer is never cancelled. That layer pops with a time
 limit, again and again, until something comes; ``_Popping`` steps between two pops, where there is nothing in
-hand (``patches.channels_redis``). Each pop that came back also proves that the channel is really being listened to, idle or not.
+hand (``patches.channels_redis``). Each pop that returned also proves that the channel is really being listened to, idle or not.
 
 Other layers have no such step. There, waiting is watched from outside: a canary through the same layer
 proves that it delivers, and a cancelled receive loses what such a layer (publish and subscribe) would lose
@@ -60,7 +60,7 @@ class _Popping:
             raise Stopped
 
     def turn(self) -> None:
-        """After each pop: it came back, so the channel is listened to."""
+        """After each pop: it returned, so the channel is listened to."""
         self.turned = time.monotonic()
 
     async def receive(self) -> Message:

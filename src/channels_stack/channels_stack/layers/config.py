@@ -107,7 +107,7 @@ def _backoff() -> Any:
 
 
 async def round_trip(alias: str = "default", timeout: float = 2.0) -> float:
-    """Send a message to ourselves through the layer ``alias``; the seconds until it came back.
+    """Send a message to ourselves through the layer ``alias``; the seconds until it arrived.
 
     Raises LayerError when the layer is not configured, fails, or takes longer than ``timeout`` seconds.
     """

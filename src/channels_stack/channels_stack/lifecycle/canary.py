@@ -70,7 +70,7 @@ class Unheard(Exception):
     """The layer has taken a message and not delivered it; ``busy``: perhaps this process did not get to reading it."""
 
     def __init__(self, busy: bool) -> None:
-        super().__init__(f"it was sent and did not come back{', the process is too busy' if busy else ''}")
+        super().__init__(f"it was sent and did not arrive{', the process is too busy' if busy else ''}")
         self.busy = busy
 
 
@@ -81,7 +81,7 @@ class Canary:
         self.watched, self.drain = watched, drain
         self.group = f"canary.{uuid.uuid4().hex}"
         self.channel = ""
-        self.heard: float | None = None  # time.monotonic() when the last one came back; None: none yet
+        self.heard: float | None = None  # time.monotonic() when the last one arrived; None: none yet
         self.problem = ""  # what the layer did to the last flight; empty: nothing
         self.flaws: dict[str, str] = {}  # of this check itself: what it cannot do, and why
         self.failures = 0  # in a row
@@ -148,14 +148,14 @@ class Canary:
         """Why sockets may hear nothing; empty when they hear, or when nothing proves that they do not."""
         if not self.problem or self.silence() <= SILENT_SECONDS:
             return ""
-        return f"channel layer {self.watched.alias!r}: nothing came back for {self.silence():.0f} s ({self.problem})"
+        return f"channel layer {self.watched.alias!r}: nothing arrived for {self.silence():.0f} s ({self.problem})"
 
     def concern(self) -> str:
         """What an operator should know, whether it receives or not; empty when all is well."""
         about = f"channel layer {self.watched.alias!r}"
         found = [f"{about}: the check of it cannot {step}: {flaw}" for step, flaw in self.flaws.items()]
         if self.heard is None and self.problem:
-            found.insert(0, f"{about}: no message to ourselves has come back yet ({self.problem})")
+            found.insert(0, f"{about}: no message to ourselves has arrived yet ({self.problem})")
         return "; ".join([self.trouble()] * bool(self.trouble()) + found)
 
     def _received(self) -> float:
@@ -372,7 +372,7 @@ def _layer(alias: str) -> Any:
 
     try:
         layer = get_channel_layer(alias)
-    except Exception as error:  # whoever uses it gets the error itself
+    except Exception as error:  # code that uses it gets the error itself
         log.error("channel layer %r: %s", alias, error)
         return None
     beyond = layer is not None and not isinstance(layer, InMemoryChannelLayer)

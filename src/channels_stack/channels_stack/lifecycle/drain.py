@@ -5,7 +5,7 @@ SIGTERM or SIGINT begins it:
 1. not ready: the readiness probe answers 404, the edge sends no new traffic. New requests and sockets are
    still served for DRAIN_NOTICE_SECONDS, because the edge needs that long to notice;
 2. closing: new websockets are refused with 503, open ones are closed with 1012, spread over DRAIN_SECONDS so
-   that their clients do not all come back at once. The application receives ``websocket.disconnect`` with
+   that their clients do not all reconnect at once. The application receives ``websocket.disconnect`` with
    code 1012. Event streams are ended in the same time: they too stay open all day;
 3. the server stops listening, finishes the requests in flight, and the process exits with 0. What still runs
    STOP_MARGIN before STOP_SECONDS receives ``http.disconnect``.

@@ -1,13 +1,13 @@
 """POST /-/leave: an edge has websockets of its own closed, since only the application can say a code.
 
-It stops, and they come back through another one: 1012. Or there is maintenance, and they shall come later: 1013 (`&code=1013`).
+It stops, and they reconnect through another one: 1012. Or there is maintenance, and they reconnect later: 1013 (`&code=1013`).
 
-The edge asks each process itself, past HAProxy. A process of the edge puts a secret of its own, X-Edge-Worker, into each
-handshake that it forwards; a request that names that secret, in the same header, has the sockets closed that came with it. So
-whoever ends a socket has proved to be the edge that opened it, whatever its address. An edge that reloads has several processes:
-it names the secrets of all that end, separated by commas. What comes later stays open. `?seconds=4` spreads the closes over that
-time, so that clients do not all come back at once; without it they are closed at once. The answer comes before they are:
-{"sockets": 12}, how many are closed.
+The edge asks each process itself, past HAProxy. A process of the edge puts a secret of its own, X-Edge-Worker, into
+each handshake that it forwards; a request that names that secret, in the same header, has the sockets closed that
+came with it. So a client that ends a socket has proved to be the edge that opened it, at any address. An edge that
+reloads has several processes: it names the secrets of all that end, separated by commas. What comes later stays open.
+`?seconds=4` spreads the closes over that time, so that clients do not all reconnect at once; without it they are
+closed at once. The answer comes before they are: {"sockets": 12}, how many are closed.
 
 The edge lets nothing below /-/ through, and marks what it forwards: a request so marked is refused here as well. No application
 sees the secret (``sockets``).

@@ -18,7 +18,7 @@ from .sockets import Socket
 
 logger = logging.getLogger("channels_stack.sockets")
 
-POLICY = 1008  # clients that know what it means do not come back by themselves
+POLICY = 1008  # clients that know what it means do not reconnect by themselves
 REASON = "closed by an operator"
 PORTION = 500  # sockets looked at before others have their turn: about a millisecond
 # Closed at once, and the pause before the next ones.

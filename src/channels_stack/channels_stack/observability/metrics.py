@@ -97,7 +97,7 @@ CHECK_FAILED = Gauge(
     multiprocess_mode="livemax",
 )
 LAYER_FAILURES = Counter(
-    "channels_stack_layer_failures", "Round trips that did not come back", ["layer"], registry=registry
+    "channels_stack_layer_failures", "Round trips that did not arrive", ["layer"], registry=registry
 )
 REJOINED = Counter(
     "channels_stack_memberships_rejoined",

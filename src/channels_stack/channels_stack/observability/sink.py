@@ -1,6 +1,6 @@
 """Standard output that no one waits for: lines go through a bounded queue to a thread that writes them.
 
-Whoever reads the output of a container may be slow or stuck (the engine's log driver, a full disk). A write would then hold
+The reader of a container's output may be slow or stuck (the engine's log driver, a full disk). A write would then hold
 up the event loop, and with it every socket of the process. Lines for which there is no room are dropped and counted.
 
 A process forks without that thread, which no fork survives: it is begun in each by the first line.

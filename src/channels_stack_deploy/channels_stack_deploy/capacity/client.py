@@ -237,7 +237,7 @@ class Socket(asyncio.Protocol):
         )  # a mask of zeros changes nothing
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It is over, whoever ended it."""
+        """The connection has ended, by either side."""
         self.closed = self.closed or 1006
         if not self.answered.done():
             self.answered.set_exception(Broken("broken off"))

@@ -41,7 +41,7 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 UNIQUE = "$unique"
 TOKEN = re.compile(rb"c5([0-9a-f]{16})")
-"""The moment at which a message was sent, in place of $unique: whoever hears it, knows how long it took."""
+"""The moment at which a message was sent, in place of $unique: each visitor that receives it knows how long it took."""
 
 LATEST = 60.0
 """What is older than this, and what was sent before a socket was open, is history and not late."""
@@ -148,7 +148,7 @@ class Crowd:
             self.second.pages.add(time.monotonic() - begin)
 
     async def _socket(self, browser: Browser, visit: dict[str, Any], path: str) -> None:
-        """Open a socket, and say something from time to time until it is closed, by whomever."""
+        """Open a socket, and say something from time to time until either side closes it."""
         begin = time.monotonic()
         ready = begin
 

@@ -92,7 +92,7 @@ class Step:
     cores: int = 1
     """Of the machine."""
     busy: float = 0.0
-    """Cores of the machine that were busy, with whatever."""
+    """Cores of the machine that were busy, with anything."""
     generator: float = 0.0
     """Cores that the visitors themselves used."""
     generator_lag: float = 0.0

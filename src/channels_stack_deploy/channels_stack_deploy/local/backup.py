@@ -82,6 +82,6 @@ def restore(deployment: Deployment, project: Project, *, confirmed: bool, moment
     project.start("backup")
     with step("restore"):
         call(project, "restore", *(["--yes"] if confirmed else []), *(["--time", moment] if moment else []))
-    # The code may be newer than what came back: the next start migrates it.
+    # The code may be newer than what was restored: the next start migrates it.
     deployment.released.unlink(missing_ok=True)
     say(f"{deployment.verb('up')} starts the stack with it")

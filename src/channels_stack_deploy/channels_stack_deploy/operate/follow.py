@@ -66,7 +66,7 @@ class Host:
         process.wait()
 
     def watch(self) -> None:
-        """Read those that start from now on."""
+        """Read containers that start later."""
         command = [
             "docker",
             "events",
@@ -94,7 +94,7 @@ class Host:
         self.stop()
 
     def stop(self) -> None:
-        """End, and leave nothing behind: a reader of a silent container would stay for good."""
+        """End, and leave nothing behind: a reader of a silent container would never end."""
         for process in self.processes:
             process.terminate()
         os._exit(0)

@@ -32,7 +32,7 @@ class Content:
 
     def __init__(self, place: str, login: str, authority: Path) -> None:
         context = ssl.create_default_context(cafile=str(authority))
-        # The certificate is for its address; whoever asks has come through SSH.
+        # The certificate is for its address; every client has come through SSH.
         context.check_hostname = False
         self.connection = http.client.HTTPSConnection(place, timeout=TIMEOUT_SECONDS, context=context)
         self.headers = {

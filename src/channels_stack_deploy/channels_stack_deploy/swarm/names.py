@@ -1,6 +1,6 @@
 """What the managers know of tasks, compared with what each edge has found by the engine's name service.
 
-A node that was cut off for some seconds may come back with names that others have lost, or with addresses that are another task's
+A node that was cut off for some seconds may return with names that others have lost, or with addresses that are another task's
 by now: an edge then serves with fewer replicas than there are, or sends to the wrong ones.
 """
 

@@ -106,7 +106,7 @@ def ownership(path: str) -> tuple[int, int, int]:
 
 
 def write(path: str, text: str, mode: int, owner: int) -> None:
-    """Write PATH in one step: whoever reads it sees the old text or the new one."""
+    """Write PATH in one step: a reader sees the old text or the new one."""
     new = path + ".new"
     if os.path.exists(new):
         os.remove(new)
