@@ -280,7 +280,7 @@ RUN = (
     Run(
         r"make (apps|test-versions|test-client|test-monitoring|test-realtime)( T=\w+)?",
         NIGHTLY,
-        "verb: [test-versions, apps, test-deploy, test-client, test-monitoring, test-realtime]",
+        "test-versions, apps, test-deploy, test-client, test-monitoring, test-realtime",
     ),
     Run(
         r"make release",
@@ -314,7 +314,7 @@ RUN = (
 NOT_RUN = {
     r"git clone .*|cd .*|source .venv/bin/activate|pre-commit install": "of the shell, git or pre-commit",
     r"git add --force .*": "tests/image/test_environment_folders.py looks at what git ignores there",
-    r"make lock": "needs a package index; the locks that it writes are installed by every build",
+    r"make lock( LOCK=--upgrade)?": "needs a package index; the locks that it writes are installed by every build",
     r"make bench(-\w+)?( (T|REV)=\w+)?": "a measurement of minutes, which nothing depends on",
     r"git push heroku main|systemctl status app": "another tool's, to compare with",
     r"ssh-keygen .*": "on the machine of somebody's backups",
