@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Starts one program of the image (`monitoring PROGRAM`), with what it takes from settings and secrets.
 
-    prometheus    /run/secrets/monitoring_password, RETENTION; TLS by the certificate of the edge
+    prometheus    /run/secrets/monitoring_password, RETENTION, REDIS_NODES; TLS by the certificate of the edge
     alertmanager  /run/secrets/alertmanager, its whole configuration
     blackbox      SITE, the host name that visitors use
     postgres      /run/secrets/database_url
@@ -19,11 +19,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 SECRETS = Path("/run/secrets")
 MADE = Path("/tmp")
 USER = "prometheus"
+EXPORTER = "redis-exporter:9121"
 CERTIFICATES = (Path("/srv/certificate/tls.pem"), Path("/etc/edge/tls.pem"))
 """Of the edge: by ACME, where there is one, else the given or local one."""
 
@@ -40,6 +41,7 @@ def prometheus() -> list[str]:
         "basic_auth_users": {USER: hashed.partition(":")[2]},
     }
     (MADE / "web.yml").write_text(json.dumps(web))  # JSON is YAML
+    (MADE / "redis.json").write_text(json.dumps(redis_targets(os.environ["REDIS_NODES"])))
     return [
         "prometheus",
         "--config.file=/etc/prometheus/prometheus.yml",
@@ -48,6 +50,23 @@ def prometheus() -> list[str]:
         f"--storage.tsdb.retention.time={os.environ['RETENTION']}",
         "--storage.tsdb.retention.size=2GB",
         "--log.level=warn",
+    ]
+
+
+def redis_targets(nodes: str) -> list[dict[str, object]]:
+    """How Prometheus asks for each Redis: one exporter asks them all."""
+    if nodes != "3":
+        return [{"targets": [EXPORTER], "labels": {"instance": "redis"}}]
+    return [
+        {
+            "targets": [EXPORTER],
+            "labels": {
+                "instance": name,
+                "__metrics_path__": "/scrape",
+                "__param_target": f"redis://{name}:6379",
+            },
+        }
+        for name in ("redis", "redis-2", "redis-3")
     ]
 
 
@@ -91,9 +110,15 @@ def postgres() -> list[str]:
 
 
 def redis() -> list[str]:
-    """Memory, clients and commands of the Redis of the channel layers."""
+    """Memory, clients and commands of the Redis of the channel layers; of three, Prometheus names the one that it asks for."""
     parts = urlsplit(secret("redis_url"))
-    os.environ["REDIS_ADDR"] = urlunsplit(parts._replace(query=""))
+    if parts.scheme == "redis+sentinel":
+        login = parts.netloc.rpartition("@")[0]
+        user, _, password = login.partition(":")
+        os.environ["REDIS_ADDR"] = ""
+        os.environ["REDIS_USER"], os.environ["REDIS_PASSWORD"] = unquote(user), unquote(password)
+    else:
+        os.environ["REDIS_ADDR"] = urlunsplit(parts._replace(query=""))
     return ["prometheus-redis-exporter", "-connection-timeout=3s"]
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from .conftest import docker
+from .conftest import Container, Yard, docker, wait_for
 
 RULES = Path(__file__).with_name("monitoring_rules.yml")
 IMAGES = Path(__file__).parents[2] / "images"
@@ -39,6 +42,54 @@ def test_each_alert_has_its_fault(image):
     alerts = set(re.findall(r"- alert: (\w+)", (IMAGES / "monitoring/rules.yml").read_text()))
     assert len(alerts) > 20
     assert alerts == set(re.findall(r"alertname: (\w+)", RULES.read_text()))
+
+
+def test_one_exporter_asks_each_of_three_redis(yard: Yard, image, redis_image, tmp_path):
+    """As Prometheus does with REDIS_NODES=3: the secret names Sentinels, the targets name the nodes."""
+    acl, url = tmp_path / "redis_acl", tmp_path / "redis_url"
+    acl.write_text((IMAGES / "redis/users.acl.template").read_text().replace("{password}", "swordfish"))
+    url.write_text("redis+sentinel://app:swordfish@sentinel,sentinel-2,sentinel-3/redis/0")
+    for file in (acl, url):
+        file.chmod(0o444)
+
+    def node(name: str) -> Container:
+        flags = [f"--network-alias={name}", "--user=999:999", f"--volume={acl}:/run/secrets/redis_acl:ro"]
+        flags += [f"--volume={IMAGES}/redis/redis.conf:/etc/redis/redis.conf:ro", "--tmpfs=/tmp"]
+        command = ("redis-server", "/etc/redis/redis.conf", "--aclfile", "/run/secrets/redis_acl")
+        return yard.start(redis_image, *command, flags=[*flags, f"--volume={yard.volume()}:/data"])
+
+    containers = {name: node(name) for name in ("redis", "redis-2", "redis-3")}
+    secret = ["--tmpfs=/tmp", f"--volume={url}:/run/secrets/redis_url:ro", "--publish=127.0.0.1::9121"]
+    exporter = yard.start(image, "redis", flags=secret)
+    targets = runpy.run_path(str(IMAGES / "monitoring/monitoring.py"))["redis_targets"]("3")
+
+    def up() -> dict[str, str]:
+        found = {}
+        for labels in (target["labels"] for target in targets):
+            words = urllib.parse.urlencode({"target": labels["__param_target"]})
+            asked = f"http://127.0.0.1:{exporter.port(9121)}{labels['__metrics_path__']}?{words}"
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                text = answer.read().decode()
+            assert "swordfish" not in text
+            found[labels["instance"]] = re.search(r"^redis_up (\d)", text, re.M)[1]
+            if found[labels["instance"]] == "1":
+                assert "redis_memory_used_bytes " in text
+        return found
+
+    wait_for(lambda: "redis_up" in _scraped(exporter), "the exporter answers")
+    wait_for(lambda: up() == dict.fromkeys(containers, "1"), "all three are measured")
+    containers["redis-2"].stop()
+    assert up() == {"redis": "1", "redis-2": "0", "redis-3": "1"}
+
+
+def _scraped(exporter: Container) -> str:
+    """What the exporter says of itself; empty while it does not answer yet."""
+    asked = f"http://127.0.0.1:{exporter.port(9121)}/scrape?target=redis://redis:6379"
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return answer.read().decode()
+    except OSError:
+        return ""
 
 
 @pytest.mark.parametrize(

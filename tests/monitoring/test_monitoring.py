@@ -5,49 +5,15 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 import stacks
-from visitors import Socket, browse, sign_in, trust
-
-from channels_stack_deploy.config import settings
-
-WITHIN_SECONDS = 180
-"""Every alert for a service that is away fires within this time; docs/how-to/monitoring.md says so."""
+from prometheus import WITHIN_SECONDS, Prometheus, of_stack
+from visitors import Socket, browse, sign_in
 
 DASHBOARD = stacks.ROOT / "images/monitoring/dashboard.json"
-
-
-class Prometheus:
-    """The one of a STACK, as an operator asks it."""
-
-    def __init__(self, stack: stacks.Stack, port: int) -> None:
-        password = (stack.folder / "secrets/monitoring_password").read_text()
-        self.client = httpx.Client(
-            base_url=f"https://localhost:{port}",
-            verify=trust(stack),
-            auth=("prometheus", password),
-            timeout=30,
-        )
-
-    def ask(self, path: str, **words: str) -> dict:
-        answer = self.client.get(f"/api/v1/{path}", params=words)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
-
-    def firing(self) -> set[str]:
-        return {
-            each["labels"]["alertname"] for each in self.ask("alerts")["alerts"] if each["state"] == "firing"
-        }
-
-    def fires(self, alert: str, seconds: float) -> float:
-        """Wait until ALERT fires; how long it took."""
-        started = time.monotonic()
-        stacks.eventually(lambda: alert in self.firing(), seconds, f"the alert {alert}")
-        return time.monotonic() - started
 
 
 class Told(http.server.ThreadingHTTPServer):
@@ -96,7 +62,7 @@ def running(told) -> Iterator[stacks.Stack]:
 
 @pytest.fixture(scope="module")
 def prometheus(running) -> Prometheus:
-    return Prometheus(running, int(settings.load(running.folder / "stack.env")["MONITORING_PORT"]))
+    return of_stack(running)
 
 
 def test_every_target_is_found_and_answers(prometheus):

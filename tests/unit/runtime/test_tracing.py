@@ -208,6 +208,19 @@ def test_an_asynchronous_view_has_its_span(stack, traces):
     assert "private" not in json.dumps(list(found.values()))
 
 
+@pytest.mark.parametrize("server", ["gunicorn", "daphne"])
+def test_the_other_servers_record_too(redis, tmp_path, traces, server):
+    http = serve_quick(redis, tmp_path, TRACING=traces.url, SERVER_HTTP=server)
+    try:
+        request = request_id()
+        assert http.get("/quick/", {"X-Request-ID": request, "Host": "localhost"}).status == 200
+        traces.complete(plain(request), "http: GET /quick/", "http: traced.urls.quick")
+        http.terminate()
+        until(lambda: http.process.exit_code() == 0, what="it ends", seconds=ENDS_SECONDS)
+    finally:
+        http.kill()
+
+
 def test_a_frame_of_a_client_begins_a_trace_of_its_own(stack, traces):
     request = request_id()
     headers = {"X-Request-ID": request}

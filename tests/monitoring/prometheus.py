@@ -1,0 +1,48 @@
+"""The Prometheus of a stack, as an operator asks it."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+import stacks
+from visitors import trust
+
+from channels_stack_deploy.config import settings
+
+WITHIN_SECONDS = 180
+"""Every alert for a service that is away fires within this time; docs/how-to/monitoring.md says so."""
+
+
+class Prometheus:
+    """Answers of the one of a STACK, by its published port."""
+
+    def __init__(self, stack: stacks.Stack, port: int) -> None:
+        password = (stack.folder / "secrets/monitoring_password").read_text()
+        self.client = httpx.Client(
+            base_url=f"https://localhost:{port}",
+            verify=trust(stack),
+            auth=("prometheus", password),
+            timeout=30,
+        )
+
+    def ask(self, path: str, **words: str) -> dict:
+        answer = self.client.get(f"/api/v1/{path}", params=words)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def firing(self) -> set[str]:
+        return {
+            each["labels"]["alertname"] for each in self.ask("alerts")["alerts"] if each["state"] == "firing"
+        }
+
+    def fires(self, alert: str, seconds: float) -> float:
+        """Wait until ALERT fires; how long it took."""
+        started = time.monotonic()
+        stacks.eventually(lambda: alert in self.firing(), seconds, f"the alert {alert}")
+        return time.monotonic() - started
+
+
+def of_stack(stack: stacks.Stack) -> Prometheus:
+    """The Prometheus of STACK."""
+    return Prometheus(stack, int(settings.load(stack.folder / "stack.env")["MONITORING_PORT"]))
