@@ -42,6 +42,13 @@ def test_a_database_whose_variables_are_not_set_becomes_ours():
     assert found["ENGINE"] == "django.db.backends.postgresql" and found["HOST"] == "db"
 
 
+def test_a_database_on_a_host_of_the_same_name_is_told_apart():
+    own = {"ENGINE": "django.db.backends.postgresql", "NAME": "shop", "USER": "postgres", "HOST": "db"}
+    settings = Settings.from_environment(REQUIRED)
+    (override,) = overrides.find({"DATABASES": {"default": own}}, settings, ["database"])
+    assert "postgresql on db (app as app), instead of postgresql on db (shop as postgres)" in str(override)
+
+
 def test_a_database_keeps_its_backend_its_options_and_its_sisters():
     own = {
         "ENGINE": "django_prometheus.db.backends.postgresql",

@@ -115,13 +115,21 @@ def _database(project: Project, settings: Settings) -> Found:
     wanted.update(kept_connections(settings, wanted))
     # The URL's own parameters win; CONN_MAX_AGE is ours to say.
     kept = {name: own[name] for name in database_options.KEPT if name in own}
-    before = f"{vendor(own) or 'no database'}{' on ' + own['HOST'] if own.get('HOST') else ''}"
-    after = f"{vendor(wanted)}{' on ' + wanted['HOST'] if wanted['HOST'] else ''}"
+    before, after = _shown(own), _shown(wanted)
+    if before == after:  # that of its own compose file, on a host of the same name
+        before, after = (
+            f"{_shown(each)} ({each.get('NAME')} as {each.get('USER')})" for each in (own, wanted)
+        )
     value = {**databases, "default": {**kept, **wanted}}
     without = (
         f"; without its OPTIONS {', '.join(left)}, which say where and as whom to connect" if left else ""
     )
     yield Override("DATABASES", value, f"DATABASE_URL, {after}, instead of {before}{without}", before=own)
+
+
+def _shown(config: Mapping[str, Any]) -> str:
+    """What CONFIG, one of Django's DATABASES, is and where, without a secret."""
+    return f"{vendor(config) or 'no database'}{' on ' + config['HOST'] if config.get('HOST') else ''}"
 
 
 def database(url: str) -> dict[str, Any]:

@@ -54,6 +54,11 @@ def find(tree: Tree, found: Found, overlay: set[str]) -> Findings:
             f"SQLite ({engine.at if engine else ''}) becomes the stack's PostgreSQL, which is empty; to keep the file: "
             "APP_OVERLAY=-database, and the file in APP_VOLUMES"
         )
+    elif any(word in (text(engine) or "") for word in ("mysql", "mariadb")) and "database" not in overlay:
+        findings.notes.append(
+            f"MySQL ({engine.at if engine else ''}) becomes the stack's PostgreSQL, which is empty; to stay with MySQL: "
+            "APP_OVERLAY=-database, and the variables of its address in app.env"
+        )
     elif "postgis" in (text(engine) or ""):
         findings.questions.append(
             f"PostGIS ({engine.at if engine else ''}): the stack's PostgreSQL has no PostGIS; DB_NODES=0 and the address of "

@@ -194,3 +194,17 @@ def test_the_variables_that_settings_read(make):
     assert variables["API_KEY"].source == "a value for development: .env:1"
     without = {each.name: each.value for each in propose(folder, {"APP_OVERLAY": "-database"}).variables}
     assert (without["DB_NAME"], without["DB_PORT"]) == ("shop", None)
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [
+        ("django.db.backends.mysql", "MySQL (mysite/settings.py:3) becomes the stack's PostgreSQL"),
+        ("django.db.backends.sqlite3", "SQLite (mysite/settings.py:3) becomes the stack's PostgreSQL"),
+        ("django.db.backends.postgresql", ""),
+    ],
+)
+def test_a_database_of_another_kind_is_said_to_be_exchanged(make, engine, words):
+    source = SETTINGS + f'DATABASES = {{"default": {{"ENGINE": "{engine}"}}}}\n'
+    notes = " ".join(propose(make(PLAIN, {"mysite/settings.py": source})).findings.notes)
+    assert words in notes and ("becomes" in notes) == bool(words)
