@@ -191,7 +191,7 @@ def networks(running: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
     By their ids, because the engine answers for names and lists only after its managers have.
     """
-    ids = {each["NetworkID"] for container in running for each in attachments(container)}
+    ids = {attachment["NetworkID"] for container in running for attachment in attachments(container)}
     found = {}
     for identity in sorted(ids):
         with contextlib.suppress(Missing):  # its last container has just gone
@@ -218,7 +218,7 @@ def hosts(network: dict[str, Any]) -> set[str]:
 def healthy(running: list[dict[str, Any]]) -> dict[str, set[str]]:
     """The tasks of Swarm among the RUNNING containers that are healthy: id -> addresses."""
     return {
-        container["Id"]: {each["IPAddress"] for each in attachments(container)}
+        container["Id"]: {attachment["IPAddress"] for attachment in attachments(container)}
         for container in running
         if "com.docker.swarm.task.id" in container["Labels"] and "(healthy)" in container["Status"]
     }
@@ -261,7 +261,7 @@ def exchange(port: int, members: set[str], identities: set[str]) -> list[str]:
     problems = []
     orders = [
         f"/join?members={','.join(sorted(members))}",
-        *(f"/joinnetwork?nid={each}" for each in sorted(identities)),
+        *(f"/joinnetwork?nid={identity}" for identity in sorted(identities)),
     ]
     for path in orders:
         try:

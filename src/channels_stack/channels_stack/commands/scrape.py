@@ -23,9 +23,11 @@ def main(name: str) -> int:
     except (urllib.error.URLError, OSError) as error:
         print(f"channels-stack: metrics: {address}: {error}", file=sys.stderr)
         return 1
-    found = [line for line in lines if line.removeprefix("# HELP ").removeprefix("# TYPE ").startswith(name)]
-    if not found:
+    samples = [
+        line for line in lines if line.removeprefix("# HELP ").removeprefix("# TYPE ").startswith(name)
+    ]
+    if not samples:
         print(f"channels-stack: metrics: nothing is counted as {name}", file=sys.stderr)
         return 1
-    print("\n".join(found))
+    print("\n".join(samples))
     return 0

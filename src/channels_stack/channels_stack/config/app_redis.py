@@ -86,15 +86,15 @@ def _text(name: str) -> str:
 
 def variables() -> dict[str, str]:
     """What NAMES are for the project; nothing where the environment has one of them: then the operator has chosen."""
-    found = place() if f"{NAME}_FILE" in os.environ else None
-    if found is None or any(name in NAMES for name in os.environ):
+    values = place() if f"{NAME}_FILE" in os.environ else None
+    if values is None or any(name in NAMES for name in os.environ):
         return {}
     return {
-        "REDIS_URL": found.url,
-        "CACHE_URL": found.url,
-        "REDIS_HOST": found.host,
-        "REDIS_PORT": str(found.port),
-        "REDIS_PASSWORD": found.password,
+        "REDIS_URL": values.url,
+        "CACHE_URL": values.url,
+        "REDIS_HOST": values.host,
+        "REDIS_PORT": str(values.port),
+        "REDIS_PASSWORD": values.password,
     }
 
 

@@ -111,11 +111,11 @@ def dynaconf(files: Files, module: Module, call: ast.Call) -> dict[str, Value]:
     ]
     folder = os.path.dirname(module.path)
     while True:
-        found: dict[str, Value] = {}
+        values: dict[str, Value] = {}
         for name in named or ["settings.toml"]:
-            found.update(_toml(files, os.path.normpath(os.path.join(folder, name))))
-        if found or not folder:
-            return found
+            values.update(_toml(files, os.path.normpath(os.path.join(folder, name))))
+        if values or not folder:
+            return values
         folder = os.path.dirname(folder)
 
 
@@ -127,14 +127,14 @@ def _toml(files: Files, path: str) -> dict[str, Value]:
     except ValueError:
         return {}
     sections = {name.lower(): (name, table) for name, table in tables.items() if isinstance(table, dict)}
-    found = {}
+    values = {}
     for section in DYNACONF_SECTIONS:
         written, table = sections.get(section, ("", {}))
         for key, value in table.items():
             # DATABASES__default__HOST changes a part of another one.
             if "__" not in key:
-                found[key.upper()] = from_python(value, Place(path, _line_of(lines, written, key)))
-    return found
+                values[key.upper()] = from_python(value, Place(path, _line_of(lines, written, key)))
+    return values
 
 
 def _line_of(lines: list[str], section: str, key: str) -> int:

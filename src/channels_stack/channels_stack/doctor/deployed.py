@@ -28,12 +28,12 @@ def messages(settings: Settings) -> list[CheckMessage]:
 
 def moot(settings: Settings) -> set[str]:
     """The numbers of the rules that say nothing here."""
-    found = {*MOOT, COUNTS}
+    numbers = {*MOOT, COUNTS}
     if "origins" in settings.app_overlay:
-        found.update(ORIGINS)
+        numbers.update(ORIGINS)
     if _databases_are_on_volumes():
-        found.add(SQLITE)
-    return found
+        numbers.add(SQLITE)
+    return numbers
 
 
 def _databases_are_on_volumes() -> bool:

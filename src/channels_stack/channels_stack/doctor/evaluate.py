@@ -81,34 +81,34 @@ class Evaluator:
         return self.names.get(node.id)
 
     def _list(self, node: ast.List | ast.Tuple | ast.Set) -> Value:
-        found = Items([], self.module.place(node))
+        elements = Items([], self.module.place(node))
         for element in node.elts:
             if not isinstance(element, ast.Starred):
-                found.items.append(self.value(element))
+                elements.items.append(self.value(element))
                 continue
             inner = self.value(element.value)
             if isinstance(inner, Items):
-                found.items += inner.items
-            found.complete = found.complete and isinstance(inner, Items) and inner.complete
-        return found
+                elements.items += inner.items
+            elements.complete = elements.complete and isinstance(inner, Items) and inner.complete
+        return elements
 
     _tuple = _set = _list
 
     def _dict(self, node: ast.Dict) -> Value:
-        found = Mapping({}, self.module.place(node))
+        entries = Mapping({}, self.module.place(node))
         for key, expression in zip(node.keys, node.values):
             value = self.value(expression)
             if key is None:
                 if isinstance(value, Mapping):
-                    found.items.update(value.items)
-                found.complete = found.complete and isinstance(value, Mapping) and value.complete
+                    entries.items.update(value.items)
+                entries.complete = entries.complete and isinstance(value, Mapping) and value.complete
                 continue
             name = self.value(key)
             if isinstance(name, Constant):
-                found.items[name.value] = value
+                entries.items[name.value] = value
             else:
-                found.complete = False
-        return found
+                entries.complete = False
+        return entries
 
     def _joinedstr(self, node: ast.JoinedStr) -> Value:
         parts = [

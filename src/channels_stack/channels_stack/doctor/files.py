@@ -103,7 +103,7 @@ class Module:
     @cached_property
     def assigned(self) -> dict[str, ast.expr]:
         """Name -> the last expression that the module's top level assigns to it."""
-        found: dict[str, ast.expr] = {}
+        expressions: dict[str, ast.expr] = {}
         for node in self.tree.body:
             targets = node.targets if isinstance(node, ast.Assign) else []
             if isinstance(node, ast.AnnAssign) and node.value is not None:
@@ -111,8 +111,8 @@ class Module:
             for target in targets:
                 value = getattr(node, "value", None)
                 if isinstance(target, ast.Name) and value is not None:
-                    found[target.id] = value
-        return found
+                    expressions[target.id] = value
+        return expressions
 
     def dotted(self, node: ast.AST | None) -> str:
         """The dotted path that an expression such as ``consumers.Chat`` names; "" for any other expression.

@@ -142,8 +142,8 @@ def live_settings(judged: Settings | None, name: str) -> Settings:
 
 def installed() -> dict[str, str]:
     """The versions of the packages that rules ask for."""
-    found = {}
+    versions = {}
     for name in WATCHED:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions

@@ -150,14 +150,14 @@ class Project:
 
     def bases(self, module: Module, node: ast.ClassDef, depth: int = 0) -> set[str]:
         """Dotted names of all classes that a class inherits from, as far as they are known."""
-        found: set[str] = set()
+        ancestors: set[str] = set()
         for base in node.bases:
             dotted = module.dotted(base)
-            found.add(dotted)
+            ancestors.add(dotted)
             own = self.definition(module, base)
             if own and isinstance(own[1], ast.ClassDef) and own[1] is not node and depth < 10:
-                found |= self.bases(own[0], own[1], depth + 1)
-        return found
+                ancestors |= self.bases(own[0], own[1], depth + 1)
+        return ancestors
 
     @cached_property
     def consumers(self) -> list[tuple[Module, ast.ClassDef]]:
@@ -185,8 +185,8 @@ class Project:
         """The dictionary literal that an expression is or names."""
         if isinstance(node, ast.Dict):
             return module, node
-        found = self.definition(module, node) if node is not None else None
-        return (found[0], found[1]) if found and isinstance(found[1], ast.Dict) else None
+        definition = self.definition(module, node) if node is not None else None
+        return (definition[0], definition[1]) if definition and isinstance(definition[1], ast.Dict) else None
 
     @cached_property
     def routers(self) -> list[tuple[Module, ast.Call, tuple[Module, ast.Dict] | None]]:
@@ -199,7 +199,7 @@ class Project:
     @cached_property
     def worker_channels(self) -> dict[str, Place] | None:
         """Channel name -> its line in a ChannelNameRouter; None when there is a router with unknown names."""
-        found: dict[str, Place] = {}
+        channels: dict[str, Place] = {}
         for module, call in self.calls(CHANNEL_ROUTER):
             literal = self.dictionary(module, call.args[0] if call.args else None)
             if literal is None:
@@ -207,8 +207,8 @@ class Project:
             for key in literal[1].keys:
                 if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
                     return None
-                found[key.value] = literal[0].place(key)
-        return found
+                channels[key.value] = literal[0].place(key)
+        return channels
 
     @property
     def has_worker(self) -> bool:

@@ -55,11 +55,11 @@ def declared(files: Files) -> Iterator[tuple[Place, str]]:
 
 def oldest(words: str) -> Version | None:
     """The oldest Python that ``words`` take; None where they name none."""
-    found = [
+    bounds = [
         (int(one), int(two))
         for one, two in re.findall(r"(?:^|>=|==|~=|\^|~|>)\s*v?(\d+)\.(\d+)", words.strip())
     ]
-    return max(found) if found else None
+    return max(bounds) if bounds else None
 
 
 def newest(words: str) -> Version | None:
@@ -67,10 +67,10 @@ def newest(words: str) -> Version | None:
     pinned = re.findall(r"(?:^|===?|~=|~(?!=))\s*v?(\d+)\.(\d+)", words.strip())
     if "~=" in words and not re.search(r"~=\s*\d+\.\d+\.\d", words):
         pinned = []  # ~=3.9 ends below 4
-    found = [(int(one), int(two)) for one, two in pinned]
+    bounds = [(int(one), int(two)) for one, two in pinned]
     for operator, one, two in re.findall(r"(<=?)\s*v?(\d+)\.(\d+)", words):
-        found.append((int(one), int(two) - (operator == "<")))
-    return min(found) if found else None
+        bounds.append((int(one), int(two) - (operator == "<")))
+    return min(bounds) if bounds else None
 
 
 def debian(version: Version) -> str:

@@ -111,7 +111,7 @@ def variables_of(value: Value | None) -> frozenset[str]:
     """All environment variables that the value or a part of it depends on."""
     if value is None:
         return NO_VARIABLES
-    found = value.variables
+    variables = value.variables
     parts: Iterable[Value] = ()
     if isinstance(value, Items):
         parts = value.items
@@ -120,8 +120,8 @@ def variables_of(value: Value | None) -> frozenset[str]:
         if isinstance(value, Unknown):
             parts = [*parts, *value.arguments, *value.keywords.values()]
     for part in parts:
-        found |= variables_of(part)
-    return found
+        variables |= variables_of(part)
+    return variables
 
 
 def same(one: Value, other: Value) -> bool:

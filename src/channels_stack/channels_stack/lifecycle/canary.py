@@ -153,10 +153,10 @@ class Canary:
     def concern(self) -> str:
         """What an operator should know, whether it receives or not; empty when all is well."""
         about = f"channel layer {self.watched.alias!r}"
-        found = [f"{about}: the check of it cannot {step}: {flaw}" for step, flaw in self.flaws.items()]
+        concerns = [f"{about}: the check of it cannot {step}: {flaw}" for step, flaw in self.flaws.items()]
         if self.heard is None and self.problem:
-            found.insert(0, f"{about}: no message to ourselves has arrived yet ({self.problem})")
-        return "; ".join([self.trouble()] * bool(self.trouble()) + found)
+            concerns.insert(0, f"{about}: no message to ourselves has arrived yet ({self.problem})")
+        return "; ".join([self.trouble()] * bool(self.trouble()) + concerns)
 
     def _received(self) -> float:
         """When a message of the application last proved that this process hears: ours may be one too many for a

@@ -156,9 +156,9 @@ class Drain:
         """
         known = [secret.encode() for secret in secrets]
         leaving = [
-            each
-            for each in self.sockets
-            if not each.over and any(hmac.compare_digest(each.edge_worker, secret) for secret in known)
+            socket
+            for socket in self.sockets
+            if not socket.over and any(hmac.compare_digest(socket.edge_worker, secret) for secret in known)
         ]
         if leaving:
             task = asyncio.ensure_future(self.close(leaving, seconds, code))

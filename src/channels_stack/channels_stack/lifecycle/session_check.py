@@ -154,11 +154,11 @@ def _users(keys: set[str]) -> dict[str, Any]:
     from django.contrib.auth import get_user_model
 
     model = get_user_model()
-    found: dict[str, Any] = {}
+    users: dict[str, Any] = {}
     for some in _chunks(keys):
         for user in model._default_manager.filter(pk__in=some):
-            found[model._meta.pk.value_to_string(user)] = user
-    return found
+            users[model._meta.pk.value_to_string(user)] = user
+    return users
 
 
 def _sessions(keys: set[str]) -> dict[str, Mapping[str, Any]] | None:
@@ -170,14 +170,14 @@ def _sessions(keys: set[str]) -> dict[str, Mapping[str, Any]] | None:
     from django.utils import timezone
 
     store = import_module(settings.SESSION_ENGINE).SessionStore
-    found: dict[str, Mapping[str, Any]] = {}
+    sessions: dict[str, Mapping[str, Any]] = {}
     if issubclass(store, db.SessionStore):
         decode = store().decode
         model = store.get_model_class()
         for some in _chunks(keys):
             rows = model._default_manager.filter(session_key__in=some, expire_date__gt=timezone.now())
-            found.update((row.session_key, decode(row.session_data)) for row in rows)
-        return found
+            sessions.update((row.session_key, decode(row.session_data)) for row in rows)
+        return sessions
     if issubclass(store, cache.SessionStore):
         from django.core.cache import caches
 

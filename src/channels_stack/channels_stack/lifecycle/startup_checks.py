@@ -193,13 +193,13 @@ def enough_files(settings: Settings) -> Settings:
 
 def _in_time(look: Callable[[], Iterable[Problem]]) -> list[Problem]:
     """What ``look`` finds within ANSWER_SECONDS. A database that hangs has no time limit of its own."""
-    found: list[Problem] = []
-    thread = threading.Thread(target=lambda: found.extend(look()), name="database-look", daemon=True)
+    problems: list[Problem] = []
+    thread = threading.Thread(target=lambda: problems.extend(look()), name="database-look", daemon=True)
     thread.start()
     thread.join(ANSWER_SECONDS)
     if thread.is_alive():
         log.warning("the database does not answer within %d s", ANSWER_SECONDS)
-    return found
+    return problems
 
 
 def _place(settings: Settings) -> str:

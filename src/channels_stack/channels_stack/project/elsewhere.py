@@ -141,13 +141,13 @@ def _server(path: str, value: str, neighbours: Mapping[Any, Any]) -> Server | No
     port = match["port"] or next((str(each) for key, each in neighbours.items() if _is_port(key)), "")
     if url:
         scheme = match["scheme"].partition("+")[0]
-        by_scheme = next((each for each in SERVERS if scheme in each.schemes), None)
+        by_scheme = next((server for server in SERVERS if scheme in server.schemes), None)
         if by_scheme or scheme not in ("http", "https", "tcp"):
             return by_scheme
     elif not match["port"] and not HOST.search(path):
         return None
-    by_name = next((each for each in SERVERS if re.search(each.words, path.upper())), None)
-    return by_name or next((each for each in SERVERS if port in each.ports), None)
+    by_name = next((server for server in SERVERS if re.search(server.words, path.upper())), None)
+    return by_name or next((server for server in SERVERS if port in server.ports), None)
 
 
 def _is_port(key: Any) -> bool:

@@ -52,8 +52,8 @@ def _handlers(app: App) -> Iterator[tuple[App, bool]]:
     elif "lifespan" in routes:
         yield routes["lifespan"], True
     else:
-        for each in dispatch.leaves(routes.get("http")):
-            yield each, False
+        for leaf in dispatch.leaves(routes.get("http")):
+            yield leaf, False
 
 
 class _Part:

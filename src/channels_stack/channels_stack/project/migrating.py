@@ -46,7 +46,7 @@ def exchanged() -> str:
     from .. import overlay
     from .overrides import vendor
 
-    found: Any = next((each for each in overlay.overrides if each.name == "DATABASES"), None)
+    found: Any = next((override for override in overlay.overrides if override.name == "DATABASES"), None)
     own = (found.before or {}) if found else {}
     given = vendor(found.value["default"]) if found else ""
     before = vendor(own)

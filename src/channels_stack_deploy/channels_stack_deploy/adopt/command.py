@@ -67,7 +67,9 @@ def write_variables(deployment: Deployment, proposal: Proposal) -> list[variable
     """Name in app.env what the settings read and it does not name yet; returns those."""
     path = deployment.application
     existing = path.read_text(encoding="utf-8-sig") if path.exists() else ""
-    values = {each.name: quoted(each.value) for each in proposal.variables if each.value is not None}
+    values = {
+        variable.name: quoted(variable.value) for variable in proposal.variables if variable.value is not None
+    }
     text, new = variables.text(proposal.variables, existing, values)
     if new:
         with path.open("w") as file:
@@ -81,19 +83,19 @@ def tell_variables(deployment: Deployment, proposal: Proposal, new: list[variabl
     """Say what app.env got, without a value, and what it wants from a person."""
     if new:
         say(f"{deployment.application}:")
-        for each in [each for each in new if each.value is not None]:
-            say(f"  {each.name}    ({each.place}; {each.source})")
-        bare = [each.name for each in new if each.value is None and not each.required]
+        for variable in [variable for variable in new if variable.value is not None]:
+            say(f"  {variable.name}    ({variable.place}; {variable.source})")
+        bare = [variable.name for variable in new if variable.value is None and not variable.required]
         if bare:
             more = f" and {len(bare) - SHOWN} more" if len(bare) > SHOWN else ""
             say(f"  as comments, they have defaults: {', '.join(bare[:SHOWN])}{more}")
     given = stack_settings.parse(deployment.application) if deployment.application.exists() else {}
-    for each in proposal.variables:
-        if each.required and each.value is None and each.name not in given:
-            hint = f"; {each.source}" if each.source else ""
+    for variable in proposal.variables:
+        if variable.required and variable.value is None and variable.name not in given:
+            hint = f"; {variable.source}" if variable.source else ""
             proposal.findings.questions.append(
-                f"{each.name}: {each.place} wants this variable and no file of the project has its value for production{hint}; "
-                f"write it to {deployment.application}"
+                f"{variable.name}: {variable.place} wants this variable and no file of the project has its value "
+                f"for production{hint}; write it to {deployment.application}"
             )
 
 

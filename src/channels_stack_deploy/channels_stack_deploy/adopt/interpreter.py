@@ -28,22 +28,26 @@ def find(tree: Tree, folders: list[str], limit: Limit | None = None) -> Findings
             allowed.setdefault(place, words)
         for place, version in _used(tree, folder):
             used.setdefault(place, version)
-    fits = [each for each in SUITES if all(satisfies(each, words) for words in allowed.values())]
+    suitable = [python for python in SUITES if all(satisfies(python, words) for words in allowed.values())]
     requirements = [f"{words} ({place})" for place, words in allowed.items()]
-    if not fits:
+    if not suitable:
         findings.questions.append(
             f"APP_DEBIAN: the project wants Python {' and '.join(requirements)}, and Debian has "
-            f"{', '.join(f'{number(each)} ({suite})' for each, suite in SUITES.items())}; widen that, or try the nearest"
+            f"{', '.join(f'{number(python)} ({suite})' for python, suite in SUITES.items())}; widen that, or try the nearest"
         )
         return findings
-    old = limit if limit and any(each <= limit.python for each in fits) else None
+    old = limit if limit and any(python <= limit.python for python in suitable) else None
     if old:
-        fits = [each for each in fits if each <= old.python]
+        suitable = [python for python in suitable if python <= old.python]
     runs = sorted(used.items(), key=lambda item: -item[1][1])[0] if used else None
     chosen = (
-        _nearest(runs[1], fits) if runs else PREFERRED if PREFERRED in fits else _nearest(PREFERRED, fits)
+        _nearest(runs[1], suitable)
+        if runs
+        else PREFERRED
+        if PREFERRED in suitable
+        else _nearest(PREFERRED, suitable)
     )
-    reasons = [f"requires Python {each}" for each in requirements]
+    reasons = [f"requires Python {requirement}" for requirement in requirements]
     if runs:
         reasons.append(f"{runs[0]} has Python {number(runs[1])}")
         if runs[1] != chosen:
@@ -55,10 +59,10 @@ def find(tree: Tree, folders: list[str], limit: Limit | None = None) -> Findings
     return findings
 
 
-def _nearest(version: Version, fits: list[Version]) -> Version:
-    """VERSION itself, or the next newer one of FITS, or the newest older one."""
-    newer = [each for each in fits if each >= version]
-    return min(newer) if newer else max(fits)
+def _nearest(version: Version, suitable: list[Version]) -> Version:
+    """VERSION itself, or the next newer one of those SUITABLE, or the newest older one."""
+    newer = [python for python in suitable if python >= version]
+    return min(newer) if newer else max(suitable)
 
 
 def satisfies(version: Version, specifiers: str) -> bool:

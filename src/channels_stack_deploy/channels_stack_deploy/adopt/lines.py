@@ -73,15 +73,15 @@ def merge(text: str, example: str, wanted: dict[str, Line], names: tuple[str, ..
 
 def _active(lines: list[str]) -> dict[str, tuple[int, str]]:
     """Name -> (index, value) of the line in effect, which is the last."""
-    found = {}
+    active = {}
     for index, line in enumerate(lines):
         match = LINE.match(line.strip())
         if match and not match["commented"]:
             value = match["value"].strip()
             if value[:1] in ("'", '"') and value[:1] == value[-1:] and len(value) > 1:
                 value = value[1:-1]
-            found[match["name"]] = (index, value)
-    return found
+            active[match["name"]] = (index, value)
+    return active
 
 
 def _is_ours(lines: list[str], shipped: dict[str, tuple[int, str]], name: str) -> bool:

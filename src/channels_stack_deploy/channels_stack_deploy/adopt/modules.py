@@ -274,12 +274,12 @@ def _is_asgi(module: Module) -> bool:
 
 def applications(module: Module) -> dict[str, int]:
     """Name -> line of what the top level of MODULE makes that is an ASGI application, by what it is made of."""
-    found: dict[str, int] = {}
+    lines: dict[str, int] = {}
     for node in _top_level(module.tree.body):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            names = [each.arg for each in node.args.args]
+            names = [arg.arg for arg in node.args.args]
             if names == ["scope", "receive", "send"]:
-                found[node.name] = node.lineno
+                lines[node.name] = node.lineno
         targets = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AnnAssign):
             targets = [node.target]
@@ -289,16 +289,16 @@ def applications(module: Module) -> dict[str, int]:
         made = any(
             module.dotted(part.func).rpartition(".")[2] in MAKES_ASGI
             if isinstance(part, ast.Call)
-            else isinstance(part, ast.Name) and part.id in found
+            else isinstance(part, ast.Name) and part.id in lines
             for part in ast.walk(value)
         )
         for target in targets:
             if made and isinstance(target, ast.Name):
-                found[target.id] = node.lineno
+                lines[target.id] = node.lineno
     for imported in module.imports:
         if _is_asgi(module) and "application" in imported.names and imported.name:
-            found.setdefault("application", imported.node.lineno)
-    return found
+            lines.setdefault("application", imported.node.lineno)
+    return lines
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -80,7 +80,7 @@ def _redis(tree: Tree, findings: Findings, values: doctor_settings.Settings) -> 
             "APP_REDIS",
             kind,
             ", ".join(
-                [f"a cache: {each}" for each in caches] + [f"a client: {each}" for each in clients[:1]]
+                [f"a cache: {cache}" for cache in caches] + [f"a client: {client}" for client in clients[:1]]
             ),
         )
 

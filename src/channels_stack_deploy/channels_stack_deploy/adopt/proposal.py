@@ -66,7 +66,7 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
     findings.add(found.findings)
     assert found.settings is not None
     places = list(dict.fromkeys([found.folder, *above(os.path.join(found.folder, "x")), *found.roots]))
-    places = ["" if each == "." else each for each in places]
+    places = ["" if place == "." else place for place in places]
     installed = requirements.find(tree, places)
     findings.add(installed.findings)
     python = interpreter.find(tree, places, pins.limit(tree, installed))

@@ -126,7 +126,7 @@ def _named_by_plans(
     tree: Tree, folders: list[str], readable: dict[str, dict[str, str]]
 ) -> tuple[str, str] | None:
     """(requirements file, file:line) that a Dockerfile or a script of the project installs."""
-    found: dict[str, str] = {}
+    named: dict[str, str] = {}
     for place, match in tree.plans(
         r"(?:-r|--requirement)[\s=]+[\"']?(?:\S*/)?((?:requirements|reqs|deps)\S*?\.txt)"
     ):
@@ -136,8 +136,8 @@ def _named_by_plans(
                 os.path.join(folder, "requirements", match[1]),
             ):
                 if path in readable:
-                    found.setdefault(path, place)
-    return next(iter(found.items())) if len(found) == 1 else None
+                    named.setdefault(path, place)
+    return next(iter(named.items())) if len(named) == 1 else None
 
 
 def _asks_for_django(packages: dict[str, str]) -> bool:
@@ -215,31 +215,31 @@ def _places(path: str, text: str, lines: list[str]) -> dict[str, str]:
 
 
 def _of_requirements(tree: Tree, path: str, text: str, above: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         line = re.sub(r"(^|\s)#.*$", "", line).strip()
         included = re.match(r"(?:-r|--requirement)[\s=]*(\S+)", line)
         folder = re.match(r"(?:-e\s+|--editable[\s=]+)?(\.[\w./-]*)(\[[\w,\s-]*\])?\s*(;.*)?$", line)
         if included:
             other = os.path.normpath(os.path.join(os.path.dirname(path), included[1]))
-            found |= _packages(tree, other, (*above, path))
+            places |= _packages(tree, other, (*above, path))
         elif folder:
             for name in DECLARED:
-                found |= _packages(tree, os.path.normpath(os.path.join(folder[1], name)), (*above, path))
+                places |= _packages(tree, os.path.normpath(os.path.join(folder[1], name)), (*above, path))
         else:
-            found |= dict.fromkeys(_places(path, line, [line]), f"{path}:{number}")
-    return found
+            places |= dict.fromkeys(_places(path, line, [line]), f"{path}:{number}")
+    return places
 
 
 def _declared(tree: Tree, path: str, project: dict[str, Any]) -> list[str]:
     """The requirements that a pyproject.toml declares, Poetry's as well."""
     table = project.get("project", {})
     poetry = project.get("tool", {}).get("poetry", {})
-    found = [*table.get("dependencies", []), *poetry.get("dependencies", {})]
+    requirements = [*table.get("dependencies", []), *poetry.get("dependencies", {})]
     if "dependencies" in table.get("dynamic", []):
         for name in ("setup.cfg", "setup.py"):
-            found += _packages(tree, os.path.join(os.path.dirname(path), name))
-    return found
+            requirements += _packages(tree, os.path.join(os.path.dirname(path), name))
+    return requirements
 
 
 def _of_setup_py(text: str) -> list[str]:
@@ -251,9 +251,9 @@ def _of_setup_py(text: str) -> list[str]:
             and isinstance(node.value, ast.List)
         ):
             return [
-                each.value
-                for each in node.value.elts
-                if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                element.value
+                for element in node.value.elts
+                if isinstance(element, ast.Constant) and isinstance(element.value, str)
             ]
     return re.findall(r"[\"'](django|channels)\b", text, re.I)
 

@@ -143,11 +143,11 @@ def resolve(files: Files, dotted: str, roots: list[str]) -> tuple[Module, str] |
 
 def above(path: str) -> list[str]:
     """The folders above PATH, the nearest first, "" (the project's own) last."""
-    found = []
+    folders = []
     while path and path != "/":
         path = os.path.dirname(path)
-        found.append(path)
-    return found
+        folders.append(path)
+    return folders
 
 
 def dotted_name(path: str, root: str) -> str:

@@ -202,12 +202,12 @@ def _targets(statement: ast.stmt) -> set[str]:
     nodes = statement.targets if isinstance(statement, ast.Assign) else []
     if isinstance(statement, (ast.AnnAssign, ast.AugAssign)):
         nodes = [statement.target]
-    found = set()
+    names = set()
     for node in nodes:
         while isinstance(node, (ast.Subscript, ast.Attribute)):
             node = node.value
-        found |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-    return found
+        names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return names
 
 
 def _leaves(targets: frozenset[str], flows: dict[str, set[str]]) -> set[str]:
@@ -250,9 +250,7 @@ def _reads(module: Module, statement: ast.stmt) -> Iterator[tuple[str, bool, str
             IMPLIED.get(method, "") if not node.args else ""
         )
         if name and VARIABLE.fullmatch(name):
-            has_default = "default" in keywords or any(
-                not isinstance(each, ast.Name) for each in node.args[1:]
-            )
+            has_default = "default" in keywords or any(not isinstance(arg, ast.Name) for arg in node.args[1:])
             yield name, not has_default and name not in schema and method != "get", place
 
 
@@ -274,7 +272,7 @@ def _text(node: ast.expr | None) -> str:
 
 def _values(tree: Tree, folder: str, patterns: tuple[str, ...]) -> dict[str, tuple[str, str]]:
     """Variable -> (value, file:line) of the environment files of the project."""
-    found: dict[str, tuple[str, str]] = {}
+    values: dict[str, tuple[str, str]] = {}
     for home in dict.fromkeys([folder, ""]):
         for pattern in patterns:
             for path in sorted((tree.root / home).glob(pattern)):
@@ -285,14 +283,14 @@ def _values(tree: Tree, folder: str, patterns: tuple[str, ...]) -> dict[str, tup
                         value = match[2]
                         if value[:1] in ("'", '"') and value[:1] == value[-1:] and len(value) > 1:
                             value = value[1:-1]
-                        found.setdefault(match[1], (value, f"{name}:{number}"))
-    return found
+                        values.setdefault(match[1], (value, f"{name}:{number}"))
+    return values
 
 
 def text(variables: list[Variable], existing: str, quoted: dict[str, str]) -> tuple[str, list[Variable]]:
     """EXISTING, the content of app.env, with a line for each of VARIABLES that it does not name yet, and which those are."""
     known = set(re.findall(r"^\s*#?\s*([A-Za-z_]\w*)\s*=", existing, re.M))
-    new = [each for each in variables if each.name not in known]
+    new = [variable for variable in variables if variable.name not in known]
     lines = [existing if not existing or existing.endswith("\n") else f"{existing}\n"]
     for each in new:
         need = "required" if each.required else "has a default"

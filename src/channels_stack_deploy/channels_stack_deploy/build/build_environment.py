@@ -159,11 +159,11 @@ def build_secrets(folder: Path, suite: str, mirror: str) -> dict[str, Path]:
         "apt_conf": apt_configuration() if BUNDLE.exists() else "",
         "apt_sources": apt_sources(suite, mirror),
     }
-    found = {}
+    secrets = {}
     for name, text in texts.items():
         if text:
             path = folder / name
             path.touch(mode=0o600)
             path.write_text(text)
-            found[name] = path
-    return found
+            secrets[name] = path
+    return secrets

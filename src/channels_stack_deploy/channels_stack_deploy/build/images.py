@@ -97,7 +97,7 @@ def content(folder: Path) -> bytes:
 
 def files(folder: Path) -> list[Path]:
     """The files below FOLDER that can reach an image, sorted. Links are followed, but not into a folder on the way to them."""
-    found = []
+    paths = []
     ways = {folder: {folder.resolve()}}
     for place, folders, names in os.walk(folder, followlinks=True):
         here = Path(place)
@@ -107,8 +107,8 @@ def files(folder: Path) -> list[Path]:
         for name in folders:
             ways[here / name] = ways[here] | {(here / name).resolve()}
         kept = [here / name for name in names if name not in IGNORED and not name.endswith(".pyc")]
-        found += [path for path in kept if path.is_file()]
-    return sorted(found)
+        paths += [path for path in kept if path.is_file()]
+    return sorted(paths)
 
 
 def oddities(project: Path) -> list[str]:
@@ -323,37 +323,37 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
     servers = {"HTTP_IMAGE": settings["SERVER_HTTP"], "WS_IMAGE": settings["SERVER_WS"]}
     built = {name: "daphne" if server == "daphne" else "uvicorn" for name, server in servers.items()}
     built["WORKER_IMAGE"] = built["HTTP_IMAGE"]
-    found = {name: application(settings, server) for name, server in built.items()}
-    found["EDGE_IMAGE"] = Image("channels-stack/edge", IMAGES / "edge")
+    images = {name: application(settings, server) for name, server in built.items()}
+    images["EDGE_IMAGE"] = Image("channels-stack/edge", IMAGES / "edge")
     if settings["REDIS_IMAGE"] in REDIS:
-        found["REDIS_IMAGE"] = REDIS[settings["REDIS_IMAGE"]]
+        images["REDIS_IMAGE"] = REDIS[settings["REDIS_IMAGE"]]
     if not settings["DB_IMAGE"]:
-        found["DB_IMAGE"] = Image("channels-stack/db", IMAGES / "db")
+        images["DB_IMAGE"] = Image("channels-stack/db", IMAGES / "db")
     if settings["CERTIFICATE"] == "acme":
-        found["CERTIFICATES_IMAGE"] = Image("channels-stack/certificates", IMAGES / "certificates")
+        images["CERTIFICATES_IMAGE"] = Image("channels-stack/certificates", IMAGES / "certificates")
     if settings["MONITORING"] == "on":
-        found["MONITORING_IMAGE"] = Image("channels-stack/monitoring", IMAGES / "monitoring")
+        images["MONITORING_IMAGE"] = Image("channels-stack/monitoring", IMAGES / "monitoring")
     if settings["BACKUP_REPOSITORY"]:
-        if "DB_IMAGE" not in found:
+        if "DB_IMAGE" not in images:
             raise Failure(
                 f"BACKUP_REPOSITORY is set, but DB_IMAGE={settings['DB_IMAGE']} is not the stack's own image, which alone hands "
                 "its WAL to backups: remove one of the two from stack.env"
             )
-        found["BACKUP_IMAGE"] = BACKUP
-    return found
+        images["BACKUP_IMAGE"] = BACKUP
+    return images
 
 
 def everything(settings: dict[str, str]) -> dict[str, Image]:
     """All images of the project: both of the application, the services', and the unit tests'."""
     contexts = {"steps": STEPS, "locks": IMAGES / "app/requirements", "project": ROOT / "app"}
-    found = {f"{server.upper()}_IMAGE": application(settings, server) for server in ("uvicorn", "daphne")}
-    found |= {
+    images = {f"{server.upper()}_IMAGE": application(settings, server) for server in ("uvicorn", "daphne")}
+    images |= {
         f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name)
         for name in ("edge", "redis", "db", "certificates", "registry", "monitoring")
     }
-    found["PEBBLE_IMAGE"] = Image("channels-stack/pebble", ROOT / "tests/image/pebble")
-    found["BACKUP_IMAGE"] = BACKUP
-    return {**found, "TEST_IMAGE": Image("channels-stack/test", IMAGES / "test", contexts=contexts)}
+    images["PEBBLE_IMAGE"] = Image("channels-stack/pebble", ROOT / "tests/image/pebble")
+    images["BACKUP_IMAGE"] = BACKUP
+    return {**images, "TEST_IMAGE": Image("channels-stack/test", IMAGES / "test", contexts=contexts)}
 
 
 def make(

@@ -49,14 +49,14 @@ def suite(release: str) -> str:
 
 def installed(status: str) -> set[str]:
     """Names of the packages that are whole, from a dpkg STATUS."""
-    found = set()
+    names = set()
     for stanza in status.split("\n\n"):
         fields = dict(
             line.split(": ", 1) for line in stanza.splitlines() if line.startswith(("Package: ", "Status: "))
         )
         if fields.get("Status", "").endswith(" ok installed"):
-            found.add(fields["Package"])
-    return found
+            names.add(fields["Package"])
+    return names
 
 
 def missing(wanted: list[str], status: str) -> list[str]:

@@ -54,20 +54,20 @@ def problems(root: Path, wanted: str) -> list[str]:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
         return done.stdout.rstrip()
 
-    found = []
+    problems = []
     changed = [line[3:] for line in git("status", "--porcelain").splitlines()]
     if changed:
-        found.append(f"not committed: {', '.join(changed[:5])}{' …' if changed[5:] else ''}")
+        problems.append(f"not committed: {', '.join(changed[:5])}{' …' if changed[5:] else ''}")
     if not notes((root / "CHANGELOG.md").read_text(), wanted):
-        found.append(
+        problems.append(
             f"CHANGELOG.md has no section `## [{wanted}] - YYYY-MM-DD`: write the date of the release"
         )
     tagged = git("tag", "--list", f"v{wanted}")
     if tagged and git("rev-list", "-n1", tagged) != git("rev-parse", "HEAD"):
-        found.append(
+        problems.append(
             f"{tagged} is another commit: raise __version__ in src/channels_stack/channels_stack/__init__.py"
         )
-    return found
+    return problems
 
 
 def bill(image: str) -> Bom:

@@ -30,16 +30,16 @@ def advise(knee: Knee, settings: dict[str, str], usages: dict[str, Usage], spare
         return Advice(["nothing came to a limit in this time: MINUTES=10 goes further"])
     kind, service = knee.limit.kind, knee.limit.service
     if kind == "processor":
-        found = _processor(service, settings, spare)
+        advice = _processor(service, settings, spare)
     elif kind == "memory":
-        found = _memory(service, settings, usages.get(service))
+        advice = _memory(service, settings, usages.get(service))
     elif (kind, service) == ("connections", "db"):
-        found = _database(settings)
+        advice = _database(settings)
     else:
-        found = OTHERS[kind](settings) if kind in OTHERS else Advice()
-    if found.changes:
-        _fit(settings, found)
-    return found
+        advice = OTHERS[kind](settings) if kind in OTHERS else Advice()
+    if advice.changes:
+        _fit(settings, advice)
+    return advice
 
 
 def _processor(service: str, settings: dict[str, str], spare: float) -> Advice:

@@ -106,7 +106,7 @@ def addresses(network: dict[str, Any]) -> list[str]:
         for each in network["IPAM"]["Config"]
         if ":" not in each["Subnet"]
     )
-    taken = {each["IPv4Address"].partition("/")[0] for each in network["Containers"].values()}
+    taken = {container["IPv4Address"].partition("/")[0] for container in network["Containers"].values()}
     count = min(ADDRESSES, subnet.num_addresses // 2)
     last = (str(subnet[-2 - number]) for number in range(subnet.num_addresses - 3))
     return [

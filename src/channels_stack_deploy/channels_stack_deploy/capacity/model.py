@@ -173,28 +173,28 @@ class Knee:
 
 def symptoms(step: Step, bounds: Bounds) -> list[str]:
     """What visitors of STEP did not get as they should; empty: they were served well."""
-    found = []
+    symptoms = []
     asked = sum(step.answers.values())
     failed = {word: count for word, count in step.answers.items() if not word.isdigit() or int(word) >= 429}
     if sum(failed.values()) > FAILED_SHARE * asked:
-        found.append("pages answered " + counted(failed))
+        symptoms.append("pages answered " + counted(failed))
     if step.pages.quantile(0.95) > bounds.slowest:
-        found.append(f"p95 of pages {milliseconds(step.pages.quantile(0.95))}")
+        symptoms.append(f"p95 of pages {milliseconds(step.pages.quantile(0.95))}")
     bad = {word: count for word, count in step.sockets.items() if word not in ("101", "closed 1000")}
     if sum(bad.values()) > FAILED_SHARE * (step.open + step.sockets["101"]):
-        found.append("sockets " + counted(bad))
+        symptoms.append("sockets " + counted(bad))
     if step.messages.quantile(0.95) > bounds.slowest:
-        found.append(f"p95 of messages {milliseconds(step.messages.quantile(0.95))}")
-    found += [f"a container of {service} ended" for service in step.ended]
+        symptoms.append(f"p95 of messages {milliseconds(step.messages.quantile(0.95))}")
+    symptoms += [f"a container of {service} ended" for service in step.ended]
     for service, lag in step.lag.items():
         if lag > max(LAG_SECONDS, bounds.slowest):
-            found.append(f"event loop lag of {service} {milliseconds(lag)}")
+            symptoms.append(f"event loop lag of {service} {milliseconds(lag)}")
     for service, usage in step.services.items():
         if usage.memory > MEMORY_SHARE * usage.memory_limit:
-            found.append(f"memory of {service} {usage.memory / usage.memory_limit:.0%} of its limit")
+            symptoms.append(f"memory of {service} {usage.memory / usage.memory_limit:.0%} of its limit")
     if bounds.connections and step.connections > CONNECTIONS_SHARE * bounds.connections:
-        found.append(f"{step.connections} of {bounds.connections} connections to PostgreSQL")
-    return found
+        symptoms.append(f"{step.connections} of {bounds.connections} connections to PostgreSQL")
+    return symptoms
 
 
 def cause(step: Step, bounds: Bounds, alone: float = 0.0) -> Limit:

@@ -96,7 +96,7 @@ def draw(deployment: Deployment, ramp: Ramp, where: str) -> str:
         "knee": ramp.best.visitors,
         "predicted": ramp.prediction and ramp.prediction.visitors,
         "limit": ramp.knee().limit and vars(ramp.knee().limit),
-        "steps": [facts(each) for each in ramp.steps],
+        "steps": [facts(step) for step in ramp.steps],
     }
     figures.write_text(json.dumps(content, indent=1) + "\n")
     return f"plot: {shown(plotted)}, figures: {shown(figures)}"

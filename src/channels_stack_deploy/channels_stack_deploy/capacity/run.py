@@ -93,7 +93,11 @@ def running(deployment: Deployment) -> dict[str, str]:
     ownership.claim(deployment)
     if not deployment.generated.exists():
         raise Failure(f"there is no deployment yet: {deployment.verb('up')}")
-    states = {each["Service"] for each in Project(deployment).containers() if each["State"] == "running"}
+    states = {
+        container["Service"]
+        for container in Project(deployment).containers()
+        if container["State"] == "running"
+    }
     if missing := {"edge", "http"} - states:
         raise Failure(f"{' and '.join(sorted(missing))} does not run: {deployment.verb('up')}")
     return stack_settings.load(deployment.settings)
@@ -121,7 +125,7 @@ def bounds(settings: dict[str, str], chosen: list[visits.Visit]) -> Bounds:
         slowest=min(each.slowest for each in chosen),
         connections=derived.max_connections(settings) if settings["DB_NODES"] == "1" else None,
         sockets=int(settings["WS_MAX_SOCKETS"]) * int(settings["WS_REPLICAS"]),
-        edge=min(each.sockets for each in bearing.bounds(settings, None) if each.what.startswith("EDGE_")),
+        edge=min(bound.sockets for bound in bearing.bounds(settings, None) if bound.what.startswith("EDGE_")),
         connections_of_a_visitor=1 + sockets,
         sockets_of_a_visitor=int(sockets),
     )

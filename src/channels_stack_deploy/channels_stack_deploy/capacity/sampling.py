@@ -83,7 +83,7 @@ class Sampler:
         self.engine = local_engine()
         self.cores = len(os.sched_getaffinity(0))
         front = f"{project.containers()[0]['Project']}_front" if project.containers() else ""
-        names = [each["Name"] for each in project.containers() if each["State"] == "running"]
+        names = [container["Name"] for container in project.containers() if container["State"] == "running"]
         self.containers = [self._container(each, front) for each in inspected(names)]
         self.edge = next((each for each in inspected(names) if _service(each) == "edge"), None)
 
@@ -103,12 +103,14 @@ class Sampler:
         """What is used now; with METRICS what the processes count, too."""
         used = {}
         connection = _Local(self.engine)
-        for each in self.containers:
-            connection.request("GET", f"/v1.41/containers/{each.identity}/stats?stream=false&one-shot=true")
+        for container in self.containers:
+            connection.request(
+                "GET", f"/v1.41/containers/{container.identity}/stats?stream=false&one-shot=true"
+            )
             answer = connection.getresponse()
             text = answer.read()
             if answer.status == 200:
-                used[each.identity] = _used(json.loads(text))
+                used[container.identity] = _used(json.loads(text))
         connection.close()
         lag: dict[str, float] = {}
         refused: dict[str, float] = {}
@@ -125,9 +127,9 @@ class Sampler:
     def connections(self) -> int | None:
         """How many connections the stack's own PostgreSQL has; None where it is another's."""
         names = [
-            each["Name"]
-            for each in self.project.containers()
-            if each["Service"] == "db" and each["State"] == "running"
+            container["Name"]
+            for container in self.project.containers()
+            if container["Service"] == "db" and container["State"] == "running"
         ]
         query = "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
         for name in names:

@@ -16,10 +16,10 @@ def summed(number: int, seconds: list[dict[str, Any]], sampler: Sampler, before:
     services, ended = usages(sampler.containers, before, after, sampler.cores)
 
     def total(name: str) -> Histogram:
-        return Histogram.sum(Histogram(each[name]) for each in seconds)
+        return Histogram.sum(Histogram(second[name]) for second in seconds)
 
     def counts(name: str) -> Counter[str]:
-        return sum((Counter(each[name]) for each in seconds), Counter())
+        return sum((Counter(second[name]) for second in seconds), Counter())
 
     return Step(
         visitors=number,
@@ -29,12 +29,12 @@ def summed(number: int, seconds: list[dict[str, Any]], sampler: Sampler, before:
         answers=counts("answers"),
         sockets=counts("sockets"),
         open=seconds[-1]["open"],
-        heard=sum(each["heard"] for each in seconds),
+        heard=sum(second["heard"] for second in seconds),
         services=services,
         cores=sampler.cores,
         busy=(after.machine - before.machine) / passed,
-        generator=sum(each["cpu"] for each in seconds) / len(seconds),
-        generator_lag=sorted(each["lag"] for each in seconds)[len(seconds) // 2],
+        generator=sum(second["cpu"] for second in seconds) / len(seconds),
+        generator_lag=sorted(second["lag"] for second in seconds)[len(seconds) // 2],
         lag=after.lag,
         connections=(sampler.connections() or 0) if number else 0,
         refused={
@@ -52,14 +52,16 @@ def usages(
     """Of each service what its replicas used, on a machine of so many CORES; and the services of which one ended."""
     replicas: dict[str, list[tuple[Container, float, float, int]]] = {}
     ended = set()
-    for each in containers:
-        old, new = before.containers.get(each.identity), after.containers.get(each.identity)
+    for container in containers:
+        old, new = before.containers.get(container.identity), after.containers.get(container.identity)
         if old is None or new is None or new.processor < old.processor:
-            ended.add(each.service)
+            ended.add(container.service)
             continue
         passed = after.moment - before.moment
         computed, wanted = new.processor - old.processor, new.throttled - old.throttled
-        replicas.setdefault(each.service, []).append((each, computed / passed, wanted / passed, new.memory))
+        replicas.setdefault(container.service, []).append(
+            (container, computed / passed, wanted / passed, new.memory)
+        )
     found = {}
     for service, those in replicas.items():
         fullest = max(those, key=lambda one: one[3] / one[0].memory)

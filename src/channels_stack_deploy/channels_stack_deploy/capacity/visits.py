@@ -65,30 +65,32 @@ def declared(sections: list[Probe]) -> list[Visit]:
     """The [visit …] of probes.ini."""
     return [
         Visit(
-            each.name,
-            each.pages,
-            each.sockets,
-            tuple(each.get("as").split()) or ("",),
-            each.get("subprotocol"),
-            tuple(text for act, text in each.steps if act == "send"),
-            float(each.get("think") or THINK),
-            float(each.get("seconds") or SECONDS),
-            float(each.get("messages") or MESSAGES),
-            int(each.get("share") or 1),
-            float(each.get("slowest") or SLOWEST),
+            section.name,
+            section.pages,
+            section.sockets,
+            tuple(section.get("as").split()) or ("",),
+            section.get("subprotocol"),
+            tuple(text for act, text in section.steps if act == "send"),
+            float(section.get("think") or THINK),
+            float(section.get("seconds") or SECONDS),
+            float(section.get("messages") or MESSAGES),
+            int(section.get("share") or 1),
+            float(section.get("slowest") or SLOWEST),
         )
-        for each in sections
-        if each.kind == "visit"
+        for section in sections
+        if section.kind == "visit"
     ]
 
 
 def supposed(sections: list[Probe], paths: visit.Paths) -> list[Visit]:
     """Where none is declared: pages and sockets of the probes, nothing sent; without probes / and the routes that are known."""
     found = []
-    users = ["", *(each.name for each in sections if each.kind == "sign-in")]
+    users = ["", *(section.name for section in sections if section.kind == "sign-in")]
     for user in users:
         of_user = [
-            each for each in sections if user == (each.name if each.kind == "sign-in" else each.get("as"))
+            section
+            for section in sections
+            if user == (section.name if section.kind == "sign-in" else section.get("as"))
         ]
         pages = [
             path
@@ -97,19 +99,19 @@ def supposed(sections: list[Probe], paths: visit.Paths) -> list[Visit]:
             if each.kind in ("page", "sign-in") and int(each.get("status", "200")) < 400
         ]
         sockets = [each for each in of_user if each.kind == "socket"]
-        protocols = {each.get("subprotocol") for each in sockets}
+        protocols = {socket.get("subprotocol") for socket in sockets}
         if pages or sockets:
             found += [
                 Visit(
                     "the probes" if not user else f"the probes as {user}",
                     tuple(pages),
-                    tuple(each.get("path") for each in sockets if each.get("subprotocol") == protocol),
+                    tuple(socket.get("path") for socket in sockets if socket.get("subprotocol") == protocol),
                     (user,),
                     protocol,
                 )
                 for protocol in protocols or {""}
             ]
-    routes = tuple(each.path for each in paths.routes if not each.guessed)
+    routes = tuple(route.path for route in paths.routes if not route.guessed)
     return found or [Visit("a page", ("/",), routes)]
 
 

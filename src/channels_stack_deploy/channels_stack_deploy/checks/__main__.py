@@ -32,7 +32,8 @@ def main() -> int:
         declared = probes.load(options.probes, deployment.folder) if options.probes else []
         paths = visit.Paths.read(options.paths).served(settings)
         sites = [
-            visit.reached(settings, visit.site(settings, deployment, each)) for each in options.addresses
+            visit.reached(settings, visit.site(settings, deployment, address))
+            for address in options.addresses
         ]
         problems = visit.everything(
             sites,

@@ -132,7 +132,7 @@ def declared(
 
 def load(path: Path, folder: Path) -> list[Probe]:
     """The probes of PATH; its password files are seen from FOLDER. Failure names everything that is wrong at once."""
-    return [each for each in sections(path, folder) if each.kind != "visit"]
+    return [section for section in sections(path, folder) if section.kind != "visit"]
 
 
 def sections(path: Path, folder: Path) -> list[Probe]:
@@ -142,10 +142,10 @@ def sections(path: Path, folder: Path) -> list[Probe]:
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"{path} cannot be read: {error}") from None
     problems: list[tuple[int, str]] = []
-    found = list(_sections(text, problems))
-    names = [each.name for each in found if each.kind == "sign-in"]
+    probes = list(_sections(text, problems))
+    names = [each.name for each in probes if each.kind == "sign-in"]
     seen: dict[tuple[str, str], int] = {}
-    for each in found:
+    for each in probes:
         first = seen.setdefault((each.kind, each.name), each.line)
         if first != each.line:
             problems.append(
@@ -167,7 +167,7 @@ def sections(path: Path, folder: Path) -> list[Probe]:
             tuple((key, value) for key, value, _ in each.repeated if key in ("send", "expect")),
             tuple(value for key, value, _ in each.repeated if key == "socket"),
         )
-        for each in found
+        for each in probes
     ]
 
 

@@ -31,20 +31,20 @@ def lines(run: Run, containers: Iterable[tuple[str, str]], host: str = "") -> li
 
     HOST is named where there may be several. Services that are not among REPLICAS are left out.
     """
-    found: list[str] = []
-    replicas = [each for each in containers if each[1] in REPLICAS]
+    lines: list[str] = []
+    replicas = [container for container in containers if container[1] in REPLICAS]
     for name, service in sorted(replicas, key=lambda each: (REPLICAS.index(each[1]), each[0])):
         state, health = _state(run, name)
-        found.append(f"{service}{f' on {host}' if host else ''} ({name}): {state}")
-        found += [f"    health check: {line}" for line in health.splitlines()[-3:]]
+        lines.append(f"{service}{f' on {host}' if host else ''} ({name}): {state}")
+        lines += [f"    health check: {line}" for line in health.splitlines()[-3:]]
         if state.startswith("running") and service in VISITED:
-            found += [
+            lines += [
                 f"    readiness: {line}" for line in _last(run, ["exec", name, "python", "-c", READY], 1)
             ]
         if state.startswith("running") and service == "edge":
-            found.append(f"    sends requests to: {_replicas(run, name)}")
-        found += [f"    {line}" for line in _log(run, name)]
-    return found
+            lines.append(f"    sends requests to: {_replicas(run, name)}")
+        lines += [f"    {line}" for line in _log(run, name)]
+    return lines
 
 
 def _state(run: Run, name: str) -> tuple[str, str]:

@@ -39,7 +39,9 @@ def listening(project: Project, settings: dict[str, str]) -> str:
 
 def why(project: Project) -> list[str]:
     """The reason of each replica, as far as it has one."""
-    return reasons.lines(docker, [(each["Name"], each["Service"]) for each in project.containers()])
+    return reasons.lines(
+        docker, [(container["Name"], container["Service"]) for container in project.containers()]
+    )
 
 
 def docker(words: list[str]) -> tuple[int, str]:
@@ -58,9 +60,9 @@ def docker(words: list[str]) -> tuple[int, str]:
 def paths(project: Project) -> str:
     """The JSON of `channels-stack paths`; "" where no replica answers."""
     for service in reversed(services.VISITED):
-        for each in project.containers():
-            if each["Service"] == service and each["State"] == "running":
-                code, text = docker(["exec", each["Name"], "channels-stack", "paths"])
+        for container in project.containers():
+            if container["Service"] == service and container["State"] == "running":
+                code, text = docker(["exec", container["Name"], "channels-stack", "paths"])
                 if not code:
                     return text
     return ""

@@ -54,21 +54,21 @@ def check(project: Project) -> None:
 
 def look(project: Project) -> dict[str, dict[str, Any]]:
     """Name -> state of each container of PROJECT: Service, Health, Status, StartedAt, ExitCode, RestartCount."""
-    found = {each["Name"]: each["Service"] for each in project.containers()}
-    if not found:
+    services = {container["Name"]: container["Service"] for container in project.containers()}
+    if not services:
         return {}
-    done = subprocess.run(["docker", "inspect", *found], capture_output=True, text=True, check=False)
+    done = subprocess.run(["docker", "inspect", *services], capture_output=True, text=True, check=False)
     # One that is gone by now is left out.
     return {
-        each["Name"].lstrip("/"): {
-            "Service": found[each["Name"].lstrip("/")],
-            "Health": each["State"].get("Health"),
-            "Status": each["State"]["Status"],
-            "StartedAt": each["State"]["StartedAt"],
-            "ExitCode": each["State"]["ExitCode"],
-            "RestartCount": each["RestartCount"],
+        container["Name"].lstrip("/"): {
+            "Service": services[container["Name"].lstrip("/")],
+            "Health": container["State"].get("Health"),
+            "Status": container["State"]["Status"],
+            "StartedAt": container["State"]["StartedAt"],
+            "ExitCode": container["State"]["ExitCode"],
+            "RestartCount": container["RestartCount"],
         }
-        for each in json.loads(done.stdout or "[]")
+        for container in json.loads(done.stdout or "[]")
     }
 
 

@@ -58,7 +58,9 @@ class Paths:
             answer: dict[str, Any] = json.loads(text)
             if not answer.get("known"):
                 return cls(static=answer.get("static") or "")
-            routes = tuple(Route(each["path"], bool(each["guessed"])) for each in answer["websockets"])
+            routes = tuple(
+                Route(websocket["path"], bool(websocket["guessed"])) for websocket in answer["websockets"]
+            )
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls()
         return cls(routes, answer.get("static") or "")
@@ -132,7 +134,7 @@ def handshake(there: Site, route: Route) -> str:
 
 def answers(there: Site, path: str, routes: tuple[Route, ...]) -> list[str]:
     """What is not answered now: the page at PATH, and, where there are ROUTES, one of them."""
-    found = [page(there, path)]
+    problems = [page(there, path)]
     if routes:
         wrong = []
         for route in routes:
@@ -141,8 +143,8 @@ def answers(there: Site, path: str, routes: tuple[Route, ...]) -> list[str]:
                 break
             wrong.append(problem)
         else:
-            found += wrong
-    return [problem for problem in found if problem]
+            problems += wrong
+    return [problem for problem in problems if problem]
 
 
 def steady(there: Site, path: str, routes: tuple[Route, ...], seconds: float = STEADY_SECONDS) -> list[str]:

@@ -38,18 +38,20 @@ class Bound:
 
 def asked(setting: str) -> Bound:
     """The addresses in BIND_ADDRESS: `::` is every one of both families; ValueError says what is wrong."""
-    found: dict[int, str] = {}
+    addresses: dict[int, str] = {}
     for word in setting.split():
         address = ipaddress.ip_address(word)
-        if address.version in found:
-            raise ValueError(f"{found[address.version]} and {word} are two of one family")
-        found[address.version] = str(address)
-    if not found:
+        if address.version in addresses:
+            raise ValueError(f"{addresses[address.version]} and {word} are two of one family")
+        addresses[address.version] = str(address)
+    if not addresses:
         raise ValueError("no address")
     # An IPv6 address alone leaves the IPv4 entry of the machine as it is.
     return Bound(
-        found.get(4, EVERY_4 if found[6] == EVERY else "127.0.0.1") if 6 in found else found[4],
-        found.get(6, ""),
+        addresses.get(4, EVERY_4 if addresses[6] == EVERY else "127.0.0.1")
+        if 6 in addresses
+        else addresses[4],
+        addresses.get(6, ""),
     )
 
 

@@ -22,7 +22,7 @@ SECRETS = ("secret_key", "secret_key_fallbacks", "database_url", "redis_url")
 def commands(settings: dict[str, str]) -> dict[str, list[str]]:
     """Service name -> command line, from APP_COMMANDS: `name: command; name: command`, quoted as in a shell."""
     example = "write for example APP_COMMANDS=celery: celery -A mysite worker; beat: celery -A mysite beat"
-    found: dict[str, list[str]] = {}
+    commands: dict[str, list[str]] = {}
     for words in lines(settings["APP_COMMANDS"], example):
         name, colon, first = words[0].partition(":")
         command = [*filter(None, [first]), *words[1:]]
@@ -30,10 +30,10 @@ def commands(settings: dict[str, str]) -> dict[str, list[str]]:
             raise Failure(f"APP_COMMANDS has {' '.join(words)!r}, which is not `name: command`; {example}")
         if name in table.NAMES:
             raise Failure(f"APP_COMMANDS: {name!r} is a service of the stack, take another name; {example}")
-        if name in found:
+        if name in commands:
             raise Failure(f"APP_COMMANDS names {name!r} more than once; {example}")
-        found[name] = command
-    return found
+        commands[name] = command
+    return commands
 
 
 def lines(text: str, example: str, setting: str = "APP_COMMANDS") -> list[list[str]]:
@@ -44,13 +44,13 @@ def lines(text: str, example: str, setting: str = "APP_COMMANDS") -> list[list[s
         words = list(lexer)
     except ValueError as error:
         raise Failure(f"{setting}: {error}; {example}") from None
-    found: list[list[str]] = [[]]
+    commands: list[list[str]] = [[]]
     for word in words:
         if word == ";":
-            found.append([])
+            commands.append([])
         else:
-            found[-1].append(word)
-    return [each for each in found if each]
+            commands[-1].append(word)
+    return [each for each in commands if each]
 
 
 def service(command: list[str], mounts: list[str], secrets: tuple[str, ...] = SECRETS) -> dict[str, Any]:

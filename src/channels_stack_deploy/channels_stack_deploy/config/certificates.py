@@ -29,9 +29,9 @@ Problem = tuple[str, str]
 def make(deployment: Deployment, settings: dict[str, str]) -> str:
     """Certificate, chain and key for DOMAINS; what is missing of the local authority is made."""
     if settings["CERTIFICATE"] == "files":
-        found = problems(deployment, settings)
-        if found:
-            raise Failure("\n".join(f"{problem}; {fix}" for problem, fix in found))
+        faults = problems(deployment, settings)
+        if faults:
+            raise Failure("\n".join(f"{problem}; {fix}" for problem, fix in faults))
         chain, key = given(deployment)
         return chain.read_text().rstrip() + "\n" + key.read_text()
     if settings["CERTIFICATE"] == "acme":
@@ -142,9 +142,9 @@ def problems_of_files(chain: Path, key: Path, domains: list[str]) -> list[Proble
     missing = [(f"{path} is missing", again) for path in (chain, key) if not path.exists()]
     if missing:
         return missing
-    found = []
+    problems = []
     if key.stat().st_mode & 0o004:
-        found.append(
+        problems.append(
             (
                 f"{key} is readable by every user",
                 f"chmod 600 {key}; who read it can be the server: get a new one",
@@ -153,25 +153,25 @@ def problems_of_files(chain: Path, key: Path, domains: list[str]) -> list[Proble
     try:
         of_chain = openssl("x509", "-in", str(chain), "-noout", "-pubkey")
     except Failure:
-        return [*found, (f"{chain} holds no certificate in PEM", again)]
+        return [*problems, (f"{chain} holds no certificate in PEM", again)]
     try:
         of_key = openssl("pkey", "-in", str(key), "-pubout", "-passin", "pass:")
     except Failure:
         return [
-            *found,
+            *problems,
             (
                 f"{key} holds no key in PEM, or one with a passphrase",
                 f"openssl pkey -in {key} shows it; {again}",
             ),
         ]
     if of_chain != of_key:
-        found.append((f"{key} is not the key of the first certificate in {chain}", again))
+        problems.append((f"{key} is not the key of the first certificate in {chain}", again))
     if ends_within(chain, 1):
-        found.append((f"the certificate in {chain} is over, or ends within a day", again))
-    found += [
+        problems.append((f"the certificate in {chain} is over, or ends within a day", again))
+    problems += [
         (f"the certificate in {chain} is not for {name}", again) for name in missing_names(chain, domains)
     ]
-    return found
+    return problems
 
 
 # --- Looking at a certificate ---------------------------------------------------------------------

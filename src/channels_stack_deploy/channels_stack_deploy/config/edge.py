@@ -76,10 +76,10 @@ def reload(project: Project) -> set[str]:
     Each would take it up by itself within seconds; this makes sure, and says why not. Returns their containers' ids.
     """
     found = set()
-    for each in project.containers():
-        if each["Service"] == "edge" and each["State"] == "running":
-            found.add(each["ID"])
-            command = ["docker", "exec", each["ID"], "edge", "reload"]
+    for container in project.containers():
+        if container["Service"] == "edge" and container["State"] == "running":
+            found.add(container["ID"])
+            command = ["docker", "exec", container["ID"], "edge", "reload"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise Failure(

@@ -52,8 +52,8 @@ def remembered(folder: Path) -> dict[str, str]:
 def memory(folder: Path) -> dict[str, str]:
     """The lines of its `.env`. One of an earlier version has its folder as STACK_DIR alone."""
     path = Deployment(folder).generated
-    found = settings.parse(path) if path.exists() else {}
-    return {**found, IDENTITY: found.get(IDENTITY) or found.get("STACK_DIR") or str(folder)} if found else {}
+    lines = settings.parse(path) if path.exists() else {}
+    return {**lines, IDENTITY: lines.get(IDENTITY) or lines.get("STACK_DIR") or str(folder)} if lines else {}
 
 
 def identity(folder: Path) -> str:
@@ -72,7 +72,7 @@ def things(name: str) -> list[Thing]:
     """Everything that the engine has of the project NAME. What bears no folder belongs to that of its containers."""
     if shutil.which("docker") is None:
         return []
-    found = []
+    owned = []
     for kind, command in KINDS.items():
         form = f'{{{{.Label "{LABEL}"}}}}\t'
         # An earlier version's containers have the file that their settings came from, as Compose notes it.
@@ -85,10 +85,10 @@ def things(name: str) -> list[Thing]:
         for line in done.stdout.splitlines():
             owner, file, place, own = line.split("\t")
             owner = owner or (os.path.dirname(os.path.realpath(file)) if file else place)
-            found.append(Thing(kind, own, owner))
-    owners = {each.owner for each in found if each.owner}
+            owned.append(Thing(kind, own, owner))
+    owners = {each.owner for each in owned if each.owner}
     of_all = owners.pop() if len(owners) == 1 else ""
-    return [Thing(each.kind, each.name, each.owner or of_all) for each in found]
+    return [Thing(each.kind, each.name, each.owner or of_all) for each in owned]
 
 
 def problems(deployment: Deployment, name: str) -> list[Problem]:
@@ -96,15 +96,15 @@ def problems(deployment: Deployment, name: str) -> list[Problem]:
     folder = deployment.folder
     own = {identity(folder), str(folder)}
     another = f"set {NAME} in {deployment.settings} to a name of its own, and HTTP_PORT and HTTPS_PORT to free ports"
-    found = things(name)
-    owners = sorted({each.owner for each in found} - own)
+    existing = things(name)
+    owners = sorted({each.owner for each in existing} - own)
     if any(owners):
         gone = [owner for owner in owners if owner and not Path(owner).exists()]
         fix = f"{another}; or put the folder back to {gone[0]}, which is gone" if gone else another
         return [(f"the project {name} belongs to {', '.join(filter(None, owners))}", fix)]
     # Volumes of an earlier version, and no container that says whose: a folder whose release has been there knows their password.
     if owners and not (remembered(folder).get(NAME) == name and deployment.released.exists()):
-        nameless = " and ".join(f"{each.kind} {each.name}" for each in found if not each.owner)
+        nameless = " and ".join(f"{each.kind} {each.name}" for each in existing if not each.owner)
         return [(f"the project {name} is there already ({nameless}) and does not say whose it is", another)]
     return []
 

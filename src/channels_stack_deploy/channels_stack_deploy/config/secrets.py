@@ -102,17 +102,17 @@ def make(deployment: Deployment) -> dict[str, int]:
             raise SystemExit(
                 f"secrets/{lost} is gone, but its other half is there: restore it from your backup"
             )
-    found = secret_commands.values(chosen[secret_commands.SETTING], texts)
+    owners = secret_commands.values(chosen[secret_commands.SETTING], texts)
     for halves in pairs.values():
-        if len(found.keys() & set(halves) - set(given)) == 1:
+        if len(owners.keys() & set(halves) - set(given)) == 1:
             raise Failure(
                 f"{secret_commands.SETTING} names one of {' and '.join(halves)}, which hold one password: name both, or neither"
             )
-    for name in secret_commands.changed(deployment, found):
+    for name in secret_commands.changed(deployment, owners):
         # Not written over: it is another user's, and what runs has the old one until it is replaced.
         (deployment.secrets / name).unlink(missing_ok=True)
-        write(deployment.secrets / name, found[name], texts[name][1])
-    secret_commands.remember(deployment, found)
+        write(deployment.secrets / name, owners[name], texts[name][1])
+    secret_commands.remember(deployment, owners)
     for name, (text, owner) in texts.items():
         if name not in given:
             write(deployment.secrets / name, text, owner)
@@ -134,7 +134,7 @@ def notes(deployment: Deployment, owners: dict[str, int], *, acl: bool = True) -
     OWNERS: as `make` returns them. ACL: whether Redis reads the secret redis_acl, as it does not on servers.
     """
     known = {*owners, *SERVERS}
-    found = [
+    notes = [
         f"secrets/{path.name} is read by nothing: {OLD.get(path.name, 'a typing error, or of another version')}; remove it"
         for path in sorted(deployment.secrets.iterdir())
         if path.name not in known
@@ -146,8 +146,8 @@ def notes(deployment: Deployment, owners: dict[str, int], *, acl: bool = True) -
             continue
         lacking = sorted(set(template.read_text().split()) - set(path.read_text().split()) - {">{password}"})
         if lacking:
-            found.append(
+            notes.append(
                 f"secrets/{name}_acl was made by an earlier version and lacks {' '.join(lacking)}: add them to the user {user}'s "
                 f"line, or remove {name}_acl and {name}_url, which makes both again"
             )
-    return found
+    return notes

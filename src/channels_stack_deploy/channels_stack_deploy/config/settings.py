@@ -22,15 +22,15 @@ LINE = re.compile(r"^(?P<commented>#?)(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
 
 def parse(path: Path, *, commented: bool = False) -> dict[str, str]:
     """NAME=value lines of PATH as a dictionary; with COMMENTED the lines `#NAME=value` as well."""
-    found = {}
+    values = {}
     for line in path.read_text(encoding="utf-8-sig").splitlines():
         match = LINE.match(line.strip())
         if match and (commented or not match["commented"]):
             value = match["value"].strip()
             if value[:1] in ("'", '"') and value[:1] == value[-1:] and len(value) > 1:
                 value = value[1:-1]
-            found[match["name"]] = value
-    return found
+            values[match["name"]] = value
+    return values
 
 
 def defaults(environment: str = "") -> dict[str, str]:

@@ -55,15 +55,15 @@ def bounds(settings: dict[str, str], tracked: int | None) -> list[Bound]:
     replicas = int(settings["WS_REPLICAS"])
     memory, cache = mebibytes(settings["EDGE_MEMORY"]), int(settings["EDGE_CACHE_MEGABYTES"])
     of_memory = (mebibytes(settings["WS_MEMORY"]) * WS_RESERVE - WS_IDLE) * 1024 / WS_SOCKET
-    found = [
+    bounds = [
         Bound(int(int(settings["EDGE_MAXCONN"]) * ADMITTED), "EDGE_MAXCONN"),
         Bound(int(edge_connections(memory, cache) * ADMITTED), "EDGE_MEMORY"),
         Bound(int(settings["WS_MAX_SOCKETS"]) * replicas, "WS_MAX_SOCKETS x WS_REPLICAS"),
         Bound(int(of_memory) * replicas, "WS_MEMORY x WS_REPLICAS"),
     ]
     if tracked is not None:
-        found.append(Bound(max(0, tracked - TRACKED_BY_OTHERS) // TRACKED, "nf_conntrack_max"))
-    return sorted(found, key=lambda each: each.sockets)
+        bounds.append(Bound(max(0, tracked - TRACKED_BY_OTHERS) // TRACKED, "nf_conntrack_max"))
+    return sorted(bounds, key=lambda each: each.sockets)
 
 
 def tracked() -> int | None:
@@ -76,7 +76,7 @@ def summary(settings: dict[str, str]) -> str:
     if settings["WS_REPLICAS"] == "0":
         return ""
     first, *others = bounds(settings, tracked())
-    rest = ", ".join(f"{each.what} {each.sockets:,}" for each in others)
+    rest = ", ".join(f"{other.what} {other.sockets:,}" for other in others)
     return f"idle WebSockets: {first.sockets:,}, bound by {first.what} ({rest})"
 
 

@@ -40,15 +40,15 @@ def files(settings: dict[str, str]) -> list[Path]:
 
 def services(settings: dict[str, str]) -> list[str]:
     """The services that must be healthy before a release."""
-    found = ["db"] if settings["DB_NODES"] != "0" else []
+    services = ["db"] if settings["DB_NODES"] != "0" else []
     if settings["REDIS_NODES"] == "3":
         number = ("", "-2", "-3")
-        found += [f"{kind}{each}" for kind in ("redis", "sentinel") for each in number]
+        services += [f"{kind}{each}" for kind in ("redis", "sentinel") for each in number]
     elif settings["REDIS_NODES"] == "1":
-        found.append("redis")
+        services.append("redis")
     if settings["APP_REDIS"] in KEEPING:
-        found.append(APPLICATION)
-    return found
+        services.append(APPLICATION)
+    return services
 
 
 def derived(settings: dict[str, str]) -> dict[str, str]:

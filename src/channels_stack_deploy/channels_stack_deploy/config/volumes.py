@@ -54,7 +54,7 @@ class Volume:
 
 def read(settings: dict[str, str]) -> list[Volume]:
     """The volumes of APP_VOLUMES: below APP_DIR, or absolute below /srv. Failure names what is none."""
-    found: dict[str, Volume] = {}
+    volumes: dict[str, Volume] = {}
     for word in settings["APP_VOLUMES"].split():
         path = posixpath.normpath(posixpath.join("/srv/app", word))
         if ".." in word or not re.fullmatch(r"/srv/[\w./-]+", path) or path in TAKEN:
@@ -63,13 +63,13 @@ def read(settings: dict[str, str]) -> list[Volume]:
                 "absolute ones below /srv: data db.sqlite3 /srv/queue"
             )
         name = "app-" + re.sub(r"[^a-z0-9]+", "-", path.removeprefix("/srv/").lower()).strip("-")
-        if name in found and found[name].source != path:
+        if name in volumes and volumes[name].source != path:
             raise Failure(
-                f"APP_VOLUMES: {path} and {found[name].source} would be one volume, {name}: rename one"
+                f"APP_VOLUMES: {path} and {volumes[name].source} would be one volume, {name}: rename one"
             )
         file = path.endswith(DATABASES)
-        found[name] = Volume(name, f"{FILES}/{name}", path) if file else Volume(name, path)
-    return list(found.values())
+        volumes[name] = Volume(name, f"{FILES}/{name}", path) if file else Volume(name, path)
+    return list(volumes.values())
 
 
 def check(project: Path, files: Iterable[Path], settings: dict[str, str]) -> None:

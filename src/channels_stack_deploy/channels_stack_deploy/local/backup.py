@@ -73,7 +73,9 @@ def drill(project: Project) -> None:
 def restore(deployment: Deployment, project: Project, *, confirmed: bool, moment: str) -> None:
     """Replace the database and the waiting jobs by a backup: the newest state, or that of MOMENT."""
     need(project)
-    running = {each["Service"] for each in project.containers() if each["State"] == "running"} - STAY
+    running = {
+        container["Service"] for container in project.containers() if container["State"] == "running"
+    } - STAY
     if confirmed and running:
         raise Failure(
             f"{', '.join(sorted(running))} still run, and may write: {deployment.verb('down')}; then "

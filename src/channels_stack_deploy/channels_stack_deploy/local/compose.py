@@ -68,7 +68,7 @@ class Project:
 
     def lines(self, *arguments: str) -> tuple[int, list[str]]:
         """Exit code and lines of what it prints, which are noted as they come."""
-        found = []
+        lines = []
         with subprocess.Popen(
             self.command(*arguments),
             env=self.environment(),
@@ -79,9 +79,9 @@ class Project:
             errors="replace",
         ) as process:
             for line in process.stdout or ():
-                found.append(line.rstrip())
-                note(found[-1])
-        return process.returncode, found
+                lines.append(line.rstrip())
+                note(lines[-1])
+        return process.returncode, lines
 
     def containers(self) -> list[dict[str, Any]]:
         """Every container of the project, as Compose describes it."""
@@ -90,7 +90,11 @@ class Project:
 
     def identities(self, *, running: bool = True) -> set[str]:
         """The ids of the containers that run, or of all: the same set before and after means that nothing was restarted."""
-        return {each["ID"] for each in self.containers() if each["State"] == "running" or not running}
+        return {
+            container["ID"]
+            for container in self.containers()
+            if container["State"] == "running" or not running
+        }
 
     def start(self, *services: str) -> None:
         """Bring up SERVICES (all, where none is named) and wait until they are healthy."""
@@ -109,16 +113,19 @@ class Project:
         shown = ""
         while True:
             containers = [
-                each
-                for each in self.containers()
-                if (each["Service"] in services or not services) and (each["ID"] in only or not only)
+                container
+                for container in self.containers()
+                if (container["Service"] in services or not services)
+                and (container["ID"] in only or not only)
             ]
             healthy = [
-                each
-                for each in containers
-                if each["State"] == "running" and each["Health"] in ("healthy", "")
+                container
+                for container in containers
+                if container["State"] == "running" and container["Health"] in ("healthy", "")
             ]
-            waiting = sorted({each["Service"] for each in containers} - {each["Service"] for each in healthy})
+            waiting = sorted(
+                {container["Service"] for container in containers} - {each["Service"] for each in healthy}
+            )
             text = f"{len(healthy)} of {len(containers)} healthy" + (
                 f", waiting for {', '.join(waiting)}" if waiting else ""
             )
@@ -128,16 +135,16 @@ class Project:
                 shown = text
             if containers and len(healthy) == len(containers):
                 return
-            for each in containers:
-                if each["State"] in ("exited", "dead", "restarting") or each["Health"] == "unhealthy":
-                    raise Failure(
-                        f"{each['Service']} is {each['Health'] or each['State']}. Its last lines:\n{self.tail(each['Name'])}"
-                    )
+            for container in containers:
+                ended = container["State"] in ("exited", "dead", "restarting")
+                if ended or container["Health"] == "unhealthy":
+                    state, tail = container["Health"] or container["State"], self.tail(container["Name"])
+                    raise Failure(f"{container['Service']} is {state}. Its last lines:\n{tail}")
             if time.monotonic() > deadline:
                 names = "\n".join(
-                    f"{each['Name']}:\n{self.tail(each['Name'])}"
-                    for each in containers
-                    if each not in healthy
+                    f"{container['Name']}:\n{self.tail(container['Name'])}"
+                    for container in containers
+                    if container not in healthy
                 )
                 raise Failure(f"not healthy within {HEALTHY_SECONDS} s. The last lines:\n{names}")
             time.sleep(0.5)

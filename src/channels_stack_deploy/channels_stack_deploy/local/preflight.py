@@ -55,29 +55,29 @@ def missing_tools(settings: dict[str, str]) -> list[str]:
 
 def prepare(settings: dict[str, str]) -> None:
     """Install the engine and the tools where they are missing; ENGINE=keep forbids it. Failure names what remains."""
-    found = engine("check")
+    state = engine("check")
     packages = missing_tools(settings)
-    if not found["problems"] and not packages:
+    if not state["problems"] and not packages:
         return
     if os.environ.get("ENGINE") == "keep":
         rows = [
             ("engine", problem, "install Docker Engine >= 24 with Compose >= 2.24 and buildx")
-            for problem in found["problems"]
+            for problem in state["problems"]
         ]
         rows += [
             ("tools", f"{package} is not installed", f"apt-get install {package}") for package in packages
         ]
         refuse(rows)
-    for problem in found["problems"]:
+    for problem in state["problems"]:
         detail(problem)
     if not agreed(
-        f"Install {' and '.join(filter(None, ['the Docker packages' if found['problems'] else '', *packages]))} with apt?"
+        f"Install {' and '.join(filter(None, ['the Docker packages' if state['problems'] else '', *packages]))} with apt?"
     ):
         raise Failure("nothing was installed. ENGINE=keep makes this look only")
-    if found["problems"]:
-        found = engine("install", root=True)
-        if found["problems"]:
-            refuse([("engine", problem, "see the lines above") for problem in found["problems"]])
+    if state["problems"]:
+        state = engine("install", root=True)
+        if state["problems"]:
+            refuse([("engine", problem, "see the lines above") for problem in state["problems"]])
     if packages:
         detail(f"installing {' '.join(packages)} ...")
         apt.install(packages)

@@ -100,7 +100,10 @@ def keep(
     EDITED are the files of the operator that it was made from, where those are not the ones that are there now.
     """
     deployment = project.deployment
-    hashes = {each["Service"]: label(each, "com.docker.compose.config-hash") for each in project.containers()}
+    hashes = {
+        container["Service"]: label(container, "com.docker.compose.config-hash")
+        for container in project.containers()
+    }
     manifest = {"release": release, "content": release, "images": images, "hashes": hashes}
     write(
         deployment.releases / release,

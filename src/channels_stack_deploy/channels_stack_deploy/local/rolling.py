@@ -57,23 +57,23 @@ def changed(project: Project) -> list[Change]:
     """What differs from the definitions now, by Compose's own judgement, and is rolled."""
     definitions = json.loads(project.run("config", "--format", "json", quiet=True).stdout)["services"]
     running: dict[str, list[dict[str, Any]]] = {}
-    for each in project.containers():
-        if each["Service"] in definitions and rolled(definitions[each["Service"]]):
-            running.setdefault(each["Service"], []).append(each)
+    for container in project.containers():
+        if container["Service"] in definitions and rolled(definitions[container["Service"]]):
+            running.setdefault(container["Service"], []).append(container)
     serving = {
         name: those for name, those in running.items() if any(one["State"] == "running" for one in those)
     }
     if not serving:
         return []
     to_go = recreated(project, {name: len(those) for name, those in serving.items()})
-    found = []
+    changes = []
     for name, those in serving.items():
         old = [one["ID"] for one in those if one["Name"] in to_go]
         wanted = int(definitions[name]["deploy"].get("replicas", 1))
         if old and wanted:
             memory = int(definitions[name]["deploy"]["resources"]["limits"]["memory"])
-            found.append(Change(name, old, max(0, wanted - (len(those) - len(old))), memory))
-    return found
+            changes.append(Change(name, old, max(0, wanted - (len(those) - len(old))), memory))
+    return changes
 
 
 def rolled(definition: dict[str, Any]) -> bool:
@@ -104,12 +104,13 @@ def batches(
 
     COUNTS: the containers that each service has. With nothing the caller replaces in place.
     """
-    needed = sum(each.new * each.memory for each in changes)
-    largest = max(each.memory for each in changes)
+    needed = sum(change.new * change.memory for change in changes)
+    largest = max(change.memory for change in changes)
     crowded = [
-        each.service
-        for each in changes
-        if counts[each.service] + each.new > slots.get(each.service, counts[each.service] + each.new)
+        change.service
+        for change in changes
+        if counts[change.service] + change.new
+        > slots.get(change.service, counts[change.service] + change.new)
     ]
     if needed <= memory and not crowded:
         yield changes
@@ -123,14 +124,14 @@ def batches(
         detail(f"{reason}: replaced in place, pages and sockets are interrupted for some seconds")
         return
     detail(f"{reason}: replaced one container at a time")
-    for each in changes:
-        old = list(each.old)
-        for left in range(each.new, 0, -1):
+    for change in changes:
+        old = list(change.old)
+        for left in range(change.new, 0, -1):
             # The last one takes with it what is left: there may be fewer replicas than before.
             going, old = (old[:1], old[1:]) if left > 1 else (old, [])
-            yield [Change(each.service, going, 1, each.memory)]
-        if not each.new:
-            yield [each]
+            yield [Change(change.service, going, 1, change.memory)]
+        if not change.new:
+            yield [change]
 
 
 def create(project: Project, batch: list[Change], seconds: int) -> None:
@@ -177,9 +178,9 @@ def trial(project: Project, new: set[str], seconds: int) -> None:
 def found_by_the_edge(project: Project, new: set[str]) -> None:
     """Wait until every edge that runs sends requests to those of NEW that it should."""
     edges = [
-        each["ID"]
-        for each in project.containers()
-        if each["Service"] == "edge" and each["State"] == "running"
+        container["ID"]
+        for container in project.containers()
+        if container["Service"] == "edge" and container["State"] == "running"
     ]
     expected = addresses(sorted(new))
     deadline = time.monotonic() + FOUND_SECONDS
@@ -204,9 +205,9 @@ def addresses(containers: list[str]) -> dict[str, list[list[str]]]:
     """Service -> for each of its CONTAINERS the addresses that it has."""
     done = subprocess.run(["docker", "inspect", *containers], capture_output=True, text=True, check=True)
     found: dict[str, list[list[str]]] = {}
-    for each in json.loads(done.stdout):
-        networks = each["NetworkSettings"]["Networks"].values()
-        service = each["Config"]["Labels"]["com.docker.compose.service"]
+    for container in json.loads(done.stdout):
+        networks = container["NetworkSettings"]["Networks"].values()
+        service = container["Config"]["Labels"]["com.docker.compose.service"]
         found.setdefault(service, []).append([network["IPAddress"] for network in networks])
     return found
 
@@ -230,8 +231,8 @@ def drain(containers: list[str]) -> None:
 def there(project: Project) -> dict[str, int]:
     """Service -> how many containers it has."""
     counts: dict[str, int] = {}
-    for each in project.containers():
-        counts[each["Service"]] = counts.get(each["Service"], 0) + 1
+    for container in project.containers():
+        counts[container["Service"]] = counts.get(container["Service"], 0) + 1
     return counts
 
 

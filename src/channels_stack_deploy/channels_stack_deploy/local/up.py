@@ -100,7 +100,11 @@ def published(project: Project) -> set[int]:
     deployment = project.deployment
     if not deployment.generated.exists() or ownership.problems(deployment, ownership.project(deployment)):
         return set()
-    return {port["PublishedPort"] for each in project.containers() for port in each.get("Publishers") or []}
+    return {
+        port["PublishedPort"]
+        for container in project.containers()
+        for port in container.get("Publishers") or []
+    }
 
 
 def prepare(deployment: Deployment, project: Project, names: dict[str, str], data: list[str]) -> None:
@@ -220,7 +224,7 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
         Project(deployment).run("down", "--volumes", "--remove-orphans")
         # Of services that the settings no longer have, whose volumes Compose does not know any more.
         left = [
-            each.name for each in ownership.things(ownership.project(deployment)) if each.kind == "volume"
+            thing.name for thing in ownership.things(ownership.project(deployment)) if thing.kind == "volume"
         ]
         if left:
             subprocess.run(["docker", "volume", "rm", *left], check=True, stdout=subprocess.DEVNULL)

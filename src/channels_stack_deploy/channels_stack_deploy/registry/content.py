@@ -51,7 +51,7 @@ class Content:
 
     def images(self) -> set[str]:
         """REPOSITORY@DIGEST of all that has a tag."""
-        found = set()
+        images = set()
         _, body = self.ask("GET", f"_catalog?n={MOST}")
         for repository in json.loads(body)["repositories"]:
             answer, body = self.ask("GET", f"{repository}/tags/list")
@@ -59,8 +59,8 @@ class Content:
             for tag in (json.loads(body)["tags"] or []) if answer.status == 200 else []:
                 answer, _ = self.ask("HEAD", f"{repository}/manifests/{tag}")
                 if answer.status == 200:
-                    found.add(f"{repository}@{answer.headers['Docker-Content-Digest']}")
-        return found
+                    images.add(f"{repository}@{answer.headers['Docker-Content-Digest']}")
+        return images
 
     def delete(self, image: str) -> bool:
         """Delete the manifest of REPOSITORY@DIGEST; whether it was there."""

@@ -53,8 +53,8 @@ def make(deployment: Deployment, image: str, options: Options) -> render.Release
     services = {key: render.service(key, each, whole["volumes"]) for key, each in whole["services"].items()}
     top = {"networks": {"default": {}}, "volumes": {"registry": {}}, "secrets": used, "configs": {}}
     name = hashlib.sha256(json.dumps([services, top], sort_keys=True).encode()).hexdigest()[:12]
-    for each in services.values():
-        each["deploy"]["labels"] = {render.LABEL: name}
+    for service in services.values():
+        service["deploy"]["labels"] = {render.LABEL: name}
     kept = [
         {"kind": each["kind"][:-1], "name": each["name"], "content": each["content"]}
         for each in objects.values()

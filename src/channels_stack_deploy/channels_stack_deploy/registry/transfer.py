@@ -88,7 +88,7 @@ def forget(names: list[str]) -> list[str]:
 def layers(names: list[str]) -> dict[str, list[str]]:
     """The layers (digests of their content, the lowest first) of each image NAMES."""
     done = subprocess.run(["docker", "image", "inspect", *names], capture_output=True, text=True, check=True)
-    return dict(zip(names, (each["RootFS"]["Layers"] for each in json.loads(done.stdout)), strict=True))
+    return dict(zip(names, (image["RootFS"]["Layers"] for image in json.loads(done.stdout)), strict=True))
 
 
 def known(wanted: dict[str, list[str]], there: list[list[str]]) -> set[str]:

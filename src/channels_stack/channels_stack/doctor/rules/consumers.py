@@ -184,7 +184,7 @@ def query_in_async(project: Project) -> Found:
 
 def _instances(project: Project, run: _Run) -> set[str]:
     """What holds rows of the database in a function: its own names, and attributes that any method of its class sets."""
-    found = set(OF_THE_SCOPE)
+    holders = set(OF_THE_SCOPE)
     for function in (run.function, *(methods(run.owner).values() if run.owner else ())):
         module = run.module
         for node in _own_nodes(function):
@@ -197,8 +197,8 @@ def _instances(project: Project, run: _Run) -> set[str]:
                 target = node.target
             key = _key(target)
             if key and (function is run.function or key.startswith("self.")):
-                found.add(key)
-    return found
+                holders.add(key)
+    return holders
 
 
 def _key(node: ast.AST | None) -> str:
