@@ -3,7 +3,7 @@ is one comparison.
 
 A trace begins with a page, with a handshake or with a frame of a client, and follows what that causes: a message to a group or
 a channel, a job, the consumer in another process that gets it, the frame that a client gets in the end. ``active`` records
-them (``spans``); messages carry from where they come in one more key, ``KEY``, which is taken out before anybody sees them.
+them (``spans``); messages carry from where they come in one more key, ``KEY``, which is removed before the application sees them.
 """
 
 from __future__ import annotations

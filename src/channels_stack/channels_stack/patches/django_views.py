@@ -18,7 +18,7 @@ PATCH = Patch(
 )
 
 
-def mend() -> None:
+def apply() -> None:
     """Let Django's handlers call views within a span. Django must be set up."""
     if tracing.active is None:
         return

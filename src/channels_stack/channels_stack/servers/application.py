@@ -172,7 +172,7 @@ def build(settings: Settings, service: str, server: str) -> Application:
     django_handler.apply(settings.http_handler)  # before APP_ASGI makes a handler
     app = loading.load(settings)
     tracing.start(settings, service)
-    django_views.mend()
+    django_views.apply()
     dispatch.add_pages(app)
     return Application(app, settings, service, server)
 
