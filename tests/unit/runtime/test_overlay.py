@@ -161,6 +161,32 @@ def test_the_module_that_django_sees(tmp_path):
     assert json.loads(done.stdout) == [{"a": 1}, False, False, True]
 
 
+def test_settings_that_print_what_they_read_print_no_secret(tmp_path):
+    (tmp_path / "url").write_text("postgresql://app:p%40ss-word@db:5432/app\n")
+    (tmp_path / "plain.py").write_text(
+        "import logging, os, sys\n"
+        "from urllib.parse import unquote, urlsplit\n"
+        "url = os.environ['DATABASE_URL']\n"
+        "parts = urlsplit(url)\n"
+        "print('whole', url)\n"
+        "print(parts.hostname, parts.username, parts.password, unquote(parts.password))\n"
+        "logging.basicConfig(stream=sys.stderr)\n"
+        "logging.warning('with %s', unquote(parts.password))\n"
+        "sys.stdout.flush()\n"
+    )
+    environ = {**REQUIRED, "DATABASE_URL_FILE": str(tmp_path / "url"), "APP_SETTINGS": "plain"}
+    del environ["DATABASE_URL"]
+    environ |= {"DJANGO_SETTINGS_MODULE": "channels_stack.overlay"}
+    environ |= {"PYTHONPATH": ":".join([str(tmp_path), *filter(None, sys.path)])}
+    program = "import django; django.setup(); print('after')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["whole ***", "db app *** ***", "after"]
+    assert "with ***" in done.stderr and "ss-word" not in done.stderr
+
+
 def test_settings_that_read_their_secrets_from_variables(tmp_path):
     """As django-environ and dj-database-url do. The variables are gone when the settings are read: files stay the way."""
     (tmp_path / "secret").write_text(KEY + "\n")

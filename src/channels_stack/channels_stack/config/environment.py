@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from . import app_redis
+from . import app_redis, printed
 
 TRUE_WORDS = ("1", "true", "yes", "on")
 FALSE_WORDS = ("0", "false", "no", "off")
@@ -63,6 +63,8 @@ def secrets_as_variables() -> Iterator[None]:
 
     Where the application has a Redis of its own, REDIS_URL and the other names of ``app_redis`` mean that one.
 
+    What is printed meanwhile holds none of them: some settings print what they have read.
+
     For settings modules: most of those that read the environment know only variables (django-environ,
     dj-database-url, os.environ). No longer than while they are imported, so that neither a program which the
     application starts nor a report of a crash holds a secret.
@@ -75,7 +77,8 @@ def secrets_as_variables() -> Iterator[None]:
     os.environ.update(given)
     _lent.update(given)
     try:
-        yield
+        with printed.without(given.values()):
+            yield
     finally:
         for name in given:
             os.environ.pop(name, None)
