@@ -25,7 +25,9 @@ PASSWORD ?=
 # MINUTES: how long `make capacity` may take.  APPLY=yes: it writes the settings that it would change.
 MINUTES ?= 5
 APPLY ?=
-export ENV TARGET OPTIONS CONFIRM TIME PASSWORD MINUTES APPLY
+# BUNDLE: the file of `make bundle`, for a machine that reaches nothing.
+BUNDLE ?=
+export ENV TARGET OPTIONS CONFIRM TIME PASSWORD MINUTES APPLY BUNDLE
 
 STACK := PYTHONPATH=src/channels_stack_deploy python3 -m channels_stack_deploy --env "$$ENV"
 COMPOSE := $(STACK) compose
@@ -287,6 +289,10 @@ lint: images prepare
 ## Build all images and write their names to .images
 images:
 	@$(STACK) images
+
+## Make one file of all that a machine needs which reaches nothing: packages, images, wheels, playbooks (W="bookworm trixie")
+bundle: controller
+	@PYTHONPATH=src/channels_stack_deploy $(PYTHON) -m channels_stack_deploy --env "$$ENV" bundle
 
 ## Make what a release consists of, in dist/: wheel, source, notes, a bill of materials of each image
 release: images prepare

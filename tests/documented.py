@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {
     *("make", "docker", "ansible-playbook", "channels-stack", "python", "python3", "pip"),
     *("backup", "edge", "certificates", "redis-node", "systemctl", "ssh-keygen", "tcpdump"),
-    *("git", "cd", "source", "pre-commit", "PYTHONPATH=src/channels_stack_deploy", ".ci/run"),
+    *("git", "cd", "source", "tar", "pre-commit", "PYTHONPATH=src/channels_stack_deploy", ".ci/run"),
 }
 """What a command of the docs begins with; anything else in a block of `sh` is a mistake."""
 
@@ -158,6 +158,13 @@ RUN = (
         "tests/operator/test_rollback.py::test_nobody_notices_the_way_back",
         'stacks.tool(place.folder, "rollback"',
     ),
+    Run(r"make bundle( W=\w+)?", "tests/deploy/test_bundle.py::test_it_serves", "make up BUNDLE="),
+    Run(
+        r"tar -xf \S+.bundle.tar --exclude=bundle",
+        "tests/deploy/test_bundle.py::test_the_sources_and_make_are_in_it",
+        "tar -xf {bundle.name}",
+    ),
+    Run(r"make up BUNDLE=\S+", "tests/deploy/test_bundle.py::test_it_serves", "make up BUNDLE="),
     # --- Verbs of both
     Run(
         r"make (details|audit|dbshell|shell|job|logs|manage|status|releases|maintenance)( [A-Z]+=.*)?",

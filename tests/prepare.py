@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "src/channels_stack_deploy"))
 
 from channels_stack_deploy.build import apt  # noqa: E402
 from channels_stack_deploy.console import Failure  # noqa: E402
+from channels_stack_deploy.paths import WHEELS  # noqa: E402
 
 VENV = ROOT / ".venv"
 CONTROLLER = [ROOT / "ansible/requirements.txt"]
@@ -58,7 +59,8 @@ def main(what: str = "tests") -> None:
     if not (VENV / f"lib/python{sys.version_info.major}.{sys.version_info.minor}").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     requirements = [part for lock in LOCKS[what] for part in ("--requirement", lock)]
-    command = [VENV / "bin/pip", "install", "--quiet", "--require-hashes", *requirements]
+    bundled = ["--no-index", "--find-links", str(WHEELS)] if WHEELS.is_dir() and what == "controller" else []
+    command = [VENV / "bin/pip", "install", "--quiet", "--require-hashes", *bundled, *requirements]
     subprocess.run(command, check=True)
     STAMP.write_text(digest(what))
 

@@ -85,6 +85,30 @@ def test_a_hook_may_forbid_a_release(deployment):
     shutil.rmtree(folder)
 
 
+def test_a_secret_comes_from_a_vault(deployment, tmp_path):
+    """The controller asks for it; the cluster has it, and no line of the playbook."""
+    (tmp_path / "key").write_text("a key that the vault gave, of fifty characters or more\n")
+    vault = tmp_path / "vault"
+    vault.write_text('#!/bin/sh\nexec cat "$(dirname "$0")/key"\n')
+    vault.chmod(0o755)
+    deployment.configure({"SECRET_COMMANDS": f"secret_key: {vault}"})
+    play = deployment.deploy()
+    key = deployment.docker("exec", serving(deployment), "cat", "/run/secrets/secret_key")
+    assert key == "a key that the vault gave, of fifty characters or more"
+    vault.write_text("#!/bin/sh\necho the token has expired >&2; exit 3\n")
+    release = deployment.release()
+    failed = deployment.deploy(check=False)
+    assert failed.code and "failed (exit 3): the token has expired" in " ".join(failed.text.split())
+    assert deployment.release() == release and "that the vault gave" not in play.text + failed.text
+    deployment.configure({"SECRET_COMMANDS": ""})
+
+
+def serving(deployment) -> str:
+    """A container of pages."""
+    label = "label=com.docker.swarm.service.name=channels-stack_http"
+    return deployment.docker("ps", "--quiet", "--filter", label, "--filter", "health=healthy").split()[0]
+
+
 def test_what_runs_is_of_the_release_that_serves(deployment, verb):
     first, _, *rows = verb("details").splitlines()
     assert deployment.release() in first

@@ -1,6 +1,6 @@
 """Command line of the tool; the Makefile calls it, people need not.
 
-python3 -m channels_stack_deploy [--env NAME] [--overlay NAME]… up|rollback|down|purge|check|images|edge|backup|restore|drill
+python3 -m channels_stack_deploy [--env NAME] [--overlay NAME]… up|rollback|down|purge|check|images|bundle|backup|restore|drill
 python3 -m channels_stack_deploy [--env NAME] compose ARGUMENT…    `docker compose` on this environment
 python3 -m channels_stack_deploy [--env NAME] adopt|doctor PATH    a project's lines of stack.env; what will break in it
 python3 -m channels_stack_deploy [--env NAME] capacity            how many visitors it can serve (MINUTES, APPLY=yes)
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .adopt import command as adopt
-from .build import images
+from .build import bundle, images
 from .capacity import run as capacity
 from .checks import suites
 from .config import certificates, edge, environments
@@ -42,6 +42,7 @@ COMMANDS = [
     "check",
     "capacity",
     "images",
+    "bundle",
     "edge",
     "backup",
     "restore",
@@ -115,7 +116,7 @@ def act(deployment: Deployment, options: argparse.Namespace) -> int:
     """Run the command of OPTIONS on DEPLOYMENT."""
     match options.command:
         case "up":
-            up.up(deployment)
+            up.up(deployment, os.environ.get("BUNDLE", ""))
         case "rollback":
             rollback.rollback(deployment, os.environ.get("RELEASE", ""))
         case "down":
@@ -143,6 +144,10 @@ def act(deployment: Deployment, options: argparse.Namespace) -> int:
             preflight.prepare(values)
             names = images.make(values, images.everything(values))
             IMAGE_NAMES.write_text("".join(f"{name}={tag}\n" for name, tag in names.items()))
+        case "bundle":
+            values = stack_settings.of(deployment)
+            preflight.prepare(values)
+            bundle.make(deployment, values, os.environ.get("W", ""))
         case "target":
             say("\n".join(suites.of_deployment(deployment, " ".join(options.arguments))))
         case "adopt":

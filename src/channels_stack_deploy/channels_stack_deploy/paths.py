@@ -14,6 +14,8 @@ ENVIRONMENTS = COMPOSE / "environments"
 """Each folder in it is an environment with a name, a deployment of its own (environments.py)."""
 IMAGE_NAMES = ROOT / ".images"
 """Where `make images` leaves the full names, NAME=tag, for the tests."""
+BASES, WHEELS = ROOT / ".bases.json", ROOT / ".wheels"
+"""From a bundle (local/bundle.py): the digest of each base image, which its name does not bring; what Ansible consists of."""
 
 
 @dataclass(frozen=True)

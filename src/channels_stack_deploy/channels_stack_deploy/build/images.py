@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ..config import volumes
 from ..console import Failure, detail, note, step
-from ..paths import IMAGES, ROOT
+from ..paths import BASES, IMAGES, ROOT
 from . import build_environment
 
 IGNORED = {
@@ -151,12 +151,17 @@ def exists(name: str) -> bool:
     )
 
 
-def base(settings: dict[str, str], suite: str = SUITE) -> tuple[str, dict[str, str]]:
-    """(tag of the base image of SUITE, its description), made where it is not there yet."""
+def base_name(settings: dict[str, str], suite: str = SUITE) -> tuple[str, str]:
+    """The image that the base of SUITE comes from, and the tag that it has here."""
     wanted = settings["BASE_IMAGE"]
     if suite != SUITE:  # the sister of the image that is set, whose digest is another
         wanted = wanted.partition("@")[0].replace(SUITE, suite)
-    tag = f"channels-stack/base:{suite}-{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
+    return wanted, f"channels-stack/base:{suite}-{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
+
+
+def base(settings: dict[str, str], suite: str = SUITE) -> tuple[str, dict[str, str]]:
+    """(tag of the base image of SUITE, its description), made where it is not there yet."""
+    wanted, tag = base_name(settings, suite)
     if not exists(tag):
         with step(f"base image ({wanted})"), tempfile.TemporaryDirectory(prefix="channels-stack-") as folder:
             command = [
@@ -184,7 +189,8 @@ def base(settings: dict[str, str], suite: str = SUITE) -> tuple[str, dict[str, s
             ["docker", "image", "inspect", "-f", form, tag], capture_output=True, text=True, check=True
         ).stdout
     )
-    digest = seen["digests"][0] if seen["digests"] else seen["id"]
+    bundled = json.loads(BASES.read_text()) if BASES.exists() else {}
+    digest = bundled.get(tag) or (seen["digests"][0] if seen["digests"] else seen["id"])
     return tag, {"BASE": tag, "BASE_NAME": wanted, "BASE_DIGEST": digest}
 
 

@@ -20,12 +20,15 @@ from ..console import Failure, detail, logged, say, show, step, times
 from ..paths import Deployment
 from ..swarm import jobs
 from . import backup, preflight, releases, rolling
+from . import bundle as bundles
 from .compose import Project, replace, write_environment
 
 
-def up(deployment: Deployment) -> None:
-    """Make DEPLOYMENT run, healthy; what is right already stays untouched."""
+def up(deployment: Deployment, bundle: str = "") -> None:
+    """Make DEPLOYMENT run, healthy; what is right already stays untouched. The file BUNDLE has what this machine lacks."""
     with logged(deployment.logs, "up") as log:
+        if bundle:
+            bundles.take(deployment, Path(bundle))
         put_up(deployment, log)
 
 
