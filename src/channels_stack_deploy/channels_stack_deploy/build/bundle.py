@@ -125,8 +125,8 @@ def write(target: Path, folder: Path, application: Path | None) -> None:
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.name != "manifest.json":
                 tar.add(path, f"{CONTENTS}/{path.relative_to(folder)}")
-        for path in sources():
-            tar.add(ROOT / path, f"{SOURCES}/{path}")
+        for name in sources():
+            tar.add(ROOT / name, f"{SOURCES}/{name}")
         for path in images.files(application) if application else ():
             tar.add(path, str(path.relative_to(ROOT.parent)))
     new.replace(target)
