@@ -124,7 +124,10 @@ def test_a_task_that_is_older_than_the_program_is_left_alone(names):
 
 def test_only_healthy_tasks_of_swarm_count(names):
     def container(identity, labels, status):
-        networks = {"front": {"IPAddress": "10.0.1.1"}, "data": {"IPAddress": "10.0.2.1"}}
+        networks = {
+            "front": {"NetworkID": "1", "IPAddress": "10.0.1.1"},
+            "data": {"NetworkID": "2", "IPAddress": "10.0.2.1"},
+        }
         return {"Id": identity, "Labels": labels, "Status": status, "NetworkSettings": {"Networks": networks}}
 
     task = {"com.docker.swarm.task.id": "x"}
@@ -134,7 +137,34 @@ def test_only_healthy_tasks_of_swarm_count(names):
         container("c", task, "Up 2 minutes"),
         container("d", {}, "Up 2 minutes (healthy)"),
     ]
-    assert names.healthy(running) == {"a": {"10.0.1.1", "10.0.2.1"}}
+    assert names.healthy(running, {"1", "2"}) == {"a": {"10.0.1.1", "10.0.2.1"}}
+
+
+def test_a_task_that_no_name_service_knows_is_left_alone(names):
+    """Of another stack of the swarm: in the host's network, or in one of this host alone, no task is ever found by name."""
+
+    def task(identity, **networks):
+        return {
+            "Id": identity,
+            "Labels": {"com.docker.swarm.task.id": "x"},
+            "Status": "Up 2 minutes (healthy)",
+            "NetworkSettings": {"Networks": networks},
+        }
+
+    host, bridge = {"NetworkID": "8", "IPAddress": ""}, {"NetworkID": "9", "IPAddress": "172.18.0.2"}
+    running = [
+        task("a", host=host),
+        task("b", bridge=bridge),
+        task("c", bridge=bridge, front={"NetworkID": "1", "IPAddress": "10.0.1.1"}),
+    ]
+    assert names.healthy(running, {"1"}) == {"c": {"10.0.1.1"}}
+
+
+def test_a_link_that_the_engine_has_not_made_is_left_alone(names):
+    """Administrators have VXLANs of their own."""
+    watch, others = names.Links(), ["vx-lan", "vx-001002", "vx-office-berlin", "vx-001002-abcdef", "vxlan0"]
+    watch.look(others, 0)
+    assert watch.look(others, 1000) == []
 
 
 def test_a_link_that_stays_was_left_behind(names):

@@ -29,10 +29,12 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +56,9 @@ NAMELESS_SECONDS = 15.0
 """A task that is healthy for so long has its name, if it ever gets it: that is a matter of milliseconds."""
 
 LINKS = "/sys/class/net"
+LINK = re.compile(r"vx-[0-9a-f]{6}-[0-9a-z]{5}")
+"""Of an overlay network: its number and the beginning of its id. Another one is not the engine's."""
+
 LINK_SECONDS = 10.0
 """A link of an overlay network that is in the host's own namespace for so long was left behind."""
 
@@ -149,7 +154,7 @@ class Links:
 
     def look(self, names: list[str], now: float) -> list[str]:
         """Take in the NAMES of all links; returns those that were left behind."""
-        self.since = {name: self.since.get(name, now) for name in names if name.startswith("vx-")}
+        self.since = {name: self.since.get(name, now) for name in names if LINK.fullmatch(name)}
         return [name for name, since in self.since.items() if now >= since + LINK_SECONDS]
 
 
@@ -215,13 +220,21 @@ def hosts(network: dict[str, Any]) -> set[str]:
     return peers & {task["Info"]["Host IP"] for task in tasks(network)}
 
 
-def healthy(running: list[dict[str, Any]]) -> dict[str, set[str]]:
-    """The tasks of Swarm among the RUNNING containers that are healthy: id -> addresses."""
-    return {
-        container["Id"]: {attachment["IPAddress"] for attachment in attachments(container)}
+def healthy(running: list[dict[str, Any]], overlays: Container[str]) -> dict[str, set[str]]:
+    """The tasks of Swarm among the RUNNING containers that are healthy: id -> addresses in the networks OVERLAYS (ids).
+
+    A task that is in none of them is never found by name: one of another stack in the host's network, for example.
+    """
+    found = {
+        container["Id"]: {
+            attachment["IPAddress"]
+            for attachment in attachments(container)
+            if attachment["NetworkID"] in overlays
+        }
         for container in running
         if "com.docker.swarm.task.id" in container["Labels"] and "(healthy)" in container["Status"]
     }
+    return {identity: addresses for identity, addresses in found.items() if addresses}
 
 
 def is_own(address: str) -> bool:
@@ -307,7 +320,7 @@ def find_hosts(watch: Hosts, found: dict[str, dict[str, Any]], port: int) -> Non
 def stop_nameless(watch: Tasks, running: list[dict[str, Any]], found: dict[str, dict[str, Any]]) -> None:
     """Stop those of the RUNNING containers that are healthy and will never have a name."""
     names = {task["EndpointIP"] for network in found.values() for task in tasks(network)}
-    for identity in watch.look(healthy(running), names, time.monotonic()):
+    for identity in watch.look(healthy(running, found), names, time.monotonic()):
         name = next(each["Names"][0].lstrip("/") for each in running if each["Id"] == identity)
         say(f"{name} is healthy and is not found by name: stopped, so that Swarm starts another")
         # It ends in its own time, which is not waited for.
