@@ -2,7 +2,7 @@
 """Starts one program of the image (`monitoring PROGRAM`), with what it takes from settings and secrets.
 
     prometheus    /run/secrets/monitoring_password, RETENTION, REDIS_NODES; TLS by the certificate of the edge
-    alertmanager  /run/secrets/alertmanager, its whole configuration
+    alertmanager  /run/secrets/alertmanager, its whole configuration; monitoring_password
     blackbox      SITE, the host name that visitors use
     postgres      /run/secrets/database_url
     redis         /run/secrets/redis_url
@@ -31,21 +31,12 @@ CERTIFICATES = (Path("/srv/certificate/tls.pem"), Path("/etc/edge/tls.pem"))
 
 def prometheus() -> list[str]:
     """The server behind TLS and a password, which an outside Prometheus uses too (/federate)."""
-    password = secret("monitoring_password")
-    hashed = subprocess.run(
-        ["htpasswd", "-niBC", "10", USER], input=password, capture_output=True, text=True, check=True
-    ).stdout.strip()
     certificate = next(str(path) for path in CERTIFICATES if path.exists())
-    web = {
-        "tls_server_config": {"cert_file": certificate, "key_file": certificate},
-        "basic_auth_users": {USER: hashed.partition(":")[2]},
-    }
-    (MADE / "web.yml").write_text(json.dumps(web))  # JSON is YAML
     (MADE / "redis.json").write_text(json.dumps(redis_targets(os.environ["REDIS_NODES"])))
     return [
         "prometheus",
         "--config.file=/etc/prometheus/prometheus.yml",
-        f"--web.config.file={MADE}/web.yml",
+        guarded(tls_server_config={"cert_file": certificate, "key_file": certificate}),
         "--storage.tsdb.path=/srv/prometheus",
         f"--storage.tsdb.retention.time={os.environ['RETENTION']}",
         "--storage.tsdb.retention.size=2GB",
@@ -71,10 +62,14 @@ def redis_targets(nodes: str) -> list[dict[str, object]]:
 
 
 def alertmanager() -> list[str]:
-    """Sends what fires where its configuration says; the default one sends nothing, and shows it all in Prometheus."""
+    """Sends what fires where its configuration says; the default one sends nothing, and shows it all in Prometheus.
+
+    Behind the same password: in the network that leads out, the application's processes reach it.
+    """
     return [
         "prometheus-alertmanager",
         f"--config.file={SECRETS}/alertmanager",
+        guarded(),
         "--storage.path=/srv/alertmanager",
         "--cluster.listen-address=",
         "--log.level=warn",
@@ -125,6 +120,17 @@ def redis() -> list[str]:
 def node() -> list[str]:
     """The machine: disks, memory, load, clock, processes that the kernel has killed."""
     return ["prometheus-node-exporter", "--path.rootfs=/host", "--log.level=warn"]
+
+
+def guarded(**others: object) -> str:
+    """The option that lets in who knows the password; OTHERS is what the file holds too."""
+    password = secret("monitoring_password")
+    hashed = subprocess.run(
+        ["htpasswd", "-niBC", "10", USER], input=password, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    web = {"basic_auth_users": {USER: hashed.partition(":")[2]}, **others}
+    (MADE / "web.yml").write_text(json.dumps(web))  # JSON is YAML
+    return f"--web.config.file={MADE}/web.yml"
 
 
 def secret(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -11,10 +12,24 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Container, Yard, docker, wait_for
+from .conftest import HARDENED, RUN, Container, Yard, docker, wait_for
 
 RULES = Path(__file__).with_name("monitoring_rules.yml")
 IMAGES = Path(__file__).parents[2] / "images"
+
+ASK = """
+import base64, sys, urllib.error, urllib.request
+path, user, data = sys.argv[1:]
+request = urllib.request.Request(f"http://127.0.0.1:9093{path}", data.encode() or None, {"Content-Type": "application/json"})
+if user:
+    request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
+try:
+    print(urllib.request.urlopen(request).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+except OSError:
+    print(0)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +118,34 @@ def _scraped(exporter: Container) -> str:
 def test_what_is_wrong_is_one_line(image, words, said):
     done = docker("run", "--rm", "--network", "none", image, *words, check=False)
     assert done.returncode == 1 and done.stderr.startswith(said) and len(done.stderr.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def alertmanager(image, tmp_path_factory):
+    """A function (path, user:password, data) -> the status of its answer."""
+    secrets, name = tmp_path_factory.mktemp("secrets"), f"{RUN}-alertmanager"
+    (secrets / "monitoring_password").write_text("right")
+    (secrets / "alertmanager").write_text((IMAGES / "monitoring/alertmanager.yml").read_text())
+    secrets.chmod(0o755)
+    given = ("--tmpfs", "/tmp:size=16m,mode=1777", "--tmpfs", "/srv/alertmanager:mode=1777")
+    mounted = ("--volume", f"{secrets}:/run/secrets:ro", *HARDENED, *given, "--network", "none")
+    docker("run", "--detach", "--name", name, *mounted, image, "alertmanager")
+
+    def ask(path, user="", data=""):
+        return int(docker("exec", name, "python3", "-c", ASK, path, user, data).stdout)
+
+    try:
+        wait_for(lambda: ask("/-/ready"), "an answer")
+        yield ask
+    finally:
+        docker("rm", "--force", name)
+
+
+def test_nobody_reads_or_silences_alerts_without_the_password(alertmanager):
+    """It has a way out, in the network of the application's processes."""
+    moment = {"startsAt": "2026-01-01T00:00:00Z", "endsAt": "2100-01-01T00:00:00Z"}
+    matcher = {"name": "alertname", "value": ".+", "isRegex": True}
+    silence = json.dumps({"matchers": [matcher], "createdBy": "x", "comment": "x", **moment})
+    for path, data in (("/api/v2/silences", silence), ("/api/v2/status", ""), ("/metrics", "")):
+        answers = [alertmanager(path, user, data) for user in ("", "prometheus:wrong", "prometheus:right")]
+        assert answers == [401, 401, 200], path

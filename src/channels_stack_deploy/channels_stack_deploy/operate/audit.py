@@ -6,11 +6,9 @@ begins and one when it has ended, so that one which was killed is there as well.
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
 import shlex
-import socket
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -18,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..console import Failure
+from ..person import who
 from .hosts import Host
 
 FILE = "audit"
@@ -26,7 +25,15 @@ KEPT_LINES = 5000
 
 Line = dict[str, Any]
 
-HIDDEN = re.compile(r"(?i)(pass|secret|token|credential|key)[a-z_-]*(=|$)")
+HIDDEN = re.compile(
+    r"""(?i)(?:pass|pwd|secret|token|credential|authorization|bearer|key)[a-z0-9_-]*(?:(["']?\s*[=:(]|\s+["'])|$)"""
+)
+"""What looks like the name of a password, and what its value follows: in an option, a variable, code or SQL."""
+
+USERINFO = re.compile(r"(://[^:/@\s]*:)[^/@\s]+@")
+"""The password in an address."""
+
+OUT = r"\1…@"
 
 
 @contextmanager
@@ -52,11 +59,6 @@ def ended(line: Line, code: int) -> Line:
     return {"at": now(), "id": line["id"], "exit": code}
 
 
-def who() -> str:
-    """The person: this user of this machine, and who became it by sudo."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
-
-
 def now() -> str:
     """UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -69,11 +71,11 @@ def hidden(words: Sequence[str]) -> str:
         match = HIDDEN.search(word)
         if follows:
             shown.append("…")
-        elif match and match[2]:
-            shown.append(f"{word[: match.end()]}…")
+        elif match and match[1]:
+            shown.append(f"{USERINFO.sub(OUT, word[: match.end()])}…")
         else:
-            shown.append(shlex.quote(word))
-        follows = bool(match and not match[2] and word.startswith("-"))
+            shown.append(shlex.quote(USERINFO.sub(OUT, word)))
+        follows = bool(match and not match[1] and word.startswith("-"))
     return " ".join(shown)
 
 

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from ..console import Failure, detail
-from .audit import who
+from ..person import who
 
 FOLDER = "hooks"
 EVENTS = (

@@ -6,7 +6,6 @@ controller that was killed leaves it behind; the next run on that controller see
 
 from __future__ import annotations
 
-import getpass
 import json
 import socket
 import time
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..console import Failure
+from ..person import who
 from .engine import NAMESPACE, Engine
 
 PREFIX = "channels-stack.lock."
@@ -33,7 +33,7 @@ class Holder:
     def process(cls, pid: int) -> Holder:
         """The process PID of this machine, which holds it since now."""
         return cls(
-            who=f"{getpass.getuser()}@{socket.gethostname()}",
+            who=who(),
             machine=machine(),
             pid=str(pid),
             began=began(pid),

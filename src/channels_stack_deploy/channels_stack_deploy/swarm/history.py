@@ -6,15 +6,14 @@ it, follows from it and never from the order in which images or files came.
 
 from __future__ import annotations
 
-import getpass
 import json
 import shlex
-import socket
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from ..console import Failure
+from ..person import who
 from . import jobs, objects
 from .engine import Engine
 
@@ -57,7 +56,7 @@ def remember(engine: Engine, folder: str, event: str, release: str) -> None:
     """Add one line; EVENT is one of EVENTS."""
     assert event in EVENTS
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = Event(at, event, release, f"{getpass.getuser()}@{socket.gethostname()}")
+    line = Event(at, event, release, who())
     code, _, complaint = engine.run(
         f"mkdir -p {shlex.quote(folder)} && cat >> {shlex.quote(f'{folder}/{FILE}')}", f"{line}\n"
     )
