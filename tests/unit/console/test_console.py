@@ -8,7 +8,7 @@ import re
 import signal
 import socket as socket_module
 from html import escape, unescape
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from processes import until
@@ -154,6 +154,26 @@ class TestClosing:
         assert eve.post(address, token=False, user="1").status == 403
         assert ann.post(address, token=False, user="1").status == 403
         assert ann.get(f"{CONSOLE}sockets/close/?number=x&process=y").status == 404
+
+
+def test_a_page_that_was_not_encrypted_gets_no_encrypted_socket(start):
+    """Who sits on the line can write such a page of the same host; Django's forms take nothing of it either."""
+    serving = start(stock=True)
+    ann, encrypted = Visitor(serving, "ann", "view"), {"X-Forwarded-Proto": "https"}
+    host = f"127.0.0.1:{serving.port}"
+    for scheme in ("http", "ftp"):
+        assert ann.refusal(origin=f"{scheme}://{host}", headers=encrypted) == 403
+    for origin, headers in (("https", encrypted), ("https", {}), ("http", {})):
+        with ann.socket(origin=f"{origin}://{host}", headers=headers) as socket:
+            socket.recv()
+
+
+@pytest.mark.parametrize("cursor", ['[1,"a",Infinity]', "[" * 900, '{"a":1}', "[NaN]", "1e999", '["",""]'])
+def test_an_address_that_makes_no_sense_is_the_first_page(start, cursor):
+    serving = start(stock=True)
+    ann = Visitor(serving, "ann", "view")
+    for page in ("sockets", "groups", "jobs"):
+        assert ann.get(f"{CONSOLE}{page}/?{urlencode({'from': cursor})}").status == 200
 
 
 def test_plain_uvicorn_shows_what_there_is(start):

@@ -54,13 +54,14 @@ class Visitor:
             connection.request("POST", path, urlencode(fields), headers)
             return self._took(Answer(connection.getresponse()))
 
-    def socket(self, path: str = CONSOLE, **options):
+    def socket(self, path: str = CONSOLE, headers=None, **options):
         options.setdefault("origin", f"http://127.0.0.1:{self.serving.port}")
-        return self.serving.socket(path, additional_headers=self.headers(), **options)
+        return self.serving.socket(path, additional_headers=self.headers() | (headers or {}), **options)
 
-    def refusal(self, path: str = CONSOLE, **options) -> int:
+    def refusal(self, path: str = CONSOLE, headers=None, **options) -> int:
         options.setdefault("origin", f"http://127.0.0.1:{self.serving.port}")
-        return self.serving.refusal(path, additional_headers=self.headers(), **options).status_code
+        headers = self.headers() | (headers or {})
+        return self.serving.refusal(path, additional_headers=headers, **options).status_code
 
     def _took(self, answer: Answer) -> Answer:
         for line in answer.headers.get_all("Set-Cookie", []):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from importlib import import_module
 from typing import Any, Callable
-from urllib.parse import urlsplit
 
 from channels.auth import get_user
 from channels.db import database_sync_to_async
@@ -69,4 +68,9 @@ def same_site(scope: Scope) -> bool:
     hosts = [value for name, value in headers if name == b"host"]
     if len(origins) != 1 or len(hosts) != 1:
         return False
-    return urlsplit(origins[0]).netloc == hosts[0] or origins[0] in settings.CSRF_TRUSTED_ORIGINS
+    if origins[0] in settings.CSRF_TRUSTED_ORIGINS:
+        return True
+    scheme, _, host = origins[0].partition("://")
+    # TLS may end at a proxy that does not say so. Where it is known, a page without it is not ours: anybody on the line writes it.
+    schemes = ("https",) if scope.get("scheme") == "wss" else ("https", "http")
+    return scheme in schemes and host == hosts[0]

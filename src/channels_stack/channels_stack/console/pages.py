@@ -155,7 +155,7 @@ def _cursor(query: Query, kinds: tuple[Callable[[Any], Any], ...]) -> list[Any]:
     try:
         values = json.loads(query.get("from", "[]")[:1000])
         return [kind(value) for kind, value in zip(kinds, values)] if len(values) == len(kinds) else []
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return []
 
 
