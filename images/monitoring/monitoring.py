@@ -31,7 +31,9 @@ CERTIFICATES = (Path("/srv/certificate/tls.pem"), Path("/etc/edge/tls.pem"))
 
 def prometheus() -> list[str]:
     """The server behind TLS and a password, which an outside Prometheus uses too (/federate)."""
-    certificate = next(str(path) for path in CERTIFICATES if path.exists())
+    certificate = next((str(path) for path in CERTIFICATES if path.exists()), "")
+    if not certificate:
+        raise FileNotFoundError(f"no certificate: neither {' nor '.join(map(str, CERTIFICATES))} is there")
     (MADE / "redis.json").write_text(json.dumps(redis_targets(os.environ["REDIS_NODES"])))
     return [
         "prometheus",

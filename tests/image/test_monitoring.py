@@ -127,7 +127,7 @@ def alertmanager(image, tmp_path_factory):
     (secrets / "monitoring_password").write_text("right")
     (secrets / "alertmanager").write_text((IMAGES / "monitoring/alertmanager.yml").read_text())
     secrets.chmod(0o755)
-    given = ("--tmpfs", "/tmp:size=16m,mode=1777", "--tmpfs", "/srv/alertmanager:mode=1777")
+    given = ("--tmpfs", "/tmp:size=16m,mode=1777", "--volume", "/srv/alertmanager")
     mounted = ("--volume", f"{secrets}:/run/secrets:ro", *HARDENED, *given, "--network", "none")
     docker("run", "--detach", "--name", name, *mounted, image, "alertmanager")
 
@@ -138,7 +138,7 @@ def alertmanager(image, tmp_path_factory):
         wait_for(lambda: ask("/-/ready"), "an answer")
         yield ask
     finally:
-        docker("rm", "--force", name)
+        docker("rm", "--force", "--volumes", name)
 
 
 def test_nobody_reads_or_silences_alerts_without_the_password(alertmanager):
