@@ -71,6 +71,6 @@ def same_site(scope: Scope) -> bool:
     if origins[0] in settings.CSRF_TRUSTED_ORIGINS:
         return True
     scheme, _, host = origins[0].partition("://")
-    # TLS may end at a proxy that does not say so. Where it is known, a page without it is not ours: anybody on the line writes it.
+    # TLS may end at a proxy that does not say so. Where it is known, a page without it is not ours.
     schemes = ("https",) if scope.get("scheme") == "wss" else ("https", "http")
     return scheme in schemes and host == hosts[0]
