@@ -325,6 +325,10 @@ def test_what_had_no_room_for_a_client_that_does_not_read_comes_from_the_history
     assert json.loads(output.splitlines()[-1]) == [str(number) for number in range(50)]
 
 
+def test_a_client_that_goes_after_its_ping_leaves_nothing_running(redis, tmp_path):
+    assert json.loads(script("gone", redis, tmp_path)) == {"ended": "None", "left": 0}
+
+
 def test_a_client_that_is_too_slow_is_closed_with_1013_where_its_class_says_so(redis, tmp_path):
     output = script("slow", redis, tmp_path, "close")
     assert "Traceback" not in output

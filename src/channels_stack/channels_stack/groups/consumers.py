@@ -305,7 +305,8 @@ class RecoverableConsumer:
             message = await self._socket_receive()
             if not self._speaks or self._hello is None or message.get("text") != protocol.PING:
                 return message
-            await self._write(protocol.PONG)
+            with contextlib.suppress(OSError):  # the client has gone: the next message says so
+                await self._write(protocol.PONG)
 
     async def _presented(self) -> dict[str, Position | None]:
         """The positions of the client's first frame; it is waited for."""
