@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from channels_stack_deploy import person
-from channels_stack_deploy.operate import audit
+from channels_stack_deploy.operate import audit, releases
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ from channels_stack_deploy.operate import audit
         """shell -c "login(password = 'hunter2')" """,
         """shell -c "call({'api_key': 'hunter2'})" """,
         "sh -c 'curl -H \"Authorization: Bearer hunter2\" localhost'",
+        "sh -c 'x --password hunter2 -v'",
         "psql postgres://app:hunter2@db/app",
         "python -m x --broker redis://:hunter2@redis:6379/0",
         "python -m x redis://:hunter2@redis --token=hunter2",
@@ -56,3 +57,23 @@ def test_who_became_root_by_sudo_is_named(monkeypatch):
     assert person.who().startswith(f"{pwd.getpwuid(0).pw_name}@") and person.who().endswith(" by daemon")
     monkeypatch.setenv("SUDO_USER", "a\nb")
     assert " by " not in person.who(), "no such user"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["celery", "--broker", "redis://:hunter2@redis/0"],
+        ["x", "--password", "hunter2"],
+        ["x", "--password=hunter2"],
+        ["sh", "-c", "x --api-key hunter2"],
+    ],
+)
+def test_what_a_release_changed_shows_no_password(command):
+    """In a command of APP_COMMANDS, or in the environment."""
+    definition = {
+        "command": command,
+        "environment": {"BROKER": "amqp://app:hunter2@mq", "APP_TOKEN": "hunter2"},
+    }
+    values = releases.leaves(definition)
+    assert len(values) == len(command) + 2 and "hunter2" in str(values)
+    assert "hunter2" not in str([(place, releases.shown(place, value)) for place, value in values])

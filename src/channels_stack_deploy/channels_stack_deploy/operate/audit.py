@@ -33,7 +33,10 @@ HIDDEN = re.compile(
 USERINFO = re.compile(r"(://[^:/@\s]*:)[^/@\s]+@")
 """The password in an address."""
 
-OUT = r"\1…@"
+OPTION = re.compile(
+    r"(?i)(\s--?[a-z0-9_-]*(?:pass|pwd|secret|token|credential|authorization|bearer|key)[a-z0-9_-]*\s+)\S+"
+)
+"""One of a command that is a single word here, as for `sh -c`."""
 
 
 @contextmanager
@@ -68,15 +71,23 @@ def hidden(words: Sequence[str]) -> str:
     """WORDS as they were typed, without the values of what looks like a password."""
     shown, follows = [], False
     for word in words:
-        match = HIDDEN.search(word)
-        if follows:
-            shown.append("…")
-        elif match and match[1]:
-            shown.append(f"{USERINFO.sub(OUT, word[: match.end()])}…")
-        else:
-            shown.append(shlex.quote(USERINFO.sub(OUT, word)))
-        follows = bool(match and not match[1] and word.startswith("-"))
+        rest = cut(word)
+        shown.append("…" if follows else rest if rest.endswith("…") else shlex.quote(rest))
+        follows = is_option(word)
     return " ".join(shown)
+
+
+def cut(word: str) -> str:
+    """WORD without what looks like a password in it."""
+    word = OPTION.sub(r"\1…", USERINFO.sub(r"\1…@", word))
+    match = HIDDEN.search(word)
+    return f"{word[: match.end()]}…" if match and match[1] else word
+
+
+def is_option(word: str) -> bool:
+    """Whether a password follows WORD."""
+    match = HIDDEN.search(word)
+    return bool(match and not match[1] and word.startswith("-"))
 
 
 def write(hosts: Sequence[Host], folder: str, line: Line) -> None:

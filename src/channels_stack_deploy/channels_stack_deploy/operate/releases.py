@@ -9,6 +9,7 @@ from typing import Any
 from ..console import Failure, say
 from ..swarm import history
 from ..swarm.status import aligned
+from . import audit
 from .targets import Target
 
 SHOWN = 60
@@ -90,7 +91,14 @@ def leaves(value: Any, place: str = "") -> list[tuple[str, str]]:
             for leaf in leaves(each, f"{place}.{key}" if place else key)
         ]
     if isinstance(value, list):
-        return [leaf for number, each in enumerate(value) for leaf in leaves(each, f"{place}.{number}")]
+        names = [f"{number}" for number in range(len(value))]
+        # The value of an option bears its name too: it may be a password.
+        for number, word in enumerate(value[:-1]):
+            if isinstance(word, str) and audit.is_option(word):
+                names[number + 1] += f" {word}"
+        return [
+            leaf for name, each in zip(names, value, strict=True) for leaf in leaves(each, f"{place}.{name}")
+        ]
     return [(place, str(value))]
 
 
@@ -100,4 +108,5 @@ def shown(place: str, value: str | None) -> str:
         return "nothing"
     if SECRET.search(place.rpartition(".")[2]):
         return "…"
+    value = audit.cut(value)
     return value if len(value) <= SHOWN else f"{value[:SHOWN]}…"
