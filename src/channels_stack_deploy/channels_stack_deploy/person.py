@@ -8,10 +8,13 @@ import socket
 
 
 def who() -> str:
-    """The user of this process on this machine, and who became it by sudo. No variable names another one: only root's is read."""
+    """The user of this process on this machine, root(anna)@host where anna became it by sudo: one word.
+
+    No variable names another one: only root's is read.
+    """
     number = os.getuid()
     before = os.environ.get("SUDO_USER", "") if number == 0 else ""
-    return f"{user(number)}@{socket.gethostname()}" + (f" by {before}" if known(before) else "")
+    return f"{user(number)}{f'({before})' if known(before) else ''}@{socket.gethostname()}"
 
 
 def user(number: int) -> str:
