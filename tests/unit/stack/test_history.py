@@ -115,3 +115,12 @@ def test_the_status_names_a_run_that_did_not_end(tmp_path):
         history.remember(engine, folder, event, release)
     assert "release B: begun" in history.lines(engine, folder)[-1]
     assert "a rollback leads to A" in history.lines(engine, folder)[-1]
+
+
+def test_releases_are_found_in_a_folder_whose_name_has_a_blank(tmp_path):
+    folder = tmp_path / "my stack"
+    (folder / "A").mkdir(parents=True)
+    (folder / "A/manifest.json").write_text('{"release": "A"}')
+    (folder / "current").symlink_to("A")
+    found = history.releases(manager(), str(folder))
+    assert (found["releases"], found["current"]) == (["A"], "A")

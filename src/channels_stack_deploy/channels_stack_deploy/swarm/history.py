@@ -100,9 +100,9 @@ def previous(past: list[Event], current: str, kept: list[str]) -> str:
 
 def releases(engine: Engine, folder: str) -> dict[str, Any]:
     """Names of the kept RELEASES, the CURRENT one, the one that a rollback leads to, and the MANIFESTS by name."""
-    code, out, _ = engine.run(f"readlink {folder}/current", "")
+    code, out, _ = engine.run(shlex.join(["readlink", f"{folder}/current"]), "")
     current = out.strip() if not code else ""
-    code, out, _ = engine.run(f"cat {folder}/*/manifest.json", "")
+    code, out, _ = engine.run(f"cat {shlex.quote(folder)}/*/manifest.json", "")
     found = {each["release"]: each for each in parse(out)} if not code else {}
     return {
         "releases": sorted(found),
