@@ -130,6 +130,34 @@ def install_application(venv: Venv, project: Path, application: str, constraints
     return present
 
 
+PKG_RESOURCES = re.compile(r"^(import pkg_resources|from pkg_resources import)", re.M)
+"""At the left margin: no try is around it."""
+
+
+def importer_of_pkg_resources(packages: Path) -> str:
+    """A module below PACKAGES (site-packages) that needs pkg_resources; "" where none does."""
+    for path in sorted(packages.rglob("*.py")):
+        name = path.relative_to(packages).as_posix()
+        if not re.search(
+            r"(^|/)(tests?|__main__|pkg_resources|setuptools)(/|\.py$)", name
+        ) and PKG_RESOURCES.search(path.read_text(encoding="utf-8", errors="replace")):
+            return name
+    return ""
+
+
+def add_setuptools(venv: Venv, present: dict[str, str]) -> dict[str, str]:
+    """Install setuptools where a package imports its pkg_resources, which was once in every venv; what is PRESENT then."""
+    (packages,) = Path(venv.path).glob("lib/python3*/site-packages")
+    importer = "" if (packages / "pkg_resources").is_dir() else importer_of_pkg_resources(packages)
+    if not importer:
+        return present
+    done = venv.pip("install", "setuptools<81")  # 82 has no pkg_resources any more
+    if done.returncode:
+        raise fail(f"{importer} needs setuptools<81: ask for it in APP_REQUIREMENTS", done.stdout)
+    tell(f"setuptools<81 was added, because {importer} imports pkg_resources")
+    return venv.packages()
+
+
 def refuse_python(place: str, wanted: str, here: str = "") -> None:
     """Fail where the Python of this image is too old for what PLACE has WANTED; one that is too new is reported."""
     here = here or HERE
@@ -319,6 +347,7 @@ def main() -> int:
         add_runtime(options.venv, options.runtime)
         return 0
     present = install_application(options.venv, options.project, options.application, options.constraints)
+    present = add_setuptools(options.venv, present)
     complete(options.venv, present, options.stack)
     for line in notices(present, options.application):
         tell(f"warning: {line}")

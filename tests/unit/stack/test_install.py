@@ -143,3 +143,21 @@ def test_adopt_and_the_build_know_the_same_pythons():
 )
 def test_what_cannot_be_an_application_is_refused(present, words):
     assert install.unfit(present).startswith(words) and bool(install.unfit(present)) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "found"),
+    [
+        ("rest_framework_simplejwt/__init__.py", "from pkg_resources import get_distribution\n", True),
+        ("old/plugins.py", "import os\nimport pkg_resources\n", True),
+        # Near-misses: it does without, its tests, setuptools itself.
+        ("zope/__init__.py", "try:\n    import pkg_resources\nexcept ImportError:\n    pass\n", False),
+        ("old/tests/test_plugins.py", "import pkg_resources\n", False),
+        ("twisted/__main__.py", "from pkg_resources import load_entry_point\n", False),
+        ("pkg_resources/__init__.py", "import pkg_resources\n", False),
+    ],
+)
+def test_a_package_that_imports_pkg_resources_is_found(tmp_path, path, text, found):
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(text)
+    assert install.importer_of_pkg_resources(tmp_path) == (path if found else "")
