@@ -61,8 +61,8 @@ class Kind:
 
 KINDS = (
     Kind("answers are 5xx", 0.02, ("5xx",), ("answers",)),
-    Kind("answers took over 1 s", 0.05, ("over 1 s",), ("timed",), more=0.2, burst=2),
-    Kind("answers took over 0.25 s", 0.3, ("over 0.25 s",), ("timed",), more=0.35, burst=2),
+    Kind("answers took over 1 s", 0.05, ("over 1 s",), ("timed",), more=0.15, burst=2),
+    Kind("answers took over 0.25 s", 0.3, ("over 0.25 s",), ("timed",), more=0.3, burst=2),
     Kind("handshakes were refused", 0.05, ("refused",), ("refused", "accepted")),
     Kind("sockets were closed by an error (1011)", 0.05, ("1011",), ("accepted", "open")),
     Kind("messages were handled in over 1 s", 0.05, ("handled over 1 s",), ("handled",)),
