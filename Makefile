@@ -185,11 +185,18 @@ rotate: controller
 ## Run the unit, image, smoke and browser tests
 test: unit image smoke browser
 
+# The unit tests in their image, with Redis and PostgreSQL; $(1): further options.
+UNIT = docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
+  $$(sed -n 's/^TEST_IMAGE=//p' .images) python $(if $(T),-m pytest $(T),tests/suite.py tests/unit --numprocesses $(JOBS) --dist worksteal) \
+  -c tests/unit/pytest.ini -p no:cacheprovider $(1)
+
 ## Test the application and the runtime in a container with Redis and PostgreSQL (T=path: only this)
 unit: images
-	@docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size=1g,mode=1777 --volume "$(CURDIR)":/src:ro \
-	  $$(sed -n 's/^TEST_IMAGE=//p' .images) python $(if $(T),-m pytest $(T),tests/suite.py tests/unit --numprocesses $(JOBS) --dist worksteal) \
-	  -c tests/unit/pytest.ini -p no:cacheprovider
+	@$(call UNIT)
+
+## Run the unit tests and print which lines and branches of src they cover
+coverage: images
+	@$(call UNIT,--cov --cov-config=tests/unit/coverage.ini)
 
 ## Test each image: contents, contract, behaviour (T=path: only this)
 image: images prepare

@@ -285,7 +285,7 @@ RUN = (
     Run(r"make test-deploy T=\S+( -m more')?", SUITES, "make test-deploy T="),
     Run(r"make test-upgrade REV=\S+", "tests/upgrade/conftest.py", "--revision"),
     Run(
-        r"make (apps|test-versions|test-client|test-monitoring|test-realtime)( T=\w+)?",
+        r"make (apps|coverage|test-versions|test-client|test-monitoring|test-realtime)( T=\w+)?",
         NIGHTLY,
         "test-versions, apps, test-deploy, test-client, test-monitoring, test-realtime",
     ),

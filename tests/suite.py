@@ -45,7 +45,9 @@ def main() -> int:
     if code != pytest.ExitCode.TESTS_FAILED or not files or len(files) > FEW:
         return code
     print(f"\nagain, alone: {' '.join(files)}", flush=True)
-    command = [sys.executable, "-m", "pytest", *options, "--numprocesses=0", "--dist=no", *files]
+    # Coverage is that of the whole suite.
+    kept = [option for option in options if not option.startswith("--cov")]
+    command = [sys.executable, "-m", "pytest", *kept, "--numprocesses=0", "--dist=no", *files]
     code = subprocess.run(command, check=False).returncode
     if code == 0:
         print(
