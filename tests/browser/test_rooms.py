@@ -16,6 +16,22 @@ def test_two_people_talk(anna, berta, room):
     expect(anna.texts).to_have_text(["Good morning", "Hello Anna"])
 
 
+def test_a_part_of_the_page_that_did_not_load_is_loaded_again(anna, room):
+    lost = []
+
+    def lose(route):
+        """The first three requests, as where somebody walks out of one network into another."""
+        lost.append(route.request.url)
+        route.abort("internetdisconnected") if len(lost) <= 3 else route.continue_()
+
+    anna.page.route("**/recoverable*.js*", lose)
+    anna.enter(room)
+    anna.say("Good morning")
+    expect(anna.texts).to_have_text(["Good morning"])
+    assert len(lost) >= 4
+    anna.complaints.clear()  # Chromium's, of the lost requests
+
+
 def test_people_see_who_is_here(anna, berta, room):
     anna.enter(room), berta.enter(room)
     expect(anna.page.locator("#present li")).to_have_text([f"{anna.name} (you)", berta.name])

@@ -7,9 +7,24 @@ const TYPING_SHOWN = 5_000;
 const SAME_BREATH = 5 * 60_000; // messages of one user within this time stand under one name
 
 const start = JSON.parse(document.getElementById("start").textContent);
-const { Client } = await import(start.client); // a static file of channels_stack, under its hashed name
 const $ = (id) => document.getElementById(id);
+const { Client } = await loaded(start.client); // a static file of channels_stack, under its hashed name
 const log = $("log"), list = $("messages"), input = $("text");
+
+async function loaded(module, tries = 5) {
+  // A request that got lost must not leave a page that does nothing. A browser remembers that a module did not load, by its address.
+  for (let n = 1; ; n++) {
+    try {
+      return await import(n === 1 ? module : `${module}?${n}`);
+    } catch (error) {
+      if (n === tries) {
+        $("connection-text").textContent = "Not connected: reload this page";
+        throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, n * 500));
+    }
+  }
+}
 
 // --- The log ---------------------------------------------------------------------------------------------
 
