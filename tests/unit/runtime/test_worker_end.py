@@ -143,6 +143,14 @@ def test_several_processes_live_and_die_together(project, redis):
     assert not list(project.folder.glob("heartbeat*"))
 
 
+def test_the_counts_of_one_supervisor_are_not_those_of_another(project, redis):
+    workers = project.worker("reports", "--processes=2")
+    send(redis, report(1, 0))
+    counts(workers.port, 'outcome="done"} 1.0')
+    project.worker("thumbnails", "--processes=2")  # empties the folder of its own counts when it starts
+    counts(workers.port, 'outcome="done"} 1.0')
+
+
 def test_workers_end_when_their_supervisor_is_gone(project, redis):
     workers = project.worker("reports", "--processes=2")
     children = workers.children()

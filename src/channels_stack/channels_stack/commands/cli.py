@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from .. import __version__
 
 REFUSED = 78  # EX_CONFIG of sysexits.h
-METRICS_FOLDER = "/tmp/metrics"
+METRICS_FOLDER = "/tmp/metrics-{port}"  # outside of containers several programs share /tmp
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,12 +81,12 @@ def _run(options: argparse.Namespace) -> int:
     service = options.service if options.command == "serve" else options.command
     if service == "http" and settings.server_http == "gunicorn" and settings.http_processes > 1:
         # prometheus_client looks at it when it is imported, which the next import does.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER.format(port=options.port))
     processes = 1
     if options.command == "worker":
         processes = options.processes or settings.worker_processes
         if processes > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER)
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER.format(port=options.port))
     if options.command == "dead":
         from ..jobs import dead_letters as dead
 
