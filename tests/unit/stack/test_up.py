@@ -3,7 +3,7 @@
 import pytest
 
 from channels_stack_deploy.config.settings import defaults, load, parse
-from channels_stack_deploy.local import up
+from channels_stack_deploy.local import compose, up
 from channels_stack_deploy.paths import EXAMPLE
 
 SECRET = "a-first-password"
@@ -54,3 +54,13 @@ def test_the_login_of_a_new_stack_env_is_that_of_its_release(deployment, capsys)
     (deployment.secrets / "demo_password").write_text(SECRET)
     up.farewell(deployment, defaults() | parse(EXAMPLE), "https://x/", "serves", shown=True)
     assert f"sign in as  admin  with the password  {SECRET}" in capsys.readouterr().out
+
+
+def test_the_engine_has_no_addresses_left():
+    """As Engine 26.1.5 says it on a machine with 31 networks."""
+    complaint = (
+        "failed to create network cs_front: Error response from daemon: could not find an available, "
+        "non-overlapping IPv4 address pool among the defaults to assign to the network"
+    )
+    assert "default-address-pools" in compose.fix(complaint)
+    assert compose.fix("failed to create network cs_front: permission denied") == ""

@@ -22,6 +22,20 @@ TAIL = 15
 """Lines of a failed container's log to show."""
 
 
+FIXES = {
+    "non-overlapping IPv4 address pool": "the engine has no addresses left for another network, and each stack has four or more. "
+    "`docker network ls` lists them; `docker network prune` removes those of every project that no container uses. "
+    'For more, put "default-address-pools": [{"base": "10.201.0.0/16", "size": 24}] into /etc/docker/daemon.json '
+    "and restart the engine",
+}
+"""Words of the engine that name no fix -> what to do."""
+
+
+def fix(complaint: str) -> str:
+    """What to do against the engine's COMPLAINT, on a line of its own; empty where its words say it."""
+    return "".join(f"\n{text}" for words, text in FIXES.items() if words in complaint)
+
+
 class Project:
     """A Compose project: the definitions, with the settings of one deployment."""
 
@@ -62,7 +76,8 @@ class Project:
         if check and done.returncode:
             last_lines = "\n".join((done.stderr or "").splitlines()[-TAIL:])
             raise Failure(
-                f"docker compose {' '.join(arguments[:3])} failed (exit {done.returncode})\n{last_lines}".rstrip()
+                f"docker compose {' '.join(arguments[:3])} failed (exit {done.returncode})\n"
+                f"{last_lines}{fix(last_lines)}".rstrip()
             )
         return done
 
