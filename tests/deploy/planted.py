@@ -186,9 +186,7 @@ def application(folder: Path) -> Path:
 
 def migrate(application: Path) -> None:
     """Give the APPLICATION a migration that its next release has to run."""
-    (application / "rooms/migrations/0002_planted.py").write_text(
-        sources.MIGRATION.format(after="0001_initial", operation=sources.ADDING)
-    )
+    sources.migrate(application, "0009_planted", sources.ADDING)
 
 
 @dataclass

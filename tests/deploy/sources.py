@@ -56,9 +56,14 @@ def copy(folder: Path, name: str, **changes: str) -> Path:
 def migrated(folder: Path, name: str, **operations: str) -> Path:
     """A copy of app/ with migrations of `rooms`: name -> operation, one after the other."""
     target = copy(folder, name)
-    place = target / "rooms/migrations"
-    after = sorted(path.stem for path in place.glob("0*.py"))[-1]
     for migration, operation in operations.items():
-        (place / f"{migration}.py").write_text(MIGRATION.format(after=after, operation=operation))
-        after = migration
+        migrate(target, migration, operation)
     return target
+
+
+def migrate(application: Path, migration: str, operation: str) -> None:
+    """Give the APPLICATION one more MIGRATION of `rooms`, whose name sorts behind those that it has."""
+    place = application / "rooms/migrations"
+    newest = sorted(path.stem for path in place.glob("0*.py"))[-1]
+    assert newest < migration, f"{migration} would come before {newest}"
+    (place / f"{migration}.py").write_text(MIGRATION.format(after=newest, operation=operation))

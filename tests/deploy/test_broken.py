@@ -9,7 +9,7 @@ from deployments import timed
 
 BROKEN = {
     "never healthy": "not healthy within 40 s",
-    "migration fails": "rooms.0002_broken (rooms/migrations/0002_broken.py): division by zero",
+    "migration fails": "rooms.0009_broken (rooms/migrations/0009_broken.py): division by zero",
     "crashes after 20 s": "trial-",
     "every page fails": "pages: /: 500, http answers",
     "pages of those signed in fail": "answers are 5xx",
@@ -35,7 +35,7 @@ def broken(deployment, request):
             change = {"APP_DIR": str(sources.copy(folder, name, config__asgi=sources.HANGS))}
             variables = {"stack_healthy_seconds": 40}
         case "migration fails":
-            change = {"APP_DIR": str(sources.migrated(folder, name, **{"0002_broken": sources.FAILING}))}
+            change = {"APP_DIR": str(sources.migrated(folder, name, **{"0009_broken": sources.FAILING}))}
         case "crashes after 20 s":
             change = {"APP_DIR": str(sources.copy(folder, name, config__asgi=sources.CRASHES))}
         case "every page fails" | "pages of those signed in fail":

@@ -31,7 +31,7 @@ def test_the_verbs_of_make(deployment):
 @pytest.mark.ci
 def test_back_past_a_migration_that_only_adds(deployment):
     first = deployment.release()
-    app = sources.migrated(deployment.hosts.folder, "app-adding", **{"0002_topic": sources.ADDING})
+    app = sources.migrated(deployment.hosts.folder, "app-adding", **{"0008_topic": sources.ADDING})
     deployment.configure({"APP_DIR": str(app)})
     deployment.deploy()
     assert deployment.release() != first
@@ -43,13 +43,13 @@ def test_not_back_past_a_migration_that_removes(deployment):
     app = sources.migrated(
         deployment.hosts.folder,
         "app-removing",
-        **{"0002_topic": sources.ADDING, "0003_no_topic": sources.REMOVING},
+        **{"0008_topic": sources.ADDING, "0009_no_topic": sources.REMOVING},
     )
     deployment.configure({"APP_DIR": str(app)})
     deployment.deploy("-e", "release=no-topic")
     play = deployment.play("rollback.yml", check=False)
     assert play.code != 0
-    assert "rooms.0003_no_topic: RunSQL" in play.text and "restore.yml" in play.text, play.tail(30)
+    assert "rooms.0009_no_topic: RunSQL" in play.text and "restore.yml" in play.text, play.tail(30)
     assert deployment.release() == "no-topic" and not deployment.locked()
 
 

@@ -100,12 +100,10 @@ def test_one_whose_image_is_lost(place):
 
 def test_one_that_the_database_does_not_suit_any_more(place, application):
     """It is refused with the migration and the reason, and what runs goes on."""
-    migrations = application / "rooms/migrations"
-    text = sources.MIGRATION.format(after="0001_initial", operation=WITHOUT_A_JUDGE)
-    (migrations / "0002_shouted.py").write_text(text)
+    sources.migrate(application, "0009_shouted", WITHOUT_A_JUDGE)
     stacks.tool(place.folder, "up")
     serving, running = release(place), set(place.containers())
-    with pytest.raises(stacks.StackError, match=r"rooms\.0002_shouted: ") as refused:
+    with pytest.raises(stacks.StackError, match=r"rooms\.0009_shouted: ") as refused:
         stacks.tool(place.folder, "rollback")
     assert "nothing was changed" in str(refused.value)
     assert release(place) == serving and set(place.containers()) == running
