@@ -2,7 +2,7 @@
 
 import pytest
 
-from channels_stack_deploy.config.settings import defaults, load, parse
+from channels_stack_deploy.config.settings import defaults, load, parse, wrong
 from channels_stack_deploy.local import compose, up
 from channels_stack_deploy.paths import EXAMPLE
 
@@ -64,3 +64,21 @@ def test_the_engine_has_no_addresses_left():
     )
     assert "default-address-pools" in compose.fix(complaint)
     assert compose.fix("failed to create network cs_front: permission denied") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("TRACING", "", True),
+        ("TRACING", "http://collector:4318", True),
+        ("TRACING", "https://collector.example.org/otlp", True),
+        ("TRACING", "collector", False),
+        ("TRACING", "https://user:password@collector:4318", False),
+        ("TRACING_PERCENT", "0.5", True),
+        ("TRACING_PERCENT", "100", True),
+        ("TRACING_PERCENT", "101", False),
+        ("TRACING_PERCENT", "all", False),
+    ],
+)
+def test_where_traces_go_is_checked_before_anything_is_built(name, value, fits):
+    assert bool(wrong({name: value}, "stack.env")) is not fits

@@ -14,6 +14,10 @@ DURATION = re.compile(r"^[1-9]\d*(ms|s|m|h|d)$")
 DOMAIN = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$")
 """The runtime rejects the same; here it is seen before anything is made."""
 
+RECEIVER = re.compile(r"(https?://[^\s/?#@]+(/[^\s?#@]*)?)?$")
+"""An address without user, password and query, or nothing."""
+PERCENT = re.compile(r"(100(\.0+)?|\d{1,2}(\.\d+)?)$")
+
 PROJECT = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 """What Compose accepts as COMPOSE_PROJECT_NAME."""
 
@@ -99,6 +103,14 @@ def wrong(given: dict[str, str], place: str) -> list[str]:
         for word in given.get("DOMAINS", "").split()
         if not DOMAIN.match(word)
     ]
+    if not RECEIVER.match(given.get("TRACING", "")):
+        problems.append(
+            f"{place}: TRACING is {given['TRACING']!r}; it takes the address of a receiver: http://collector:4318"
+        )
+    if not PERCENT.match(given.get("TRACING_PERCENT", "1")):
+        problems.append(
+            f"{place}: TRACING_PERCENT is {given['TRACING_PERCENT']!r}; it takes 0 to 100, 1.0 for example"
+        )
     if not PROJECT.match(given.get("COMPOSE_PROJECT_NAME", "channels-stack")):
         problems.append(
             f"{place}: COMPOSE_PROJECT_NAME is {given['COMPOSE_PROJECT_NAME']!r}; it takes small letters, digits, - and _, "
