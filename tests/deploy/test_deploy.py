@@ -123,6 +123,10 @@ def test_more_tasks_and_fewer(deployment):
     assert deployment.services()["ws"]["Spec"]["Mode"]["Replicated"]["Replicas"] == 3
     deployment.play("scale.yml", "-e", "ws=2")
     assert deployment.services()["ws"]["Spec"]["Mode"]["Replicated"]["Replicas"] == 2
+    eventually(
+        lambda: sum("channels-stack_ws." in line for line in deployment.running().values()) == 2,
+        what="the third has drained and ended",
+    )
 
 
 def test_the_status_tells_nodes_services_processes_and_the_certificate(deployment):
