@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import httpx
 import stacks
@@ -46,3 +48,12 @@ class Prometheus:
 def of_stack(stack: stacks.Stack) -> Prometheus:
     """The Prometheus of STACK."""
     return Prometheus(stack, int(settings.load(stack.folder / "stack.env")["MONITORING_PORT"]))
+
+
+@contextmanager
+def monitored(name: str, secrets: Mapping[str, str] | None = None, **others: str) -> Iterator[stacks.Stack]:
+    """A stack called NAME that is measured, with as few processes as it can have; SECRETS and OTHERS as of `stacks.own`."""
+    few = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", "HTTP_PROCESSES": "1"}
+    measured = {"MONITORING": "on", "MONITORING_PORT": str(stacks.free_port())}
+    with stacks.own(name, secrets, **few, **measured, **others) as stack:
+        yield stack

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 import stacks
-from prometheus import Prometheus, of_stack
+from prometheus import Prometheus, monitored
 from visitors import ANSWER_SECONDS, Socket, ask, browse, sign_in
 
 PATIENCE_SECONDS = 360
@@ -23,23 +23,8 @@ CALM_SECONDS = 900
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[stacks.Stack]:
-    with stacks.own(
-        "faulty",
-        MONITORING="on",
-        MONITORING_PORT=str(stacks.free_port()),
-        HTTP_REPLICAS="1",
-        WS_REPLICAS="1",
-        HTTP_PROCESSES="1",
-        REDIS_MAXMEMORY="64mb",
-    ) as stack:
+    with monitored("faulty", REDIS_MAXMEMORY="64mb") as stack:
         yield stack
-
-
-@pytest.fixture(scope="module")
-def prometheus(running) -> Prometheus:
-    found = of_stack(running)
-    stacks.eventually(lambda: found.ask("query", query="sum(up)")["result"], 120, "it measures")
-    return found
 
 
 def calm(prometheus: Prometheus, alert: str) -> None:

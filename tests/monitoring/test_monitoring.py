@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import stacks
-from prometheus import WITHIN_SECONDS, Prometheus, of_stack
+from prometheus import WITHIN_SECONDS, monitored
 from visitors import Socket, browse, sign_in
 
 DASHBOARD = stacks.ROOT / "images/monitoring/dashboard.json"
@@ -49,20 +49,9 @@ def running(told) -> Iterator[stacks.Stack]:
     address, port = told.server_address
     hook = {"name": "hook", "webhook_configs": [{"url": f"http://{address}:{port}/"}]}
     route = {"receiver": "hook", "group_by": ["alertname"], "group_wait": "1s"}
-    few = {"HTTP_REPLICAS": "1", "WS_REPLICAS": "1", "HTTP_PROCESSES": "1"}
-    with stacks.own(
-        "monitored",
-        {"alertmanager": json.dumps({"route": route, "receivers": [hook]})},
-        MONITORING="on",
-        MONITORING_PORT=str(stacks.free_port()),
-        **few,
-    ) as stack:
+    secrets = {"alertmanager": json.dumps({"route": route, "receivers": [hook]})}
+    with monitored("monitored", secrets) as stack:
         yield stack
-
-
-@pytest.fixture(scope="module")
-def prometheus(running) -> Prometheus:
-    return of_stack(running)
 
 
 def test_every_target_is_found_and_answers(prometheus):

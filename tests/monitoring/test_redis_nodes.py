@@ -1,4 +1,4 @@
-"""REDIS_NODES=3 with MONITORING=on: each of the three is measured, and one that is away is its own alert."""
+"""REDIS_NODES=3 with MONITORING=on: each of the three is measured, and one that is unavailable is an alert of its own."""
 
 from __future__ import annotations
 
@@ -6,28 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 import stacks
-from prometheus import WITHIN_SECONDS, Prometheus, of_stack
+from prometheus import WITHIN_SECONDS, Prometheus, monitored
 
 NODES = {"redis", "redis-2", "redis-3"}
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[stacks.Stack]:
-    with stacks.own(
-        "measured-nodes",
-        MONITORING="on",
-        MONITORING_PORT=str(stacks.free_port()),
-        REDIS_NODES="3",
-        HTTP_REPLICAS="1",
-        WS_REPLICAS="1",
-        HTTP_PROCESSES="1",
-    ) as stack:
+    with monitored("measured-nodes", REDIS_NODES="3") as stack:
         yield stack
-
-
-@pytest.fixture(scope="module")
-def prometheus(running) -> Prometheus:
-    return of_stack(running)
 
 
 def nodes(prometheus: Prometheus, query: str) -> set[str]:

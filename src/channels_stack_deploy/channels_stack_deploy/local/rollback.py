@@ -22,7 +22,7 @@ from ..config import settings as stack_settings
 from ..console import Failure, detail, logged, say, step, times
 from ..operate import hooks
 from ..paths import Deployment
-from ..swarm import history, jobs
+from ..swarm import history
 from ..swarm.engine import Engine
 from . import releases, rolling, up
 from .compose import Project, replace
@@ -182,13 +182,7 @@ def replaced(project: Project, target: Target, certificate: str) -> None:
     """Replace what runs by TARGET; Failure leaves what runs serving."""
     deployment, settings = project.deployment, target.settings
     with step("its checks and static files"):
-        code, lines = project.lines("run", "--rm", "--no-deps", "--env", "LOG_FORMAT=text", "release")
-        for line in lines if code else jobs.shown(lines):
-            detail(line)
-        if code:
-            raise Failure(
-                f"its job release failed (exit {code}), the lines above say why; nothing was replaced"
-            )
+        up.run_release(project)
     with step("services"):
         changed = edge.write(deployment, settings, certificate, target.images["EDGE_IMAGE"])
         slots = {"http": int(settings["HTTP_SLOTS"]), "ws": int(settings["WS_SLOTS"])}

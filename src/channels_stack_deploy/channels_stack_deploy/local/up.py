@@ -124,14 +124,19 @@ def prepare(deployment: Deployment, project: Project, names: dict[str, str], dat
         with step("data stores"):
             project.start(*data)
     with step("release: checks, migrations, static files"):
-        code, lines = project.lines("run", "--rm", "--no-deps", "--env", "LOG_FORMAT=text", "release")
-        for line in lines if code else jobs.shown(lines):
-            detail(line)
-        if code:
-            raise Failure(
-                f"the release failed (exit {code}), the lines above say why; http, ws and worker were not touched"
-            )
+        run_release(project)
         deployment.released.write_text(wanted)
+
+
+def run_release(project: Project) -> None:
+    """Run the checks, migrations and static files of the release that is described, and show its steps."""
+    code, lines = project.lines("run", "--rm", "--no-deps", "--env", "LOG_FORMAT=text", "release")
+    for line in lines if code else jobs.shown(lines):
+        detail(line)
+    if code:
+        raise Failure(
+            f"the release failed (exit {code}), the lines above say why; http, ws and worker were not touched"
+        )
 
 
 def address(settings: dict[str, str]) -> str:
