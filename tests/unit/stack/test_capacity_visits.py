@@ -59,6 +59,33 @@ def test_a_page_and_the_known_routes_where_there_are_no_probes():
     assert (found.pages, found.sockets) == (("/",), ("/ws/",))
 
 
+class Refusing:
+    """An application that has nothing for strangers."""
+
+    def visitor(self, user: str) -> Refusing:
+        return self
+
+    def get(self, path: str, *_):
+        raise ConnectionResetError("reset")
+
+    socket = get
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (True, "a [visit] asks for what is answered"),
+        (False, "no [visit] is declared, and nothing else is known"),
+    ],
+)
+def test_what_is_not_answered_is_refused_with_the_way_out(given, words):
+    with pytest.raises(Failure) as refused:
+        visits.possible(Refusing(), [visits.Visit("a page", ("/",))], given=given)
+    first, *way_out = str(refused.value).splitlines()
+    assert first.startswith("visit a page: / answers ") and way_out[0].startswith(words)
+    assert ("[visit reader]" in str(refused.value)) is not given
+
+
 def test_what_strangers_come_for_is_bounded_by_the_settings():
     known = defaults()
     limits = run.bounds(known, [visits.Visit("a", ("/",), ("/ws/",)), visits.Visit("b", ("/",), slowest=0.5)])

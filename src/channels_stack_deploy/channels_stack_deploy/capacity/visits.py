@@ -13,6 +13,13 @@ from ..console import Failure, detail
 THINK, SECONDS, MESSAGES, SLOWEST = 10.0, 120.0, 2.0, 1.0
 """Seconds from one page to the next; of a visit, which then begins again; messages a minute; p95 that is too slow."""
 
+UNKNOWN = """\
+no [visit] is declared, and nothing else is known that a stranger may ask for; write what your visitors do
+to probes.ini next to stack.env (docs/how-to/capacity.md):
+  [visit reader]
+  page = /a/path/of/yours/
+  socket = /ws/of/yours/"""
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -143,8 +150,10 @@ def possible(those: visit.Guests, visits: list[Visit], *, given: bool) -> list[V
         )
         if kept.pages or kept.sockets:
             found.append(kept)
-    if problems and (given or not found):
+    if problems and given:
         raise Failure("\n".join([*problems, "a [visit] asks for what is answered: docs/how-to/capacity.md"]))
+    if not found:
+        raise Failure("\n".join([*problems, UNKNOWN]))
     return found
 
 
