@@ -24,11 +24,16 @@ class Script:
 
 RELEASED = "released"
 
-# Whether the job `identifier` is pending for the consumer `me`, and how often it was delivered.
+# ours: whether the job `identifier` is pending for the consumer `me`, and how often it was delivered. finish: it leaves the
+# stream.
 OURS = """
 local function ours(group, me, identifier)
   local held = redis.call('XPENDING', KEYS[1], group, identifier, identifier, 1)[1]
   return held and held[2] == me, held and held[4]
+end
+local function finish(group, identifier)
+  redis.call('XACK', KEYS[1], group, identifier)
+  redis.call('XDEL', KEYS[1], identifier)
 end
 """
 
@@ -88,8 +93,7 @@ local lost = {}
 for index = 3, #ARGV do
   local mine, deliveries = ours(ARGV[1], ARGV[2], ARGV[index])
   if mine or not deliveries then
-    redis.call('XACK', KEYS[1], ARGV[1], ARGV[index])
-    redis.call('XDEL', KEYS[1], ARGV[index])
+    finish(ARGV[1], ARGV[index])
   else
     lost[#lost + 1] = ARGV[index]
   end
@@ -103,8 +107,7 @@ RETRY = Script(
     OURS
     + """
 if not ours(ARGV[1], ARGV[2], ARGV[3]) then return 0 end
-redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
-redis.call('XDEL', KEYS[1], ARGV[3])
+finish(ARGV[1], ARGV[3])
 local time = redis.call('TIME')
 local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[4])
 redis.call('ZADD', KEYS[2], string.format('%.0f', due), ARGV[5])
@@ -117,8 +120,7 @@ BURY = Script(
     OURS
     + """
 if not ours(ARGV[1], ARGV[2], ARGV[3]) then return 0 end
-redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
-redis.call('XDEL', KEYS[1], ARGV[3])
+finish(ARGV[1], ARGV[3])
 redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[4], '*', unpack(ARGV, 5))
 return 1
 """

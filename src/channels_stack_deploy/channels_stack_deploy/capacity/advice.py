@@ -35,8 +35,10 @@ def advise(knee: Knee, settings: dict[str, str], usages: dict[str, Usage], spare
         advice = _memory(service, settings, usages.get(service))
     elif (kind, service) == ("connections", "db"):
         advice = _database(settings)
+    elif kind in BY_SETTINGS:
+        advice = BY_SETTINGS[kind](settings)
     else:
-        advice = OTHERS[kind](settings) if kind in OTHERS else Advice()
+        advice = Advice([WORDS[kind]] if kind in WORDS else [])
     if advice.changes:
         _fit(settings, advice)
     return advice
@@ -119,55 +121,20 @@ def _database(settings: dict[str, str]) -> Advice:
     )
 
 
-def _user(settings: dict[str, str]) -> Advice:
-    del settings
-    return Advice(
-        ["the visit has too few users, not the stack too little: name more of them (as = anna ben …)"]
-    )
+BY_SETTINGS = {"machine": _machine, "slots": _slots, "sockets": _sockets, "connections": _edge}
+"""Kind of the limit -> what its advice depends on the settings for."""
 
-
-def _address(settings: dict[str, str]) -> Advice:
-    del settings
-    return Advice(
-        ["each address asked for more than one may: real visitors have addresses of their own; think longer"]
-    )
-
-
-def _generator(settings: dict[str, str]) -> Advice:
-    del settings
-    return Advice(["the stack can do more than the visitors of this run could ask for"])
-
-
-def _unknown(settings: dict[str, str]) -> Advice:
-    del settings
-    return Advice(["look at what the application waits for: locks, other services (make logs, make status)"])
-
-
-def _page(settings: dict[str, str]) -> Advice:
-    del settings
-    return Advice(
-        ["what a page computes or waits for is the application's to change; more at once are slower still"]
-    )
-
-
-def _others(settings: dict[str, str]) -> Advice:
-    del settings
-    return Advice(["other programs use most of the machine: measure again when they rest"])
-
-
-OTHERS = {
-    "others": _others,
-    "page": _page,
-    "unknown": _unknown,
-    "machine": _machine,
-    "slots": _slots,
-    "sockets": _sockets,
-    "connections": _edge,
-    "sockets user": _user,
-    "sockets address": _address,
-    "address": _address,
-    "generator": _generator,
+_ADDRESS = "each address asked for more than one may: real visitors have addresses of their own; think longer"
+WORDS = {
+    "others": "other programs use most of the machine: measure again when they rest",
+    "page": "what a page computes or waits for is the application's to change; more at once are slower still",
+    "unknown": "look at what the application waits for: locks, other services (make logs, make status)",
+    "sockets user": "the visit has too few users, not the stack too little: name more of them (as = anna ben …)",
+    "sockets address": _ADDRESS,
+    "address": _ADDRESS,
+    "generator": "the stack can do more than the visitors of this run could ask for",
 }
+"""Kind of the limit -> what to do, where no setting helps."""
 
 
 def _fit(settings: dict[str, str], found: Advice) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from ..frames import CLOSE, PING, PONG, TEXT, close_code, frame
+
 SECONDS = 15
 """How long an answer may take before it is none."""
 
@@ -200,13 +202,13 @@ class Socket(asyncio.Protocol):
                 return
             final, body = self.buffer[0] & 128, bytes(self.buffer[start : start + length])
             del self.buffer[: start + length]
-            if kind == 8:
-                self.closed = struct.unpack("!H", body[:2])[0] if length >= 2 else 1005
+            if kind == CLOSE:
+                self.closed = close_code(body)
                 self.transport.close()
                 return
-            if kind == 9:
-                self._frame(10, body)
-            elif kind < 8:
+            if kind == PING:
+                self.transport.write(frame(PONG, body))
+            elif kind < CLOSE:
                 self.parts += body
                 if final:
                     message, self.parts = self.parts, b""
@@ -214,27 +216,14 @@ class Socket(asyncio.Protocol):
 
     def send(self, text: str) -> None:
         """One text message."""
-        self._frame(1, text.encode())
+        self.transport.write(frame(TEXT, text.encode()))
 
     def close(self) -> None:
         """Leave, as a page that is left does."""
         if self.status == 101 and not self.closed:
             self.closed = 1000
-            self._frame(8, struct.pack("!H", 1000))
+            self.transport.write(frame(CLOSE, struct.pack("!H", 1000)))
         self.transport.close()
-
-    def _frame(self, kind: int, body: bytes) -> None:
-        length = len(body)
-        size = (
-            bytes([128 | length])
-            if length < 126
-            else b"\xfe" + struct.pack("!H", length)
-            if length < 65536
-            else b"\xff" + struct.pack("!Q", length)
-        )
-        self.transport.write(
-            bytes([128 | kind]) + size + b"\0\0\0\0" + body
-        )  # a mask of zeros changes nothing
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection has ended, by either side."""

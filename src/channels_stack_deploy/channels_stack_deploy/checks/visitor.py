@@ -21,6 +21,8 @@ from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode
 
+from ..frames import CLOSE, PING, PONG, TEXT, close_code, frame
+
 SECONDS = 15
 """How long one answer may take."""
 
@@ -223,7 +225,7 @@ class Socket:
 
     def send(self, text: str) -> None:
         """One text message."""
-        self._frame(1, text.encode())
+        self._send(TEXT, text.encode())
 
     def hear(self, fits: Callable[[str], bool], seconds: float) -> tuple[bool, list[str]]:
         """Whether a message that FITS comes within SECONDS, and all that came until then. Closed where the socket ends."""
@@ -242,7 +244,7 @@ class Socket:
         """Close it, as a page that is left does."""
         with contextlib.suppress(OSError):
             if self.status == 101:
-                self._frame(8, struct.pack("!H", 1000))
+                self._send(CLOSE, struct.pack("!H", 1000))
         self._socket.close()
 
     def _message(self, deadline: float) -> str:
@@ -257,27 +259,17 @@ class Socket:
             if length > LARGEST:
                 raise http.client.HTTPException(f"a message of {length} bytes")
             body, kind = self._exactly(length, deadline), first & 15
-            if kind == 8:
-                code = struct.unpack("!H", body[:2])[0] if len(body) >= 2 else 1005
-                raise Closed(f"closed with {code} {body[2:].decode('utf-8', 'replace')}".rstrip())
-            if kind == 9:
-                self._frame(10, body)
-            elif kind < 8:
+            if kind == CLOSE:
+                raise Closed(f"closed with {close_code(body)} {body[2:].decode('utf-8', 'replace')}".rstrip())
+            if kind == PING:
+                self._send(PONG, body)
+            elif kind < CLOSE:
                 parts += body
                 if first & 128:
                     return parts.decode("utf-8", "replace")
 
-    def _frame(self, kind: int, body: bytes) -> None:
-        mask, length = os.urandom(4), len(body)
-        size = (
-            bytes([128 | length])
-            if length < 126
-            else b"\xfe" + struct.pack("!H", length)
-            if length < 65536
-            else b"\xff" + struct.pack("!Q", length)
-        )
-        masked = bytes(byte ^ mask[place % 4] for place, byte in enumerate(body))
-        self._socket.sendall(bytes([128 | kind]) + size + mask + masked)
+    def _send(self, kind: int, body: bytes) -> None:
+        self._socket.sendall(frame(kind, body, os.urandom(4)))
 
     def _exactly(self, length: int, deadline: float) -> bytes:
         while len(self._buffer) < length:

@@ -10,11 +10,8 @@ description:
   - Folders and images of the hosts are left to the caller.
 extends_documentation_fragment:
   - channels_stack.deploy.swarm
+  - channels_stack.deploy.releases
 options:
-  folder:
-    description: Folder of the manager with the releases.
-    type: str
-    required: true
   keep:
     description: How many releases are retained.
     type: int

@@ -9,11 +9,8 @@ description:
   - The history on each manager decides what a rollback leads to.
 extends_documentation_fragment:
   - channels_stack.deploy.swarm
+  - channels_stack.deploy.releases
 options:
-  folder:
-    description: Folder of the manager with the releases.
-    type: str
-    required: true
   event:
     description: What happened.
     type: str

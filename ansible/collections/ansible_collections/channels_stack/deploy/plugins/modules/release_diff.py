@@ -9,11 +9,8 @@ description:
   - Names of rotated secrets do not count. Changes nothing.
 extends_documentation_fragment:
   - channels_stack.deploy.swarm
+  - channels_stack.deploy.releases
 options:
-  folder:
-    description: Folder of the manager with the releases.
-    type: str
-    required: true
   rendered:
     description: File of the controller with the services.
     type: path

@@ -9,11 +9,7 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - channels_stack.deploy.swarm
-options:
-  folder:
-    description: Folder of the manager with the releases.
-    type: str
-    required: true
+  - channels_stack.deploy.releases
 """
 
 RETURN = """

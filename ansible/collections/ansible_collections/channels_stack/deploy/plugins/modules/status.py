@@ -9,13 +9,10 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - channels_stack.deploy.swarm
+  - channels_stack.deploy.releases
 options:
   facts:
     description: What the hosts reported, as the filter P(channels_stack.deploy.facts#filter) collects it.
     type: dict
-    required: true
-  folder:
-    description: Folder of the manager with the releases.
-    type: str
     required: true
 """

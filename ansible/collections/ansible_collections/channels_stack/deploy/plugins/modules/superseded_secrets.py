@@ -9,11 +9,8 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - channels_stack.deploy.swarm
+  - channels_stack.deploy.releases
 options:
-  folder:
-    description: Folder of the manager with the releases.
-    type: str
-    required: true
   release:
     description: The release that runs, with the new secrets.
     type: str

@@ -1,17 +1,24 @@
-"""Drain a node of a swarm, or give it back, and wait until it is done. Runs on a manager.
+"""Take a node of a swarm out of service and back, and out of the cluster for good. Runs on a manager that stays.
 
-python3 - drain|active HOSTNAME SECONDS [--check]
+python3 - drain HOSTNAME SECONDS [--check]    it gets no task any more, once those that it has run elsewhere
+python3 - active HOSTNAME SECONDS [--check]   it is given back
+python3 - may-retire HOSTNAME                 refused while services are bound to it, or the managers need it
+python3 - demote HOSTNAME                     a manager becomes a worker
+python3 - forget HOSTNAME SECONDS             it has left: the cluster forgets it
 
 Before a node is drained, each of its tasks gets a companion elsewhere: by itself Swarm stops them all first, and with
-them perhaps the only ones of a service.
+them perhaps the only ones of a service. A node that is the only one of its group is refused before anything is changed:
+its services would have no place. With --check nothing is changed.
 
-Prints one JSON object {"changed": bool, "problem": "" or why it did not get there}. What moves is printed on standard error.
-A node that is the only one of its group is refused before anything is changed: its services would have no place.
+Prints one JSON object {"changed": bool, "there": whether the cluster knows the node, "problem": "" or why it did not get
+there}. What moves is printed on standard error.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import subprocess
 import sys
 import time
@@ -42,6 +49,22 @@ def docker(*arguments: str) -> str:
 def nodes() -> list[dict]:
     """All nodes of the swarm as the engine describes them."""
     return json.loads(docker("node", "inspect", *docker("node", "ls", "--quiet").split()))
+
+
+def named(hostname: str, cluster: list[dict]) -> list[dict]:
+    """The nodes of that name: one; more where a host was installed again and its former node is left."""
+    return [node for node in cluster if node["Description"]["Hostname"] == hostname]
+
+
+def services(*filters: str) -> list[dict]:
+    """All services that FILTERS of `docker service ls` leave, as the engine describes them."""
+    names = docker("service", "ls", "--quiet", *filters).split()
+    return json.loads(docker("service", "inspect", *names)) if names else []
+
+
+def constraints(service: dict) -> list[str]:
+    """Where its tasks may run."""
+    return service["Spec"]["TaskTemplate"].get("Placement", {}).get("Constraints") or []
 
 
 def labels(node: dict) -> set[str]:
@@ -91,15 +114,11 @@ def companions(node: dict, cluster: list[dict]) -> dict[str, tuple[int, int]]:
         "node", "ps", node["ID"], "--filter", "desired-state=running", "--format", form
     ).splitlines()
     running = [line.split()[0] for line in lines if line.split()[1] == "Running"]
-    names = docker("service", "ls", "--quiet", "--filter", "mode=replicated").split()
-    for service in json.loads(docker("service", "inspect", *names)) if names else []:
+    for service in services("--filter", "mode=replicated"):
         spec = service["Spec"]
-        here = sum(name.rpartition(".")[0] == spec["Name"] for name in running)
-        pinned = any(
-            "node.hostname" in text
-            for text in spec["TaskTemplate"].get("Placement", {}).get("Constraints") or []
-        )
         name = spec["Name"]
+        here = sum(task.rpartition(".")[0] == name for task in running)
+        pinned = any("node.hostname" in text for text in constraints(service))
         if (here and not pinned) or name in marked:
             found[name] = (marked.get(name, spec["Mode"]["Replicated"]["Replicas"]), here)
     return found
@@ -123,14 +142,14 @@ def empty(node: dict, seconds: float) -> None:
     Refused, and all is as before, where they do not within SECONDS.
     """
     docker("node", "update", "--availability", "pause", node["ID"])
-    services = companions(node, nodes())
+    moving = companions(node, nodes())
     try:
         # A run that is killed leaves the numbers behind for the next one.
-        label(node, "--label-add", [f"{BEFORE}{name}={wanted}" for name, (wanted, _) in services.items()])
-        scale({name: wanted + here for name, (wanted, here) in services.items()})
+        label(node, "--label-add", [f"{BEFORE}{name}={wanted}" for name, (wanted, _) in moving.items()])
+        scale({name: wanted + here for name, (wanted, here) in moving.items()})
         wait(
             "services that get tasks elsewhere",
-            lambda: [each for each in unfinished() if each.split()[0] in services],
+            lambda: [each for each in unfinished() if each.split()[0] in moving],
             seconds,
         )
         docker("node", "update", "--availability", "drain", node["ID"])
@@ -139,7 +158,7 @@ def empty(node: dict, seconds: float) -> None:
         raise
     finally:
         # Those that run are kept: the ones that the drain has stopped are the surplus.
-        scale({name: wanted for name, (wanted, _) in services.items()})
+        scale({name: wanted for name, (wanted, _) in moving.items()})
         for each in nodes():
             label(each, "--label-rm", [f"{BEFORE}{name}" for name in marks(each)])
 
@@ -159,14 +178,13 @@ def wait(what: str, pending: Callable[[], list[str]], seconds: float) -> None:
         time.sleep(0.5)
 
 
-def move(availability: str, hostname: str, seconds: float, check: bool) -> bool:
+def move(availability: str, hostname: str, seconds: float, check: bool, cluster: list[dict]) -> bool:
     """Set the availability of the node. Returns whether it had another one before."""
-    cluster = nodes()
-    named = [node for node in cluster if node["Description"]["Hostname"] == hostname]
-    if not named:
+    found = named(hostname, cluster)
+    if not found:
         names = ", ".join(sorted(node["Description"]["Hostname"] for node in cluster))
         raise Refused(f"the cluster has no node {hostname}; it has {names}")
-    node = named[0]
+    node = found[0]
     alone = only_one_of(node, cluster) if availability == "drain" else []
     if alone:
         raise Refused(
@@ -186,15 +204,95 @@ def move(availability: str, hostname: str, seconds: float, check: bool) -> bool:
     return changed
 
 
-def main(availability: str, hostname: str, seconds: str, *options: str) -> None:
-    """Set the availability and print the result as JSON."""
-    changed, problem = False, ""
+def bound(hostname: str, running: list[dict]) -> list[str]:
+    """Names of the services that may run on that host alone, which is where their volumes are."""
+    there = re.compile(rf"node\.hostname\s*==\s*{re.escape(hostname)}")
+    return sorted(
+        each["Spec"]["Name"] for each in running if any(there.fullmatch(text) for text in constraints(each))
+    )
+
+
+def may_retire(hostname: str, cluster: list[dict], running: list[dict]) -> None:
+    """Refused with the reason where HOSTNAME may not leave the CLUSTER."""
+    held = bound(hostname, running)
+    if held:
+        raise Refused(
+            f"{hostname} holds the data of {', '.join(held)}, which are bound to it: make another host theirs first "
+            "(docs/how-to/backups.md, a new data host)"
+        )
+    managers = [node for node in cluster if node["Spec"]["Role"] == "manager"]
+    others = [node for node in managers if node["Description"]["Hostname"] != hostname]
+    if managers and not others:
+        raise Refused(
+            f"{hostname} is the only manager: name the next one in the group `managers` of the inventory, bootstrap.yml, "
+            "and then retire it"
+        )
+    lost = [
+        node["Description"]["Hostname"]
+        for node in others
+        if node.get("ManagerStatus", {}).get("Reachability") != "reachable"
+    ]
+    if lost and len(others) != len(managers):
+        raise Refused(
+            f"{hostname} is a manager, and so is {', '.join(lost)}, which cannot be reached: the cluster would have no "
+            "majority. Bring that one back first"
+        )
+
+
+def demote(found: list[dict]) -> bool:
+    """Make workers of those FOUND that are managers."""
+    managers = [node["ID"] for node in found if node["Spec"]["Role"] == "manager"]
+    if managers:
+        docker("node", "demote", *managers)
+    return bool(managers)
+
+
+def forget(hostname: str, seconds: float) -> bool:
+    """Remove what the cluster knows of HOSTNAME, once it has noticed that it has left."""
+    deadline = time.monotonic() + seconds
+    while up := [node for node in named(hostname, nodes()) if node["Status"]["State"] != "down"]:
+        if time.monotonic() > deadline:
+            raise Refused(
+                f"{hostname} is still {up[0]['Status']['State']} in the cluster after {seconds:.0f} s"
+            )
+        time.sleep(0.5)
+    found = named(hostname, nodes())
+    for node in found:
+        docker("node", "rm", node["ID"])
+    return bool(found)
+
+
+def act(verb: str, hostname: str, seconds: float, check: bool, cluster: list[dict]) -> bool:
+    """Do what VERB says. Returns whether anything was changed, or with CHECK would be."""
+    found = named(hostname, cluster)
+    if verb in ("drain", "active"):
+        return move(verb, hostname, seconds, check, cluster)
+    if verb == "demote":
+        return demote(found)
+    if verb == "forget":
+        return forget(hostname, seconds)
+    if found:
+        may_retire(hostname, cluster, services())
+    return False
+
+
+def main() -> None:
+    """Do what the command line says and print the result as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("verb", choices=["drain", "active", "may-retire", "demote", "forget"])
+    parser.add_argument("hostname")
+    parser.add_argument("seconds", type=float, nargs="?", default=0.0)
+    parser.add_argument("--check", action="store_true")
+    asked = parser.parse_args()
+    changed, there, problem = False, False, ""
     try:
-        changed = move(availability, hostname, float(seconds), "--check" in options)
+        cluster = nodes()
+        there = bool(named(asked.hostname, cluster))
+        changed = act(asked.verb, asked.hostname, asked.seconds, asked.check, cluster)
     except Refused as refused:
         problem = str(refused)
-    print(json.dumps({"changed": changed, "problem": problem}))
+    print(json.dumps({"changed": changed, "there": there, "problem": problem}))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
