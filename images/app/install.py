@@ -22,6 +22,7 @@ import tempfile
 from pathlib import Path
 
 from dependencies import Unreadable, canonical, read, wanted_pythons
+from extras import clashes
 
 DRIVERS = {"psycopg", "psycopg2", "psycopg2-binary"}
 """Ways to speak to PostgreSQL: an application that has one needs no other."""
@@ -92,6 +93,12 @@ class Venv:
             if version
         }
 
+    @property
+    def site_packages(self) -> Path:
+        """The folder that its packages are in."""
+        (folder,) = Path(self.path).glob("lib/python3*/site-packages")
+        return folder
+
     def conflicts(self) -> list[str]:
         """What `pip check` complains about."""
         done = self.pip("check")
@@ -116,18 +123,36 @@ def install_application(venv: Venv, project: Path, application: str, constraints
         raise fail(str(error)) from None
     for line in notices:
         tell(line)
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.write("".join(f"{line}\n" for line in lines))
-        file.flush()
-        limits = ["--constraint", str(project / constraints)] if constraints else []
-        done = venv.pip("install", "--requirement", file.name, *limits, folder=project)
+    limits = ["--constraint", str(project / constraints)] if constraints else []
+    done = install_lines(venv, lines, *limits, folder=project)
     if done.returncode:
         raise fail(why(done.stdout), "\n".join(done.stdout.splitlines()[-20:]))
+    fit_extras(venv, lines, *limits, folder=project)
     present = venv.packages()
     problem = unfit(present)
     if problem:
         raise fail(f"{Path(application).name} {problem}")
     return present
+
+
+def install_lines(
+    venv: Venv, lines: list[str], *options: str, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Install LINES of a requirements file, whose paths are seen from FOLDER."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+        file.flush()
+        return venv.pip("install", "--requirement", file.name, *options, folder=folder)
+
+
+def fit_extras(venv: Venv, lines: list[str], *options: str, folder: Path) -> None:
+    """Where packages do not work with each other, which only their extras say: others that do, within the LINES."""
+    for clash in clashes(venv.site_packages):
+        if install_lines(venv, [*lines, clash.requirement], *options, folder=folder).returncode:
+            tell(f"warning: {clash}: change the pin of one of them in APP_REQUIREMENTS or APP_CONSTRAINTS")
+        else:
+            lines = [*lines, clash.requirement]
+            tell(f"{clash.package} {venv.packages()[clash.package]} was taken, because {clash}")
 
 
 PKG_RESOURCES = re.compile(r"^(import pkg_resources|from pkg_resources import)", re.M)
@@ -147,7 +172,7 @@ def importer_of_pkg_resources(packages: Path) -> str:
 
 def add_setuptools(venv: Venv, present: dict[str, str]) -> dict[str, str]:
     """Install setuptools where a package imports its pkg_resources, which was once in every venv; what is PRESENT then."""
-    (packages,) = Path(venv.path).glob("lib/python3*/site-packages")
+    packages = venv.site_packages
     importer = "" if (packages / "pkg_resources").is_dir() else importer_of_pkg_resources(packages)
     if not importer:
         return present
@@ -317,8 +342,7 @@ def add_runtime(venv: Venv, wheel: str) -> None:
             f"the packages do not fit together: {reason} Correct the pins in APP_REQUIREMENTS", done.stdout
         )
     # Each interpreter of the environment imports what keeps the overlay in effect.
-    (packages,) = Path(venv.path).glob("lib/python3*/site-packages")
-    (packages / "channels_stack.pth").write_text("import channels_stack.entry_points\n")
+    (venv.site_packages / "channels_stack.pth").write_text("import channels_stack.entry_points\n")
 
 
 def notices(present: dict[str, str], application: str) -> list[str]:

@@ -83,6 +83,6 @@ def ran(state: dict[str, Any]) -> float:
 def complaint(project: Project, name: str, state: dict[str, Any]) -> str:
     """What to say of the container NAME, which ends again and again."""
     return (
-        f"{state['Service']} ends again and again (exit {state['ExitCode']}, restarted {state['RestartCount']} times); what ends "
-        f"by itself belongs in APP_RELEASE_COMMANDS. Its last lines:\n{project.tail(name)}"
+        f"{state['Service']} ends again and again (exit {state['ExitCode']}, restarted {state['RestartCount']} times); a "
+        f"command that is meant to end belongs in APP_RELEASE_COMMANDS. Its last lines:\n{project.tail(name)}"
     )
