@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {
     *("make", "docker", "ansible-playbook", "channels-stack", "python", "python3", "pip"),
-    *("backup", "edge", "certificates", "redis-node", "systemctl", "ssh-keygen", "tcpdump"),
+    *("backup", "edge", "certificates", "redis-node", "systemctl", "ssh", "ssh-keygen", "tcpdump"),
     *("git", "cd", "source", "tar", "pre-commit", "PYTHONPATH=src/channels_stack_deploy", ".ci/run"),
 }
 """What a command of the docs begins with; anything else in a block of `sh` is a mistake."""
@@ -266,6 +266,11 @@ RUN = (
         r"docker compose restart alertmanager",
         "tests/monitoring/test_monitoring.py",
         '"restart", "alertmanager"',
+    ),
+    Run(
+        r"ssh -L 9090:localhost:9090 \S+",
+        "tests/deploy/test_monitoring_on_servers.py::test_an_operator_comes_to_it_through_ssh",
+        '"-L"',
     ),
     Run(r"docker compose restart certificates", "tests/image/test_certificates.py", '"restart"'),
     Run(

@@ -1,14 +1,16 @@
 #!/usr/bin/python3
 """Starts one program of the image (`monitoring PROGRAM`), with what it takes from settings and secrets.
 
-    prometheus    /run/secrets/monitoring_password, RETENTION, REDIS_NODES; TLS by the certificate of the edge
+    prometheus    /run/secrets/monitoring_password, RETENTION, REDIS_NODES; TLS by a certificate of its own or that of the edge
     alertmanager  /run/secrets/alertmanager, its whole configuration; monitoring_password
-    blackbox      SITE, the host name that visitors use
-    postgres      /run/secrets/database_url
-    redis         /run/secrets/redis_url
+    blackbox      SITE, the host name that visitors use; monitoring_password
+    postgres      /run/secrets/database_url; monitoring_password
+    redis         /run/secrets/redis_url; monitoring_password
     node          the machine's file systems below /host
 
 A secret reaches a program in its environment or in a file below /tmp, never on a command line.
+All but `node` are in a network of the application's processes as well, so they give no answer without the password:
+two of them ask whatever address they are given, which would be a way past the networks.
 """
 
 from __future__ import annotations
@@ -25,8 +27,12 @@ SECRETS = Path("/run/secrets")
 MADE = Path("/tmp")
 USER = "prometheus"
 EXPORTER = "redis-exporter:9121"
-CERTIFICATES = (Path("/srv/certificate/tls.pem"), Path("/etc/edge/tls.pem"))
-"""Of the edge: by ACME, where there is one, else the given or local one."""
+CERTIFICATES = (
+    SECRETS / "monitoring_tls",
+    Path("/srv/certificate/tls.pem"),
+    Path("/etc/edge/tls.pem"),
+)
+"""Its own, on servers, where it is not on the host of an edge; of the edge: by ACME, else the given or local one."""
 
 
 def prometheus() -> list[str]:
@@ -92,7 +98,12 @@ def blackbox() -> list[str]:
         },
     }
     (MADE / "blackbox.yml").write_text(json.dumps({"modules": {"page": page}}))
-    return ["prometheus-blackbox-exporter", f"--config.file={MADE}/blackbox.yml", "--log.level=warn"]
+    return [
+        "prometheus-blackbox-exporter",
+        f"--config.file={MADE}/blackbox.yml",
+        guarded(),
+        "--log.level=warn",
+    ]
 
 
 def postgres() -> list[str]:
@@ -103,7 +114,7 @@ def postgres() -> list[str]:
             "&" if "?" in address else "?"
         ) + "sslmode=disable"  # in the internal network, as the application
     os.environ["DATA_SOURCE_NAME"] = address
-    return ["prometheus-postgres-exporter", "--config.file=/dev/null", "--log.level=warn"]
+    return ["prometheus-postgres-exporter", "--config.file=/dev/null", guarded(), "--log.level=warn"]
 
 
 def redis() -> list[str]:
@@ -116,12 +127,16 @@ def redis() -> list[str]:
         os.environ["REDIS_USER"], os.environ["REDIS_PASSWORD"] = unquote(user), unquote(password)
     else:
         os.environ["REDIS_ADDR"] = urlunsplit(parts._replace(query=""))
+    # The one program here without a file for it.
+    os.environ["REDIS_EXPORTER_BASIC_AUTH_USERNAME"] = USER
+    os.environ["REDIS_EXPORTER_BASIC_AUTH_PASSWORD"] = secret("monitoring_password")
     return ["prometheus-redis-exporter", "-connection-timeout=3s"]
 
 
 def node() -> list[str]:
     """The machine: disks, memory, load, clock, processes that the kernel has killed."""
-    return ["prometheus-node-exporter", "--path.rootfs=/host", "--log.level=warn"]
+    paths = ("--path.rootfs=/host", "--path.procfs=/host/proc", "--path.sysfs=/host/sys")
+    return ["prometheus-node-exporter", *paths, "--log.level=warn"]
 
 
 def guarded(**others: object) -> str:

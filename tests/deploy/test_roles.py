@@ -107,12 +107,6 @@ def test_three_redis_need_three_hosts():
     assert "REDIS_NODES is 3 and the group `data` has 2 hosts" in problem and "add hosts" in problem
 
 
-@pytest.mark.parametrize("word", ["on", True])
-def test_servers_start_no_prometheus(word):
-    [problem] = stores(["a"], MONITORING=word)
-    assert "MONITORING" in problem and "take it out" in problem
-
-
 def test_no_host_keeps_data_where_both_stores_are_somebody_elses():
     assert stores([], REDIS_NODES=0, DB_NODES=0) == []
     [problem] = stores([], REDIS_NODES=0)
@@ -236,6 +230,7 @@ VALUES = {
     "stack_healthy_seconds": 150,
     "stack_job_seconds": 900,
     "stack_keep_releases": 5,
+    "stack_monitoring_host": "host1",
     "stack_name": "channels-stack",
     "stack_redis_host": "",
     "stack_app_redis_host": "",
@@ -247,6 +242,7 @@ VALUES = {
     "stack_registry_port": 5000,
     "data": ["host1"],
     "registry": "host2",
+    "cluster": ["host1", "host2", "host3"],
     "hosts": ["host1", "host2"],
 }
 
@@ -276,6 +272,27 @@ def test_each_variable_of_a_release_that_is_not_well_is_one_line(values):
     [problem] = variables.problems({**VALUES, **values})
     assert problem.startswith(f"{next(iter(values))} is ") and "; it takes " in problem
     assert "canary" not in problem
+
+
+@pytest.mark.parametrize("word", ["on", True])
+@pytest.mark.parametrize(
+    ("values", "given", "problem"),
+    [
+        ({}, {}, ""),
+        ({"stack_monitoring_host": "elsewhere"}, {}, "stack_monitoring_host is 'elsewhere'; it takes a host"),
+        ({"stack_monitoring_host": "host3"}, {}, "Prometheus runs on host3, which this run leaves out"),
+        ({}, {"MONITORING_PORT": 443}, "MONITORING_PORT is 443, and so is HTTPS_PORT"),
+        ({}, {"MONITORING_PORT": 5000}, "MONITORING_PORT is 5000, and so is stack_registry_port"),
+    ],
+    ids=["fine", "unknown", "left out", "edge", "registry"],
+)
+def test_the_place_of_prometheus(word, values, given, problem):
+    """YAML reads `on` as true."""
+    wanted = {"DOMAINS": "rooms.example.org", "MONITORING": word, **given}
+    found = variables.problems({**VALUES, **values, "stack_settings": wanted})
+    assert len(found) == bool(problem) and problem in "".join(found)
+    if values:
+        assert variables.problems({**VALUES, **values}) == []
 
 
 @pytest.mark.parametrize("name", services.NAMES)

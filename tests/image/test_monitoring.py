@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -19,8 +20,8 @@ IMAGES = Path(__file__).parents[2] / "images"
 
 ASK = """
 import base64, sys, urllib.error, urllib.request
-path, user, data = sys.argv[1:]
-request = urllib.request.Request(f"http://127.0.0.1:9093{path}", data.encode() or None, {"Content-Type": "application/json"})
+port, path, user, data = sys.argv[1:]
+request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data.encode() or None, {"Content-Type": "application/json"})
 if user:
     request.add_header("Authorization", "Basic " + base64.b64encode(user.encode()).decode())
 try:
@@ -61,10 +62,11 @@ def test_each_alert_has_its_fault(image):
 
 def test_one_exporter_asks_each_of_three_redis(yard: Yard, image, redis_image, tmp_path):
     """As Prometheus does with REDIS_NODES=3: the secret names Sentinels, the targets name the nodes."""
-    acl, url = tmp_path / "redis_acl", tmp_path / "redis_url"
+    acl, url, password = (tmp_path / name for name in ("redis_acl", "redis_url", "monitoring_password"))
     acl.write_text((IMAGES / "redis/users.acl.template").read_text().replace("{password}", "swordfish"))
     url.write_text("redis+sentinel://app:swordfish@sentinel,sentinel-2,sentinel-3/redis/0")
-    for file in (acl, url):
+    password.write_text("right")
+    for file in (acl, url, password):
         file.chmod(0o444)
 
     def node(name: str) -> Container:
@@ -74,32 +76,33 @@ def test_one_exporter_asks_each_of_three_redis(yard: Yard, image, redis_image, t
         return yard.start(redis_image, *command, flags=[*flags, f"--volume={yard.volume()}:/data"])
 
     containers = {name: node(name) for name in ("redis", "redis-2", "redis-3")}
-    secret = ["--tmpfs=/tmp", f"--volume={url}:/run/secrets/redis_url:ro", "--publish=127.0.0.1::9121"]
-    exporter = yard.start(image, "redis", flags=secret)
+    secrets = [f"--volume={path}:/run/secrets/{path.name}:ro" for path in (url, password)]
+    exporter = yard.start(image, "redis", flags=["--tmpfs=/tmp", "--publish=127.0.0.1::9121", *secrets])
     targets = runpy.run_path(str(IMAGES / "monitoring/monitoring.py"))["redis_targets"]("3")
 
     def up() -> dict[str, str]:
         found = {}
         for labels in (target["labels"] for target in targets):
             words = urllib.parse.urlencode({"target": labels["__param_target"]})
-            asked = f"http://127.0.0.1:{exporter.port(9121)}{labels['__metrics_path__']}?{words}"
-            with urllib.request.urlopen(asked, timeout=30) as answer:
-                text = answer.read().decode()
+            text = _scraped(exporter, f"{labels['__metrics_path__']}?{words}")
             assert "swordfish" not in text
             found[labels["instance"]] = re.search(r"^redis_up (\d)", text, re.M)[1]
             if found[labels["instance"]] == "1":
                 assert "redis_memory_used_bytes " in text
         return found
 
-    wait_for(lambda: "redis_up" in _scraped(exporter), "the exporter answers")
+    wait_for(
+        lambda: "redis_up" in _scraped(exporter, "/scrape?target=redis://redis:6379"), "the exporter answers"
+    )
     wait_for(lambda: up() == dict.fromkeys(containers, "1"), "all three are measured")
     containers["redis-2"].stop()
     assert up() == {"redis": "1", "redis-2": "0", "redis-3": "1"}
 
 
-def _scraped(exporter: Container) -> str:
-    """What the exporter says of itself; empty while it does not answer yet."""
-    asked = f"http://127.0.0.1:{exporter.port(9121)}/scrape?target=redis://redis:6379"
+def _scraped(exporter: Container, path: str) -> str:
+    """What the exporter says at PATH to who knows the password; empty while it does not answer yet."""
+    asked = urllib.request.Request(f"http://127.0.0.1:{exporter.port(9121)}{path}")
+    asked.add_header("Authorization", "Basic " + base64.b64encode(b"prometheus:right").decode())
     try:
         with urllib.request.urlopen(asked, timeout=30) as answer:
             return answer.read().decode()
@@ -120,32 +123,63 @@ def test_what_is_wrong_is_one_line(image, words, said):
     assert done.returncode == 1 and done.stderr.startswith(said) and len(done.stderr.splitlines()) == 1
 
 
-@pytest.fixture(scope="module")
-def alertmanager(image, tmp_path_factory):
-    """A function (path, user:password, data) -> the status of its answer."""
-    secrets, name = tmp_path_factory.mktemp("secrets"), f"{RUN}-alertmanager"
-    (secrets / "monitoring_password").write_text("right")
-    (secrets / "alertmanager").write_text((IMAGES / "monitoring/alertmanager.yml").read_text())
-    secrets.chmod(0o755)
-    given = ("--tmpfs", "/tmp:size=16m,mode=1777", "--volume", "/srv/alertmanager")
-    mounted = ("--volume", f"{secrets}:/run/secrets:ro", *HARDENED, *given, "--network", "none")
-    docker("run", "--detach", "--name", name, *mounted, image, "alertmanager")
+SECRETS = {
+    "monitoring_password": "right",
+    "alertmanager": (IMAGES / "monitoring/alertmanager.yml").read_text(),
+    "database_url": "postgresql://app:swordfish@db:5432/app",
+    "redis_url": "redis://app:swordfish@redis:6379/0",
+}
+SILENCE = json.dumps(
+    {
+        "matchers": [{"name": "alertname", "value": ".+", "isRegex": True}],
+        **{"startsAt": "2026-01-01T00:00:00Z", "endsAt": "2100-01-01T00:00:00Z"},
+        **{"createdBy": "x", "comment": "x"},
+    }
+)
+GUARDED = {
+    "alertmanager": (
+        9093,
+        [("/api/v2/silences", SILENCE), ("/api/v2/status", ""), ("/metrics", ""), ("/-/ready", "")],
+    ),
+    "blackbox": (9115, [("/probe?module=page&target=http://node-exporter:9100/", ""), ("/metrics", "")]),
+    "postgres": (9187, [("/metrics", ""), ("/probe?target=elsewhere:5432", "")]),
+    "redis": (9121, [("/metrics", ""), ("/scrape?target=redis://elsewhere:6379", "")]),
+}
+"""Programs that processes of the application reach, the port of each, and what these could ask: path and what is sent."""
+
+
+@pytest.fixture(params=GUARDED)
+def guarded(request, image, tmp_path):
+    """(a function (path, user:password, data) -> the status of the answer, what can be asked) of a program that runs."""
+    program, name = request.param, f"{RUN}-{request.param}"
+    port, questions = GUARDED[program]
+    for secret, text in SECRETS.items():
+        (tmp_path / secret).write_text(text)
+    tmp_path.chmod(0o755)
+    given = ("--tmpfs", "/tmp:size=16m,mode=1777", "--volume", "/srv/alertmanager", "--env", "SITE=a.test")
+    mounted = ("--volume", f"{tmp_path}:/run/secrets:ro", *HARDENED, *given, "--network", "none")
+    docker("run", "--detach", "--name", name, *mounted, image, program)
 
     def ask(path, user="", data=""):
-        return int(docker("exec", name, "python3", "-c", ASK, path, user, data).stdout)
+        return int(docker("exec", name, "python3", "-c", ASK, str(port), path, user, data).stdout)
 
     try:
-        wait_for(lambda: ask("/-/ready"), "an answer")
-        yield ask
+        wait_for(lambda: ask("/metrics"), "an answer")
+        yield ask, questions
     finally:
         docker("rm", "--force", "--volumes", name)
 
 
-def test_nobody_reads_or_silences_alerts_without_the_password(alertmanager):
-    """It has a way out, in the network of the application's processes."""
-    moment = {"startsAt": "2026-01-01T00:00:00Z", "endsAt": "2100-01-01T00:00:00Z"}
-    matcher = {"name": "alertname", "value": ".+", "isRegex": True}
-    silence = json.dumps({"matchers": [matcher], "createdBy": "x", "comment": "x", **moment})
-    for path, data in (("/api/v2/silences", silence), ("/api/v2/status", ""), ("/metrics", "")):
-        answers = [alertmanager(path, user, data) for user in ("", "prometheus:wrong", "prometheus:right")]
-        assert answers == [401, 401, 200], path
+def test_no_process_of_the_application_gets_an_answer(guarded):
+    """Nobody without the password reads or silences alerts, or has an exporter ask another address."""
+    ask, questions = guarded
+    for path, data in questions:
+        assert [ask(path, user, data) for user in ("", "prometheus:wrong")] == [401, 401], path
+    assert ask("/metrics", "prometheus:right") == 200
+
+
+@pytest.mark.parametrize("guarded", ["alertmanager"], indirect=True)
+def test_whoever_knows_the_password_silences_an_alert(guarded):
+    ask, questions = guarded
+    for path, data in questions:
+        assert ask(path, "prometheus:right", data) == 200, path

@@ -16,15 +16,16 @@ from channels_stack_deploy.local.compose import Project, write_environment
 from channels_stack_deploy.paths import ROOT, Deployment
 from channels_stack_deploy.swarm import render
 
-NAMES = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP")
+NAMES = ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP", "MONITORING")
 IMAGES = {f"{name}_IMAGE": f"image/{name.lower()}:tag" for name in NAMES}
 COMMON = {
     "APP_COMMANDS": "celery: celery -A mysite worker",
     "APP_VOLUMES": "data",
     "BACKUP_REPOSITORY": "volume",
     "BIND_ADDRESS": "0.0.0.0",
+    "MONITORING": "on",
 }
-"""Every kind of service is there: commands of the application's own, and backups."""
+"""Every kind of service is there: commands of the application's own, backups, and monitoring."""
 
 STAGING = {
     "HTTP_PORT": "8080",
@@ -42,6 +43,7 @@ def environment(folder: Path, chosen: dict[str, str]) -> tuple[Deployment, dict[
     deployment = Deployment(folder)
     secrets.make(deployment)
     deployment.settings.write_text("".join(f"{name}={value}\n" for name, value in chosen.items()))
+    secrets.make(deployment)  # what these settings need besides
     return deployment, settings.load(deployment.settings)
 
 
@@ -104,6 +106,7 @@ def test_staging_differs_by_its_settings_alone(default, staging):
         for name in ("DOMAINS", "HTTP_PORT", "HTTPS_PORT", "LOG_LEVEL")
     }
     ports = {f"services.edge.ports.{number}.published" for number in range(2)}
+    told.add("services.blackbox.environment.SITE")
     replicas = {f"services.{service}.deploy.replicas" for service in ("http", "ws")}
     assert differing(default, staging) == told | ports | replicas
 
@@ -148,6 +151,10 @@ SERVERS = {
     "edge": {"mounts"},
     # Redis's users lie in a folder, because their passwords change while it runs.
     "redis": {"command.3", "mounts", "secrets"},
+    # No edge need be on its host, so it has a certificate of its own.
+    "prometheus": {"mounts", "secrets"},
+    # Swarm knows the host's name in a service's definition, Compose the namespace that has it.
+    "node-exporter": {"hostname", "uts"},
 }
 """All in which a service on servers is not the one that Compose runs."""
 
@@ -157,7 +164,9 @@ JOBS = {"static", "migrations", "pages"}
 
 def test_servers_run_the_same_but_for_what_is_listed(default, tmp_path):
     deployment, values = environment(tmp_path, COMMON)
-    release = render.render(deployment, values, IMAGES, render.Options(db_node="one", redis_node="one"))
+    places = dict.fromkeys(("db_node", "redis_node", "monitoring_node"), "one")
+    options = render.Options(**places, monitoring_names=("one",))
+    release = render.render(deployment, values, IMAGES, options)
     parts = [
         json.loads(release.files[f"{name}.json"]) for name in ("stack", "release", "traffic", *sorted(JOBS))
     ]

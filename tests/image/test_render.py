@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-from channels_stack_deploy.config import secrets, settings  # noqa: E402
+from channels_stack_deploy.config import certificates, secrets, settings  # noqa: E402
 from channels_stack_deploy.console import Failure  # noqa: E402
 from channels_stack_deploy.paths import Deployment  # noqa: E402
 from channels_stack_deploy.registry import service as registry_service  # noqa: E402
@@ -18,9 +18,10 @@ from channels_stack_deploy.swarm import render  # noqa: E402
 
 IMAGES = {
     f"{name}_IMAGE": f"image/{name.lower()}:tag"
-    for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP")
+    for name in ("HTTP", "WS", "WORKER", "EDGE", "REDIS", "DB", "BACKUP", "MONITORING")
 }
-OPTIONS = render.Options(db_node="one", redis_node="one")
+MEASURED = {"monitoring_node": "two", "monitoring_names": ("host2", "192.0.2.2")}
+OPTIONS = render.Options(db_node="one", redis_node="one", **MEASURED)
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def services(release: render.Release, part: str = "stack") -> dict[str, dict]:
 )
 def test_swarm_takes_every_part(made, part, tmp_path):
     file = tmp_path / "part.json"
-    file.write_text(made(BACKUP_REPOSITORY="/srv/backups").files[f"{part}.json"])
+    file.write_text(made(BACKUP_REPOSITORY="/srv/backups", MONITORING="on").files[f"{part}.json"])
     done = subprocess.run(
         ["docker", "stack", "config", "-c", str(file)], capture_output=True, text=True, check=False
     )
@@ -260,6 +261,62 @@ def test_swarm_takes_other_data_stores(made, part, tmp_path):
             ["docker", "stack", "config", "-c", str(file)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+# Monitoring
+
+KEPT = {"prometheus", "alertmanager"}
+EXPORTERS = {"blackbox", "postgres-exporter", "redis-exporter"}
+
+
+def test_monitoring_adds_services_and_touches_no_other(made):
+    before, after = services(made()), services(made(MONITORING="on"))
+    assert after.keys() - before.keys() == KEPT | EXPORTERS | {"node-exporter"}
+    assert {name: after[name] for name in before} == before
+
+
+def test_what_prometheus_has_measured_stays_on_its_host(made):
+    found = services(made(MONITORING="on"))
+    for name in KEPT:
+        assert found[name]["deploy"]["placement"]["constraints"] == ["node.hostname == two"]
+    for name in EXPORTERS:
+        assert found[name]["deploy"]["placement"]["constraints"] == ["node.labels.app == true"]
+    node = found["node-exporter"]
+    assert node["deploy"]["mode"] == "global" and node["hostname"] == "{{.Node.Hostname}}"
+    assert {mount["target"]: mount.get("read_only") for mount in node["volumes"]}["/host"] is True
+
+
+def test_only_prometheus_is_published_and_its_certificate_is_of_the_authority(made, tmp_path):
+    release = made(MONITORING="on", MONITORING_PORT="9443")
+    found = services(release)
+    assert [name for name, each in found.items() if each.get("ports")] == ["edge", "prometheus"]
+    [port] = found["prometheus"]["ports"]
+    assert (port["mode"], port["published"], port["target"]) == ("host", 9443, 9090)
+    names = certificates.openssl(
+        "x509", "-in", str(tmp_path / "tls/monitoring.pem"), "-noout", "-ext", "subjectAltName"
+    )
+    for name in ("DNS:host2", "IP Address:192.0.2.2", "DNS:localhost"):
+        assert name in names
+    assert (tmp_path / "tls/monitoring.pem").read_text() not in "".join(release.files.values())
+    assert made(MONITORING="on", MONITORING_PORT="9443").name == release.name
+
+
+def test_what_exporters_reach(made):
+    """None is in a network that leads out, and the one on each machine is in none of the application's."""
+    found = services(made(MONITORING="on"))
+    assert {
+        name: set(found[name]["networks"]) - {"monitoring"} for name in [*EXPORTERS, "node-exporter"]
+    } == {
+        "blackbox": {"front"},
+        "postgres-exporter": {"data"},
+        "redis-exporter": {"data"},
+        "node-exporter": set(),
+    }
+    for name, each in found.items():
+        if name not in KEPT | EXPORTERS | {"node-exporter"}:
+            assert "monitoring" not in each["networks"], name
+    networks = {each["name"]: each["internal"] for each in made(MONITORING="on").networks}
+    assert networks["channels-stack_monitoring"] is True
 
 
 # The stack's own registry

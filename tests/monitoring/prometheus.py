@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -17,21 +19,37 @@ WITHIN_SECONDS = 180
 
 
 class Prometheus:
-    """Answers of the one of a STACK, by its published port."""
+    """Answers of the one at ADDRESS, whose certificate is one of AUTHORITIES."""
 
-    def __init__(self, stack: stacks.Stack, port: int) -> None:
-        password = (stack.folder / "secrets/monitoring_password").read_text()
+    def __init__(self, address: str, authorities: ssl.SSLContext, password: str) -> None:
         self.client = httpx.Client(
-            base_url=f"https://localhost:{port}",
-            verify=trust(stack),
+            base_url=address,
+            verify=authorities,
             auth=("prometheus", password),
             timeout=30,
+            trust_env=False,
         )
 
     def ask(self, path: str, **words: str) -> dict:
         answer = self.client.get(f"/api/v1/{path}", params=words)
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
+
+    def up(self) -> dict[str, int]:
+        """How many targets answer, of each job, `application http`; with `down` those that do not."""
+        targets = self.ask("targets", state="active")["activeTargets"]
+        return dict(
+            Counter(
+                " ".join(
+                    [
+                        *(["down"] if each["health"] == "down" else []),
+                        *(each["labels"][name] for name in ("job", "service") if name in each["labels"]),
+                    ]
+                )
+                for each in targets
+                if each["health"] != "unknown"
+            )
+        )
 
     def firing(self) -> set[str]:
         return {
@@ -47,7 +65,9 @@ class Prometheus:
 
 def of_stack(stack: stacks.Stack) -> Prometheus:
     """The Prometheus of STACK."""
-    return Prometheus(stack, int(settings.load(stack.folder / "stack.env")["MONITORING_PORT"]))
+    port = settings.load(stack.folder / "stack.env")["MONITORING_PORT"]
+    password = (stack.folder / "secrets/monitoring_password").read_text()
+    return Prometheus(f"https://localhost:{port}", trust(stack), password)
 
 
 @contextmanager

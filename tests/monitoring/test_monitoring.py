@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -58,19 +60,9 @@ def test_every_target_is_found_and_answers(prometheus):
     wanted = {
         *(f"application {service}" for service in ("http", "ws", "worker")),
         "edge edge",
-        *(f"{job} " for job in ("site", "postgres", "redis", "node", "alertmanager")),
+        *("site", "postgres", "redis", "node", "alertmanager"),
     }
-
-    def up() -> bool:
-        targets = prometheus.ask("targets", state="active")["activeTargets"]
-        names = {
-            f"{each['labels']['job']} {each['labels'].get('service', '')}"
-            for each in targets
-            if each["health"] == "up"
-        }
-        return names == wanted
-
-    stacks.eventually(up, 90, "all targets are up")
+    stacks.eventually(lambda: prometheus.up().keys() == wanted, 90, "all targets are up")
 
 
 def test_nobody_reads_it_without_the_password(prometheus):
@@ -101,6 +93,16 @@ def test_every_query_of_the_dashboard_has_an_answer(prometheus, running):
         return not left
 
     stacks.eventually(answered, 120, "an answer to every query")
+
+
+def test_what_looks_at_a_running_stack_knows_its_services_and_its_port(running):
+    """As `make smoke` does, without the pages."""
+    looks = [f"tests/running/{name}.py" for name in ("test_services", "test_on_hosts")]
+    options = ["--deployment", str(running.folder), "--target", running.url]
+    command = [sys.executable, "-m", "pytest", *looks, *options, "-p", "no:cacheprovider", "-v"]
+    done = subprocess.run(command, cwd=stacks.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[prometheus]" in done.stdout
 
 
 def test_a_changed_alertmanager_takes_its_new_configuration(running):

@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,9 +94,24 @@ class Running:
     """Edge's host -> replicas that it does not send to, or sends to by mistake."""
 
     @property
-    def published(self) -> set[int]:
-        """Ports that an edge may publish."""
-        return {int(self.settings["HTTP_PORT"]), int(self.settings["HTTPS_PORT"])}
+    def published(self) -> dict[str, set[int]]:
+        """Service -> ports that it may publish; every other one publishes none."""
+        ports = {"edge": ("HTTP_PORT", "HTTPS_PORT")}
+        if self.settings["MONITORING"] == "on":
+            ports["prometheus"] = ("MONITORING_PORT",)
+        return {service: {int(self.settings[name]) for name in names} for service, names in ports.items()}
+
+    def wrong_ports(self, service: str, ports: Iterable[int]) -> list[int]:
+        """Those of PORTS that SERVICE must not publish."""
+        return sorted(set(ports) - self.published.get(service, set()))
+
+    @property
+    def right_ports(self) -> str:
+        """The ports that may be published, in words."""
+        return "; ".join(
+            f"{' and '.join(map(str, sorted(ports)))} of {service}"
+            for service, ports in self.published.items()
+        )
 
 
 # --- At an address --------------------------------------------------------------------------------------

@@ -27,7 +27,6 @@ def test_every_replica_is_of_the_release_that_serves(running, service, right):
 
 def test_it_publishes_no_port_of_the_cluster(running, service, right):
     each = running.services[service]
-    wrong = sorted(set(each.ports) - (running.published if service == "edge" else set()))
-    ports = " and ".join(map(str, sorted(running.published)))
-    fix = f"wanted none but the edge's {ports}; {running.verbs['deploy']} restores it"
+    wrong = running.wrong_ports(service, each.ports)
+    fix = f"wanted none but {running.right_ports}; {running.verbs['deploy']} restores it"
     right(f"publishes {', '.join(map(str, wrong))}; {fix}" if wrong else "", service)

@@ -51,6 +51,38 @@ def test_which_services_get_companions(swarm, monkeypatch):
     assert swarm.companions({"ID": "x"}, [{"Spec": {}}, killed]) == {"s_http": (3, 2), "s_worker": (2, 0)}
 
 
+def test_what_waits_for_its_host_is_not_waited_for(swarm, monkeypatch):
+    """Prometheus does, a data store does not: without that the site is not served."""
+    services = [
+        service("s_prometheus", "node.hostname == one"),
+        service("s_elsewhere", "node.hostname == two"),
+        service("s_http", APP, replicas=3),
+        service("s_db", "node.labels.data == true", "node.hostname == one"),
+    ]
+    nodes = [
+        {
+            "Description": {"Hostname": name},
+            "Spec": {"Availability": availability},
+            "Status": {"State": "ready"},
+        }
+        for name, availability in (("one", "drain"), ("two", "active"))
+    ]
+    answers = {
+        "service ls --quiet": "a b c d",
+        "service ls --format": "s_prometheus 0/1\ns_elsewhere 1/1\ns_http 3/3\ns_db 0/1\n",
+        "service inspect": json.dumps(services),
+        "node ls": "x y",
+        "node inspect": json.dumps(nodes),
+    }
+    monkeypatch.setattr(
+        swarm,
+        "docker",
+        lambda *words: next(text for key, text in answers.items() if " ".join(words).startswith(key)),
+    )
+    assert swarm.waiting() == ["s_prometheus"]
+    assert swarm.unfinished(swarm.waiting()) == ["s_db 0/1"]
+
+
 SERVICES = [
     service("s_http", APP),
     service("s_db", "node.labels.data == true", "node.hostname == one"),

@@ -9,7 +9,7 @@ import pytest
 
 from channels_stack_deploy.console import Failure
 from channels_stack_deploy.registry import transfer
-from channels_stack_deploy.swarm import balance, history, jobs, rollout
+from channels_stack_deploy.swarm import balance, history, inventory, jobs, rollout
 from channels_stack_deploy.swarm.deploy_lock import Holder
 from channels_stack_deploy.swarm.engine import Engine, counts
 
@@ -189,3 +189,30 @@ def test_many_migrations_are_counted():
     names = ["auth.0001_initial", *(f"shop.{number:04}_step" for number in range(1, 8)), "auth.0002_more"]
     log = [f"12:00:02 release: migrate: Applying {name}... OK" for name in names]
     assert jobs.shown(log) == ["migrate: applied 9 (auth 2, shop 7)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "written"),
+    [
+        ("MONITORING", True, "MONITORING=on\n"),
+        ("MONITORING", False, "MONITORING=off\n"),
+        ("MONITORING", "on", "MONITORING=on\n"),
+        ("EDGE_TLS_IN_FRONT", True, "EDGE_TLS_IN_FRONT=true\n"),
+        ("A_VARIABLE_OF_THE_APPLICATION", True, "A_VARIABLE_OF_THE_APPLICATION=true\n"),
+        ("HTTP_REPLICAS", 3, "HTTP_REPLICAS=3\n"),
+    ],
+)
+def test_what_yaml_read_is_written_as_the_setting_takes_it(name, value, written):
+    assert inventory.lines({name: value}, "stack_settings") == written
+
+
+def test_a_task_is_of_the_definition_that_its_service_has():
+    """As the engine shows both: what a service does not say is empty, or a default, and its tasks leave it out."""
+    task = {"ContainerSpec": {"Image": "monitoring:1", "Init": True}, "Resources": {}, "Placement": {}}
+    service = {
+        **task,
+        "ContainerSpec": {**task["ContainerSpec"], "DNSConfig": {}, "StopGracePeriod": 10_000_000_000},
+    }
+    assert rollout.definition(task) == rollout.definition(service)
+    changed = {**service, "ContainerSpec": {**service["ContainerSpec"], "StopGracePeriod": 20_000_000_000}}
+    assert rollout.definition(task) != rollout.definition(changed)

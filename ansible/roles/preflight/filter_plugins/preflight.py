@@ -37,7 +37,6 @@ def inventory_problems(groups: Groups, variables: Variables, roles: str) -> list
         if not groups.get(name) and (name != "data" or keeps_data(groups, variables))
     ]
     problems += store_problems(groups, variables)
-    problems += monitoring_problems(groups, variables)
     cluster = sorted({host for name in GROUPS for host in groups.get(name, [])})
     problems += [
         f"{host}: is in none of the groups {', '.join(GROUPS)}: add it to one, or take it out of the inventory"
@@ -84,17 +83,6 @@ def store_problems(groups: Groups, variables: Variables) -> list[str]:
     return [
         f"inventory: REDIS_NODES is 3 and the group `data` has {len(data)} host{'s' * (len(data) != 1)}; each of the three "
         "Redis needs a host of its own: add hosts, or take REDIS_NODES: 1"
-    ]
-
-
-def monitoring_problems(groups: Groups, variables: Variables) -> list[str]:
-    """The stack's own Prometheus, which runs on one machine alone."""
-    given = [variables[host].get("stack_settings") for host in groups.get("all", [])]
-    # YAML reads `on` as true.
-    if not any(isinstance(each, dict) and each.get("MONITORING") in ("on", True) for each in given):
-        return []
-    return [
-        "inventory: MONITORING starts Prometheus on one machine (`make up`), not on servers: take it out of stack_settings"
     ]
 
 

@@ -22,7 +22,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 LABELS = ("edge", "app", "data")
 """Each group of the inventory is a label of its nodes."""
@@ -89,11 +89,26 @@ def tasks_on(node: dict) -> list[str]:
     return sorted(line.split()[0] for line in lines if line.split()[1] == "Running")
 
 
-def unfinished() -> list[str]:
-    """Services that have fewer running tasks than they want, "ws 1/2"."""
+def unfinished(but: Collection[str] = ()) -> list[str]:
+    """Services BUT those that have fewer running tasks than they want, "ws 1/2"."""
     lines = docker("service", "ls", "--format", "{{.Name}} {{.Replicas}}").splitlines()
     counts = [line.split()[:2] for line in lines]
-    return [f"{name} {count}" for name, count in counts if count.partition("/")[0] != count.partition("/")[2]]
+    return [
+        f"{name} {count}"
+        for name, count in counts
+        if count.partition("/")[0] != count.partition("/")[2] and name not in but
+    ]
+
+
+def waiting() -> list[str]:
+    """Services without which the site is served, and that are bound to a host out of service: Prometheus stays where its data is.
+
+    A data store is bound to the label of its group as well.
+    """
+    places = [
+        [f"node.hostname == {node['Description']['Hostname']}"] for node in nodes() if not in_service(node)
+    ]
+    return sorted(each["Spec"]["Name"] for each in services() if constraints(each) in places)
 
 
 def marks(node: dict) -> dict[str, int]:
@@ -200,7 +215,12 @@ def move(availability: str, hostname: str, seconds: float, check: bool, cluster:
         docker("node", "update", "--availability", availability, node["ID"])
     if availability == "drain":
         wait(f"tasks on {hostname}", lambda: tasks_on(node), seconds)
-    wait("services that want more tasks", unfinished, seconds)
+    stopped = waiting()
+    if stopped:
+        print(
+            f"stopped until their host is back in service: {', '.join(stopped)}", file=sys.stderr, flush=True
+        )
+    wait("services that want more tasks", lambda: unfinished(stopped), seconds)
     return changed
 
 

@@ -25,12 +25,15 @@ class Kind(Enum):
     """Runs alongside and is reached by no visitor."""
 
 
+ANY = "any"
+
+
 @dataclass(frozen=True)
 class Service:
     """One row: `image` is the variable that names its image.
 
-    `label` is that of the nodes that may run it, "" where servers do not have the service; `one_machine` says whether Compose has
-    it. With `volumes` it gets those of APP_VOLUMES, with `visited` the edge sends requests to it.
+    `label` is that of the nodes that may run it, ANY where each may, "" where servers do not have the service; `one_machine` says
+    whether Compose has it. With `volumes` it gets those of APP_VOLUMES, with `visited` the edge sends requests to it.
     """
 
     name: str
@@ -48,6 +51,10 @@ def _job(name: str, *, volumes: bool = False, one_machine: bool = False) -> Serv
 
 def _data(name: str, image: str = "REDIS_IMAGE") -> Service:
     return Service(name, Kind.DATA, image, "data")
+
+
+def _monitoring(name: str, label: str) -> Service:
+    return Service(name, Kind.SUPPORT, "MONITORING_IMAGE", label)
 
 
 SERVICES = (
@@ -75,17 +82,12 @@ SERVICES = (
     _data("redis-app"),
     Service("backup", Kind.SUPPORT, "BACKUP_IMAGE", "data"),
     Service("certificates", Kind.SUPPORT, "CERTIFICATES_IMAGE"),
-    *(
-        Service(name, Kind.SUPPORT, "MONITORING_IMAGE")
-        for name in (
-            "prometheus",
-            "alertmanager",
-            "blackbox",
-            "postgres-exporter",
-            "redis-exporter",
-            "node-exporter",
-        )
-    ),
+    _monitoring("prometheus", ANY),
+    _monitoring("alertmanager", ANY),
+    _monitoring("blackbox", "app"),
+    _monitoring("postgres-exporter", "app"),
+    _monitoring("redis-exporter", "app"),
+    _monitoring("node-exporter", ANY),
 )
 
 NAMES = tuple(service.name for service in SERVICES)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..config import schema
 from ..console import Failure
 from ..local import compose
 from ..paths import Deployment
@@ -37,7 +38,7 @@ def lines(values: dict[str, Any], name: str) -> str:
     """VALUES as NAME=value lines, as Compose's env files take them."""
     found = []
     for key, value in values.items():
-        text = word(value)
+        text = word(value, key)
         if "\n" in text or "'" in text:
             raise Failure(
                 f"{name}.{key} holds a line break or a quote ('), which no env file can carry; a file or secret can"
@@ -46,9 +47,13 @@ def lines(values: dict[str, Any], name: str) -> str:
     return "".join(found)
 
 
-def word(value: Any) -> str:
-    """VALUE of a variable as a setting is written: true for YAML's yes."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def word(value: Any, name: str) -> str:
+    """VALUE of a variable as the setting NAME is written: true for YAML's yes, and on where it takes that word."""
+    if not isinstance(value, bool):
+        return str(value)
+    if "on" in schema.CHOICES.get(name, ()):
+        return "on" if value else "off"
+    return str(value).lower()
 
 
 def save(release: Release, folder: Path) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import app_services, capacity, stores
+from ..config import app_services, capacity, certificates, stores
 from ..config import services as table
 from ..console import Failure
 from ..local import backup, compose
@@ -48,6 +48,10 @@ class Options:
     """Host names of the nodes that hold the volumes of each."""
     redis_nodes: tuple[str, ...] = ()
     """Host names of the other data nodes: with REDIS_NODES=3 the first two of them have the second and third Redis."""
+    monitoring_node: str = ""
+    """Host name of the node that holds what Prometheus has measured and publishes its port."""
+    monitoring_names: tuple[str, ...] = ()
+    """Names and addresses of that host, for the certificate of Prometheus."""
     update_monitor: str = "30s"
     check_path: str = "/"
     first_seconds: int = 30
@@ -142,6 +146,7 @@ def joined(
         "DB_NODE": options.db_node if settings["DB_NODES"] != "0" else "elsewhere",
         "REDIS_NODE": options.redis_node if settings["REDIS_NODES"] != "0" else "elsewhere",
         "APP_REDIS_NODE": options.app_redis_node if settings["APP_REDIS"] in stores.KEEPING else "elsewhere",
+        "MONITORING_NODE": options.monitoring_node,
         **{f"REDIS_NODE_{number}": node for number, node in enumerate(options.redis_nodes[:2], 2)},
         "SITE": settings["DOMAINS"].split()[0],
         "CHECK_PATH": options.check_path or "/",
@@ -173,6 +178,9 @@ def joined(
         files.append(COMPOSE / "compose.swarm.app-redis.yml")
     if settings["BACKUP_REPOSITORY"]:
         files.append(COMPOSE / "compose.backup.yml")
+    if settings["MONITORING"] == "on":
+        certificates.issued(deployment, "monitoring.pem", list(options.monitoring_names))
+        files += [COMPOSE / "compose.monitoring.yml", COMPOSE / "compose.swarm.monitoring.yml"]
     compose.write_services(deployment)
     own = app_services.text(settings, swarm=True)
     if own:

@@ -105,12 +105,18 @@ def template(service: dict[str, Any]) -> dict[str, Any]:
     return service["Spec"]["TaskTemplate"]
 
 
+STOP_GRACE_NANOSECONDS = 10_000_000_000
+"""StopGracePeriod of a service that says none; its tasks say none either."""
+
+
 def definition(spec: dict[str, Any]) -> str:
     """What distinguishes two definitions of a task."""
-    # A service has empty parts that its tasks leave out.
-    parts = [spec.get(key) or {} for key in ("ContainerSpec", "Resources", "Placement")]
+    # A service has empty parts and a default that its tasks leave out.
+    absent: tuple[object, ...] = ({}, [], None)
+    container = {"StopGracePeriod": STOP_GRACE_NANOSECONDS, **(spec.get("ContainerSpec") or {})}
+    parts = [container, *(spec.get(key) or {} for key in ("Resources", "Placement"))]
     return json.dumps(
-        [{key: value for key, value in part.items() if value not in ({}, [], None)} for part in parts],
+        [{key: value for key, value in part.items() if value not in absent} for part in parts],
         sort_keys=True,
     )
 

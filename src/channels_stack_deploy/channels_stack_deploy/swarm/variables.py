@@ -34,7 +34,8 @@ LEAST = {
 def problems(values: dict[str, Any]) -> list[str]:
     """What is wrong with the VALUES of variables of the role, as sentences.
 
-    `data`: the hosts of that group; `registry`: the host of that group, "" where there is none; `hosts`: those of this run.
+    `data`: the hosts of that group; `registry`: the host of that group, "" where there is none; `cluster`: all hosts;
+    `hosts`: those of this run.
     """
     # Ansible itself takes the text DOMAINS=rooms.example.org for a mapping when it compares types, and leaves it a text.
     found = [
@@ -43,8 +44,12 @@ def problems(values: dict[str, Any]) -> list[str]:
         if not isinstance(values[name], Mapping)
     ]
     if isinstance(values["stack_settings"], Mapping):
-        given = {str(name): inventory.word(value) for name, value in values["stack_settings"].items()}
+        given = {
+            str(name): inventory.word(value, str(name)) for name, value in values["stack_settings"].items()
+        }
         found += settings.wrong(given, "stack_settings")
+        if given.get("MONITORING") == "on":
+            found += monitoring_problems(values, settings.defaults() | given)
     found += [
         f"{name} is {str(values[name])!r}; it takes {meaning}"
         for name, (form, meaning) in FORMS.items()
@@ -65,4 +70,28 @@ def problems(values: dict[str, Any]) -> list[str]:
             f"the registry runs on {values['registry']}, which this run leaves out: bring it back, or name another host in the "
             "group `registry`. What runs goes on without it"
         )
+    return found
+
+
+def monitoring_problems(values: dict[str, Any], chosen: dict[str, str]) -> list[str]:
+    """What is wrong with the host and the port of Prometheus, with the settings CHOSEN."""
+    host, port = values["stack_monitoring_host"], chosen["MONITORING_PORT"]
+    ports = {name: chosen[name] for name in ("HTTP_PORT", "HTTPS_PORT")}
+    ports["stack_registry_port"] = str(values["stack_registry_port"])
+    found = [
+        f"stack_settings: MONITORING_PORT is {port}, and so is {name}: choose another one"
+        for name, taken in ports.items()
+        if taken == port
+    ]
+    if host not in values["cluster"]:
+        return [
+            *found,
+            f"stack_monitoring_host is {host!r}; it takes a host of the inventory: {', '.join(values['cluster'])}",
+        ]
+    if host not in values["hosts"]:
+        return [
+            *found,
+            f"Prometheus runs on {host}, which this run leaves out: bring it back, or name another host in "
+            "stack_monitoring_host, where it begins without what it has measured",
+        ]
     return found
