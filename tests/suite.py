@@ -2,7 +2,8 @@
 
 A test that fails in company and passes alone is unstable: it depends on the time that something takes. Such a test is a fault,
 but not a reason to reject a change that has nothing to do with it. It is printed at the end as unstable, so that it is mended.
-More than FEW files with failures are no coincidence and are not run again.
+More than FEW files with failures are no coincidence and are not run again, nor is anything where more went wrong than
+tests: a file that cannot be read, or too little that was covered.
 
 Exit code: that of pytest; 0 where all files passed alone.
 """
@@ -24,6 +25,9 @@ class Failures:
     def __init__(self) -> None:
         self.files: dict[str, Path] = {}
         self.root = Path()
+        self.reports = 0
+        self.others = 0
+        """What failed and is no test."""
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Names of tests begin at this folder."""
@@ -32,7 +36,13 @@ class Failures:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Called for each test, also where processes of their own run them."""
         if report.failed:
+            self.reports += 1
             self.files[report.nodeid] = self.root / report.nodeid.partition("::")[0]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Called at the end, when all has been counted."""
+        self.others = session.testsfailed - self.reports
 
 
 def main() -> int:
@@ -42,7 +52,7 @@ def main() -> int:
     failures = Failures()
     code = int(pytest.main([*paths, *options], plugins=[failures]))
     files = sorted({str(file) for file in failures.files.values()})
-    if code != pytest.ExitCode.TESTS_FAILED or not files or len(files) > FEW:
+    if code != pytest.ExitCode.TESTS_FAILED or failures.others or not files or len(files) > FEW:
         return code
     print(f"\nagain, alone: {' '.join(files)}", flush=True)
     # Coverage is that of the whole suite.
