@@ -183,3 +183,39 @@ def test_whoever_knows_the_password_silences_an_alert(guarded):
     ask, questions = guarded
     for path, data in questions:
         assert ask(path, "prometheus:right", data) == 200, path
+
+
+def test_the_machine_is_measured_by_a_user_that_owns_nothing_of_it(image):
+    """As Compose and Swarm run it, and nothing fails at each question."""
+    name = f"{RUN}-node"
+    asked = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9100/metrics').read().decode())"
+    given = (
+        *HARDENED,
+        "--user",
+        "65534:65534",
+        "--tmpfs",
+        "/tmp",
+        "--volume",
+        "/:/host:ro",
+        "--network",
+        "none",
+    )
+    docker("run", "--detach", "--name", name, *given, image, "node")
+    try:
+        wait_for(
+            lambda: "node_load1 " in docker("exec", name, "python3", "-c", asked, check=False).stdout,
+            "an answer",
+        )
+        text = docker("exec", name, "python3", "-c", asked).stdout
+        # What the alerts ask for.
+        for metric in (
+            r'filesystem_avail_bytes\{.*mountpoint="/"',
+            r"vmstat_oom_kill ",
+            r"timex_offset_seconds ",
+            r"uname_info\{",
+        ):
+            assert re.search(f"^node_{metric}", text, re.M), metric
+        logs = docker("logs", name)
+        assert "failed to" not in logs.stderr and "collector failed" not in logs.stderr, logs.stderr
+    finally:
+        docker("rm", "--force", name)
