@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
-from dependencies import canonical
+from dependencies.reading import canonical
 
 
 @dataclass(frozen=True)

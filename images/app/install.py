@@ -21,7 +21,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dependencies import Unreadable, canonical, read, wanted_pythons
+from dependencies import read
+from dependencies.pythons import wanted_pythons
+from dependencies.reading import Unreadable, canonical
 from extras import clashes
 
 DRIVERS = {"psycopg", "psycopg2", "psycopg2-binary"}

@@ -1,9 +1,10 @@
-"""images/app/dependencies.py: what each tool's files ask for, as lines that pip takes."""
+"""images/app/dependencies: what each tool's files ask for, as lines that pip takes."""
 
 import json
 
 import dependencies
 import pytest
+from dependencies.reading import Unreadable
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_files_that_include_each_other(project):
 
 def test_an_included_file_that_is_not_there(project):
     project.write(a_dot_txt="-r base.txt\n")
-    with pytest.raises(dependencies.Unreadable, match=r"base\.txt cannot be read"):
+    with pytest.raises(Unreadable, match=r"base\.txt cannot be read"):
         project.read("a.txt")
 
 
@@ -104,16 +105,16 @@ def test_other_folders_wheels_and_repositories(project):
 
 def test_a_folder_that_is_no_project(project):
     project.write(libs__x__readme="", requirements_dot_txt="./libs/x\n")
-    with pytest.raises(dependencies.Unreadable, match=r"x has neither a pyproject\.toml"):
+    with pytest.raises(Unreadable, match=r"x has neither a pyproject\.toml"):
         project.read("requirements.txt")
 
 
 def test_a_folder_above_the_project_is_in_no_image(project):
     project.write(requirements_dot_txt="Django\n-e ../tools\n")
-    with pytest.raises(dependencies.Unreadable, match="outside of APP_DIR"):
+    with pytest.raises(Unreadable, match="outside of APP_DIR"):
         project.read("requirements.txt")
     project.write(uv_dot_lock='[[package]]\nname = "tools"\nversion = "1"\nsource = { editable = "../" }\n')
-    with pytest.raises(dependencies.Unreadable, match=r"takes tools from \.\./, which is outside of APP_DIR"):
+    with pytest.raises(Unreadable, match=r"takes tools from \.\./, which is outside of APP_DIR"):
         project.read("uv.lock")
 
 
@@ -128,14 +129,14 @@ def test_folders_that_need_each_other(project):
 
 def test_a_file_of_another_machine(project):
     project.write(requirements_dot_txt="certifi @ file:///croot/certifi_1/work\n")
-    with pytest.raises(dependencies.Unreadable, match="write certifi==VERSION"):
+    with pytest.raises(Unreadable, match="write certifi==VERSION"):
         project.read("requirements.txt")
 
 
 @pytest.mark.parametrize("name", ["environment.yml", "other.lock", "Pipfile"])
 def test_what_is_not_understood_says_the_way_out(project, name):
     project.write(**{name.replace(".", "_dot_"): ""})
-    with pytest.raises(dependencies.Unreadable, match=r"requirements file"):
+    with pytest.raises(Unreadable, match=r"requirements file"):
         project.read(name)
 
 
@@ -255,13 +256,13 @@ def test_a_project_and_its_groups(project, group, wanted):
 
 def test_an_unknown_group_names_those_there_are(project):
     project.write(pyproject_dot_toml=DECLARED)
-    with pytest.raises(dependencies.Unreadable, match="cache, production, server"):
+    with pytest.raises(Unreadable, match="cache, production, server"):
         project.read("pyproject.toml", "prod")
 
 
 def test_a_project_that_says_nothing_is_refused_with_the_way_out(project):
     project.write(pyproject_dot_toml="[tool.ruff]\n")
-    with pytest.raises(dependencies.Unreadable, match="export the lock"):
+    with pytest.raises(Unreadable, match="export the lock"):
         project.read("pyproject.toml")
 
 
@@ -294,5 +295,5 @@ def test_dynamic_dependencies_are_those_of_setuptools(project):
 
 def test_a_setup_that_does_not_run_by_itself(project):
     project.write(setup_dot_py="import mysite\n")
-    with pytest.raises(dependencies.Unreadable, match="No module named 'mysite'"):
+    with pytest.raises(Unreadable, match="No module named 'mysite'"):
         project.read("setup.py")
