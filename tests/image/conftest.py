@@ -179,13 +179,13 @@ def given(name: str) -> str:
 
 def made(name: str) -> str:
     """The image of the server in the folder NAME of this one, which a few tests need and build themselves."""
-    from channels_stack_deploy.build import images
+    from channels_stack_deploy.build import contexts, images
     from channels_stack_deploy.config import settings
 
     folder = Path(__file__).with_name(name)
-    return images.make(settings.defaults(), {"SERVER": images.Image(f"channels-stack/test-{name}", folder)})[
-        "SERVER"
-    ]
+    return images.make(
+        settings.defaults(), {"SERVER": contexts.Image(f"channels-stack/test-{name}", folder)}
+    )["SERVER"]
 
 
 @pytest.fixture(scope="session")

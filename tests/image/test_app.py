@@ -203,7 +203,7 @@ def test_versions_keep_the_floor(image):
 
 
 def test_a_flipped_hash_fails_the_build(tmp_path):
-    from channels_stack_deploy.build import images
+    from channels_stack_deploy.build import builder, images
     from channels_stack_deploy.config import settings
     from channels_stack_deploy.console import Failure
 
@@ -211,9 +211,9 @@ def test_a_flipped_hash_fails_the_build(tmp_path):
     lock = project / "requirements.txt"
     lock.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, lock.read_text()))
     values = settings.defaults() | {"APP_DIR": str(project)}
-    _, description = images.base(values)
+    _, description = builder.base(values)
     with pytest.raises(Failure, match="DO NOT MATCH THE HASHES"):
-        images.build(
+        builder.build(
             images.application(values, "uvicorn"), "channels-stack/flipped:test", values, description
         )
-    assert not images.exists("channels-stack/flipped:test")
+    assert not builder.exists("channels-stack/flipped:test")

@@ -47,45 +47,7 @@ def main(arguments: list[str]) -> int:
     """Run one command; exit codes: 0 done, 1 failed, 78 refused."""
     options = parser().parse_args(arguments)
     try:
-        if options.command == "alive":
-            return alive.alive()
-        if options.command == "fetch":
-            return cluster.fetch(options.name, options.target)
-        found = settings.load(dict(os.environ))
-        found.write()
-        match options.command:
-            case "serve":
-                return serve.serve(found)
-            case "now":
-                serve.make(found, full=options.full)
-                if jobs.present():
-                    with work.alone("a copy of the waiting jobs"):
-                        jobs.store()
-            case "list":
-                for each in repository.backups():
-                    print(
-                        f"{each.label}  {each.kind}  {moment(each.stop)}  {size(each.database_bytes)}"
-                        + ("  DAMAGED" if each.damaged else "")
-                    )
-            case "status":
-                return status.show(found, options.format)
-            case "verify":
-                return verify()
-            case "drill":
-                with work.alone("a drill"):
-                    return drill.drill(found)
-            case "restore":
-                with work.alone("a restore"):
-                    return restore.restore(
-                        found,
-                        confirmed=options.yes,
-                        at=options.time,
-                        label=options.set,
-                        keep_jobs=options.keep_jobs,
-                    )
-            case "discard":
-                with work.alone("the removal of what was kept aside"):
-                    return restore.discard()
+        return run(options)
     except Failure as failure:
         for line in str(failure).splitlines():
             say(line)
@@ -96,6 +58,49 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         say("stopped")
         return 130
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command of OPTIONS; its exit code."""
+    if options.command == "alive":
+        return alive.alive()
+    if options.command == "fetch":
+        return cluster.fetch(options.name, options.target)
+    found = settings.load(dict(os.environ))
+    found.write()
+    match options.command:
+        case "serve":
+            return serve.serve(found)
+        case "now":
+            serve.make(found, full=options.full)
+            if jobs.present():
+                with work.alone("a copy of the waiting jobs"):
+                    jobs.store()
+        case "list":
+            for each in repository.backups():
+                print(
+                    f"{each.label}  {each.kind}  {moment(each.stop)}  {size(each.database_bytes)}"
+                    + ("  DAMAGED" if each.damaged else "")
+                )
+        case "status":
+            return status.show(found, options.format)
+        case "verify":
+            return verify()
+        case "drill":
+            with work.alone("a drill"):
+                return drill.drill(found)
+        case "restore":
+            with work.alone("a restore"):
+                return restore.restore(
+                    found,
+                    confirmed=options.yes,
+                    at=options.time,
+                    label=options.set,
+                    keep_jobs=options.keep_jobs,
+                )
+        case "discard":
+            with work.alone("the removal of what was kept aside"):
+                return restore.discard()
     return 0
 
 

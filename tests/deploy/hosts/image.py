@@ -6,7 +6,8 @@ from pathlib import Path
 
 from stacks import ROOT, machine_settings
 
-from channels_stack_deploy.build import build_environment, images
+from channels_stack_deploy.build import build_environment, builder, images
+from channels_stack_deploy.build.contexts import Image
 from channels_stack_deploy.config import settings
 from channels_stack_deploy.registry import service
 
@@ -23,20 +24,18 @@ def machine(suite: str) -> str:
     """The full name of the image of a virtual machine with the files of the flavour "engine" (another 30 s to build)."""
     parent = host_image("engine", suite)
     return made(
-        MACHINE_IMAGE=images.Image(
+        MACHINE_IMAGE=Image(
             "channels-stack/test-machine", CONTEXT.parent / "machine", parent=parent, suite=suite
         )
     )
 
 
-def host_image(flavour: str, suite: str) -> images.Image:
+def host_image(flavour: str, suite: str) -> Image:
     contexts = {"engine_role": ENGINE_ROLE} if flavour == "engine" else {}
-    return images.Image(
-        f"channels-stack/test-host-{flavour}", CONTEXT, flavour, contexts=contexts, suite=suite
-    )
+    return Image(f"channels-stack/test-host-{flavour}", CONTEXT, flavour, contexts=contexts, suite=suite)
 
 
-def made(**wanted: images.Image) -> str:
+def made(**wanted: Image) -> str:
     """The full name of the last of the images WANTED; those are built that are not there yet."""
     return list(images.make({**settings.defaults(), **machine_settings()}, wanted).values())[-1]
 
@@ -48,7 +47,7 @@ def registry() -> str:
 
 def base() -> str:
     """The full name of the stack's Debian base image, made where it is not there yet."""
-    return images.base({**settings.defaults(), **machine_settings()})[0]
+    return builder.base({**settings.defaults(), **machine_settings()})[0]
 
 
 def network_files(suite: str) -> dict[str, str]:

@@ -4,8 +4,8 @@ import resource
 
 import pytest
 
-from channels_stack_deploy.build import images
-from channels_stack_deploy.build.images import Image
+from channels_stack_deploy.build import builder, contexts, images
+from channels_stack_deploy.build.contexts import Image
 from channels_stack_deploy.config import settings
 from channels_stack_deploy.console import Failure
 
@@ -48,7 +48,7 @@ def test_the_base_is_part_of_the_name(folder):
 def test_the_last_step_is_part_of_the_name(folder, monkeypatch):
     before = Image("a", folder).tag("base")
     (folder.parent / "steps").mkdir(exist_ok=True)
-    monkeypatch.setattr(images, "STEPS", folder.parent / "steps")
+    monkeypatch.setattr(contexts, "STEPS", folder.parent / "steps")
     (folder.parent / "steps/seal").write_text("another")
     assert Image("a", folder).tag("base") != before
 
@@ -68,30 +68,30 @@ def test_links_are_followed_and_circles_are_not(tmp_path):
     (project / "shop").symlink_to(shared)
     (shared / "back").symlink_to(project)
     (project / "gone").symlink_to("nowhere")
-    before = images.content(project)
-    assert images.files(project) == [project / "shop/models.py"]
-    assert images.oddities(project) == ["gone is a link to nowhere, which is not there: it is left out"]
+    before = contexts.content(project)
+    assert contexts.files(project) == [project / "shop/models.py"]
+    assert contexts.oddities(project) == ["gone is a link to nowhere, which is not there: it is left out"]
     (shared / "models.py").write_text("y")
-    assert images.content(project) != before
+    assert contexts.content(project) != before
 
 
 def test_a_large_file_is_named_and_read_in_pieces(folder):
     with (folder / "dump.sql").open("wb") as file:
-        file.truncate(2 * images.LARGE_BYTES)
+        file.truncate(2 * contexts.LARGE_BYTES)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert images.content(folder)
+    assert contexts.content(folder)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, "kilobytes"
-    (line,) = images.oddities(folder)
+    (line,) = contexts.oddities(folder)
     assert line.startswith("dump.sql (100 MB) goes into the application's image")
 
 
 def test_each_folder_is_read_once(folder, monkeypatch):
     read = []
-    monkeypatch.setattr(images, "content", lambda folder: read.append(folder) or b"digest")
+    monkeypatch.setattr(contexts, "content", lambda folder: read.append(folder) or b"digest")
     contents: dict = {}
     for name in ("a", "b", "c"):
         Image(name, folder).tag("base", contents)
-    assert read == [folder, images.STEPS]
+    assert read == [folder, contexts.STEPS]
 
 
 @pytest.mark.parametrize(
@@ -130,15 +130,15 @@ def test_a_failed_build_ends_with_the_one_line_that_says_why():
         " > [build]:",
     ]
     lines += ["5.2 install.py: no wheel of a", "ERROR: failed to solve"]
-    assert images.reason(lines).splitlines()[1:] == ["5.1 error: gcc", "no wheel of a"]
-    assert "failed to solve" in images.reason(["#1 x", "ERROR: failed to solve"])
+    assert builder.reason(lines).splitlines()[1:] == ["5.1 error: gcc", "no wheel of a"]
+    assert "failed to solve" in builder.reason(["#1 x", "ERROR: failed to solve"])
 
 
 def test_what_the_doctor_says_is_left_out_is_left_out():
     import channels_stack_deploy.adopt  # noqa: F401  (the doctor is found from there)
     from channels_stack.doctor.rules.folders import LEFT_OUT
 
-    assert LEFT_OUT <= images.IGNORED
+    assert LEFT_OUT <= contexts.IGNORED
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channels_stack_deploy.build import images
+from channels_stack_deploy.build import contexts, images
 from channels_stack_deploy.config import volumes
 from channels_stack_deploy.console import Failure
 
@@ -22,7 +22,7 @@ def project(tmp_path):
 
 
 def checked(project, text):
-    files = images.files(project)
+    files = contexts.files(project)
     volumes.check(project, files, settings(text))
     return volumes.notices(project, files, settings(text))
 

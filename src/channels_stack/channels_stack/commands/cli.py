@@ -10,8 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .. import __version__
+
+if TYPE_CHECKING:
+    from ..config.settings import Settings
 
 REFUSED = 78  # EX_CONFIG of sysexits.h
 METRICS_FOLDER = "/tmp/metrics-{port}"  # outside of containers several programs share /tmp
@@ -59,38 +63,22 @@ def _again(options: argparse.Namespace) -> list[str]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.command == "status":
-        from ..status import overview
-
-        return overview.main(options.json)
-    if options.command == "metrics":
-        from . import scrape
-
-        return scrape.main(options.name)
-    if options.command == "compare":
-        from . import compare, traffic
-
-        if options.what == "pages":
-            return compare.main(options.new, options.old, options.port, options.host, options.path)
-        return traffic.main(options.new, options.port, options.seconds)
+    if options.command in ("status", "metrics", "compare"):
+        return _look(options)
     from ..config.settings import Settings, misspelled
 
     for line in misspelled():
         print(f"channels-stack: warning: {line}", file=sys.stderr)
     settings = Settings.from_environment()
-    service = options.service if options.command == "serve" else options.command
-    if service == "http" and settings.server_http == "gunicorn" and settings.http_processes > 1:
-        # prometheus_client looks at it when it is imported, which the next import does.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER.format(port=options.port))
-    processes = 1
-    if options.command == "worker":
-        processes = options.processes or settings.worker_processes
-        if processes > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER.format(port=options.port))
     if options.command == "dead":
         from ..jobs import dead_letters as dead
 
         return dead.main(settings, options.action, options.channel, options.id, options.all, options.json)
+    service = options.service if options.command == "serve" else options.command
+    processes = _processes(options, settings, service)
+    if processes > 1:
+        # prometheus_client looks at it when it is imported, which the next import does.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _empty_folder(METRICS_FOLDER.format(port=options.port))
     from ..observability import logs
 
     logs.configure(settings, service)
@@ -99,17 +87,7 @@ def _run(options: argparse.Namespace) -> int:
 
         return servers.serve(settings, service, options.port)
     if options.command == "worker":
-        concurrency = options.concurrency or settings.worker_concurrency
-        if processes > 1:
-            from ..jobs import supervisor
-
-            command = [sys.executable, "-m", "channels_stack", "worker", *options.channels]
-            command += ["--processes=1", f"--concurrency={concurrency}", "--port=0", "--heartbeat"]
-            return supervisor.main(command, processes, options.port, options.heartbeat, settings.stop_seconds)
-        from . import worker
-
-        channels = tuple(options.channels) or settings.app_worker_channels
-        return worker.main(settings, channels, options.port, options.heartbeat, concurrency)
+        return _work(options, settings, processes)
     if options.command == "migrations":
         from . import migrations
 
@@ -117,6 +95,44 @@ def _run(options: argparse.Namespace) -> int:
     from . import release
 
     return release.main(settings, options.program)
+
+
+def _look(options: argparse.Namespace) -> int:
+    """Commands that say what others do, and need no configuration of their own."""
+    if options.command == "status":
+        from ..status import overview
+
+        return overview.main(options.json)
+    if options.command == "metrics":
+        from . import scrape
+
+        return scrape.main(options.name)
+    from . import compare, traffic
+
+    if options.what == "pages":
+        return compare.main(options.new, options.old, options.port, options.host, options.path)
+    return traffic.main(options.new, options.port, options.seconds)
+
+
+def _processes(options: argparse.Namespace, settings: Settings, service: str) -> int:
+    """How many processes count together in this container."""
+    if service == "worker":
+        return options.processes or settings.worker_processes
+    return settings.http_processes if service == "http" and settings.server_http == "gunicorn" else 1
+
+
+def _work(options: argparse.Namespace, settings: Settings, processes: int) -> int:
+    concurrency = options.concurrency or settings.worker_concurrency
+    if processes > 1:
+        from ..jobs import supervisor
+
+        command = [sys.executable, "-m", "channels_stack", "worker", *options.channels]
+        command += ["--processes=1", f"--concurrency={concurrency}", "--port=0", "--heartbeat"]
+        return supervisor.main(command, processes, options.port, options.heartbeat, settings.stop_seconds)
+    from . import worker
+
+    channels = tuple(options.channels) or settings.app_worker_channels
+    return worker.main(settings, channels, options.port, options.heartbeat, concurrency)
 
 
 def _empty_folder(path: str) -> str:

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from . import settings as settings_module
+from . import settings_modules
 from .files import Files, Function, Module, Plan
 from .findings import Place
 from .packages import Packages
-from .settings import Settings
+from .settings import Settings, read
 from .values import texts
 
 ASYNC_CONSUMERS = {
@@ -52,7 +52,7 @@ class Project:
             raise NotAProjectError(f"{root} cannot be read (as uid {os.getuid()})")
         self.files = Files(root, roots)
         module_name, _, chosen = settings_name.partition(":")
-        found = settings_module.find(self.files, module_name)
+        found = settings_modules.find(self.files, module_name)
         if settings_name and not found:
             raise NotAProjectError(f"{root} holds no module {module_name}: name the settings with --settings")
         if not found and not self._looks_like_channels():
@@ -60,7 +60,7 @@ class Project:
             raise NotAProjectError(
                 f"{root} holds no Django project ({why}): name the folder that holds manage.py"
             )
-        self.settings: list[Settings] = [settings_module.read(self.files, module, chosen) for module in found]
+        self.settings: list[Settings] = [read(self.files, module, chosen) for module in found]
         self.packages = Packages(self.files.texts)
 
     def _looks_like_channels(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from channels_stack.doctor import settings as doctor_settings
 from channels_stack.doctor.files import Module
-from channels_stack.doctor.values import text, texts
+from channels_stack.doctor.values import Value, text, texts
 
 from .found import Findings
 from .modules import Found
@@ -29,7 +29,16 @@ def find(tree: Tree, found: Found, overlay: set[str]) -> Findings:
     assert found.settings is not None
     findings = Findings()
     values = doctor_settings.read(tree.files, found.settings)
-    ours = OURS | (set() if "database" in overlay else {"DATABASES"})
+    volumes = _written(tree, found, values, OURS | (set() if "database" in overlay else {"DATABASES"}))
+    if volumes:
+        why = ", ".join(f"{folder}: {place}" for folder, place in volumes.items())
+        findings.line("APP_VOLUMES", " ".join(volumes), why)
+    _database(findings, values.get("DATABASES", "default", "ENGINE"), "database" in overlay)
+    return findings
+
+
+def _written(tree: Tree, found: Found, values: doctor_settings.Settings, ours: set[str]) -> dict[str, str]:
+    """Folder that is kept empty, or made -> file:line; without those of the settings OURS."""
     volumes: dict[str, str] = {}
     for path in values.files:
         module = tree.files.modules[path]
@@ -45,26 +54,27 @@ def find(tree: Tree, found: Found, overlay: set[str]) -> Findings:
                 folder = os.path.normpath(os.path.join(found.folder, folder))
                 if not tree.exists(folder):  # where it is, nothing is made
                     volumes.setdefault(folder, str(module.place(call)))
-    if volumes:
-        why = ", ".join(f"{folder}: {place}" for folder, place in volumes.items())
-        findings.line("APP_VOLUMES", " ".join(volumes), why)
-    engine = values.get("DATABASES", "default", "ENGINE")
-    if "sqlite" in (text(engine) or "") and "database" not in overlay:
+    return volumes
+
+
+def _database(findings: Findings, engine: Value | None, kept: bool) -> None:
+    """What becomes of data in another database than PostgreSQL; KEPT: the project's own stays."""
+    name, place = text(engine) or "", engine.at if engine else ""
+    if "sqlite" in name and not kept:
         findings.notes.append(
-            f"SQLite ({engine.at if engine else ''}) becomes the stack's PostgreSQL, which is empty; to keep the file: "
+            f"SQLite ({place}) becomes the stack's PostgreSQL, which is empty; to keep the file: "
             "APP_OVERLAY=-database, and the file in APP_VOLUMES"
         )
-    elif any(word in (text(engine) or "") for word in ("mysql", "mariadb")) and "database" not in overlay:
+    elif any(word in name for word in ("mysql", "mariadb")) and not kept:
         findings.notes.append(
-            f"MySQL ({engine.at if engine else ''}) becomes the stack's PostgreSQL, which is empty; to stay with MySQL: "
+            f"MySQL ({place}) becomes the stack's PostgreSQL, which is empty; to stay with MySQL: "
             "APP_OVERLAY=-database, and the variables of its address in app.env"
         )
-    elif "postgis" in (text(engine) or ""):
+    elif "postgis" in name:
         findings.questions.append(
-            f"PostGIS ({engine.at if engine else ''}): the stack's PostgreSQL has no PostGIS; DB_NODES=0 and the address of "
+            f"PostGIS ({place}): the stack's PostgreSQL has no PostGIS; DB_NODES=0 and the address of "
             "one that has, in secrets/database_url (docs/how-to/data-stores.md)"
         )
-    return findings
 
 
 def geodjango(values: doctor_settings.Settings) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from channels_stack.doctor import settings as doctor_settings
+from channels_stack.doctor import settings_modules
 from channels_stack.doctor.composed import configurations
 from channels_stack.doctor.files import Module
 from channels_stack.doctor.values import text
@@ -53,7 +54,7 @@ def find(tree: Tree) -> Found:
     """What TREE holds. Raises Failure where there is no Django project, or more than one."""
     named = list(_named(tree))
     candidates = [
-        module for module in doctor_settings.whole(tree.files, tree.own()) if _is_whole(tree, module)
+        module for module in settings_modules.whole(tree.files, tree.own()) if _is_whole(tree, module)
     ]
     if not candidates:
         raise Failure(_nothing(tree))
@@ -170,12 +171,12 @@ def _choose_settings(
     def rank(each: tuple[Module, str]) -> tuple[int, int, str]:
         module, _ = each
         words = _words(module)
-        other = any(word in words for word in doctor_settings.OTHER_WORDS)
+        other = any(word in words for word in settings_modules.OTHER_WORDS)
         if any(word in words for word in TEMPLATE_WORDS):
             return 9, 0, module.path
         if names[module.path] in by_plan and not other:
             return 0, 0, module.path
-        for number, word in enumerate(doctor_settings.PRODUCTION_WORDS):
+        for number, word in enumerate(settings_modules.PRODUCTION_WORDS):
             if word in words:
                 return 1, number, module.path
         base = words[-1] in BASE_WORDS
@@ -192,7 +193,7 @@ def _choose_settings(
         )
     found.settings, found.settings_name = module, names[module.path]
     why = by_plan.get(found.settings_name) or entry(module)[1]
-    if chosen := doctor_settings.for_production(configurations(tree.files, module)):
+    if chosen := settings_modules.for_production(configurations(tree.files, module)):
         found.settings_name += f":{chosen}"
     found.findings.line(
         "APP_SETTINGS", found.settings_name, f"{module.path}" + (f", named in {why}" if why else "")
@@ -207,13 +208,18 @@ def _choose_settings(
         found.findings.questions.append(
             f"APP_SETTINGS: {module.path} is taken; {', '.join(others)} could be meant as well"
         )
-    found.roots = [os.path.dirname(found.manage), root] if found.manage else [root]
+    found.roots = _roots(tree, found, root)
+    found.roots += _imported_from_elsewhere(tree, found)
+
+
+def _roots(tree: Tree, found: Found, root: str) -> list[str]:
+    """Folders on Python's path: where manage.py is, ROOT of the settings, and what manage.py or asgi.py add."""
+    roots = [os.path.dirname(found.manage), root] if found.manage else [root]
     for path in filter(None, [found.manage, *(each.path for each in tree.own() if _is_asgi(each))]):
         if above(path)[0] == os.path.dirname(found.manage) or f"{path}/".startswith(os.path.join(root, "")):
             added = [each for each, _ in added_roots(tree, tree.files.modules[path])]
-            found.roots += [each for each in added if not each.startswith("..")]
-    found.roots = list(dict.fromkeys("" if each == "." else each for each in found.roots))
-    found.roots += _imported_from_elsewhere(tree, found)
+            roots += [each for each in added if not each.startswith("..")]
+    return list(dict.fromkeys("" if each == "." else each for each in roots))
 
 
 def _imported_from_elsewhere(tree: Tree, found: Found) -> list[str]:

@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
-from channels_stack.doctor.settings import PRODUCTION_WORDS
+from channels_stack.doctor.settings_modules import PRODUCTION_WORDS
 
 from .found import Findings
 from .tree import Tree

@@ -6,9 +6,10 @@ import ast
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from channels_stack.doctor import settings as doctor_settings
+from channels_stack.doctor import settings_modules
 from channels_stack.doctor.composed import choices
 from channels_stack.doctor.files import Module
 
@@ -96,40 +97,56 @@ class Variable:
     """Where the value comes from."""
 
 
-def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Variable]:
-    """What the settings read and the stack does not give by itself. OVERLAY names the parts that are off."""
+@dataclass
+class Uses:
+    """How the settings use variables."""
+
+    reads: dict[str, list[tuple[str, bool, frozenset[str]]]] = field(default_factory=dict)
+    """Variable -> (file:line, whether it has to be there, the names that it is assigned to)."""
+    flows: dict[str, set[str]] = field(default_factory=dict)
+    """Name -> the names that are computed from it."""
+    chosen: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Name by which files are chosen -> the word for production, and why."""
+
+
+def uses(tree: Tree, found: Found) -> Uses:
+    """Read the files of the settings that were found."""
     assert found.settings is not None
-    reads: dict[str, list[tuple[str, bool, frozenset[str]]]] = {}
-    flows: dict[str, set[str]] = {}
-    chosen: dict[str, tuple[str, str]] = {}  # name in the settings -> word for production, and why
+    seen = Uses()
     for path in doctor_settings.read(tree.files, found.settings).files:
         module = tree.files.modules[path]
         for name, words in choices(tree.files, module):
-            for word in [each for each in doctor_settings.PRODUCTION_WORDS if each in words][:1]:
-                chosen[name] = word, f"of the files that {path} includes by it: {', '.join(words)}"
+            for word in [each for each in settings_modules.PRODUCTION_WORDS if each in words][:1]:
+                seen.chosen[name] = word, f"of the files that {path} includes by it: {', '.join(words)}"
         for statement, certain in _statements(module.tree.body, True):
             targets = _targets(statement)
             for part in ast.walk(statement):
                 if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
-                    flows.setdefault(part.id, set()).update(targets - {part.id})
+                    seen.flows.setdefault(part.id, set()).update(targets - {part.id})
             for name, required, place in _reads(module, statement):
-                reads.setdefault(name, []).append((place, required and certain, frozenset(targets)))
+                seen.reads.setdefault(name, []).append((place, required and certain, frozenset(targets)))
+    return seen
+
+
+def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Variable]:
+    """What the settings read and the stack does not give by itself. OVERLAY names the parts that are off."""
+    seen = uses(tree, found)
     given = LENT | {f"{name}_FILE" for name in LENT} | OTHERS | set(stack_settings.defaults())
     production = _values(tree, found.folder, PRODUCTION_FILES)
     other = _values(tree, found.folder, OTHER_FILES)
     variables = []
-    for name, uses in sorted(reads.items()):
+    for name, reads in sorted(seen.reads.items()):
         if name in given or name.startswith("DJANGO_SUPERUSER_") or not NAME.fullmatch(name):
             continue
-        place = next((each for each, required, _ in uses if required), uses[0][0])
-        variable = Variable(name, place, any(required for _, required, _ in uses))
-        leaves = {leaf for _, _, targets in uses for leaf in _leaves(targets, flows)}
+        place = next((each for each, required, _ in reads if required), reads[0][0])
+        variable = Variable(name, place, any(required for _, required, _ in reads))
+        leaves = {leaf for _, _, targets in reads for leaf in _leaves(targets, seen.flows)}
         covered = bool(leaves) and all(COVERED.get(leaf, "") not in {"", *overlay} for leaf in leaves)
-        first = {target for _, _, targets in uses for target in targets}
+        first = {target for _, _, targets in reads for target in targets}
         if name in production and not (covered and first & {"DATABASES"}):
             variable.value, variable.source = production[name]
-        elif first & chosen.keys():
-            variable.value, variable.source = chosen[min(first & chosen.keys())]
+        elif first & seen.chosen.keys():
+            variable.value, variable.source = seen.chosen[min(first & seen.chosen.keys())]
         elif variable.required and "SECRET_KEY" in first and "secret_key" not in overlay:
             variable.value, variable.source = (
                 secrets.token_urlsafe(48),

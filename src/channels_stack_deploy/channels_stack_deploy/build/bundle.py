@@ -18,7 +18,7 @@ from typing import Any
 
 from ..console import Failure, detail, say, step
 from ..paths import ROOT, Deployment
-from . import build_environment, images, packages
+from . import build_environment, builder, contexts, images, packages
 
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
 """Debian releases that a bundle can be for, and their Python: wheels are for one."""
@@ -44,9 +44,11 @@ def make(deployment: Deployment, settings: dict[str, str], words: str) -> Path:
         )
     application = outside(settings)
     names = images.make(settings)
-    described = {suite: images.base(settings, suite)[1] for suite in {images.SUITE, settings["APP_DEBIAN"]}}
+    described = {
+        suite: builder.base(settings, suite)[1] for suite in {contexts.SUITE, settings["APP_DEBIAN"]}
+    }
     bases = {each["BASE"]: each["BASE_DIGEST"] for each in described.values()}
-    version = images.version()
+    version = builder.version()
     digest = hashlib.sha256(" ".join(sorted(names.values())).encode()).hexdigest()[:8]
     target = ROOT / f"dist/channels-stack-{version}-{digest}.bundle.tar"
     target.parent.mkdir(exist_ok=True)
@@ -98,7 +100,7 @@ def outside(settings: dict[str, str]) -> Path | None:
 
 def fetched(into: Path, suite: str, settings: dict[str, str]) -> int:
     """Fetch the packages that a machine of SUITE with nothing but Debian's essential ones lacks; how many they are."""
-    base = images.base(settings, suite)[0]
+    base = builder.base(settings, suite)[0]
     status = run("docker", "run", "--rm", "--network", "none", base, "cat", "/var/lib/dpkg/status")
     architecture = run("docker", "version", "--format", "{{.Server.Arch}}").strip()
     into.mkdir(parents=True)
@@ -127,7 +129,7 @@ def write(target: Path, folder: Path, application: Path | None) -> None:
                 tar.add(path, f"{CONTENTS}/{path.relative_to(folder)}")
         for name in sources():
             tar.add(ROOT / name, f"{SOURCES}/{name}")
-        for path in images.files(application) if application else ():
+        for path in contexts.files(application) if application else ():
             tar.add(path, str(path.relative_to(ROOT.parent)))
     new.replace(target)
 

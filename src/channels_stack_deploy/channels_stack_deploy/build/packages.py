@@ -11,7 +11,7 @@ from types import ModuleType
 
 from ..console import Failure
 from ..paths import ENGINE, ROOT
-from . import build_environment, images
+from . import build_environment, builder
 
 DOCKERFILE = ROOT / "ansible/roles/packages/files/Dockerfile"
 SUITES = {"debian 12": "bookworm", "debian 13": "trixie"}
@@ -75,7 +75,7 @@ def fetch(
 
     apt decides and checks signatures, in a container of the base image. Failure with its last lines.
     """
-    base = images.base(settings, release)[0]
+    base = builder.base(settings, release)[0]
     with tempfile.TemporaryDirectory(prefix="channels-stack-") as place:
         context, secrets = Path(place, "context"), Path(place, "secrets")
         context.mkdir()

@@ -23,7 +23,7 @@ from packageurl import PackageURL
 
 from ..console import Failure, detail, step
 from ..paths import ROOT
-from .images import version
+from .builder import version
 
 PUBLISHED = ("UVICORN", "DAPHNE", "EDGE", "REDIS", "DB", "CERTIFICATES", "REGISTRY", "BACKUP", "MONITORING")
 """Images of a release, as .images names them; the other ones are for tests alone."""

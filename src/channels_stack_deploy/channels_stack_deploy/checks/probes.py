@@ -31,7 +31,9 @@ LINE = re.compile(r"([A-Za-z_-]+)\s*=\s*(.*)$")
 SECONDS = {"socket": 10.0, "job": 60.0}
 """How long what is expected may take, unless the file says."""
 
-LONGEST = 600
+WHOLE = {"seconds": 600, "share": 100}
+"""Whole numbers, and the largest that each may be."""
+
 KEYS = {
     "page": ("path", "status", "text", "as"),
     "socket": ("path", "subprotocol", "as", "send", "expect", "seconds"),
@@ -73,6 +75,9 @@ NUMBERS = ("think", "messages", "slowest")
 """Of a visit: above 0, and not always whole."""
 
 PATHS = ("path", "socket", "page", "result", "sign_out")
+
+Problem = tuple[int, str]
+"""(line, what is wrong there and what to write instead)."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ def sections(path: Path, folder: Path) -> list[Probe]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"{path} cannot be read: {error}") from None
-    problems: list[tuple[int, str]] = []
+    problems: list[Problem] = []
     probes = list(_sections(text, problems))
     names = [each.name for each in probes if each.kind == "sign-in"]
     seen: dict[tuple[str, str], int] = {}
@@ -171,7 +176,7 @@ def sections(path: Path, folder: Path) -> list[Probe]:
     ]
 
 
-def _sections(text: str, problems: list[tuple[int, str]]) -> Iterable[_Section]:
+def _sections(text: str, problems: list[Problem]) -> Iterable[_Section]:
     current: _Section | None = None
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
@@ -180,50 +185,47 @@ def _sections(text: str, problems: list[tuple[int, str]]) -> Iterable[_Section]:
         if line[0] == "[":
             if current:
                 yield current
-            match, current = SECTION.match(line), None
-            if not match:
-                problems.append(
-                    (
-                        number,
-                        f"{line[:40]!r} is no section; write [page NAME], [socket NAME], [sign-in NAME], "
-                        "[job NAME] or [visit NAME]",
-                    )
-                )
-            elif match[1] not in KEYS:
-                problems.append(
-                    (
-                        number,
-                        f"[{match[1]} …] is no kind of probe{_near(match[1], KEYS)}; there are {', '.join(KEYS)}",
-                    )
-                )
-            else:
-                current = _Section(match[1], match[2], number)
+            current = _begun(line, number, problems)
             continue
         match = LINE.match(line)
         if not match:
             problems.append((number, f"{line[:40]!r} is not NAME = value"))
         elif current:
-            key, value = match[1], match[2].strip()
-            if key not in KEYS[current.kind]:
-                known = KEYS[current.kind]
-                problems.append(
-                    (
-                        number,
-                        f"{key} says nothing in [{current.kind} …]{_near(key, known)}; there are {', '.join(known)}",
-                    )
-                )
-            elif key in REPEATED[current.kind]:
-                current.repeated.append((key, value, number))
-            elif key in current.values:
-                problems.append(
-                    (number, f"{key} is in line {current.values[key][1]} already; remove one of the two")
-                )
-            else:
-                current.values[key] = (value, number)
+            _take(current, match[1], match[2].strip(), number, problems)
         elif not problems:
             problems.append((number, "this line belongs to no section; write [page NAME] above it"))
     if current:
         yield current
+
+
+def _begun(line: str, number: int, problems: list[Problem]) -> _Section | None:
+    """The section that LINE begins; None, and one more of PROBLEMS, where it begins none."""
+    match = SECTION.match(line)
+    if match and match[1] in KEYS:
+        return _Section(match[1], match[2], number)
+    if match:
+        wrong = f"[{match[1]} …] is no kind of probe{_near(match[1], KEYS)}; there are {', '.join(KEYS)}"
+    else:
+        wrong = (
+            f"{line[:40]!r} is no section; write [page NAME], [socket NAME], [sign-in NAME], "
+            "[job NAME] or [visit NAME]"
+        )
+    problems.append((number, wrong))
+    return None
+
+
+def _take(section: _Section, key: str, value: str, number: int, problems: list[Problem]) -> None:
+    """Let SECTION have the line KEY = VALUE; one more of PROBLEMS where it has no place there."""
+    known = KEYS[section.kind]
+    if key not in known:
+        wrong = f"{key} says nothing in [{section.kind} …]{_near(key, known)}; there are {', '.join(known)}"
+        problems.append((number, wrong))
+    elif key in REPEATED[section.kind]:
+        section.repeated.append((key, value, number))
+    elif key in section.values:
+        problems.append((number, f"{key} is in line {section.values[key][1]} already; remove one of the two"))
+    else:
+        section.values[key] = (value, number)
 
 
 def _near(word: str, known: Iterable[str]) -> str:
@@ -231,36 +233,19 @@ def _near(word: str, known: Iterable[str]) -> str:
     return f", did you mean {found[0]}?" if found else ""
 
 
-def _problems(section: _Section, sign_ins: list[str], folder: Path) -> Iterable[tuple[int, str]]:
-    """All that is wrong inside one section: (line, what and what to write instead)."""
-    values = section.values
+def _problems(section: _Section, sign_ins: list[str], folder: Path) -> Iterable[Problem]:
+    """All that is wrong inside one section."""
     for key in REQUIRED[section.kind]:
-        if not values.get(key, ("", 0))[0]:
+        if not section.values.get(key, ("", 0))[0]:
             yield section.line, f"[{section.kind} {section.name}] lacks {key}"
-    everything = [(key, value, line) for key, (value, line) in values.items()] + section.repeated
-    for key, value, line in everything:
-        if key in PATHS and not value.startswith("/"):
-            yield line, f"{key} is {value!r}; a path begins with /"
-        if key in PATHS and re.search(r"\s", value):
-            yield line, f"{key} holds a space; write it as %20"
-        if key == "status" and not re.fullmatch(r"[1-5]\d\d", value):
-            yield line, f"status is {value!r}; it takes one number, 200 for example"
-        if key == "seconds" and not (re.fullmatch(r"\d+", value) and 1 <= int(value) <= LONGEST):
-            yield line, f"seconds is {value!r}; it takes a whole number from 1 to {LONGEST}"
-        for name in value.split() if key == "as" and section.kind == "visit" else [value]:
-            if key == "as" and name not in sign_ins:
-                yield line, f"as names {name!r}, and there is no [sign-in {name}]{_near(name, sign_ins)}"
-        if key in NUMBERS and not (re.fullmatch(r"\d+(\.\d+)?", value) and float(value) > 0):
-            yield line, f"{key} is {value!r}; it takes a number above 0, 2 or 0.5 for example"
-        if key == "share" and not (re.fullmatch(r"\d+", value) and 1 <= int(value) <= 100):
-            yield line, f"share is {value!r}; it takes a whole number from 1 to 100"
-        if key in ("send", "expect") and value[:1] == "{":
-            try:
-                json.loads(value)
-            except ValueError as error:
-                yield line, f"{key} begins as JSON and is none: {error}"
-        if key == "expect" and not value:
-            yield line, "expect is empty; write words of the message, or fields of its JSON"
+    lines = [(key, value, line) for key, (value, line) in section.values.items()] + section.repeated
+    for key, value, line in lines:
+        for wrong in _of_a_value(key, value):
+            yield line, wrong
+        if key == "as":
+            for name in value.split() if section.kind == "visit" else [value]:
+                if name not in sign_ins:
+                    yield line, f"as names {name!r}, and there is no [sign-in {name}]{_near(name, sign_ins)}"
         if key == "password_file" and not (folder / value).exists():
             yield (
                 line,
@@ -272,7 +257,29 @@ def _problems(section: _Section, sign_ins: list[str], folder: Path) -> Iterable[
         yield from _of_a_visit(section)
 
 
-def _of_a_visit(section: _Section) -> Iterable[tuple[int, str]]:
+def _of_a_value(key: str, value: str) -> Iterable[str]:
+    """What is wrong with the VALUE of KEY, whatever else the file says."""
+    if key in PATHS:
+        if not value.startswith("/"):
+            yield f"{key} is {value!r}; a path begins with /"
+        if re.search(r"\s", value):
+            yield f"{key} holds a space; write it as %20"
+    if key == "status" and not re.fullmatch(r"[1-5]\d\d", value):
+        yield f"status is {value!r}; it takes one number, 200 for example"
+    if key in WHOLE and not (re.fullmatch(r"\d+", value) and 1 <= int(value) <= WHOLE[key]):
+        yield f"{key} is {value!r}; it takes a whole number from 1 to {WHOLE[key]}"
+    if key in NUMBERS and not (re.fullmatch(r"\d+(\.\d+)?", value) and float(value) > 0):
+        yield f"{key} is {value!r}; it takes a number above 0, 2 or 0.5 for example"
+    if key in ("send", "expect") and value[:1] == "{":
+        try:
+            json.loads(value)
+        except ValueError as error:
+            yield f"{key} begins as JSON and is none: {error}"
+    if key == "expect" and not value:
+        yield "expect is empty; write words of the message, or fields of its JSON"
+
+
+def _of_a_visit(section: _Section) -> Iterable[Problem]:
     keys = {key for key, _, _ in section.repeated} | section.values.keys()
     if not keys & {"page", "socket"}:
         yield section.line, f"[visit {section.name}] lacks page or socket: what its visitors ask for"
@@ -285,7 +292,7 @@ def _of_a_visit(section: _Section) -> Iterable[tuple[int, str]]:
         )
 
 
-def _of_a_job(section: _Section) -> Iterable[tuple[int, str]]:
+def _of_a_job(section: _Section) -> Iterable[Problem]:
     keys = {key for key, _, _ in section.repeated} | section.values.keys()
     if ("socket" in keys) == ("page" in keys):
         yield (

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
-from ..build import build_environment, images
+from ..build import build_environment, builder
 from ..build.bundle import CONTENTS, MANIFEST
 from ..console import Failure, detail, step
 from ..paths import BASES, WHEELS, Deployment
@@ -111,7 +111,7 @@ def load(tar: tarfile.TarFile, manifest: dict[str, Any]) -> None:
     """The images that are not here yet; and by which digest of its base each was named."""
     BASES.write_text(json.dumps(manifest["bases"], indent=2) + "\n")
     wanted = {*manifest["images"].values(), *manifest["bases"]}
-    missing = sorted(name for name in wanted if not images.exists(name))
+    missing = sorted(name for name in wanted if not builder.exists(name))
     if not missing:
         return
     with subprocess.Popen(

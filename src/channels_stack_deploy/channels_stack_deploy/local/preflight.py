@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from ..build import apt, build_environment, images
+from ..build import apt, build_environment, builder
 from ..config import addresses, capacity, certificates, environments, ownership, ports, sockets
 from ..console import Failure, agreed, detail, table
 from ..paths import ENGINE, Deployment
@@ -48,7 +48,7 @@ def engine(command: str, *, root: bool = False) -> dict[str, Any]:
 def missing_tools(settings: dict[str, str]) -> list[str]:
     """Packages of the TOOLS that are not here; mmdebstrap counts on Debian's own mirror being known, and makes the base image."""
     wanted = dict(TOOLS)
-    made = bool(shutil.which("docker")) and images.exists(images.base_name(settings)[1])
+    made = bool(shutil.which("docker")) and builder.exists(builder.base_name(settings)[1])
     if made or build_environment.debian_mirrors(settings["DEBIAN_MIRROR"]) is None:
         del wanted["mmdebstrap"]
     return [package for command, package in wanted.items() if shutil.which(command) is None]

@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..build.images import Image
+from ..build.contexts import Image
 from ..config import certificates
 from ..config.secrets import write
 from ..paths import COMPOSE, IMAGES, Deployment
