@@ -303,7 +303,7 @@ bundle: controller
 
 ## Make what a release consists of, in dist/: wheel, source, notes, a bill of materials of each image
 release: images prepare
-	@env $$(cat .images) PYTHONPATH=src/channels_stack_deploy $(PYTHON) -m channels_stack_deploy.build.release
+	@env $$(cat .images) PYTHONPATH=src/channels_stack_deploy $(PYTHON) -m channels_stack_deploy.build.distribution
 
 ## Recompile the lock files (LOCK=--upgrade: newest versions)
 lock: prepare

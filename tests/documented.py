@@ -297,7 +297,7 @@ RUN = (
     Run(
         r"make release",
         "tests/image/test_release.py::test_a_release_is_complete",
-        "channels_stack_deploy.build.release",
+        "channels_stack_deploy.build.distribution",
     ),
     Run(
         r"make test-doctor",

@@ -60,7 +60,7 @@ def repository(tmp_path: Path) -> Path:
 
 def make(repository: Path) -> subprocess.CompletedProcess[str]:
     """`make release` there, with the images that are built."""
-    command = [sys.executable, "-m", "channels_stack_deploy.build.release"]
+    command = [sys.executable, "-m", "channels_stack_deploy.build.distribution"]
     environment = {**os.environ, "PYTHONPATH": "src/channels_stack_deploy"}
     return subprocess.run(
         command, cwd=repository, env=environment, capture_output=True, text=True, timeout=500

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import looks
 import pytest
+import running_stack
 
 from channels_stack_deploy.console import Failure
 
-LOOKED = pytest.StashKey[looks.Running | None]()
+LOOKED = pytest.StashKey[running_stack.Running | None]()
 
 
 def pytest_collection(session):
@@ -17,11 +17,11 @@ def pytest_collection(session):
     option = session.config.option
     try:
         if option.inventory:
-            found = looks.on(option.inventory.resolve())
+            found = running_stack.on(option.inventory.resolve())
         elif option.deployment:
-            found = looks.here(option.deployment)
+            found = running_stack.here(option.deployment)
         else:
-            found = looks.at(option.target, option.ca, option.probes) if option.target else None
+            found = running_stack.at(option.target, option.ca, option.probes) if option.target else None
     except Failure as failure:
         raise pytest.UsageError(str(failure)) from None
     session.config.stash[LOOKED] = found
@@ -38,7 +38,7 @@ def pytest_generate_tests(metafunc):
 NAMES = ("node", "place", "edge", "service", "domain", "route", "probe")
 
 
-def of(found: looks.Running, names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def of(found: running_stack.Running, names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """What there is FOUND for fixtures of these NAMES."""
     match names:
         case ["node"]:

@@ -2,7 +2,7 @@
 
     DJANGO_SETTINGS_MODULE=channels_stack.overlay   APP_SETTINGS=mysite.settings
 
-Everything is taken from APP_SETTINGS; then ``project.overrides`` sets, from the environment, what differs from it. The
+Everything is taken from APP_SETTINGS; then ``project.parts`` sets, from the environment, what differs from it. The
 project's own module is given the new values too: some code imports it instead of ``django.conf.settings``. With
 django-configurations APP_SETTINGS names a class as well: ``mysite.settings:Production``.
 APP_OVERLAY says which parts are left alone. Nothing but settings has a name in capitals here.
@@ -14,7 +14,7 @@ from .config import importing
 from .config.environment import Environment, before_settings, secrets_as_variables
 from .config.settings import Settings, overlay_parts
 from .project.override import Override
-from .project.overrides import find
+from .project.parts import find
 
 _env = Environment()
 _name = _env.text("APP_SETTINGS", "config.settings")

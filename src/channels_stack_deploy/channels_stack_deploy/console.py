@@ -182,3 +182,11 @@ def agreed(question: str) -> bool:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     return input(f"{question} [Y/n] ").strip().lower() in ("", "y", "yes")
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    """ROWS in columns, the first one being their heads."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

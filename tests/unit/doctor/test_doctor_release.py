@@ -14,7 +14,7 @@ from specimens import SETTINGS as S
 from support.polling import PATIENCE
 
 from channels_stack.doctor import checks, deployed, moot
-from channels_stack.project import overrides
+from channels_stack.project import parts
 
 ASGI = "config/asgi.py"
 BLOCKS = {"chat/consumers.py": ("        pass\n", "        import time\n\n        time.sleep(5)\n")}
@@ -129,7 +129,7 @@ def test_every_moot_rule_is_a_rule():
     numbers = {rule.id.rpartition(".")[2] for rule in checks.rules()}
     assert {*deployed.MOOT, *deployed.ORIGINS, deployed.SQLITE, deployed.COUNTS} - numbers == set()
     assert {number for each in moot.SET.values() for number in each} - numbers == set()
-    assert set(moot.SET) <= set(overrides.PARTS)
+    assert set(moot.SET) <= set(parts.PARTS)
 
 
 @pytest.mark.parametrize(("mode", "moot"), [(0o700, True), (0o500, False)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from channels_stack.config.settings import Settings
-from channels_stack.project import overrides
+from channels_stack.project import parts
 
 KEY = "k3y-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2
 
@@ -29,7 +29,7 @@ MEMORY = {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 def changed(project: dict[str, Any], **environ: str) -> dict[str, Any]:
     """Name -> value of what the overlay sets over PROJECT."""
     settings = Settings.from_environment({**REQUIRED, **environ})
-    return {each.name: each.value for each in overrides.find(project, settings, settings.app_overlay)}
+    return {each.name: each.value for each in parts.find(project, settings, settings.app_overlay)}
 
 
 def layer(host: Any, backend: str = CORE) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from processes import RUNTIME, Redis, free_port, until
 from channels_stack.config import app_redis
 from channels_stack.config.settings import Settings
 from channels_stack.lifecycle import startup_checks
-from channels_stack.project import caches, clients, elsewhere, overrides
+from channels_stack.project import caches, clients, elsewhere, parts
 
 IMAGE = pathlib.Path(__file__).resolve().parents[3] / "images/redis"
 PASSWORD = "only-for-tests"
@@ -262,10 +262,10 @@ REQUIRED = {
 }
 
 
-def changed(project: dict[str, Any], *parts: str, **environ: str) -> dict[str, Any]:
-    """Name -> value of what these PARTS of the overlay set."""
+def changed(project: dict[str, Any], *chosen: str, **environ: str) -> dict[str, Any]:
+    """Name -> value of what the CHOSEN parts of the overlay set."""
     settings = Settings.from_environment({**REQUIRED, **environ})
-    return {each.name: each.value for each in overrides.find(project, settings, parts)}
+    return {each.name: each.value for each in parts.find(project, settings, chosen)}
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_a_layer_and_a_broker_on_it_move_to_the_redis_of_the_layers(tmp_path, mo
     ],
 )
 def test_what_nobody_serves_is_one_line_with_the_name_of_the_setting(project, words):
-    (line,) = overrides.risks(project)
+    (line,) = parts.risks(project)
     assert words in line
 
 
@@ -418,7 +418,7 @@ def test_a_layer_that_is_left_on_it_is_told(monkeypatch):
     backend = "channels_redis.pubsub.RedisPubSubChannelLayer"
     for host, lines in ((REQUIRED["APP_REDIS_URL"], 1), (REQUIRED["REDIS_URL"], 0)):
         layers = {"default": {"BACKEND": backend, "CONFIG": {"hosts": [host]}}}
-        told = overrides.risks({"CHANNEL_LAYERS": layers})
+        told = parts.risks({"CHANNEL_LAYERS": layers})
         assert len(told) == lines and all("take -layers out of APP_OVERLAY" in line for line in told)
 
 

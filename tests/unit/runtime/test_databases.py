@@ -8,7 +8,7 @@ import django
 import pytest
 
 from channels_stack.config.settings import Settings
-from channels_stack.project import kept_connections, overrides
+from channels_stack.project import kept_connections, parts
 
 ENVIRONMENT = {
     "SECRET_KEY": "k3y-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2,
@@ -27,7 +27,7 @@ def database(own=DEVELOPMENT, **environ):
     """The default database that the overlay gives a project which has OWN."""
     settings = Settings.from_environment({**ENVIRONMENT, **environ})
     project = {"DATABASES": {"default": own}}
-    found = {each.name: each.value for each in overrides.find(project, settings, ("database",))}
+    found = {each.name: each.value for each in parts.find(project, settings, ("database",))}
     return found["DATABASES"]["default"]
 
 

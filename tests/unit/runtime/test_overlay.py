@@ -11,7 +11,7 @@ from overlays import KEY, MEMORY, OLD, REQUIRED, changed, layer
 
 from channels_stack.config.environment import ConfigurationError
 from channels_stack.config.settings import OVERLAY_PARTS, Settings
-from channels_stack.project import overrides, static_files
+from channels_stack.project import parts, static_files
 
 
 def test_settings_made_for_development():
@@ -67,7 +67,7 @@ def test_a_part_that_is_none_is_refused_with_all_that_are(value):
 
 def test_no_secret_is_told():
     settings = Settings.from_environment(REQUIRED)
-    found = overrides.find({"SECRET_KEY": "old-key", "TOKENS": {"key": "old-key"}}, settings, OVERLAY_PARTS)
+    found = parts.find({"SECRET_KEY": "old-key", "TOKENS": {"key": "old-key"}}, settings, OVERLAY_PARTS)
     told = " ".join(map(repr, found)) + " ".join(map(str, found))
     assert not any(secret in told for secret in (KEY, "p@ss", "p%40ss", "hunter2", "old-key")), told
 
@@ -128,14 +128,14 @@ def test_a_log_file_that_cannot_be_written_goes_to_standard_output(tmp_path):
     ],
 )
 def test_what_stays_and_should_not_is_told(project, words):
-    (line,) = overrides.risks(project)
+    (line,) = parts.risks(project)
     assert words in line
 
 
 def test_what_stays_and_may_is_not_told():
     caches = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     layers = {"default": layer({"address": "redis://cache.example", "socket_timeout": 15})}
-    assert overrides.risks({"CHANNEL_LAYERS": layers, "CACHES": caches}) == []
+    assert parts.risks({"CHANNEL_LAYERS": layers, "CACHES": caches}) == []
 
 
 def test_the_module_that_django_sees(tmp_path):

@@ -7,7 +7,7 @@ from overlays import REQUIRED, changed
 
 from channels_stack.config.environment import ConfigurationError
 from channels_stack.config.settings import Settings
-from channels_stack.project import overrides
+from channels_stack.project import parts
 
 
 @pytest.mark.parametrize(
@@ -21,18 +21,18 @@ from channels_stack.project import overrides
     ],
 )
 def test_a_database_url(url, wanted):
-    found = overrides.database(url)
-    assert (found["ENGINE"].rpartition(".")[2], *(found[name] for name in overrides.ADDRESS)) == wanted
+    found = parts.database(url)
+    assert (found["ENGINE"].rpartition(".")[2], *(found[name] for name in parts.ADDRESS)) == wanted
 
 
 def test_parameters_of_a_database_url_are_options():
-    assert overrides.database("postgresql://h/n?sslmode=require")["OPTIONS"]["sslmode"] == "require"
+    assert parts.database("postgresql://h/n?sslmode=require")["OPTIONS"]["sslmode"] == "require"
 
 
 @pytest.mark.parametrize("url", ["oracle://h/n", "postgresql://h:port/n"])
 def test_an_unknown_database_is_refused_without_its_address(url):
     with pytest.raises(ConfigurationError) as refused:
-        overrides.database(url)
+        parts.database(url)
     assert "DATABASE_URL" in str(refused.value) and url not in str(refused.value)
 
 
@@ -45,7 +45,7 @@ def test_a_database_whose_variables_are_not_set_becomes_ours():
 def test_a_database_on_a_host_of_the_same_name_is_told_apart():
     own = {"ENGINE": "django.db.backends.postgresql", "NAME": "shop", "USER": "postgres", "HOST": "db"}
     settings = Settings.from_environment(REQUIRED)
-    (override,) = overrides.find({"DATABASES": {"default": own}}, settings, ["database"])
+    (override,) = parts.find({"DATABASES": {"default": own}}, settings, ["database"])
     assert "postgresql on db (app as app), instead of postgresql on db (shop as postgres)" in str(override)
 
 
@@ -74,7 +74,7 @@ def test_what_says_where_to_connect_goes_with_the_host():
         },
     }
     settings = Settings.from_environment(REQUIRED)
-    (override,) = overrides.find({"DATABASES": {"default": own}}, settings, ["database"])
+    (override,) = parts.find({"DATABASES": {"default": own}}, settings, ["database"])
     found = override.value["default"]
     assert found["OPTIONS"] == {"pool": True, "options": "-c x=y", "connect_timeout": 5}
     assert found["DISABLE_SERVER_SIDE_CURSORS"] is True and found["CONN_HEALTH_CHECKS"] is True
@@ -93,20 +93,20 @@ def test_tls_of_the_operators_own_stays():
 def test_tls_as_database_url_says_also_where_the_project_reads_it():
     """dj_database_url.config(ssl_require=True), which the stack's own server would refuse."""
     url = f"{REQUIRED['DATABASE_URL']}?sslmode=prefer"
-    own = {**overrides.database(url), "OPTIONS": {"sslmode": "require", "application_name": "x"}}
+    own = {**parts.database(url), "OPTIONS": {"sslmode": "require", "application_name": "x"}}
     found = changed({"DATABASES": {"default": own}}, DATABASE_URL=url)["DATABASES"]["default"]
     assert found == {**own, "OPTIONS": {"sslmode": "prefer", "application_name": "x"}}
     assert "DATABASES" not in changed({"DATABASES": {"default": own}})
 
 
 def test_djangos_own_parameters_of_a_database_url_are_taken():
-    found = overrides.database(
+    found = parts.database(
         "postgresql://h/n?CONN_MAX_AGE=60&conn_health_checks=true&disable_server_side_cursors=1&pool=true"
     )
     assert (found["CONN_MAX_AGE"], found["CONN_HEALTH_CHECKS"]) == (60, True)
     assert found["DISABLE_SERVER_SIDE_CURSORS"] is True
     assert found["OPTIONS"] == {"pool": True, "connect_timeout": 5}
-    assert overrides.database("postgresql://h/n?CONN_MAX_AGE=None&pool=off")["CONN_MAX_AGE"] is None
+    assert parts.database("postgresql://h/n?CONN_MAX_AGE=None&pool=off")["CONN_MAX_AGE"] is None
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_djangos_own_parameters_of_a_database_url_are_taken():
 )
 def test_a_parameter_that_is_none_is_refused_at_once(query):
     with pytest.raises(ConfigurationError) as refused:
-        overrides.database(f"postgresql://u:hunter2@h/n?{query}")
+        parts.database(f"postgresql://u:hunter2@h/n?{query}")
     (problem,) = refused.value.problems
     assert query.partition("=")[0] in str(problem) and "hunter2" not in str(problem)
 
 
 def test_a_pool_is_postgresqls():
     with pytest.raises(ConfigurationError):
-        overrides.database("mysql://h/n?pool=true")
+        parts.database("mysql://h/n?pool=true")
 
 
 SENTINELS = "redis+sentinel://app:hunter2@sentinel,sentinel-2/redis/0"

@@ -10,7 +10,7 @@ from overlays import CORE, GROUPS, KEY, MEMORY, REQUIRED, changed, layer
 
 from channels_stack.config.settings import Settings
 from channels_stack.layers.config import channel_layers
-from channels_stack.project import overrides
+from channels_stack.project import parts
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_layer_that_no_other_process_can_reach_is_moved_and_keeps_its_class(lo
 )
 def test_every_change_of_a_class_is_told_and_every_one_that_stays(own, words):
     settings = Settings.from_environment(REQUIRED)
-    (override,) = overrides.find({"CHANNEL_LAYERS": {"default": own}}, settings, ["layers"])
+    (override,) = parts.find({"CHANNEL_LAYERS": {"default": own}}, settings, ["layers"])
     assert words in str(override)
 
 

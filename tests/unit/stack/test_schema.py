@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from channels_stack_deploy.config import capacity, edge, environments, schema, settings, stores
+from channels_stack_deploy.config import concurrency, edge, environments, schema, settings, stores
 from channels_stack_deploy.local import compose
 from channels_stack_deploy.paths import EXAMPLE
 
@@ -114,7 +114,7 @@ def test_a_setting_reaches_its_readers_alone(deployment, setting):
 
 
 def test_what_the_containers_are_given_follows_from_settings():
-    given = capacity.derived(settings.defaults()) | stores.derived(settings.defaults())
+    given = concurrency.derived(settings.defaults()) | stores.derived(settings.defaults())
     assert given.keys() <= DERIVED.keys()
     readers = schema.read_by(schema.CONTAINERS)
     assert {name for names in DERIVED.values() for name in names} <= readers

@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from channels_stack_deploy.config import capacity, secrets, settings, stores
+from channels_stack_deploy.config import concurrency, secrets, settings, stores
 from channels_stack_deploy.console import Failure
 
 
@@ -113,7 +113,7 @@ def test_the_example_says_the_defaults_of_the_edge(root):
     text = (root / "images/edge/haproxy.cfg").read_text()
     edge = dict(re.findall(r"^\s+presetenv (\w+) (\S+)", text, re.M))
     example = settings.defaults()
-    example |= capacity.derived(example)
+    example |= concurrency.derived(example)
     # Fixed by the networks of compose.yml, or given by the program `edge` itself.
     inside = {
         "EDGE_METRICS_BIND",
@@ -163,7 +163,7 @@ def test_every_variable_of_the_compose_files_is_known(root):
         "PUBLIC_SUBNET_6",
         *(f"{name}_IMAGE" for name in images),
     }
-    made |= capacity.derived(settings.defaults()).keys() | stores.derived(settings.defaults()).keys()
+    made |= concurrency.derived(settings.defaults()).keys() | stores.derived(settings.defaults()).keys()
     used = set()
     for path in (root / "compose").glob("compose*.yml"):
         used |= set(re.findall(r"\$\{(\w+)(?!\w|:\?set by the role stack)", path.read_text()))

@@ -202,7 +202,7 @@ def one_line(text: str) -> str:
 
 
 def table(facts: Variables) -> list[str]:
-    """What the hosts are, a line each, for people. FACTS: host -> the output of look.py there."""
+    """What the hosts are, a line each, for people. FACTS: host -> the output of host_facts.py there."""
     clocks = {True: "synchronised", False: "not synchronised", None: "unknown"}
     rows = [("host", "system", "cores", "memory", "swap", "disk free", "clock", "IPVS")]
     for host, seen in facts.items():

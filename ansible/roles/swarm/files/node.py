@@ -1,4 +1,4 @@
-"""Take a node of a swarm out of service and back, and out of the cluster for good. Runs on a manager that stays.
+"""Take a node of a swarm out of service and back, and out of the cluster permanently. Runs on a manager that stays.
 
 python3 - drain HOSTNAME SECONDS [--check]    it gets no task any more, once those that it has run elsewhere
 python3 - active HOSTNAME SECONDS [--check]   it is given back

@@ -124,7 +124,7 @@ def tell_overrides(settings: Settings) -> None:
     """
     from .. import overlay
     from ..middleware import media
-    from ..project import overrides
+    from ..project import parts
 
     with contextlib.suppress(FileNotFoundError), open(os.path.join(sys.prefix, "notices.txt")) as file:
         for line in file:
@@ -138,7 +138,7 @@ def tell_overrides(settings: Settings) -> None:
             "APP_OVERLAY=-media serves none",
             uploads,
         )
-    for risk in overrides.risks(vars(overlay)):
+    for risk in parts.risks(vars(overlay)):
         log.warning("release: %s", risk)
 
 

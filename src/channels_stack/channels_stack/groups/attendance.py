@@ -13,7 +13,7 @@ from typing import Any
 import msgpack
 
 from ..stores.connections import Connections
-from ..stores.scripts import Script
+from ..stores.script import Script
 from .names import Names
 
 # Without a sign for so long a process is dead; it gives one every RENEW_SECONDS (roster.py).

@@ -7,7 +7,7 @@ offset of each follows from where it stands. Whoever creates a position removes 
 
 from __future__ import annotations
 
-from ..stores.scripts import Script
+from ..stores.script import Script
 
 POSITION = """
 local function position(key)

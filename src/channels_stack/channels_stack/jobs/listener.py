@@ -19,7 +19,7 @@ from ..asgi.types import App, Message
 from ..config.settings import Settings
 from ..layers import config
 from ..observability import metrics, tracing
-from ..stores import scripts
+from . import scripts
 from .leases import Leases
 from .queue import Job, Jobs, Unreadable
 from .receiving import Receiver, Stopped

@@ -23,8 +23,9 @@ from ..config.settings import Settings
 from ..layers.config import redis_host
 from ..observability import tracing
 from ..observability.metrics import Census
-from ..stores import scripts
 from ..stores.connections import Connections
+from ..stores.script import Script
+from . import scripts
 
 GROUP = "workers"
 # How long a taken job belongs to a process that does not renew its lease. It must outlast a restart of Redis
@@ -284,7 +285,7 @@ class Jobs:
             return []
         return [_job(channel, entry, fields) for entry, fields in _entries(answer)]
 
-    async def _in_group(self, channel: str, script: scripts.Script, kinds: Sequence[str], *rest: Any) -> Any:
+    async def _in_group(self, channel: str, script: Script, kinds: Sequence[str], *rest: Any) -> Any:
         """Run a script that needs the group, which a new or emptied Redis does not have."""
         try:
             return await self._run(script, channel, kinds, GROUP, *rest)
@@ -299,7 +300,7 @@ class Jobs:
                 raise
         return await self._run(script, channel, kinds, GROUP, *rest)
 
-    async def _run(self, script: scripts.Script, channel: str, kinds: Sequence[str], *arguments: Any) -> Any:
+    async def _run(self, script: Script, channel: str, kinds: Sequence[str], *arguments: Any) -> Any:
         keys = [self.key(kind, channel) for kind in kinds]
         return await self.connections.run(script, keys, list(arguments))
 

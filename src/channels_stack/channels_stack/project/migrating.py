@@ -44,7 +44,7 @@ def _file(app: str, name: str) -> str:
 def exchanged() -> str:
     """What to add where the project's own database is of another engine than the one it was given; "" where it is not."""
     from .. import overlay
-    from .overrides import vendor
+    from .parts import vendor
 
     found: Any = next((override for override in overlay.overrides if override.name == "DATABASES"), None)
     own = (found.before or {}) if found else {}

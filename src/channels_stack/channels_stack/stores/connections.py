@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import redis.asyncio
 from redis.exceptions import NoScriptError
 
-from .scripts import Script
+from .script import Script
 
 Clients = AsyncGenerator[Any, None]
 

@@ -10,7 +10,7 @@ from channels_stack.doctor import settings as doctor_settings
 from channels_stack.doctor.files import Module
 from channels_stack.doctor.values import Value, text, texts
 
-from .found import Findings
+from .findings import Findings
 from .modules import Found
 from .tree import Tree
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from channels_stack.doctor.pythons import SUITES, Version, number
 
-from .found import Findings
+from .findings import Findings
 from .pins import Limit
 from .tree import Tree
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..config.settings import LINE, defaults
 from ..console import Failure
-from .found import Line
+from .findings import Line
 
 MARK = "# make adopt wrote "
 """Begins the comment above a line of ours; the line itself and why follow."""

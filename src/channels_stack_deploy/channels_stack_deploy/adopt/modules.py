@@ -16,7 +16,7 @@ from channels_stack.doctor.files import Module
 from channels_stack.doctor.values import text
 
 from ..console import Failure
-from .found import Findings
+from .findings import Findings
 from .tree import Tree, above, dotted_name, resolve
 
 ENTRIES = ("asgi.py", "wsgi.py", "manage.py", "celery.py", "celery_app.py", "routing.py", "passenger_wsgi.py")

@@ -11,7 +11,7 @@ from channels_stack.doctor.files import Module
 from channels_stack.doctor.project import CHANNEL_ROUTER, TEST_FILE
 from channels_stack.doctor.values import Value, get, text, texts
 
-from .found import Findings
+from .findings import Findings
 from .modules import Found
 from .tree import Tree, dotted_name
 

@@ -12,7 +12,7 @@ from channels_stack.doctor.values import texts
 from ..config import settings as stack_settings
 from ..paths import COMPOSE
 from . import folders, interpreter, modules, outside, pins, processes, requirements, variables
-from .found import Findings, Line
+from .findings import Findings, Line
 from .tree import Tree, above
 
 NAMES = (

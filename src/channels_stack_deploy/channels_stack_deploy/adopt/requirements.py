@@ -13,7 +13,7 @@ from typing import Any
 
 from channels_stack.doctor.settings_modules import PRODUCTION_WORDS
 
-from .found import Findings
+from .findings import Findings
 from .tree import Tree
 
 LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")

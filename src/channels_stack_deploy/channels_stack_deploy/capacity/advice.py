@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ..config import capacity, sockets
+from ..config import concurrency, sockets
 from ..config.settings import LINE
 from .model import Knee, Usage
 
@@ -77,7 +77,7 @@ def _memory(service: str, settings: dict[str, str], usage: Usage | None) -> Advi
     if name not in settings or usage is None:
         return Advice([f"{service} has no memory left"])
     return Advice(
-        [f"{service} has no memory left"], {name: rounded(1.5 * capacity.mebibytes(settings[name]))}
+        [f"{service} has no memory left"], {name: rounded(1.5 * concurrency.mebibytes(settings[name]))}
     )
 
 
@@ -109,7 +109,7 @@ def _edge(settings: dict[str, str]) -> Advice:
         ["the edge has as many connections as it may"],
         {
             "EDGE_MAXCONN": str(wanted),
-            "EDGE_MEMORY": rounded(max(memory, capacity.mebibytes(settings["EDGE_MEMORY"]))),
+            "EDGE_MEMORY": rounded(max(memory, concurrency.mebibytes(settings["EDGE_MEMORY"]))),
         },
     )
 
@@ -117,7 +117,7 @@ def _edge(settings: dict[str, str]) -> Advice:
 def _database(settings: dict[str, str]) -> Advice:
     return Advice(
         ["PostgreSQL has no connections left"],
-        {"DB_MEMORY": rounded(1.5 * capacity.mebibytes(settings["DB_MEMORY"]))},
+        {"DB_MEMORY": rounded(1.5 * concurrency.mebibytes(settings["DB_MEMORY"]))},
     )
 
 
@@ -139,8 +139,8 @@ WORDS = {
 
 def _fit(settings: dict[str, str], found: Advice) -> None:
     """More of one thing may need more connections to PostgreSQL, and so memory."""
-    while capacity.database({**settings, **found.changes}):
-        now = capacity.mebibytes(found.changes.get("DB_MEMORY", settings["DB_MEMORY"]))
+    while concurrency.database({**settings, **found.changes}):
+        now = concurrency.mebibytes(found.changes.get("DB_MEMORY", settings["DB_MEMORY"]))
         if now >= MEMORY_MOST:
             return
         found.changes["DB_MEMORY"] = rounded(now + MEMORY_STEP)

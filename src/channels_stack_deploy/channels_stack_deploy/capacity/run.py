@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 
 from ..checks import probes, served, visit
-from ..config import capacity as derived
-from ..config import inventories, ownership
+from ..config import concurrency, inventories, ownership
 from ..config import settings as stack_settings
 from ..config import sockets as bearing
 from ..console import Failure, detail, step
@@ -106,7 +105,7 @@ def running(deployment: Deployment) -> dict[str, str]:
 def processes(settings: dict[str, str]) -> dict[str, int]:
     """Processes of a replica of each service that computes on one core in each."""
     workers = int(settings["WORKER_PROCESSES"])
-    return {"http": derived.processes(settings), "ws": 1, "worker": workers, "redis": 1, "redis-app": 1}
+    return {"http": concurrency.processes(settings), "ws": 1, "worker": workers, "redis": 1, "redis-app": 1}
 
 
 def way_in(sampler: Sampler) -> tuple[str, list[str], str]:
@@ -123,7 +122,7 @@ def bounds(settings: dict[str, str], chosen: list[visits.Visit]) -> Bounds:
     sockets = any(each.sockets for each in chosen)
     return Bounds(
         slowest=min(each.slowest for each in chosen),
-        connections=derived.max_connections(settings) if settings["DB_NODES"] == "1" else None,
+        connections=concurrency.max_connections(settings) if settings["DB_NODES"] == "1" else None,
         sockets=int(settings["WS_MAX_SOCKETS"]) * int(settings["WS_REPLICAS"]),
         edge=min(bound.sockets for bound in bearing.bounds(settings, None) if bound.what.startswith("EDGE_")),
         connections_of_a_visitor=1 + sockets,

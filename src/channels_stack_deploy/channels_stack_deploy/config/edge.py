@@ -12,7 +12,7 @@ from pathlib import Path
 from ..console import Failure
 from ..local.compose import Project, quoted
 from ..paths import Deployment
-from . import capacity, schema, secrets
+from . import concurrency, schema, secrets
 
 FILES = ("settings.env", "tls.pem", "tls.sha256")
 """The last one shows whether the certificate changed, to those who may not read it."""
@@ -42,7 +42,7 @@ def contents(settings: dict[str, str], certificate: str) -> dict[str, str]:
     """What anyone may read of the folder, by file name: a change of a setting that the edge does not read does not change it."""
     read = schema.read_by(schema.EDGE)
     lines = {name: value for name, value in settings.items() if name in read}
-    lines["HTTP_MAXCONN"] = capacity.derived(settings)["HTTP_MAXCONN"]
+    lines["HTTP_MAXCONN"] = concurrency.derived(settings)["HTTP_MAXCONN"]
     return {
         "settings.env": "".join(f"{name}={quoted(value)}\n" for name, value in lines.items() if value),
         "tls.sha256": hashlib.sha256(certificate.encode()).hexdigest() + "\n",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .capacity import Problem, mebibytes
+from .concurrency import Problem, mebibytes
 
 EDGE_CONNECTION = 76
 """Kibibytes of EDGE_MEMORY for each connection: an idle WebSocket over TLS, and one buffer."""

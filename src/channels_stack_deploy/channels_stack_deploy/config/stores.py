@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..console import Failure
 from ..paths import COMPOSE, Deployment
-from . import capacity
+from . import concurrency
 
 PLACES = "sentinel,sentinel-2,sentinel-3"
 """Where clients of three Redis ask: the services of compose.sentinel.yml."""
@@ -55,7 +55,7 @@ def derived(settings: dict[str, str]) -> dict[str, str]:
     """What the definition of the application's Redis takes besides the settings."""
     policy, on_disk = KEEPING.get(settings["APP_REDIS"], KEEPING["cache"])
     # A quarter is left for the buffers of clients and, where it is on disk, for pages that change while its file is rewritten.
-    usable = int(capacity.mebibytes(settings["APP_REDIS_MEMORY"]) * 3 / 4)
+    usable = int(concurrency.mebibytes(settings["APP_REDIS_MEMORY"]) * 3 / 4)
     return {
         "APP_REDIS_MAXMEMORY": f"{usable}mb",
         "APP_REDIS_POLICY": policy,

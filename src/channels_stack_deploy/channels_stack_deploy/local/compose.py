@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config import addresses, capacity, ownership, schema, stores
+from ..config import addresses, concurrency, ownership, schema, stores
 from ..console import Failure, detail, note
 from ..paths import COMPOSE, Deployment
 from . import backup
@@ -206,7 +206,7 @@ def write_environment(deployment: Deployment, settings: dict[str, str], names: d
         "BIND_ADDRESS": bound.four,
         "BIND_ADDRESS_6": bound.six,
         "PUBLIC_SUBNET_6": addresses.subnet(owner),
-        **capacity.derived(settings),
+        **concurrency.derived(settings),
         **stores.derived(settings),
     }
     write_services(deployment)

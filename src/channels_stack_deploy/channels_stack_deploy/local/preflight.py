@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..build import apt, build_environment, builder
-from ..config import addresses, capacity, certificates, environments, ownership, ports, sockets
+from ..config import addresses, certificates, concurrency, environments, ownership, ports, sockets
 from ..console import Failure, agreed, detail, table
 from ..paths import ENGINE, Deployment
 
@@ -107,7 +107,7 @@ def look(deployment: Deployment, settings: dict[str, str], ours: set[int]) -> No
     ]
     if why := not rows and addresses.bound(settings["BIND_ADDRESS"], settings[ownership.NAME]).why:
         detail(why)
-    rows += capacity.problems(settings)
+    rows += concurrency.problems(settings)
     rows += sockets.problems(settings, sockets.tracked())
     rows += [("certificate", *row) for row in certificates.problems(deployment, settings)]
     refuse(rows)

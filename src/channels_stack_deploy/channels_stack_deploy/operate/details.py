@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ..config import settings as stack_settings
-from ..console import say
+from ..console import aligned, say
 from ..local import up
 from ..swarm import history
-from ..swarm.status import aligned
 from ..swarm.summary import duration
 from .targets import Container, Target
 

@@ -6,9 +6,8 @@ import json
 import re
 from typing import Any
 
-from ..console import Failure, say
+from ..console import Failure, aligned, say
 from ..swarm import history
-from ..swarm.status import aligned
 from . import audit
 from .targets import Target
 

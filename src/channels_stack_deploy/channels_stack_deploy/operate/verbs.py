@@ -11,9 +11,8 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..console import Failure, say
+from ..console import Failure, aligned, say
 from ..paths import Deployment
-from ..swarm.status import aligned
 from . import audit, commands, details, logs, maintenance, releases, targets
 from .targets import Target
 

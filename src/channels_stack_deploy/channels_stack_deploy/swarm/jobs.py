@@ -1,4 +1,4 @@
-"""What runs once: the jobs of a release, and the trial of its servers before they get traffic."""
+"""What runs once: jobs of a release, started on the nodes that they are for, followed to their end, and removed."""
 
 from __future__ import annotations
 

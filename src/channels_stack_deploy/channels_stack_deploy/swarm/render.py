@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import app_services, capacity, certificates, stores
+from ..config import app_services, certificates, concurrency, stores
 from ..config import services as table
 from ..console import Failure
 from ..local import backup, compose
@@ -157,10 +157,10 @@ def joined(
         "APP_REDIS_FOLDER": options.app_redis_folder,
         "BACKUP_FOLDER": backup.folder(settings),
         "STOP_GRACE": compose.stop_grace(settings),
-        **capacity.derived(settings),
+        **concurrency.derived(settings),
         **stores.derived(settings),
     }
-    if wrong := capacity.problems(settings):
+    if wrong := concurrency.problems(settings):
         raise Failure("\n".join(": ".join(row) for row in wrong))
     if "host" in settings["EDGE_TRUSTED_HOPS"].split():
         raise Failure(

@@ -1,12 +1,35 @@
-"""What runs where, and how well: lines for people."""
+"""All that status.yml prints: what runs where, and how well, from the swarm and from what the hosts reported."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from ..console import aligned
+from . import balance, deploy_lock, history, name_service, summary
 from .engine import Engine
 from .render import LABEL
 from .rollout import look
+
+
+def lines(engine: Engine, facts: dict[str, Any], folder: str) -> list[str]:
+    """Nodes, services, what FACTS say of processes, edges and backups, problems, and the history in FOLDER."""
+    tables = [nodes(engine), services(engine)]
+    text = [line for rows in tables for line in [*aligned(rows), ""]]
+    text += summary.lines(facts, list(engine.services()))
+    text += [
+        f"{name}: {number} of its tasks should run elsewhere; deploy.yml and undrain.yml -e node=NAME rebalance them"
+        for name, number in balance.uneven(engine).items()
+    ]
+    replicas = {host: edge["replicas"] for host, edge in facts["edges"].items() if "replicas" in edge}
+    text += [
+        f"PROBLEM {line}; where it stays so for a minute: docker service update --force {engine.stack}_{line.split()[-1]}"
+        for line in name_service.differing(name_service.known(engine), replicas)
+    ]
+    if held := deploy_lock.holder(engine):
+        killed = ", by a run that was killed: the next command takes it away" if held.gone else ""
+        text.append(f"locked by {held.who} since {held.since}{killed}")
+    return [*text, "", *history.lines(engine, folder)]
 
 
 def nodes(engine: Engine) -> list[list[str]]:
@@ -41,11 +64,3 @@ def services(engine: Engine) -> list[list[str]]:
         release = spec.get("Labels", {}).get(LABEL, "")
         rows.append([each.name, f"{each.fresh}/{each.now['wanted']}", release, image, state])
     return [["service", "tasks", "release", "image", "last update"], *rows]
-
-
-def aligned(rows: list[list[str]]) -> list[str]:
-    """ROWS in columns, the first one being their heads."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]

@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from .status import aligned
+from ..console import aligned
 
 MEBIBYTE = 1024 * 1024
 

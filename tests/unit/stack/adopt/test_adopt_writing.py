@@ -6,7 +6,7 @@ import pytest
 from layouts import PLAIN, SETTINGS, SPLIT, below
 
 from channels_stack_deploy.adopt import command, lines
-from channels_stack_deploy.adopt.found import Line
+from channels_stack_deploy.adopt.findings import Line
 from channels_stack_deploy.adopt.proposal import NAMES, propose
 from channels_stack_deploy.config import settings
 from channels_stack_deploy.console import Failure

@@ -6,7 +6,7 @@ from typing import Any
 
 from ansible_collections.channels_stack.deploy.plugins.plugin_utils.actions import SwarmAction
 
-from channels_stack_deploy.swarm import overview
+from channels_stack_deploy.swarm import status
 from channels_stack_deploy.swarm.engine import Engine
 
 
@@ -15,6 +15,6 @@ class ActionModule(SwarmAction):
 
     def act_on(self, engine: Engine, options: dict[str, Any]) -> dict[str, Any]:
         """Reads only."""
-        for line in overview.lines(engine, options["facts"], options["folder"]):
+        for line in status.lines(engine, options["facts"], options["folder"]):
             engine.tell(line)
         return {"changed": False}

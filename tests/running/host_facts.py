@@ -1,6 +1,6 @@
 """What one host of a swarm says of a stack: a program that Ansible runs there. It changes nothing, and prints JSON.
 
-look.py STACK ROOT WORD…: the stack's name, its folder on the managers, and words that are given back as they are.
+host_facts.py STACK ROOT WORD…: the stack's name, its folder on the managers, and words that are given back as they are.
 Python 3.9 and the standard library: it runs on a host as it comes. No variable of a service is printed.
 """
 

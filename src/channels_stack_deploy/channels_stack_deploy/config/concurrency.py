@@ -1,7 +1,7 @@
 """What follows from how many requests are worked on at once, and whether it fits together: database, uploads, memory.
 
 The runtime keeps to the same numbers: `slots`, `databases` and `uploads` in src/channels_stack/channels_stack. They are
-written twice because the images hold no tool and the tool no image; tests/unit/stack/test_capacity.py compares them.
+written twice because the images hold no tool and the tool no image; tests/unit/stack/test_concurrency.py compares them.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 from channels_stack.config.settings import Settings
 from channels_stack.middleware import uploads
 from channels_stack.project import kept_connections
-from channels_stack_deploy.config import capacity, settings
+from channels_stack_deploy.config import concurrency, settings
 
 REQUIRED = {
     "SECRET_KEY": "k3y-" + "0123456789abcdefghijklmnopqrstuvwxyz" * 2,
@@ -22,9 +22,9 @@ def defaults():
 
 
 def test_the_defaults_fit(defaults):
-    assert capacity.problems(defaults) == []
+    assert concurrency.problems(defaults) == []
     # Every slot may hold a body of the largest size, twice, as long as that leaves half of the memory.
-    assert capacity.derived(defaults) == {
+    assert concurrency.derived(defaults) == {
         "HTTP_TMP": "256m",
         "HTTP_MAXCONN": "768",
         "DB_MAX_CONNECTIONS": "192",
@@ -46,8 +46,8 @@ def test_the_defaults_fit(defaults):
     ],
 )
 def test_one_change_of_the_defaults_fits_and_restarts_no_database(defaults, given):
-    assert capacity.problems(defaults | given) == []
-    assert capacity.max_connections(defaults | given) == capacity.max_connections(defaults)
+    assert concurrency.problems(defaults | given) == []
+    assert concurrency.max_connections(defaults | given) == concurrency.max_connections(defaults)
 
 
 @pytest.mark.parametrize(
@@ -61,19 +61,19 @@ def test_one_change_of_the_defaults_fits_and_restarts_no_database(defaults, give
 )
 def test_more_connections_than_the_memory_of_the_database_bears(defaults, given, connections):
     given = defaults | given
-    (row,) = capacity.problems(given)
+    (row,) = concurrency.problems(given)
     assert row[0] == "database"
     assert f"up to {connections} connections" in row[1] and f"DB_MEMORY={given['DB_MEMORY']}" in row[1]
     # The way out that the line gives is one.
     memory = re.match(r"DB_MEMORY=(\w+),", row[2])[1]
-    assert capacity.problems(given | {"DB_MEMORY": memory}) == []
-    assert capacity.problems(given | {"DB_NODES": "0"}) == []  # its limit is not known here
+    assert concurrency.problems(given | {"DB_MEMORY": memory}) == []
+    assert concurrency.problems(given | {"DB_NODES": "0"}) == []  # its limit is not known here
 
 
 def test_more_connections_than_one_postgresql_serves(defaults):
     given = defaults | {"HTTP_REPLICAS": "50", "DB_MEMORY": "64G"}
-    (row,) = capacity.problems(given)
-    assert capacity.max_connections(given) == 1000
+    (row,) = concurrency.problems(given)
+    assert concurrency.max_connections(given) == 1000
     assert "DB_MEMORY=" not in row[2] and "pooler" in row[2]
 
 
@@ -90,36 +90,36 @@ def test_the_runtime_holds_as_many_connections_as_the_stack_counts(defaults, giv
     # Without those that follow from others when they are empty.
     said = {name: value for name, value in given.items() if value or name == "APP_WORKER_CHANNELS"}
     runtime = Settings.from_environment({**said, **REQUIRED})
-    counted = capacity.connections(given)
-    processes = {"http": capacity.processes(given), "ws": 1, "worker": runtime.worker_processes}
+    counted = concurrency.connections(given)
+    processes = {"http": concurrency.processes(given), "ws": 1, "worker": runtime.worker_processes}
     assert processes["http"] == runtime.http_processes
     for service, number in counted.items():
         monkeypatch.setattr(kept_connections, "service", service)
         # The readiness check's is its own.
-        apart = capacity.READINESS if service != "worker" else 0
+        apart = concurrency.READINESS if service != "worker" else 0
         assert number == processes[service] * (kept_connections.most(runtime) + apart), service
 
 
 def test_the_runtime_counts_copies_of_a_body_as_the_stack_does():
-    assert uploads.RESERVE_BYTES == capacity.RESERVE << 20
+    assert uploads.RESERVE_BYTES == concurrency.RESERVE << 20
     assert {"gunicorn": uploads.COPIES, "uvicorn": uploads.COPIES, "daphne": uploads.COPIES_WITH_DAPHNE} == (
-        capacity.COPIES
+        concurrency.COPIES
     )
 
 
 def test_one_process_a_container_without_gunicorn(defaults):
     given = defaults | {"SERVER_HTTP": "uvicorn", "HTTP_PROCESSES": "16"}
-    assert capacity.problems(given) == []
-    assert capacity.derived(given)["HTTP_MAXCONN"] == "384"
+    assert concurrency.problems(given) == []
+    assert concurrency.derived(given)["HTTP_MAXCONN"] == "384"
 
 
 def test_bodies_that_no_container_has_room_for(defaults):
     given = defaults | {"EDGE_MAX_BODY_BYTES": str(100 << 20)}
-    (row,) = capacity.problems(given)
+    (row,) = concurrency.problems(given)
     assert row[0] == "uploads"
-    assert capacity.problems(given | {"HTTP_MEMORY": row[2].split("=")[1].split(",")[0]}) == []
+    assert concurrency.problems(given | {"HTTP_MEMORY": row[2].split("=")[1].split(",")[0]}) == []
 
 
 @pytest.mark.parametrize(("text", "mebibytes"), [("512M", 512), ("1g", 1024), ("2gb", 2048), ("1048576", 1)])
 def test_sizes_as_the_engine_takes_them(text, mebibytes):
-    assert capacity.mebibytes(text) == mebibytes
+    assert concurrency.mebibytes(text) == mebibytes

@@ -29,10 +29,10 @@ from channels_stack_deploy.config import settings as stack_settings
 from channels_stack_deploy.console import Failure
 from channels_stack_deploy.local.compose import Project
 from channels_stack_deploy.paths import Deployment
-from channels_stack_deploy.swarm import jobs, names
+from channels_stack_deploy.swarm import jobs, name_service
 from channels_stack_deploy.swarm.engine import counts
 
-LOOK = Path(__file__).with_name("look.py")
+PROGRAM = Path(__file__).with_name("host_facts.py")
 GROUPS = ("edge", "app", "data")
 HERE = "this machine"
 
@@ -253,8 +253,8 @@ def hosts_of(inventory: Path) -> dict[str, list[str]]:
 
 
 def asked(inventory: Path, hosts: list[str]) -> dict[str, dict[str, Any]]:
-    """What look.py says on each of HOSTS. Failure with all that cannot be reached."""
-    program = base64.b64encode(LOOK.read_bytes()).decode()
+    """What host_facts.py says on each of HOSTS. Failure with all that cannot be reached."""
+    program = base64.b64encode(PROGRAM.read_bytes()).decode()
     line = (
         f"python3 -c \"exec(__import__('base64').b64decode('{program}'))\""
         " {{ stack_name | default('channels-stack') | quote }} {{ stack_root | default('/srv/channels-stack') | quote }}"
@@ -353,13 +353,15 @@ def differing(manager: dict[str, Any], facts: dict[str, dict[str, Any]]) -> dict
     ids = {each["id"]: each["name"] for each in manager["services"]}
     known: dict[str, set[str]] = {}
     for task in manager["tasks"]:
-        name = names.SERVICES.get(ids.get(task["ServiceID"], ""))
+        name = name_service.SERVICES.get(ids.get(task["ServiceID"], ""))
         if name and task["Status"]["State"] == task["DesiredState"] == "running":
-            known.setdefault(name, set()).update(names.addresses(task, f"{stack}_{names.NETWORK}"))
+            known.setdefault(name, set()).update(
+                name_service.addresses(task, f"{stack}_{name_service.NETWORK}")
+            )
     edges = {
         host: each["edge"]["replicas"]
         for host, each in facts.items()
         if (each.get("edge") or {}).get("replicas")
     }
-    lines = names.differing(known, edges)
+    lines = name_service.differing(known, edges)
     return {host: [line for line in lines if f" on {host} " in line] for host in edges}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from channels_stack_deploy.swarm import names
+from channels_stack_deploy.swarm import name_service
 
 WANTED = {"http": {"10.0.1.5", "10.0.1.6"}, "ws": {"10.0.1.7"}}
 RIGHT = {"http": ["10.0.1.5", "10.0.1.6"], "ws": ["10.0.1.7"]}
@@ -26,7 +26,7 @@ RIGHT = {"http": ["10.0.1.5", "10.0.1.6"], "ws": ["10.0.1.7"]}
     ],
 )
 def test_where_they_do_not_agree(edges, lines):
-    assert names.differing(WANTED, edges) == lines
+    assert name_service.differing(WANTED, edges) == lines
 
 
 def test_only_addresses_of_the_network_of_the_edges_count():
@@ -36,4 +36,4 @@ def test_only_addresses_of_the_network_of_the_edges_count():
             {"Network": {"Spec": {"Name": "stack_data"}}, "Addresses": ["10.0.2.5/24"]},
         ]
     }
-    assert names.addresses(task, "stack_front") == {"10.0.1.5"}
+    assert name_service.addresses(task, "stack_front") == {"10.0.1.5"}

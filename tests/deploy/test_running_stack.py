@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import looks
 import pytest
+import running_stack
 
 pytestmark = pytest.mark.ci
 
@@ -33,9 +33,9 @@ def task(
 
 def seen(
     services: list[dict], tasks: list[dict], released: dict[str, int | None]
-) -> dict[str, looks.Service]:
+) -> dict[str, running_stack.Service]:
     answer = {"services": services, "tasks": tasks, "released": {"release": "r2", "services": released}}
-    found, release = looks.of_swarm(answer)
+    found, release = running_stack.of_swarm(answer)
     assert release == "r2"
     return found
 
@@ -82,7 +82,7 @@ def test_a_container_that_was_told_to_end_may_do_so():
         "ports": [],
     }
     here = [{**seen, "name": f"ws.1.{name}", "task": name} for name in "abc"]
-    assert [each.name for each in looks.serving(here, {"tasks": told})] == ["ws.1.b"]
+    assert [each.name for each in running_stack.serving(here, {"tasks": told})] == ["ws.1.b"]
 
 
 def test_what_is_there_for_a_deploy_alone_is_left_out():
@@ -95,8 +95,8 @@ def test_hosts_that_cannot_be_reached_are_all_named_in_one_message(tmp_path):
         "edge: {hosts: {one.invalid: }}\napp: {hosts: {one.invalid: }}\ndata: {hosts: {two.invalid: }}\n"
     )
     (tmp_path / "probes.ini").write_text("[page a]\npath = /\n")
-    with pytest.raises(looks.Failure) as failure:
-        looks.on(tmp_path)
+    with pytest.raises(running_stack.Failure) as failure:
+        running_stack.on(tmp_path)
     first, second, fix = str(failure.value).splitlines()
     assert first.startswith("one.invalid cannot be asked: ") and second.startswith(
         "two.invalid cannot be asked: "
@@ -107,5 +107,5 @@ def test_hosts_that_cannot_be_reached_are_all_named_in_one_message(tmp_path):
 
 def test_an_inventory_without_one_of_the_groups_is_refused(tmp_path):
     (tmp_path / "hosts.yml").write_text("edge: {hosts: {one.invalid: }}\n")
-    with pytest.raises(looks.Failure, match="has no host in app, data"):
-        looks.on(tmp_path)
+    with pytest.raises(running_stack.Failure, match="has no host in app, data"):
+        running_stack.on(tmp_path)
