@@ -155,7 +155,7 @@ RUN = (
     ),
     Run(
         r"make rollback( RELEASE=\w+)?",
-        "tests/operator/test_rollback.py::test_nobody_notices_the_way_back",
+        "tests/operator/test_rollback.py::test_no_visitor_notices_the_way_back",
         'stacks.tool(place.folder, "rollback"',
     ),
     Run(r"make bundle( W=\w+)?", "tests/deploy/test_bundle.py::test_it_serves", "make up BUNDLE="),
@@ -187,7 +187,7 @@ RUN = (
     Run(rf"{PLAYBOOK} rollback.yml", "tests/deploy/test_rollback.py", 'play("rollback.yml")'),
     Run(
         rf"{PLAYBOOK} status.yml",
-        "tests/deploy/test_deploy.py::test_the_status_tells_nodes_services_processes_and_the_certificate",
+        "tests/deploy/test_deploy.py::test_the_status_shows_nodes_services_processes_and_the_certificate",
         'play("status.yml")',
     ),
     Run(
@@ -202,7 +202,7 @@ RUN = (
     ),
     Run(
         r"make retire ENV=production HOST=\S+",
-        "tests/deploy/test_retire.py::test_an_edge_and_app_host_goes_and_nobody_notices",
+        "tests/deploy/test_retire.py::test_an_edge_and_app_host_goes_and_no_visitor_notices",
         'deployment.make("retire"',
     ),
     Run(rf"{PLAYBOOK} rotate-secrets.yml", "tests/deploy/test_rotate.py", '"rotate-secrets.yml"'),

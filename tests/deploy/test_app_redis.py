@@ -91,7 +91,7 @@ def test_the_same_again_changes_nothing(deployment):
     assert deployment.running() == before
 
 
-def test_a_new_password_signs_nobody_out(deployment, browser):
+def test_a_new_password_signs_no_user_out(deployment, browser):
     before, container = visits(browser), deployment.docker("ps", "--quiet", "--filter", SERVICE)
     url = deployment.folder / "secrets/app_redis_url"
     old = url.read_text()

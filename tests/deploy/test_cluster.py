@@ -42,7 +42,7 @@ def test_labels_are_the_groups(cluster):
     }
 
 
-def test_swarm_is_open_between_them_and_to_nobody_else(cluster):
+def test_swarm_is_open_between_them_and_to_no_one_else(cluster):
     assert not cluster.hosts.reachable("host1", 2377)
     probe = f"import socket; socket.create_connection(('{cluster.hosts.addresses['host1']}', 2377), 3)"
     assert cluster.hosts.run("host2", "python3", "-c", probe, check=False).returncode == 0

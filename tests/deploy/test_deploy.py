@@ -39,7 +39,7 @@ def test_the_first_deploy(deployment):
     assert "errantly" not in play.text, "something was printed past Ansible's display"
 
 
-def test_no_secret_is_shown_and_one_in_plain_text_is_told(deployment):
+def test_no_secret_is_shown_and_one_in_plain_text_is_reported(deployment):
     """By the most talkative of runs."""
     text = deployment.hosts.plays[-1].text
     secrets = {path.name: path.read_text().strip() for path in (deployment.folder / "secrets").iterdir()}
@@ -129,7 +129,7 @@ def test_more_tasks_and_fewer(deployment):
     )
 
 
-def test_the_status_tells_nodes_services_processes_and_the_certificate(deployment):
+def test_the_status_shows_nodes_services_processes_and_the_certificate(deployment):
     play = deployment.play("status.yml")
     assert play.changed == 0
     for said in ("Ready", "http", "worker", deployment.release(), "reports:0", "days"):

@@ -193,7 +193,7 @@ def test_a_host_is_lost(deployment, host, vanishes, request):
         served(crowd, since, what)
 
 
-def test_the_status_tells_of_every_host(deployment):
+def test_the_status_shows_every_host(deployment):
     play = deployment.play("status.yml")
     for said in (
         "host1",

@@ -21,7 +21,7 @@ def deployment(server, request):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_nobody_notices(deployment, step):
+def test_no_visitor_notices(deployment, step):
     playbook, settings = STEPS[step]
     server = deployment.settings["SERVER_WS"]
     deployment.configure(settings)

@@ -122,7 +122,7 @@ def test_a_check_run_of_another_release_changes_nothing(deployment):
     assert (deployment.running(), deployment.release()) == (before, release)
 
 
-def test_the_status_tells_of_both(deployment):
+def test_the_status_shows_both(deployment):
     text = deployment.play("status.yml").text
     for said in (*deployment.hosts.names, deployment.release(), "reports:0"):
         assert said in text, f"{said!r} is not in what status.yml says:\n{text}"

@@ -123,7 +123,7 @@ def test_the_first_release(deployment):
     assert "<pre>first letter</pre>" in shown, "the volume is not the same for Celery and for pages"
 
 
-def test_a_channel_that_nothing_consumes_is_told_before_anything_is_replaced(deployment):
+def test_a_channel_that_nothing_consumes_is_reported_before_anything_is_replaced(deployment):
     before, release = deployment.running(), deployment.release()
     deployment.configure({"APP_WORKER_CHANNELS": "desks"})
     play = deployment.deploy(check=False)

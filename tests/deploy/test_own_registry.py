@@ -99,7 +99,7 @@ def test_the_same_again_changes_nothing(deployment):
     assert deployment.running() == before
 
 
-def test_a_host_that_forwards_nothing_is_told_in_one_line(deployment):
+def test_a_host_that_forwards_nothing_is_reported_in_one_line(deployment):
     file = "/etc/ssh/sshd_config.d/10-forward-nothing.conf"
     deployment.hosts.run(HOST, "tee", file, stdin="AllowTcpForwarding no\n")
     deployment.hosts.run(HOST, "systemctl", "reload", "ssh")

@@ -47,7 +47,7 @@ def test_one_that_holds_uploads_stays(deployment):
     deployment.hosts.run("host2", "rm", path)
 
 
-def test_an_edge_and_app_host_goes_and_nobody_notices(deployment):
+def test_an_edge_and_app_host_goes_and_no_visitor_notices(deployment):
     with Front(deployment.site.addresses) as front:
         crowd = Crowd(deployment.site, sockets=60, rooms=6, readers=4, front=front)
         with crowd.gathered():

@@ -219,7 +219,7 @@ def test_the_table_of_hosts_is_aligned():
     assert "not synchronised" in lines[1] and "unknown" in lines[2]
 
 
-def test_all_problems_of_a_host_are_told_at_once():
+def test_all_problems_of_a_host_are_reported_at_once():
     assert len(told(memory_mb=1, disk_gb=0.1, distribution="arch", listeners={"tcp/80": "apache2"})) == 4
 
 

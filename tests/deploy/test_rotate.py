@@ -112,7 +112,7 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(deployment, argume
     assert (said(deployment), deployment.running()) == before and not deployment.locked()
 
 
-def test_nobody_notices(deployment):
+def test_no_visitor_notices(deployment):
     old, before, data = said(deployment), deployment.release(), stores(deployment)
     assert logs_in(deployment, old) == (True, True)
     crowd = Crowd(deployment.site, SOCKETS, ROOMS)

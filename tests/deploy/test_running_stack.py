@@ -71,7 +71,7 @@ def test_replicas_of_another_release_and_what_ended_are_known():
     assert found.errors == ("no such image",)
 
 
-def test_a_container_that_was_told_to_end_may_do_so():
+def test_a_container_that_was_asked_to_end_may_do_so():
     told = {"ID": "a", "DesiredState": "shutdown"}, {"ID": "b", "DesiredState": "running"}
     seen = {
         "service": "ws",

@@ -21,7 +21,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("fault", "layer"), CASES)
-def test_nobody_is_deaf(outcome, fault, layer):
+def test_every_socket_receives(outcome, fault, layer):
     ours = outcome[fault.name, "ours", layer]
     assert (ours.deaf, ours.away) == (0, 0), ours.log[-3000:]
 
@@ -29,13 +29,13 @@ def test_nobody_is_deaf(outcome, fault, layer):
 @pytest.mark.parametrize(
     "fault", [case.values[0] for case in CASES if case.values[1] == "groups"], ids=lambda f: f.name
 )
-def test_on_the_groups_layer_nobody_is_deaf_under_stock_uvicorn_either(outcome, fault):
+def test_on_the_groups_layer_every_socket_receives_under_stock_uvicorn_too(outcome, fault):
     stock = outcome[fault.name, "stock", "groups"]
     assert (stock.deaf, stock.away) == (0, 0), stock.log[-3000:]
 
 
 @pytest.mark.parametrize(("fault", "layer"), CASES)
-def test_who_comes_meanwhile_is_let_in_or_told_to_come_back(outcome, fault, layer):
+def test_who_comes_meanwhile_is_let_in_or_asked_to_come_back(outcome, fault, layer):
     ours = outcome[fault.name, "ours", layer]
     assert ours.answers.keys() <= {"101", "503"}, ours.log[-3000:]
     assert "Traceback" not in ours.log, ours.log
@@ -66,7 +66,7 @@ def test_stock_sockets_wait_longer_for_a_master_that_hangs(outcome, fault):
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.deafens], ids=lambda fault: fault.name)
-def test_stock_sockets_stay_open_and_deaf(outcome, fault):
+def test_stock_sockets_stay_open_and_receive_nothing(outcome, fault):
     assert outcome[fault.name, "stock", "core"].deaf > 0
 
 

@@ -55,7 +55,7 @@ def test_a_client_with_a_password_and_no_user_comes_in(cache):
 
 
 @pytest.mark.parametrize("login", ["PING", "AUTH wrong", "AUTH app wrong", f"AUTH app {PASSWORD}"])
-def test_nobody_else_does(cache, login):
+def test_no_one_else_does(cache, login):
     (reply,) = ask(cache, login)
     assert reply.startswith(("-NOAUTH", "-WRONGPASS"))
 

@@ -127,7 +127,7 @@ def test_the_first_certificate_reaches_every_edge(edges, service):
     service.says("certificates: obtained: rooms.test")
 
 
-def test_a_renewal_reaches_every_edge_and_interrupts_nobody(edges, service):
+def test_a_renewal_reaches_every_edge_and_interrupts_no_one(edges, service):
     """50 sockets through each of the edges stay open, no request fails meanwhile, and it does not come too early."""
     links = [edge.upgrade() for edge in edges for _ in range(50)]
     assert {head(link).status for link in links} == {101}
@@ -165,7 +165,7 @@ def test_it_is_renewed_by_its_lifetime(yard, tmp_path, days, renewed_days):
     assert int(line.split()[2]) == pytest.approx(renewed_days * 86400, abs=2)
 
 
-def test_nobody_but_its_reader_sees_a_key(edges, service):
+def test_only_its_reader_sees_a_key(edges, service):
     listing = service.run(
         "stat", "-c", "%a %u %n", "/srv/certificate/tls.pem", "/srv/acme/status.json"
     ).stdout

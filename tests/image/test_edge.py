@@ -220,7 +220,7 @@ def test_tls_on_the_plain_port_is_refused(edge):
 # --- Log and metrics ------------------------------------------------------------------------------
 
 
-def test_the_log_tells_a_request(edge):
+def test_the_log_shows_a_request(edge):
     answer = edge.get("/status/404?token=secret", 'User-Agent: "quoted" \\ ü')
     entries = wait_for(
         lambda: [
@@ -253,7 +253,7 @@ def test_the_log_tells_a_request(edge):
     assert "secret" not in edge.container.logs()
 
 
-def test_the_log_tells_a_websocket(edge):
+def test_the_log_shows_a_websocket(edge):
     with edge.upgrade("/ws/logged") as link:
         assert head(link).status == 101
     (entry,) = edge.log("/ws/logged")

@@ -148,7 +148,7 @@ def test_a_visitor_decides_on_nothing(edge):
     assert all(answer.header(name) for name in DECIDED)
 
 
-def test_a_policy_without_upgrade_gets_it_beside(edge):
+def test_a_policy_without_upgrade_gets_it_in_addition(edge):
     answer = edge.get("/reply?Content-Security-Policy=default-src%20'self'")
     assert sorted(answer.all("content-security-policy")) == [
         "default-src 'self'",

@@ -159,7 +159,7 @@ def refused(edge: Edge) -> bool:
     return False
 
 
-def test_who_came_through_it_is_told_and_nobody_else(site: Site, ws: Container, folder: Path):
+def test_who_came_through_it_is_closed_and_no_one_else(site: Site, ws: Container, folder: Path):
     """Before and after a reload, so through both of its workers; another edge's stay, and those past every edge."""
     edge, other = start(site, folder), start(site)
     its = [through(edge) for _ in range(5)]
@@ -191,7 +191,7 @@ def test_who_came_through_it_is_told_and_nobody_else(site: Site, ws: Container, 
 
 
 @pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
-def test_a_former_worker_that_is_displaced_has_its_own_told(site: Site, ws: Container, folder: Path):
+def test_a_former_worker_that_is_displaced_has_its_own_closed(site: Site, ws: Container, folder: Path):
     """By the fourth reload after it; those of the three in between and of the current one stay."""
     edge = start(site, folder)
     clients = []
@@ -210,7 +210,7 @@ def test_a_former_worker_that_is_displaced_has_its_own_told(site: Site, ws: Cont
 
 
 @pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
-def test_a_former_worker_whose_time_is_over_has_its_own_told(site: Site, ws: Container, folder: Path):
+def test_a_former_worker_whose_time_is_over_has_its_own_closed(site: Site, ws: Container, folder: Path):
     (folder / "settings.env").write_text("DOMAINS=localhost\nEDGE_RELOAD_TIMEOUT=12s\n")
     edge = start(site, folder)
     former = [through(edge) for _ in range(4)]
@@ -224,7 +224,7 @@ def test_a_former_worker_whose_time_is_over_has_its_own_told(site: Site, ws: Con
 
 
 @pytest.mark.parametrize("ws", ["uvicorn"], indirect=True)
-def test_who_comes_last_on_a_connection_that_was_kept_is_told_too(site: Site, ws: Container):
+def test_who_comes_last_on_a_connection_that_was_kept_is_closed_too(site: Site, ws: Container):
     edge = start(site)
     with edge.connect() as kept, through(edge) as first:
         kept.sendall(b"GET /-/edge HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -88,7 +88,7 @@ def cut(link: ssl.SSLSocket) -> bool:
 # --- Reload ---------------------------------------------------------------------------------------
 
 
-def test_a_reload_costs_nobody_anything(site: Site, backends, folder):
+def test_a_reload_costs_no_visitor_anything(site: Site, backends, folder):
     """50 open sockets and GETs without pause through three reloads: new certificate, new name, other limits."""
     edge = site.edge(folder, DOMAINS="not-used")
     links = [edge.upgrade() for _ in range(50)]
@@ -367,7 +367,7 @@ def test_a_replica_that_cannot_tell_its_sockets_holds_nothing_up(site: Site, bac
     assert [sorted(line["silent"].values()) for line in lines] == [[said] * 2] * len(lines)
 
 
-def test_where_nobody_is_there_no_answer_is_waited_for(site: Site, backends, folder):
+def test_where_no_one_is_there_no_answer_is_waited_for(site: Site, backends, folder):
     configure(folder, "localhost", EDGE_DRAIN_TIMEOUT="0s", EDGE_STOP_TIMEOUT="30s")
     edge = site.edge(folder)
     replicas = [backend for name, backend in backends.items() if name.startswith("ws")]

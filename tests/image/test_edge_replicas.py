@@ -86,7 +86,7 @@ def test_no_page_is_lost_when_replicas_stop_start_and_die(site, edge, backends):
 # --- Limits per address ---------------------------------------------------------------------------
 
 
-def test_too_many_requests_are_told_so(site, backends):
+def test_too_many_requests_are_refused_with_the_reason(site, backends):
     edge = site.edge(wait=False, EDGE_REQUESTS_PER_10S="20")
     answers = [edge.get("/status/200") for _ in range(25)]
     assert [answer.status for answer in answers[:15]].count(429) == 0
@@ -95,7 +95,7 @@ def test_too_many_requests_are_told_so(site, backends):
     assert answers[-1].header("strict-transport-security")
 
 
-def test_too_many_handshakes_are_told_so_and_pages_go_on(site, backends):
+def test_too_many_handshakes_are_refused_with_the_reason_and_pages_go_on(site, backends):
     edge = site.edge(EDGE_HANDSHAKES_PER_10S="10")
     statuses = []
     for _ in range(15):
@@ -127,7 +127,7 @@ def test_a_full_edge_is_busy_not_dead(site, backends):
     wait_for(lambda: attempt(edge) == 200, "there is room again")
 
 
-def test_who_comes_to_a_nearly_full_edge_is_told_to_come_again(site, backends):
+def test_who_comes_to_a_nearly_full_edge_is_asked_to_come_again(site, backends):
     """Pages and sockets, by an answer instead of a reset; who is in stays in."""
     edge = site.edge(EDGE_MAXCONN="100")
     links, answers = [], []
@@ -147,7 +147,7 @@ def test_who_comes_to_a_nearly_full_edge_is_told_to_come_again(site, backends):
     wait_for(lambda: attempt(edge) == 200, "there is room again")
 
 
-def test_too_many_connections_are_told_so_then_cut(site, backends):
+def test_too_many_connections_are_refused_with_the_reason_then_cut(site, backends):
     edge = site.edge(EDGE_CONNECTIONS_PER_ADDRESS="10")
     links, statuses = [], []
     for _ in range(25):

@@ -41,7 +41,7 @@ def test_the_tables_were_made_and_every_connection_is_encrypted(outside, running
     assert outside.sql(f"SELECT count(*) {of_containers} AND NOT ssl") == "0"
 
 
-def test_every_process_is_ready_and_tells_of_itself_through_that_redis(running):
+def test_every_process_is_ready_and_reports_itself_through_that_redis(running):
     table = running.compose("exec", "-T", "ws", "channels-stack", "status")
     assert {line.split()[0] for line in table.splitlines()[1:]} == {"http", "ws", "worker"}
 

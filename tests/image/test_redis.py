@@ -88,7 +88,7 @@ def test_another_command_runs_untouched(redis_image):
     assert docker("run", "--rm", redis_image, "bash", "-c", "echo $((6 * 7))").stdout == "42\n"
 
 
-def test_nobody_comes_in_without_a_password(redis):
+def test_no_one_comes_in_without_a_password(redis):
     (reply,) = ask(redis, "PING")
     assert reply.startswith("-NOAUTH")
     (reply,) = ask(redis, "AUTH app wrong")

@@ -93,7 +93,7 @@ def test_they_agree_on_the_first_as_the_master(nodes):
     assert nodes.master() == "redis"
 
 
-def test_nobody_gets_in_without_a_password(nodes):
+def test_no_one_gets_in_without_a_password(nodes):
     for name, port in (("redis-2", "6379"), ("sentinel", "26379")):
         done = docker("exec", f"{RUN}-nodes-{name}-1", "redis-cli", "-p", port, "ping", check=False)
         assert "NOAUTH" in done.stdout + done.stderr
@@ -140,7 +140,7 @@ def test_the_file_of_a_follower_holds_what_the_master_wrote(nodes, yard, redis_i
     )
 
 
-def test_a_node_that_is_made_anew_is_found_under_its_new_address(nodes):
+def test_a_node_that_is_made_again_is_found_under_its_new_address(nodes):
     """As Swarm does it: another container, another address, the same name and volume."""
     name = next(each for each in SERVERS if nodes.cli(each, "role").startswith("slave"))
     address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
@@ -182,7 +182,7 @@ def test_a_sentinel_and_its_redis_lost_together_are_no_obstacle(nodes):
     wait_for(nodes.settled, "both are back", SECONDS)
 
 
-def test_all_made_anew_they_have_their_data_and_know_each_other(nodes):
+def test_all_made_again_they_have_their_data_and_know_each_other(nodes):
     """A release with another image replaces all of them at once."""
     nodes.compose("up", "--detach", "--no-build", "--force-recreate", *SERVERS, *SENTINELS)
     wait_for(nodes.settled, "six nodes know each other again", SECONDS)

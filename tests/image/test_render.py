@@ -131,7 +131,7 @@ def test_data_stays_where_its_volume_is(made):
         ]
 
 
-def test_a_trial_is_reached_by_nobody_and_started_once(made):
+def test_a_trial_is_reached_by_no_visitor_and_started_once(made):
     for name, each in services(made(), "trial").items():
         assert name.startswith("trial-") and each["deploy"]["replicas"] == 1
         assert each["deploy"]["restart_policy"] == {"condition": "none"}
@@ -181,7 +181,7 @@ def test_redis_reads_its_users_from_its_host(made):
 THREE = render.Options(db_node="one", redis_node="one", redis_nodes=("two", "three"))
 
 
-def test_three_redis_stand_on_a_node_each_beside_their_sentinels(made):
+def test_three_redis_run_on_a_node_each_alongside_their_sentinels(made):
     release = made(options=THREE, REDIS_NODES="3")
     data = services(release, "data")
     for number, node in (("", "one"), ("-2", "two"), ("-3", "three")):

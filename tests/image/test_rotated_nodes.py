@@ -158,7 +158,7 @@ def test_both_are_accepted_and_then_the_new_ones_alone(three):
     redis_ha.settled(three.engine, SECONDS)
 
 
-def test_a_lost_secret_of_the_nodes_is_told_with_the_way_out(three):
+def test_a_lost_secret_of_the_nodes_is_reported_with_the_fix(three):
     kept = rotation.read(three.deployment, "redis_nodes")
     rotation.put(three.deployment, "redis_nodes", "another")
     with pytest.raises(Failure, match="does not know secrets/redis_nodes"):

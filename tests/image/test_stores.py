@@ -285,7 +285,7 @@ def test_the_applications_own_redis_accepts_both_and_then_the_new_one(
     assert rotation.end(deployment)
 
 
-def test_a_lost_keeper_is_told_with_the_way_out(engine, deployment, redis):
+def test_a_lost_keeper_is_reported_with_the_fix(engine, deployment, redis):
     path = deployment.secrets / credentials.KEEPER
     kept = path.read_text()
     rotation.put(deployment, credentials.KEEPER, "another")

@@ -65,7 +65,7 @@ def test_every_target_is_found_and_answers(prometheus):
     stacks.eventually(lambda: prometheus.up().keys() == wanted, 90, "all targets are up")
 
 
-def test_nobody_reads_it_without_the_password(prometheus):
+def test_no_one_reads_it_without_the_password(prometheus):
     for auth in (None, ("prometheus", "guess")):
         answer = httpx.get(str(prometheus.client.base_url), verify=False, auth=auth)
         assert answer.status_code == 401
@@ -125,7 +125,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("service", FAULTS)
-def test_faults_become_alerts_and_somebody_is_told(prometheus, running, told, service):
+def test_faults_become_alerts_that_are_sent(prometheus, running, told, service):
     fault, undo, alerts = FAULTS[service]
     running.compose(fault, service)
     try:

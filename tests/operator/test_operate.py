@@ -62,7 +62,7 @@ def test_maintenance(verb, visitor):
     verbs.maintained(verb, status)
 
 
-def test_hooks_are_told(verb, stack):
+def test_hooks_get_what_happens(verb, stack):
     """One that is told of everything, here of maintenance; of releases: tests/unit/stack/test_hooks.py."""
     told = stack.folder / "told"
     hook = stack.folder / "hooks/notify"
@@ -103,7 +103,7 @@ def test_a_container_that_has_ended_is_shown_with_its_code(verb, stack):
         stacks.docker("start", worker)
 
 
-def test_a_command_that_fails_is_told(verb):
+def test_a_command_that_fails_is_reported(verb):
     for name, words in {"shell": "sh -c 'exit 7'", "job": "sh -c 'exit 7'"}.items():
         with pytest.raises(stacks.StackError, match=r"exit 7\b"):
             verb(name, C=words)

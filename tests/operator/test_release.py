@@ -42,7 +42,7 @@ def assert_nobody_noticed(seen) -> None:
     assert seen.sent > 50 and seen.jobs > 3, f"too little was said to prove anything: {seen}"
 
 
-def test_a_changed_release_costs_nobody_anything(running):
+def test_a_changed_release_costs_no_visitor_anything(running):
     rolled, kept = ids(running, *ROLLED), ids(running, *KEPT)
     change(running, SERVER_WS="daphne")  # another image, other settings
     people = crowd(running)

@@ -45,7 +45,7 @@ def level(place) -> str:
     return dict(each.split("=", 1) for each in variables).get("LOG_LEVEL", "")
 
 
-def test_nobody_notices_the_way_back(place):
+def test_no_visitor_notices_the_way_back(place):
     """Settings of the application and of the edge are those of before; the files that the operator edits are not touched."""
     first = release(place)
     change(place, LOG_LEVEL="debug", EDGE_MAX_BODY_BYTES="5000000")

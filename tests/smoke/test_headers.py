@@ -124,7 +124,7 @@ def flood(stack, container):
 
 
 @pytest.mark.containers
-def test_a_flood_from_one_address_is_told_to_wait(flood):
+def test_a_flood_from_one_address_is_asked_to_wait(flood):
     assert flood["status"] == 429, f"{flood['number']} requests and still {flood['status']}"
     assert flood["headers"].get("retry-after", "").isdigit(), flood["headers"]
     assert missing(flood["headers"]) == {}

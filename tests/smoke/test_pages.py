@@ -120,7 +120,7 @@ def test_probes_are_out_of_reach(request_as_is, path):
     assert b"ready" not in answer.body and b"channels_stack" not in answer.body, answer.body[:300]
 
 
-def test_the_edge_tells_a_load_balancer_that_it_serves_and_nothing_more(request_as_is):
+def test_a_load_balancer_learns_that_the_edge_serves_and_nothing_more(request_as_is):
     answer = request_as_is("GET", "/-/edge")
     assert (answer.status, answer.body) == (200, b"edge\n")
 

@@ -105,7 +105,7 @@ BAD_HANDSHAKES = {
 
 
 @pytest.mark.parametrize(("status", "method", "headers"), BAD_HANDSHAKES.values(), ids=BAD_HANDSHAKES)
-def test_bad_handshake_is_told_why(request_as_is, room, status, method, headers):
+def test_bad_handshake_gets_the_reason(request_as_is, room, status, method, headers):
     answer = request_as_is(method, f"/ws/rooms/{room}/", headers)
     assert answer.status == status, answer.body[:300]
 

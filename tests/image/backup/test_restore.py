@@ -75,7 +75,7 @@ def test_a_moment_of_the_past(place):
     )
 
 
-def test_what_was_written_last_comes_along_though_nobody_stored_it(place):
+def test_what_was_written_last_comes_along_though_it_was_not_stored(place):
     """The service was gone when the database stopped; its volume is whole, and so is what it had finished."""
     place.stop("backup")
     place.sql("CREATE TABLE unstored AS SELECT 1")
@@ -93,7 +93,7 @@ def test_a_restore_after_a_backup_that_was_made_while_a_cluster_was_kept_aside(p
     assert place.sql("SELECT count(*) FROM rows") == "20000"
 
 
-def test_a_restore_that_was_killed_between_two_moves_is_begun_anew(place):
+def test_a_restore_that_was_killed_between_two_moves_is_begun_again(place):
     place.stop("db", "redis")
     place.inside(
         f"cd {DATA}; rm -rf .before-restore; mkdir .before-restore; mv PG_VERSION base global .before-restore/; mkdir base"

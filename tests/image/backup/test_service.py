@@ -36,7 +36,7 @@ def test_what_is_stored_cannot_be_read_without_the_key(place):
     assert place.inside("grep -rlE 'findable-words|PG_VERSION|base/1/' /srv/backup || true").strip() == ""
 
 
-def test_it_runs_as_999_without_capabilities_and_tells_no_secret(place):
+def test_it_runs_as_999_without_capabilities_and_shows_no_secret(place):
     status = place.inside("cat /proc/1/status")
     assert re.search(r"^Uid:\t999\t999", status, re.M)
     assert re.search(r"^CapEff:\t0+$", status, re.M)
@@ -177,7 +177,7 @@ def test_a_drill_finds_what_the_backup_does_not_hold(place):
     ],
     ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
 )
-def test_wrong_settings_are_told_all_at_once(yard, images, secrets, settings, words):
+def test_wrong_settings_are_reported_all_at_once(yard, images, secrets, settings, words):
     container = Place(yard, images, secrets).start_backup(wait=False, **settings)
     assert container.ended() == 78, container.logs()
     assert [word for word in words if word not in container.logs()] == []

@@ -125,7 +125,9 @@ def test_a_repository_on_another_machine(origin, yard, images, tmp_path, store):
     ids=["another host key", "another secret", "another key", "another bucket"],
     indirect=["store"],
 )
-def test_what_does_not_fit_the_store_is_told_in_one_line(yard, images, tmp_path, store, part, other, words):
+def test_what_does_not_fit_the_store_is_reported_in_one_line(
+    yard, images, tmp_path, store, part, other, words
+):
     place = Place(yard, images, write_secrets(tmp_path, credentials=re.sub(part, other, store.credentials)))
     place.settings = {"BACKUP_REPOSITORY": re.sub(part, other, store.repository)}
     place.start("backup")

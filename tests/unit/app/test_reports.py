@@ -143,7 +143,7 @@ async def test_report_that_kills_workers_fails_in_the_end(room, ann):
         assert "did not finish" in (await client.hear("report", state="failed"))["result"]
 
 
-async def test_report_that_stands_still_keeps_nobody_from_ordering_another(room, ann):
+async def test_report_that_stands_still_keeps_no_one_from_ordering_another(room, ann):
     report = await sync_to_async(_ordered)(room, ann)
     await Report.objects.filter(pk=report.pk).aupdate(updated=timezone.now() - 2 * store.PATIENCE)
     async with joined(room, ann) as client:
@@ -152,7 +152,7 @@ async def test_report_that_stands_still_keeps_nobody_from_ordering_another(room,
         assert (await client.hear("report", state="queued"))["id"] != report.pk
 
 
-async def test_failure_is_told_and_the_worker_goes_on(room, ann, monkeypatch):
+async def test_failure_is_reported_and_the_worker_goes_on(room, ann, monkeypatch):
     def failing(rows):
         raise RuntimeError("a bug")
 

@@ -64,7 +64,7 @@ async def test_replay_begins_behind_last(room, ann, say, last, first):
     assert heard == (list(range(first, 61)) if first else [])
 
 
-async def test_client_too_far_behind_starts_anew(room, ann, say, monkeypatch):
+async def test_client_too_far_behind_starts_again(room, ann, say, monkeypatch):
     monkeypatch.setattr(consumers, "LONGEST_REPLAY", 55)
     await sync_to_async(say)(room, ann, *("text" for _ in range(60)))
     async with joined(room, ann, 3) as client:
@@ -161,7 +161,7 @@ async def test_what_the_history_has_no_more_comes_from_the_database(room, ann, b
         assert [(await client.hear("message"))["text"] for _ in range(2)] == ["missed 1", "missed 2"]
 
 
-async def test_what_nobody_was_told_of_is_noticed_by_who_comes_back(room, ann, bob, say):
+async def test_what_was_sent_to_no_one_is_noticed_by_who_comes_back(room, ann, bob, say):
     async with page(room, ann) as client, joined(room, bob) as other:
         await other.hear("presence")
         await other.say("heard")
@@ -296,7 +296,7 @@ async def test_consumer_that_dies_without_disconnect_leaves_nothing_behind(room,
     assert room.group not in get_channel_layer().hub().groups
 
 
-async def test_typing_is_told_to_others_only(room, ann, bob):
+async def test_typing_is_shown_to_others_only(room, ann, bob):
     async with joined(room, ann) as one, joined(room, bob) as other:
         await one.send({"type": "typing"})
         assert (await other.hear("typing"))["user"] == ann.username

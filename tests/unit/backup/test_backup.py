@@ -81,7 +81,7 @@ def test_a_moment_without_an_offset_is_utc():
         ("nothing that anybody knows", "pgBackRest: nothing that anybody knows"),
     ],
 )
-def test_errors_are_told_in_one_line(said, words):
+def test_errors_are_reported_in_one_line(said, words):
     assert words in repository.meaning(said)
     assert repository.meaning(said).isprintable()
 

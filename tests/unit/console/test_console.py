@@ -131,7 +131,7 @@ class TestClosing:
             second.ping().wait(10)
         running.pages.says(f"{ann.name}: Close socket")
 
-    def test_all_of_a_user_and_nobody_else(self, running):
+    def test_all_of_a_user_and_of_no_one_else(self, running):
         ann, bob, eve = (
             Visitor(running, "ann", "view", "act"),
             *(Visitor(running, name, staff=False) for name in ("bob", "eve")),

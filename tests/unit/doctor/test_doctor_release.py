@@ -100,7 +100,7 @@ def test_a_project_that_asked_for_the_rules_hears_them_once(tmp_path):
     assert len(told(lines)) == 1
 
 
-def test_what_the_overlay_has_set_right_is_not_told(tmp_path):
+def test_what_the_overlay_has_set_right_is_not_reported(tmp_path):
     """The rules see the settings that are in force, not those in the sources."""
     wrong = {S: ("DEBUG = False", "DEBUG = True"), ASGI: OPEN[ASGI]}
     folder = write(tmp_path / "p", wrong)

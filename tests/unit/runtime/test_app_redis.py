@@ -236,7 +236,7 @@ def test_settings_find_it_as_they_are_imported(own, tmp_path):
     )
 
 
-def test_a_login_that_it_refuses_is_told_before_anything_serves(own):
+def test_a_login_that_it_refuses_is_reported_before_anything_serves(own):
     """And one that is away is not: not every page uses it."""
     for url, refused in (
         (own.url, False),
@@ -369,7 +369,7 @@ def test_a_layer_and_a_broker_on_it_move_to_the_redis_of_the_layers(tmp_path, mo
         ({"AUTH_LDAP_SERVER_URI": "ldap://localhost"}, "where no LDAP listens;"),
     ],
 )
-def test_what_nobody_serves_is_one_line_with_the_name_of_the_setting(project, words):
+def test_what_is_served_nowhere_is_one_line_with_the_name_of_the_setting(project, words):
     (line,) = parts.risks(project)
     assert words in line
 
@@ -412,7 +412,7 @@ def test_with_one_of_its_own_the_release_says_what_reaches_it(monkeypatch):
     assert len(elsewhere.risks({"RABBITMQ_HOST": "localhost"})) == 1
 
 
-def test_a_layer_that_is_left_on_it_is_told(monkeypatch):
+def test_a_layer_that_is_left_on_it_is_reported(monkeypatch):
     """APP_OVERLAY=-layers, and settings that make their layer from REDIS_URL."""
     monkeypatch.setenv(app_redis.NAME, REQUIRED["APP_REDIS_URL"])
     backend = "channels_redis.pubsub.RedisPubSubChannelLayer"
@@ -422,7 +422,7 @@ def test_a_layer_that_is_left_on_it_is_told(monkeypatch):
         assert len(told) == lines and all("take -layers out of APP_OVERLAY" in line for line in told)
 
 
-def test_sessions_in_a_cache_that_forgets_are_told(monkeypatch):
+def test_sessions_in_a_cache_that_forgets_are_reported(monkeypatch):
     monkeypatch.setenv(app_redis.NAME, REQUIRED["APP_REDIS_URL"])
     monkeypatch.setenv("APP_REDIS", "cache")
     cached = {"default": {"BACKEND": CACHE, "LOCATION": REQUIRED["APP_REDIS_URL"]}}

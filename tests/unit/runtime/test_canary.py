@@ -78,7 +78,7 @@ async def break_receiver(layer) -> None:
     await asyncio.wait({task})
 
 
-def test_a_receiver_that_has_ended_deafens_the_stock_layer_and_is_started_again_by_us(redis):
+def test_where_a_receiver_has_ended_the_stock_layer_receives_nothing_and_ours_starts_it_again(redis):
     async def run() -> tuple[bool, bool]:
         stock, layer = (
             RedisPubSubChannelLayer(hosts=[redis.url], prefix=f"deaf-{name}") for name in ("stock", "ours")
@@ -142,7 +142,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, p
     writer.close()
 
 
-def test_a_link_that_is_dead_deafens_the_stock_layer_and_is_made_anew_by_us(redis):
+def test_where_a_link_is_dead_the_stock_layer_receives_nothing_and_ours_makes_another(redis):
     async def run(link: Link) -> tuple[bool, bool]:
         # As redis-py up to 7 has it: without a time limit.
         hosts = [{"address": f"redis://127.0.0.1:{link.port}/0", "socket_timeout": None}]
@@ -194,7 +194,7 @@ def test_a_layer_that_delivers_nothing_and_cannot_be_repaired(start, redis, tmp_
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_a_process_that_is_merely_busy_does_not_count_as_deaf(tmp_path, busy):
+def test_a_process_that_is_merely_busy_does_not_count_as_not_receiving(tmp_path, busy):
     async def run() -> tuple[int, int]:
         canary = Canary(Watched("default", QuietLayer(str(tmp_path / "silence"))), drain=None)
         flying = asyncio.ensure_future(canary.run())
@@ -213,7 +213,7 @@ def test_a_process_that_is_merely_busy_does_not_count_as_deaf(tmp_path, busy):
     assert unheard == (0 if busy else 2)
 
 
-def test_a_process_that_stays_deaf_gives_way_to_a_new_one(start, redis, tmp_path):
+def test_a_process_that_goes_on_receiving_nothing_gives_way_to_a_new_one(start, redis, tmp_path):
     serving = start(redis, TEST_SILENCE=str(tmp_path / "silence"))
     (tmp_path / "silence").touch()
     assert serving.process.wait() == 0
@@ -368,7 +368,7 @@ class TestFlaws:
         )
         assert trouble == ""
 
-    def test_a_process_that_was_held_up_is_not_deaf(self, redis):
+    def test_a_process_that_was_held_up_counts_as_receiving(self, redis):
         def hold_up(_):
             time.sleep(2 * canaries.SILENT_SECONDS)
 

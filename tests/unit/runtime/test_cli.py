@@ -196,7 +196,7 @@ class TestProbe:
         assert done.returncode == code, done.stderr
         assert done.stderr == (f"http: /-/ready answers {status}: {body}\n" if code else "")
 
-    def test_nobody_listens(self):
+    def test_no_one_listens(self):
         port = free_port()
         done = probe("ws", port)
         assert (done.returncode, done.stderr) == (1, f"ws: no answer on port {port}: nothing listens there\n")

@@ -50,7 +50,7 @@ def lives(client: ClientConnection) -> bool:
     return "still here?" in (client.recv(), client.recv())
 
 
-def test_its_sockets_are_told_and_no_others(serving):
+def test_its_sockets_are_closed_and_no_others(serving):
     with contextlib.ExitStack() as stack:
         its = [opened(serving, stack) for _ in range(3)]
         others = [opened(serving, stack, secret) for secret in (OTHER, "", STOPPING[:-1])]
@@ -74,7 +74,7 @@ def test_of_several_processes_of_the_edge(serving):
         assert close_code(former) == close_code(current) == 1012
 
 
-def test_they_are_told_one_after_the_other(serving):
+def test_they_are_closed_one_after_the_other(serving):
     with concurrent.futures.ThreadPoolExecutor(20) as pool, contextlib.ExitStack() as stack:
         clients = [opened(serving, stack) for _ in range(20)]
         ends = [

@@ -36,7 +36,7 @@ def ready(serving: Serving) -> int:
         return serving.get("/-/ready").status
 
 
-def test_replacing_the_processes_costs_nobody_a_page(serving: Serving):
+def test_replacing_the_processes_costs_no_visitor_a_page(serving: Serving):
     """SIGHUP: new ones first; an old one finishes what it has, and its event streams end in good order."""
     before = set(serving.process.children())
     with concurrent.futures.ThreadPoolExecutor() as pool:

@@ -150,7 +150,7 @@ def test_round_trips_use_one_channel(redis, configured):
     assert asyncio.run(count()) == 1
 
 
-def test_round_trip_tells_what_is_wrong_and_recovers(redis, configured):
+def test_round_trip_says_what_is_wrong_and_recovers(redis, configured):
     async def trips() -> tuple[str, float, float]:
         await round_trip("default")
         await asyncio.to_thread(redis.stop)

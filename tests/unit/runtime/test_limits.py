@@ -96,7 +96,7 @@ class TestSockets:
 
 
 class TestSize:
-    def test_a_message_sent_whole_that_is_too_large_is_always_told_1009(self, running):
+    def test_a_message_sent_whole_that_is_too_large_is_always_answered_1009(self, running):
         """The close frame must not be lost on what is still under way."""
         for _ in range(5):
             with running.socket() as client:

@@ -90,7 +90,7 @@ def test_a_project_that_reads_the_variables_keeps_what_it_makes_of_them(monkeypa
     assert changed(own) == {}
 
 
-def test_a_provider_that_stays_is_told_beside_an_email_url(monkeypatch):
+def test_a_provider_that_stays_is_reported_where_there_is_an_email_url(monkeypatch):
     monkeypatch.setenv("EMAIL_URL", URL)
     (line,) = mail.risks({"EMAIL_BACKEND": "anymail.backends.mailgun.EmailBackend"})
     assert "EMAIL_URL" in line and "anymail" in line and "cret" not in line
@@ -105,7 +105,7 @@ def test_an_email_url_that_is_none_is_refused_without_its_password(url, monkeypa
     assert "EMAIL_URL" in str(problem) and "smtp+tls" in str(problem)
 
 
-def test_a_dropped_mail_is_told_once(caplog):
+def test_a_dropped_mail_is_reported_once(caplog):
     mail.NoServer._told = False
     with caplog.at_level(logging.WARNING), mail.NoServer(fail_silently=False) as backend:
         assert [backend.send_messages(["a mail"]) for _ in range(3)] == [0, 0, 0]

@@ -49,7 +49,7 @@ def members(redis: Redis, group: str) -> set[str]:
     return {name.decode() for name in client.zrange(f"{redis.prefix}:group:{group}", 0, -1)}
 
 
-def test_an_emptied_redis_deafens_the_stock_layer_and_rejoining_cures_it(redis):
+def test_after_an_emptied_redis_the_stock_layer_receives_nothing_until_it_joins_again(redis):
     async def run() -> tuple:
         stock, layer = layer_of(redis, "core"), layer_of(redis, "core")
         watched = Watched("default", layer)
@@ -247,7 +247,7 @@ def test_drops_of_the_queueing_layer_within_the_process_are_counted(redis, caplo
     assert "messages for its channel" in caplog.text
 
 
-def test_drops_of_a_full_channel_are_counted_and_told_with_the_group(redis, caplog):
+def test_drops_of_a_full_channel_are_counted_and_reported_with_the_group(redis, caplog):
     logger, drops = logging.getLogger(metrics.OverCapacity.LOGGER), metrics.OverCapacity()
 
     async def run() -> None:

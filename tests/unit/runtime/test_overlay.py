@@ -65,7 +65,7 @@ def test_a_part_that_is_none_is_refused_with_all_that_are(value):
     assert "APP_OVERLAY" in str(problem) and all(f"-{part}" in str(problem) for part in OVERLAY_PARTS)
 
 
-def test_no_secret_is_told():
+def test_no_secret_is_reported():
     settings = Settings.from_environment(REQUIRED)
     found = parts.find({"SECRET_KEY": "old-key", "TOKENS": {"key": "old-key"}}, settings, OVERLAY_PARTS)
     told = " ".join(map(repr, found)) + " ".join(map(str, found))
@@ -127,12 +127,12 @@ def test_a_log_file_that_cannot_be_written_goes_to_standard_output(tmp_path):
         ),
     ],
 )
-def test_what_stays_and_should_not_is_told(project, words):
+def test_what_stays_and_should_not_is_reported(project, words):
     (line,) = parts.risks(project)
     assert words in line
 
 
-def test_what_stays_and_may_is_not_told():
+def test_what_stays_and_may_is_not_reported():
     caches = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     layers = {"default": layer({"address": "redis://cache.example", "socket_timeout": 15})}
     assert parts.risks({"CHANNEL_LAYERS": layers, "CACHES": caches}) == []

@@ -63,7 +63,7 @@ SENTINELS = "redis+sentinel://app:hunter2@sentinel,sentinel-2/redis/0"
 
 @pytest.mark.usefixtures("celery")
 @pytest.mark.parametrize("own", [{}, {"CELERY_BROKER_URL": SENTINELS, "CELERY_RESULT_BACKEND": SENTINELS}])
-def test_celery_is_told_of_the_sentinels_in_its_own_words(own):
+def test_celery_gets_the_sentinels_in_its_own_words(own):
     found = changed(own, REDIS_URL=SENTINELS)
     servers = {f"sentinel://app:hunter2@{host}:26379/0" for host in ("sentinel", "sentinel-2")}
     assert set(found["CELERY_BROKER_URL"].split(";")) == servers
@@ -88,5 +88,5 @@ def test_celery_is_told_of_the_sentinels_in_its_own_words(own):
         ),
     ],
 )
-def test_celery_is_told_to_check_the_certificate_of_a_redis_with_tls(url, wanted):
+def test_celery_checks_the_certificate_of_a_redis_with_tls(url, wanted):
     assert changed({}, REDIS_URL=url)["CELERY_BROKER_URL"] == wanted

@@ -42,7 +42,7 @@ def test_a_database_whose_variables_are_not_set_becomes_ours():
     assert found["ENGINE"] == "django.db.backends.postgresql" and found["HOST"] == "db"
 
 
-def test_a_database_on_a_host_of_the_same_name_is_told_apart():
+def test_a_database_on_a_host_of_the_same_name_is_another_one():
     own = {"ENGINE": "django.db.backends.postgresql", "NAME": "shop", "USER": "postgres", "HOST": "db"}
     settings = Settings.from_environment(REQUIRED)
     (override,) = parts.find({"DATABASES": {"default": own}}, settings, ["database"])

@@ -45,7 +45,7 @@ def test_a_layer_that_no_other_process_can_reach_is_moved_and_keeps_its_class(lo
         (layer("redis://localhost", "game.layers.OwnRedisLayer"), "game.layers.OwnRedisLayer stays"),
     ],
 )
-def test_every_change_of_a_class_is_told_and_every_one_that_stays(own, words):
+def test_every_change_of_a_class_is_reported_and_every_one_that_stays(own, words):
     settings = Settings.from_environment(REQUIRED)
     (override,) = parts.find({"CHANNEL_LAYERS": {"default": own}}, settings, ["layers"])
     assert words in str(override)

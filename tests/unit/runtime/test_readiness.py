@@ -179,7 +179,7 @@ class TestDatabase:
         assert serving.process.wait() == 0
         until(lambda: not sql(OWN), what="it is closed")
 
-    def test_it_is_made_anew_when_it_breaks(self, serving, sql):
+    def test_it_is_made_again_when_it_breaks(self, serving, sql):
         first = sql(OWN)
         assert sql(f"SELECT pg_terminate_backend({first[0][0]})") == [(True,)]
         assert self.again(serving) == {}

@@ -27,7 +27,7 @@ def messages(release: Process) -> list[str]:
     return [line["message"] for line in lines]
 
 
-def test_every_step_is_told_with_its_duration(project):
+def test_every_step_is_reported_with_its_duration(project):
     release = project.command(
         "release", APP_RELEASE_COMMANDS="make_demo --name 'two words'; make_demo --name b"
     )
@@ -48,7 +48,7 @@ def test_every_step_is_told_with_its_duration(project):
     assert (project.folder / "static/jobs.css").exists()
 
 
-def test_warnings_are_told_once_and_do_not_end_the_release(project):
+def test_warnings_are_reported_once_and_do_not_end_the_release(project):
     release = project.command("release")
     assert release.wait() == 0
     assert len([line for line in messages(release) if "security.W004" in line]) == 1

@@ -61,7 +61,7 @@ def test_clients_of_both_kinds_reach_the_master(redis):
     assert sentinels.client(redis.url).get("greeting") == b"hello"
 
 
-def test_no_sentinel_that_answers_is_told_with_each_of_them_and_without_the_password(redis):
+def test_no_sentinel_that_answers_is_reported_with_each_of_them_and_without_the_password(redis):
     client = sentinels.client(redis.url.replace("/redis/0", "/unknown/0"))
     with pytest.raises(redis_py.ConnectionError) as told:
         client.ping()

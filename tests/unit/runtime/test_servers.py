@@ -87,7 +87,7 @@ class TestPages:
         who = pages.get("/who/", FORWARDED, source=STRANGER).json()
         assert (who["client"], who["secure"], who["forwarded_for"]) == (STRANGER, False, None)
 
-    def test_nobody_moves_the_root_of_the_application(self, pages):
+    def test_no_header_moves_the_root_of_the_application(self, pages):
         who = pages.get("/who/", {"Daphne-Root-Path": "/elsewhere"}, source=TRUSTED).json()
         assert who["script_name"] == ""
 
@@ -368,7 +368,7 @@ class TestStop:
         assert serving.process.wait() == 0
         assert "Traceback" not in serving.log()
 
-    def test_streams_are_told_to_end(self, new):
+    def test_streams_are_asked_to_end(self, new):
         """An event stream with the sockets, and in good order; any other at the end of the time, and it is cut."""
         times = {"DRAIN_NOTICE_SECONDS": "0.2", "DRAIN_SECONDS": "0.2", "STOP_SECONDS": "5"}
         serving = new("http", HTTP_PROCESSES="1", **times)

@@ -101,7 +101,7 @@ def test_all_problems_together_and_no_secret_in_them():
     assert "hunter2" not in "\n".join(lines)
 
 
-def test_a_name_spelled_wrong_is_told():
+def test_a_name_spelled_wrong_is_reported():
     assert misspelled({"REDIS_URI": "x"}) == [
         "REDIS_URI is not a setting of the stack and has no effect: did you mean REDIS_URL?"
     ]

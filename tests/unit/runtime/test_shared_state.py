@@ -45,7 +45,7 @@ def test_sessions_of_one_process_move_to_the_database(project, moves):
         ),
     ],
 )
-def test_what_stays_in_one_process_is_told(project: dict[str, Any], words: str):
+def test_what_stays_in_one_process_is_reported(project: dict[str, Any], words: str):
     (line,) = shared_state.risks(project)
     assert words in line
 
@@ -58,7 +58,7 @@ def test_what_stays_in_one_process_is_told(project: dict[str, Any], words: str):
         {"CACHES": LOCAL},
     ],
 )
-def test_what_is_right_is_not_told(project):
+def test_what_is_right_is_not_reported(project):
     assert shared_state.risks(project) == []
 
 

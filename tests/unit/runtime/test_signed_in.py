@@ -130,7 +130,7 @@ def test_other_places_of_sessions(start, engine):
             assert close_code(client) == SIGNED_OUT
 
 
-def test_a_look_that_fails_closes_nothing_and_is_told_once(start):
+def test_a_look_that_fails_closes_nothing_and_is_reported_once(start):
     serving = start("uvicorn")
     ann = Browser(serving, "ann")
     with ann.socket() as client:
@@ -234,7 +234,7 @@ class TestRotatedKey:
         assert ann.get("/who/") == ann.name
         assert ann.serving.get("/who/", cookies).body.decode() == ""
 
-    def test_without_the_old_key_nobody_is(self, start):
+    def test_without_the_old_key_no_user_is(self, start):
         before = start("uvicorn", SECRET_KEY=OLD)
         ann = Browser(before, "ann")
         ann.serving = start("uvicorn", SECRET_KEY=NEW)

@@ -126,7 +126,7 @@ logging.warning("afterwards")
     assert sorted(line["message"] for line in lines_of(code)) == ["afterwards", "before", "in the child"]
 
 
-def test_lost_lines_are_told_when_there_is_room_again():
+def test_lost_lines_are_reported_when_there_is_room_again():
     code = PREPARE.format(form="json")
     code += "for n in range(9000): logging.warning('line %d', n)\nprint('logged', file=sys.stderr)\ninput()\n"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -55,7 +55,7 @@ def crowd(serving: Serving, count: int, path: str) -> list:
         return list(pool.map(lambda _: serving.get(path), range(count)))
 
 
-def test_a_crowd_is_answered_in_turn_or_told_to_come_back(serving):
+def test_a_crowd_is_answered_in_turn_or_asked_to_come_back(serving):
     """Half of them fit into the time that one may queue."""
     fit = CONCURRENCY * QUEUE_SECONDS
     with concurrent.futures.ThreadPoolExecutor(1) as pool:

@@ -70,7 +70,7 @@ def test_a_message_makes_no_task():
     running(scenario)
 
 
-def test_who_waits_is_told_and_goes_on():
+def test_who_waits_is_disconnected_and_goes_on():
     async def scenario(server):
         lived = []
 
@@ -89,7 +89,7 @@ def test_who_waits_is_told_and_goes_on():
     running(scenario)
 
 
-def test_who_is_busy_is_told_when_it_asks_and_what_came_meanwhile_is_dropped():
+def test_who_is_busy_is_disconnected_when_it_asks_and_what_came_meanwhile_is_dropped():
     async def scenario(server):
         lived, free = [], asyncio.Event()
 
@@ -127,7 +127,7 @@ def test_a_message_and_the_end_in_one_turn():
     running(scenario)
 
 
-def test_a_listener_of_its_own_is_told():
+def test_a_listener_of_its_own_is_disconnected():
     """As Channels' consumers: a task waits for the message, the handler's task for that one."""
 
     async def scenario(server):

@@ -44,7 +44,7 @@ def test_a_redis_that_throws_away(refused, redis):
     assert "(allkeys-lru): set maxmemory-policy noeviction" in refused()
 
 
-def test_a_user_without_the_rights_is_told_each_command_that_was_denied(refused, redis):
+def test_for_a_user_without_the_rights_each_command_that_was_denied_is_named(refused, redis):
     cli(redis, "acl", "setuser", "app", "on", ">hunter2", "~*", "&*", "+@all", "-publish", "-xack")
     said = refused(REDIS_URL=f"redis://app:hunter2@127.0.0.1:{redis.port}/0")
     assert "its user may not run PUBLISH: extend the user's ACL" in said
@@ -92,7 +92,7 @@ def test_a_database_without_the_tables_of_this_code(refused, tmp_path):
     assert "run `channels-stack release`" in said
 
 
-def test_a_worker_is_told_the_same_and_what_only_jobs_need(project, redis):
+def test_for_a_worker_the_same_is_named_and_what_only_jobs_need(project, redis):
     """All at once with a wrong channel; a serving process may run where only XCLAIM is denied."""
     cli(redis, "config", "set", "maxmemory", "100mb")
     cli(redis, "config", "set", "maxmemory-policy", "allkeys-lru")
@@ -126,7 +126,7 @@ def test_a_worker_waits_for_a_redis_that_is_not_there_yet(project, redis):
     until((project.folder / "beat").exists, what="it works as soon as redis is there")
 
 
-def test_a_redis_that_is_not_there_yet_is_told_and_waited_for(redis, tmp_path):
+def test_a_redis_that_is_not_there_yet_is_reported_and_waited_for(redis, tmp_path):
     redis.stop()
     serving = serve(tmp_path, redis, "uvicorn")
     try:

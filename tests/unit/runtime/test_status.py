@@ -23,7 +23,7 @@ def redis(monkeypatch):
         yield server
 
 
-def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
+def test_a_worker_reports_its_state_and_is_forgotten_when_it_ends(project, redis):
     worker = project.worker("reports", "thumbnails", WORKER_RETRIES="0")
     send(
         redis,
@@ -60,7 +60,7 @@ def test_a_worker_tells_its_state_and_is_forgotten_when_it_ends(project, redis):
     assert publisher.processes() == []
 
 
-def test_a_process_that_was_killed_is_silent_beside_its_successor_and_forgotten_within_10_seconds(
+def test_a_process_that_was_killed_is_silent_alongside_its_successor_and_forgotten_within_10_seconds(
     project, redis, capsys
 ):
     worker, successor = project.worker("reports"), project.worker("reports")

@@ -53,7 +53,7 @@ def test_the_job_of_a_dead_process_is_taken_over_and_marked(redis, layer):
     assert (again.entry, again.first, again.body) == (first.entry, first.first, first.body)
 
 
-def test_a_lease_that_is_renewed_is_kept_and_one_that_was_taken_over_is_told(redis, layer):
+def test_a_lease_that_is_renewed_is_kept_and_one_that_was_taken_over_is_reported(redis, layer):
     async def renew() -> tuple:
         other = make(redis)
         await layer.send("jobs", message(1))

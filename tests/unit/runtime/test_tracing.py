@@ -283,7 +283,7 @@ def closed() -> str:
     return f"http://127.0.0.1:{free_port()}"
 
 
-def test_a_receiver_that_is_not_there_is_reported_once_and_costs_nobody_time(redis, tmp_path, closed):
+def test_a_receiver_that_is_not_there_is_reported_once_and_costs_no_time(redis, tmp_path, closed):
     http = serve_quick(redis, tmp_path, TRACING=closed)
     try:
         assert slowest_of(http, 300) < HELD_UP_SECONDS
@@ -313,7 +313,7 @@ def slowest_of(http: serving.Serving, pages: int) -> float:
     return slowest
 
 
-def test_a_receiver_that_hangs_holds_up_nobody(redis, tmp_path):
+def test_a_receiver_that_hangs_holds_up_no_request(redis, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         http = serve_quick(redis, tmp_path, TRACING=f"http://127.0.0.1:{hanging.getsockname()[1]}")
         try:

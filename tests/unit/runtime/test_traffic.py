@@ -255,6 +255,6 @@ def test_a_worker_that_hangs(watched):
     assert "looks got no answer" in found
 
 
-def test_where_nobody_comes_nothing_is_waited_for(watched, capsys):
+def test_where_no_visitor_comes_nothing_is_waited_for(watched, capsys):
     assert watched({}, {}, seconds=LONG) == []
     assert "no request came" in capsys.readouterr().out

@@ -75,7 +75,7 @@ def test_what_comes_in_bursts_has_to_be_more():
         assert found.worse is worse and found.undecided, (new, found.chance)
 
 
-def test_it_is_told_with_its_numbers():
+def test_it_is_reported_with_its_numbers():
     assert str(compared((12, 40), (0, 131))) == "12 of 40 answers are 5xx, 0 of 131 of the old release"
 
 

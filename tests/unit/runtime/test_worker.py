@@ -56,7 +56,7 @@ def test_what_costs_a_message_costs_only_that_message(project, redis):
     ]
 
 
-def test_the_stock_worker_goes_deaf_on_a_message_without_type_and_stays_up(project, redis):
+def test_the_stock_worker_stops_receiving_on_a_message_without_type_and_stays_up(project, redis):
     """The fact behind the test above."""
     both = ("reports", "thumbnails")
     stock = project.python("-m", "django", "runworker", "--layer", "tasks", *both, JOBS_CORE_LAYER="1")
@@ -269,7 +269,7 @@ def test_the_heartbeat_does_not_wait_for_a_redis_that_hangs(project, redis):
     assert worker.exit_code() is None
 
 
-def test_a_heartbeat_that_cannot_be_written_is_told_and_ends_no_job(project, redis):
+def test_a_heartbeat_that_cannot_be_written_is_reported_and_ends_no_job(project, redis):
     worker = project.worker("reports")
     worker.heartbeat.unlink()
     worker.heartbeat.mkdir()

@@ -99,7 +99,7 @@ def test_another_domain_makes_another_certificate_of_the_same_authority(deployme
     assert (deployment.authority / "ca.pem").read_text() == root
 
 
-def test_a_local_certificate_near_its_end_is_made_anew(deployment, pem, monkeypatch):
+def test_a_local_certificate_near_its_end_is_made_again(deployment, pem, monkeypatch):
     monkeypatch.setattr(certificates, "CERTIFICATE_DAYS", 29)
     first = pem().read_text()
     monkeypatch.undo()

@@ -48,7 +48,7 @@ def test_an_unknown_distribution_is_left_alone(monkeypatch):
         engine.install()
 
 
-def test_docker_as_a_snap_is_told_and_gets_no_package_beside_it(monkeypatch, tmp_path):
+def test_docker_as_a_snap_is_reported_and_gets_no_package_in_addition(monkeypatch, tmp_path):
     """As on an Ubuntu whose installer was told to add it: it answers, with Compose and buildx, and serves nothing."""
     snap = tmp_path / "docker"
     snap.touch()

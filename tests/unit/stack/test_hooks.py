@@ -26,7 +26,7 @@ def test_without_hooks_nothing_happens(tmp_path):
         hooks.run(tmp_path, event, **TOLD)
 
 
-def test_its_own_and_that_of_everything_are_told(tmp_path, hook, capsys):
+def test_its_own_and_that_of_everything_run(tmp_path, hook, capsys):
     hook("after-release", "echo $HOOK_RELEASE serves at $HOOK_ADDRESS")
     hook("notify", "echo $HOOK_EVENT of $HOOK_STACK by $HOOK_WHO, ${HOOK_REASON:-no reason}")
     hooks.run(tmp_path, "after-release", **TOLD)

@@ -15,7 +15,7 @@ import pytest
         ("django", "6.0", False),
     ],
 )
-def test_a_version_below_the_floor_is_told_with_the_way_out(package, version, told):
+def test_a_version_below_the_floor_is_reported_with_the_fix(package, version, told):
     said = install.notices({package: version}, "/src/project/requirements.txt")
     assert len(said) == told
     assert all(line.startswith(f"{package} {version} ") and "requirements.txt" in line for line in said)

@@ -70,7 +70,7 @@ def test_only_hosts_that_are_there_and_have_tasks_count(names, monkeypatch):
     assert names.hosts({"Peers": None, "Services": None}) == set()
 
 
-def test_whom_the_engine_is_told_of(names):
+def test_whom_the_engine_asks(names):
     watch = names.Hosts()
     watch.look({"front": {A, B, "192.0.2.3"}}, 0)
     watch.look({"front": {"192.0.2.3"}}, 1)

@@ -24,7 +24,7 @@ def test_the_release_of_a_host(release, suite):
     assert packages.suite(release) == suite
 
 
-def test_a_host_that_is_not_debian_is_told_the_way_out():
+def test_for_a_host_that_is_not_debian_the_fix_is_named():
     with pytest.raises(
         Failure, match=r"knows debian 12 and debian 13, and this is ubuntu 24\.04: set it to false"
     ):

@@ -9,7 +9,7 @@ from channels_stack_deploy.console import Failure
 from channels_stack_deploy.registry import push, transfer
 
 
-def test_over_ssh_an_image_bears_a_name_that_nobody_else_can_give():
+def test_over_ssh_an_image_bears_a_name_that_no_one_else_can_give():
     assert transfer.named({"EDGE_IMAGE": "channels-stack/edge:1d30ba7510e5"}) == {
         "EDGE_IMAGE": "127.0.0.1:1/channels-stack/edge:1d30ba7510e5"
     }

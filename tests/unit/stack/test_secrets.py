@@ -61,7 +61,7 @@ def test_what_is_made_needs_no_note(deployment):
     assert secrets.notes(deployment, secrets.make(deployment)) == []
 
 
-def test_secrets_that_nothing_reads_are_told(deployment):
+def test_secrets_that_nothing_reads_are_reported(deployment):
     owners = secrets.make(deployment)
     for name in ("tls_pem", "secret_kee", "redis_keeper"):
         (deployment.secrets / name).write_text("hidden-value")
@@ -70,7 +70,7 @@ def test_secrets_that_nothing_reads_are_told(deployment):
     assert "docs/how-to/certificates.md" in told[1] and "hidden-value" not in "".join(told)
 
 
-def test_rules_of_an_earlier_version_are_told(deployment):
+def test_rules_of_an_earlier_version_are_reported(deployment):
     owners = secrets.make(deployment)
     path = deployment.secrets / "redis_acl"
     text = path.read_text()

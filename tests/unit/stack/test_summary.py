@@ -73,7 +73,7 @@ def test_a_whole_stack(line):
     assert line in said(WHOLE).splitlines()
 
 
-def test_what_nobody_answers_is_said():
+def test_what_is_not_answered_is_reported():
     text = said(
         {"processes": None, "edges": {}, "backup": None, "names": {"one": {"running": False, "back": 0}}}
     )
@@ -92,6 +92,6 @@ def test_no_backups_are_wanted():
     assert "none is made: BACKUP_REPOSITORY is not set" in said({**WHOLE, "backup": None}, ["http"])
 
 
-def test_what_is_wrong_with_backups_stands_beside_their_age():
+def test_what_is_wrong_with_backups_is_shown_with_their_age():
     facts = {"newest": None, "age_seconds": None, "problems": ["there is no backup yet"]}
     assert "last backup  none yet; PROBLEM there is no backup yet" in said({**WHOLE, "backup": facts})

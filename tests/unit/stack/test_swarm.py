@@ -53,7 +53,7 @@ def test_a_lock_of_another_machine_is_never_taken_for_dead():
     assert not replace(Holder.process(os.getpid()), machine="another", began="1").gone
 
 
-def test_another_number_of_tasks_is_told_before_it_is_set():
+def test_another_number_of_tasks_is_reported_before_it_is_set():
     before = {name: {"wanted": 6} for name in ("ws", "http", "edge")}
     file = {
         "ws": {"deploy": {"replicas": 3}},

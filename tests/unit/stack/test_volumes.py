@@ -60,14 +60,14 @@ def test_a_file_that_is_no_database_is_rejected(project):
         checked(project, "data/a.csv")
 
 
-def test_what_a_volume_begins_with_is_told(project):
+def test_what_a_volume_begins_with_is_reported(project):
     (line,) = checked(project, "data empty nowhere /srv/queue")
     assert "/srv/app/data begins with data/a.csv" in line
     (line,) = checked(project, "db.sqlite3")
     assert "/srv/app/db.sqlite3 begins with db.sqlite3" in line
 
 
-def test_the_build_is_told_which_file_is_a_link(project):
+def test_the_build_knows_which_file_is_a_link(project):
     found = images.application(images_settings(project, "data db.sqlite3"), "uvicorn").arguments
     assert found["APP_VOLUMES"] == "/srv/app/data /srv/files/app-app-db-sqlite3"
     assert found["APP_FILES"] == "/srv/app/db.sqlite3=/srv/files/app-app-db-sqlite3"

@@ -128,7 +128,7 @@ def test_two_asgi_modules_of_which_one_is_named_or_routes(found, make):
     assert found(PLAIN, second, named, started)["APP_ASGI"] == "mysite.asgi:application"
 
 
-def test_two_asgi_modules_that_nothing_tells_apart_are_a_question(make):
+def test_two_asgi_modules_without_a_difference_are_a_question(make):
     proposal = propose(make(PLAIN, {"mysite/asgi.py": ROUTER, "chat/asgi.py": "\n" + ROUTER}))
     assert "APP_ASGI" not in proposal.lines and proposal.lacking == ["APP_ASGI"]
     (question,) = proposal.findings.questions

@@ -16,7 +16,7 @@ def test_worker_channels_by_a_literal_and_by_a_name(found):
     assert found(PLAIN, files)["APP_WORKER_CHANNELS"] == "thumbs last"
 
 
-def test_worker_channels_that_only_running_tells_are_a_question(make):
+def test_worker_channels_that_only_running_shows_are_a_question(make):
     source = ROUTER + "workers = ChannelNameRouter({name: 1 for name in load()})\n"
     proposal = propose(make(PLAIN, {"mysite/asgi.py": source}))
     assert any("APP_WORKER_CHANNELS: mysite/asgi.py:3" in each for each in proposal.findings.questions)
@@ -105,7 +105,7 @@ def test_folders_that_are_kept_empty_are_volumes(found, make):
     assert found(PLAIN, {"mysite/settings.py": source}, empty)["APP_VOLUMES"] == "papers var/log"
 
 
-def test_sqlite_is_told_and_its_folder_is_a_volume_only_where_it_stays(make):
+def test_sqlite_is_reported_and_its_folder_is_a_volume_only_where_it_stays(make):
     source = SETTINGS + (
         "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': BASE / 'data/db.sqlite3'}}\n"
     )
