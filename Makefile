@@ -171,7 +171,6 @@ bootstrap: controller
 deploy: controller
 	@$(PLAY) deploy.yml
 
-
 ## Remove a host from the cluster permanently: what it runs moves, then it leaves (HOST=host2.example.org)
 retire: controller
 	@$(PLAY) retire.yml -e node=$(or $(HOST),$(error say which host: HOST=host2.example.org))
