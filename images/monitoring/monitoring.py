@@ -21,7 +21,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 SECRETS = Path("/run/secrets")
 MADE = Path("/tmp")
@@ -127,6 +127,9 @@ def redis() -> list[str]:
         os.environ["REDIS_USER"], os.environ["REDIS_PASSWORD"] = unquote(user), unquote(password)
     else:
         os.environ["REDIS_ADDR"] = urlunsplit(parts._replace(query=""))
+        # As the application's client reads it; the exporter has no way to be given it in the address.
+        for path in parse_qs(parts.query).get("ssl_ca_certs", []):
+            os.environ["REDIS_EXPORTER_TLS_CA_CERT_FILE"] = path
     # The one program here without a file for it.
     os.environ["REDIS_EXPORTER_BASIC_AUTH_USERNAME"] = USER
     os.environ["REDIS_EXPORTER_BASIC_AUTH_PASSWORD"] = secret("monitoring_password")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import prometheus
 import pytest
 import stacks
 from outside import Outside, authority
+
+from channels_stack_deploy.config import services as table
 
 from .conftest import RUN, docker
 
@@ -26,13 +29,26 @@ def running(outside: Outside) -> Iterator[stacks.Stack]:
     none = {"REDIS_NODES": "0", "DB_NODES": "0", "APP_REDIS": "outside"}
     secrets = outside.secrets(outside.ca)
     secrets["app_redis_url"] = secrets["redis_url"].replace("/0?", "/1?")
-    with stacks.own("outside", secrets, **none, **few) as made:
+    measured = {"MONITORING": "on", "MONITORING_PORT": str(stacks.free_port())}
+    with stacks.own("outside", secrets, **none, **few, **measured) as made:
         yield made
 
 
 def test_no_data_store_of_the_stack_is_started(running):
     services = {name.removeprefix(f"{running.project}-").rpartition("-")[0] for name in running.containers()}
-    assert services == {"edge", "http", "ws", "worker"}
+    measuring = {each.name for each in table.SERVICES if each.image == "MONITORING_IMAGE"}
+    assert services == {"edge", "http", "ws", "worker", *measuring}
+
+
+@pytest.mark.parametrize("metric", ["pg_up", "redis_up"])
+def test_they_are_measured(running, metric):
+    """Through a network of the exporters' own, with the authority that the addresses name."""
+    found = prometheus.of_stack(running)
+
+    def values() -> list[str]:
+        return [each["value"][1] for each in found.ask("query", query=metric)["result"]]
+
+    stacks.eventually(lambda: values() == ["1"], 120, f"{metric} is 1")
 
 
 def test_the_tables_were_made_and_every_connection_is_encrypted(outside, running):

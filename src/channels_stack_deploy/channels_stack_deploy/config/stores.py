@@ -38,6 +38,15 @@ def files(settings: dict[str, str]) -> list[Path]:
     return [COMPOSE / f"compose.{name}.yml" for name in names]
 
 
+def measured(settings: dict[str, str]) -> list[Path]:
+    """The overlays of MONITORING: exporters of external data stores differ."""
+    if settings["MONITORING"] == "off":
+        return []
+    outside = {"DB_NODES": "monitoring.outside-db", "REDIS_NODES": "monitoring.outside-redis"}
+    names = ["monitoring", *(overlay for name, overlay in outside.items() if settings[name] == "0")]
+    return [COMPOSE / f"compose.{name}.yml" for name in names]
+
+
 def services(settings: dict[str, str]) -> list[str]:
     """The services that must be healthy before a release."""
     services = ["db"] if settings["DB_NODES"] != "0" else []

@@ -191,7 +191,7 @@ def write_environment(deployment: Deployment, settings: dict[str, str], names: d
         *([deployment.commands] if deployment.commands.exists() else []),
         *(COMPOSE / f"compose.{name}.yml" for name in deployment.overlays),
         *([COMPOSE / "compose.backup.yml"] if settings["BACKUP_REPOSITORY"] else []),
-        *([COMPOSE / "compose.monitoring.yml"] if settings["MONITORING"] == "on" else []),
+        *stores.measured(settings),
     ]
     lines = {
         **{name: value for name, value in settings.items() if name not in COMMAND_LINES},

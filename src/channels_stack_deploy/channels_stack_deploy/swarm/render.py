@@ -180,7 +180,7 @@ def joined(
         files.append(COMPOSE / "compose.backup.yml")
     if settings["MONITORING"] == "on":
         certificates.issued(deployment, "monitoring.pem", list(options.monitoring_names))
-        files += [COMPOSE / "compose.monitoring.yml", COMPOSE / "compose.swarm.monitoring.yml"]
+        files += [*stores.measured(settings), COMPOSE / "compose.swarm.monitoring.yml"]
     compose.write_services(deployment)
     own = app_services.text(settings, swarm=True)
     if own:
