@@ -77,13 +77,19 @@ TEMPLATES = [
     }
 ]
 
-# A pool for each process: what is idle is given back, and no connection is made for a request. Its size is for the threads of the
-# process, and some to spare.
+# A pool for each process: what is idle for a minute is given back, all of it while there are no visitors, and after an outage the
+# database is used at once. Its size is for the threads of the process, and some to spare.
 DATABASES = {"default": dj_database_url.parse(_database_url, conn_max_age=0, conn_health_checks=True)}
 if "postgresql" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         {
-            "pool": {"min_size": 1, "max_size": _threads + 2, "timeout": 5, "max_idle": 60},
+            "pool": {
+                "min_size": 0,
+                "max_size": _threads + 2,
+                "timeout": 5,
+                "max_idle": 60,
+                "reconnect_timeout": 1,
+            },
             "connect_timeout": 5,  # seconds
             "tcp_user_timeout": 10_000,  # milliseconds without an answer: a database that vanished is noticed
         }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from importlib.util import find_spec
 
 import django
 import pytest
+from processes import Postgres, until
 
 from channels_stack.config.settings import Settings
 from channels_stack.project import kept_connections, parts
@@ -20,6 +23,7 @@ ENVIRONMENT = {
     "APP_WORKER_CHANNELS": "reports mails",
 }
 POOLED = django.VERSION >= (5, 1) and find_spec("psycopg") and find_spec("psycopg_pool")
+OUTAGE_SECONDS = 8
 DEVELOPMENT = {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}
 
 
@@ -36,8 +40,32 @@ def database(own=DEVELOPMENT, **environ):
 def test_a_pool_holds_what_the_threads_of_a_process_can_want(monkeypatch, service, most):
     monkeypatch.setattr(kept_connections, "service", service)
     found = database()
-    assert found["OPTIONS"]["pool"] == {"min_size": 1, "max_size": most, "timeout": 5, "max_idle": 60}
+    pool = found["OPTIONS"]["pool"]
+    assert (pool["min_size"], pool["max_size"], pool["timeout"], pool["max_idle"]) == (0, most, 5, 60)
     assert found["CONN_MAX_AGE"] == 0  # Django refuses a pool with anything else
+
+
+@pytest.mark.skipif(not POOLED, reason="Django has pools since 5.1")
+def test_a_database_that_is_back_is_used_at_once(monkeypatch):
+    """psycopg's pool doubles its pause from attempt to attempt: queries failed for as long again as the outage had lasted."""
+    from psycopg_pool import ConnectionPool, PoolTimeout
+
+    monkeypatch.setattr(kept_connections, "service", "http")
+    server = Postgres()
+    where = f"host=127.0.0.1 port={server.port} user=postgres dbname=postgres"
+
+    def works() -> bool:
+        with contextlib.suppress(PoolTimeout), pool.connection(timeout=0.5):
+            return True
+        return False
+
+    with ConnectionPool(where, open=True, **database()["OPTIONS"]["pool"]) as pool:
+        began = time.monotonic()
+        until(lambda: works() or time.monotonic() - began > OUTAGE_SECONDS, what="the outage is over")
+        with server:
+            back = time.monotonic()
+            until(works, what="the pool has a connection")
+            assert time.monotonic() - back < OUTAGE_SECONDS / 2
 
 
 @pytest.mark.parametrize("service", ["release", ""])

@@ -1,7 +1,8 @@
 """Connections to the database: how many, and how long they are kept.
 
 Django's connections belong to threads. Those of a serving process are few and stay (``slots``, ``threads``), so that what
-they keep is used again: in a pool where Django has one (5.1) and psycopg's is installed, else by the thread itself.
+they keep is used again: in a pool where Django has one (5.1) and psycopg's is installed, else by the thread itself. One
+that was not used for KEPT_SECONDS is closed, the last one too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ SERVING = ("http", "ws", "worker")
 
 KEPT_SECONDS = 60
 POOL_TIMEOUT = 5  # seconds that a query waits for a connection, then it fails
+# So long does the pool try to connect, with a pause that doubles, before the next query begins again. With its default, five
+# minutes, queries would go on failing for as long as an outage had lasted.
+RECONNECT_SECONDS = 1
 SPARE = 1  # what looks at the database on a thread of its own: whether users are still signed in
 
 service = ""
@@ -46,6 +50,12 @@ def kept(settings: Settings, database: Mapping[str, Any]) -> dict[str, Any]:
     if service not in SERVING or django.VERSION < (4, 1) or engine.endswith("sqlite3") or "pool" in options:
         return {"CONN_MAX_AGE": 0}
     if "postg" in engine and django.VERSION >= (5, 1) and find_spec("psycopg") and find_spec("psycopg_pool"):
-        pool = {"min_size": 1, "max_size": most(settings), "timeout": POOL_TIMEOUT, "max_idle": KEPT_SECONDS}
+        pool = {
+            "min_size": 0,
+            "max_size": most(settings),
+            "timeout": POOL_TIMEOUT,
+            "max_idle": KEPT_SECONDS,
+            "reconnect_timeout": RECONNECT_SECONDS,
+        }
         return {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": {**options, "pool": pool}}
     return {"CONN_MAX_AGE": KEPT_SECONDS, "CONN_HEALTH_CHECKS": True}
