@@ -14,9 +14,9 @@ import redis as redis_py
 from asgiref.sync import async_to_sync
 from channels.exceptions import ChannelFull
 from messages import EVERY_TYPE
-from processes import Redis, until
+from processes import PATIENCE, Redis, until
 
-from channels_stack.groups import RedisGroupsChannelLayer
+from channels_stack.groups import RedisGroupsChannelLayer, watch
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
@@ -389,3 +389,21 @@ def test_a_channel_whose_owner_has_ended_is_forgotten_with_its_groups(redis, mon
         return members == [kept], list(hub.mailboxes) == [kept]
 
     assert run(session()) == (True, True)
+
+
+def test_a_pulse_is_a_round_trip_for_who_wants_to_know_how_long_one_takes(redis, monkeypatch):
+    """So a process that reports it makes none of its own."""
+    monkeypatch.setattr(watch, "PULSE_SECONDS", 0.1)
+
+    async def session() -> tuple[float | None, float, float | None]:
+        layer = make(redis)
+        assert layer.measured(within=60) is None, "nothing was sent yet"
+        await layer.listen()
+        async with asyncio.timeout(PATIENCE):
+            while (seconds := layer.measured(within=60)) is None:
+                await asyncio.sleep(0.01)
+        return seconds, await layer.round_trip(), layer.measured(within=0)
+
+    pulse, own, old = run(session())
+    assert 0 < pulse < PATIENCE and 0 < own < PATIENCE
+    assert old is None

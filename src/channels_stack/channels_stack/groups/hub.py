@@ -85,6 +85,9 @@ class Hub:
         self._paused: dict[str, float] = {}
         self._recent, self._recent_order = set[bytes](), deque[bytes]()
         self._echoes: dict[bytes, asyncio.Future[None]] = {}
+        self._trip: tuple[float, float] | None = (
+            None  # when what we sent to ourselves has arrived last, and how long that took
+        )
         self._finding: dict[str, asyncio.Future[Position | None]] = {}
         self._seldom = outage.Seldom()
         self._tasks = Background()
@@ -261,7 +264,18 @@ class Hub:
             await echo
         finally:
             del self._echoes[token]
-        return time.perf_counter() - start
+        return self._made(start)
+
+    def measured(self, within: float) -> float | None:
+        """The seconds of a round trip that was made within the last ``within`` seconds, a pulse's too; None: there was none."""
+        if self._trip is None or time.perf_counter() - self._trip[0] > within:
+            return None
+        return self._trip[1]
+
+    def _made(self, start: float) -> float:
+        now = time.perf_counter()
+        self._trip = now, now - start
+        return now - start
 
     def trouble(self) -> str:
         """Why the sockets of this process may hear nothing; empty when they hear, or nothing was ever received."""
@@ -333,6 +347,9 @@ class Hub:
         return group.put(event) if event is not None else 0
 
     def _of_inbox(self, data: bytes) -> int:
+        if data == PULSE:
+            self._made(self.watch.sent)
+            return 0
         if data.startswith(PULSE):
             echo = self._echoes.get(data[len(PULSE) :])
             if echo is not None and not echo.done():

@@ -270,6 +270,11 @@ class RedisGroupsChannelLayer(BaseChannelLayer):
         """Publish something for this process; the seconds until it has arrived."""
         return await self.hub().round_trip()
 
+    def measured(self, within: float) -> float | None:
+        """The seconds of a round trip that was made within the last ``within`` seconds; None: there was none."""
+        hub = self._hubs.get(asyncio.get_running_loop())
+        return hub.measured(within) if hub else None
+
     async def listen(self) -> None:
         """Begin to receive, before there is a channel. The connection is made again by itself, now and later."""
         await self.hub().listen()

