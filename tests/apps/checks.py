@@ -225,6 +225,15 @@ def celery_is_there(visit: Visit) -> None:
     assert "+ ADMIN_URL = 'staff-entrance/'" in shown, shown
 
 
+def a_missing_field_is_named_without_the_others(visit: Visit) -> None:
+    """Pydantic's own text holds what the other fields got, shortened: parts of the password of Redis among it."""
+    program = "from channels_stack.config import importing as i; i.settings_module('APP_SETTINGS', '', 'config.settings')"
+    command = f'env -u SITE_KEY -u HOSTS python -c "{program}" 2>&1 | tail -n 1'
+    shown = visit.stack.compose("exec", "-T", "http", "sh", "-c", command)
+    assert "ValidationError: site_key: Field required, hosts: Field required; variables that" in shown, shown
+    assert "redis://" not in shown and "config/env.py:" in shown, shown
+
+
 def answer_of(visit: Visit, *command: str) -> str:
     """What a command of Compose prints; "" while it fails."""
     try:

@@ -307,4 +307,15 @@ SAMPLES = (
         socket="/ws/stalls/",
         overridden=("ALLOWED_HOSTS", "CHANNEL_LAYERS"),
     ),
+    Sample(
+        "ledger",  # variables as fields of classes (pydantic-settings); a router in a router; a pin that kombu does not fit
+        {},
+        adopted=True,
+        page="/",
+        shows="Entries of the year",
+        socket="/ws/books/7/",
+        overridden=("SECRET_KEY", "DATABASES", "CHANNEL_LAYERS"),
+        told=("was taken, because kombu",),
+        checks=(checks.a_missing_field_is_named_without_the_others,),
+    ),
 )

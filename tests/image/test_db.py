@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from channels_stack_deploy.build import images
+from channels_stack_deploy.config import settings as stack_settings
+from channels_stack_deploy.console import Failure
+
 from .conftest import Container, Yard, docker, wait_for
 
 PASSWORD = "a-password 'of \"this' test"
@@ -333,3 +337,14 @@ def test_the_image_holds_no_cluster_and_no_key(db_image):
         " find / -xdev -name PG_VERSION -o -name '*snakeoil*'",
     ).stdout
     assert found.split() == ["/etc/ssl/private:", "/var/lib/postgresql/data:"]
+
+
+def test_an_extension_of_debians_is_there_to_create(yard: Yard, secret: Path, tmp_path: Path) -> None:
+    """DB_PACKAGES, which `make adopt` writes for a project with pgvector; the user of the application may create it."""
+    settings = {**stack_settings.defaults(), "DB_PACKAGES": "postgresql-17-pgvector"}
+    image = images.make(settings, {"DB_IMAGE": images.database(settings)})["DB_IMAGE"]
+    database = start(yard, image, secret, yard.volume())
+    assert "CREATE" in sql(database, "CREATE EXTENSION vector").stdout
+    assert sql(database, "SELECT '[3,4]'::vector <-> '[0,0]'::vector").stdout.strip() == "5"
+    with pytest.raises(Failure, match="DB_IMAGE=postgres:17 is not built here"):
+        images.database({**settings, "DB_IMAGE": "postgres:17"})

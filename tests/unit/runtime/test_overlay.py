@@ -187,6 +187,34 @@ def test_settings_that_print_what_they_read_print_no_secret(tmp_path):
     assert "with ***" in done.stderr and "ss-word" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("raised", "shown"),
+    [
+        ("int(url)", "int() with base 10: '***'"),
+        ("raise ValueError(f'no {parts.password}')", "no ***"),
+        # As pydantic shortens it: by the middle, whose ends are parts of the password.
+        ("raise ValueError(url[:26] + '...' + url[-22:])", "postgresql://app:***...***@db:5432/app"),
+        ("raise ValueError('no passwordless sign-in')", "no passwordless sign-in"),
+    ],
+)
+def test_settings_that_raise_what_they_read_show_no_secret(tmp_path, raised, shown):
+    (tmp_path / "url").write_text("postgresql://app:hM3-xW9_kP5-Rt7-Zq2@db:5432/app\n")
+    (tmp_path / "broken.py").write_text(
+        "import os\nfrom urllib.parse import urlsplit\nurl = os.environ['DATABASE_URL']\n"
+        f"parts = urlsplit(url)\n{raised}\n"
+    )
+    environ = {**REQUIRED, "DATABASE_URL_FILE": str(tmp_path / "url"), "APP_SETTINGS": "broken"}
+    del environ["DATABASE_URL"]
+    environ |= {"PYTHONPATH": ":".join([str(tmp_path), *filter(None, sys.path)])}
+    program = "from channels_stack.config import importing\nimporting.settings_module('APP_SETTINGS', 'settings', 'broken')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False
+    )
+    last = done.stderr.splitlines()[-1]
+    assert shown in last and "broken.py:5" in last
+    assert not any("hM3-xW9_kP5-Rt7-Zq2"[at : at + 8] in done.stderr for at in range(12))
+
+
 def test_settings_that_read_their_secrets_from_variables(tmp_path):
     """As django-environ and dj-database-url do. The variables are gone when the settings are read: files stay the way."""
     (tmp_path / "secret").write_text(KEY + "\n")

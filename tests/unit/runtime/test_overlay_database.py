@@ -132,3 +132,16 @@ def test_a_map_stays_a_map():
     own = {"ENGINE": "django.contrib.gis.db.backends.spatialite", "NAME": "x"}
     found = changed({"DATABASES": {"default": own}})["DATABASES"]["default"]
     assert found["ENGINE"] == "django.contrib.gis.db.backends.postgis"
+
+
+def test_libraries_of_a_developers_machine_are_those_of_the_image(tmp_path):
+    (tmp_path / "libgeos_c.so").touch()
+    found = changed(
+        {
+            "GDAL_LIBRARY_PATH": r"C:\OSGeo4W\bin\gdal312.dll",
+            "GEOS_LIBRARY_PATH": str(tmp_path / "libgeos_c.so"),
+            "SPATIALITE_LIBRARY_PATH": "mod_spatialite",
+        }
+    )
+    assert found["GDAL_LIBRARY_PATH"] is None
+    assert not {"GEOS_LIBRARY_PATH", "SPATIALITE_LIBRARY_PATH"} & found.keys()

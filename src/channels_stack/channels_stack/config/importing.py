@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Iterator
 from types import ModuleType
 
-from . import absent
+from . import absent, printed
 from .environment import ConfigurationError, Problem, secrets_as_variables
 
 FOREIGN = (os.path.dirname(os.__file__), *site.getsitepackages(), os.path.dirname(os.path.dirname(__file__)))
@@ -132,8 +132,17 @@ def _own(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 def _message(error: Exception) -> str:
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    return " ".join(text.split())
+    text = error.msg if isinstance(error, SyntaxError) else _of_fields(error) or str(error)
+    return printed.masked(" ".join(text.split()))
+
+
+def _of_fields(error: Exception) -> str:
+    """What is wrong with each field, where the settings are a class of pydantic: its own text repeats their values for each."""
+    if type(error).__module__.partition(".")[0] not in ("pydantic", "pydantic_core"):
+        return ""
+    errors = getattr(error, "errors", None)
+    fields = errors() if callable(errors) else []
+    return ", ".join(f"{'.'.join(map(str, field['loc']))}: {field['msg']}" for field in fields)
 
 
 def shown(filename: str) -> str:

@@ -16,6 +16,10 @@ from ..config import importing
 APPLYING = re.compile(r"Applying (\w+)\.(\w+)\.\.\.\s*$")
 """What `migrate` has begun to say when a migration fails; it ends the line when that is done."""
 
+EXTENSION = re.compile(
+    r'extension "(\w+)" is not available|could not open extension control file "[^"]*/(\w+)\.control"'
+)
+
 FILES = (".sqlite3", ".sqlite", ".db3", ".db")
 """Ends of names that APP_VOLUMES takes for a database file."""
 
@@ -28,6 +32,12 @@ def failed(begun: str, error: Exception) -> str:
     name = f"{match[1]}.{match[2]}{_file(*match.groups())}: " if match else ""
     text = re.sub(r"\s*\n\s*", "; ", str(error).strip())
     if isinstance(error, Error):
+        missing = EXTENSION.search(text)
+        if missing:
+            text += (
+                f"; the stack's PostgreSQL gets {missing[1] or missing[2]} by DB_PACKAGES, "
+                "an external one from who runs it (docs/how-to/data-stores.md, Extensions)"
+            )
         return name + text
     # A mistake in the code of a migration, or of a signal's receiver.
     return f"{name}{importing.place(error)}{type(error).__name__}: {text}"

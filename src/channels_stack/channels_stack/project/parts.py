@@ -19,7 +19,7 @@ from ..config.app_redis import LOCAL
 from ..config.environment import ConfigurationError, Problem
 from ..config.settings import Settings
 from ..stores import sentinels
-from . import caches, channel_layers, database_options, elsewhere, mail, shared_state, static_files
+from . import caches, channel_layers, database_options, elsewhere, libraries, mail, shared_state, static_files
 from .channel_layers import host_of
 from .kept_connections import kept as kept_connections
 from .override import Found, Override, Project, replaced
@@ -94,6 +94,7 @@ def _cookies(project: Project, settings: Settings) -> Found:
 
 
 def _database(project: Project, settings: Settings) -> Found:
+    yield from libraries.find(project)
     databases = project.get("DATABASES") or {}
     own = databases.get("default") or {}
     wanted = database(settings.database_url)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from channels_stack.doctor import settings as doctor_settings
 from channels_stack.doctor.files import Module
-from channels_stack.doctor.values import Value, text, texts
 
 from .findings import Findings
 from .modules import Found
@@ -22,7 +21,7 @@ OURS = {"STATIC_ROOT", "MEDIA_ROOT", "STATICFILES_DIRS", "TEMPLATES", "LOCALE_PA
 
 
 def find(tree: Tree, found: Found, overlay: set[str]) -> Findings:
-    """APP_VOLUMES, for the folders that are kept empty for what the project writes; and what becomes of SQLite.
+    """APP_VOLUMES, for the folders that are kept empty for what the project writes.
 
     OVERLAY names the parts that are off.
     """
@@ -33,7 +32,6 @@ def find(tree: Tree, found: Found, overlay: set[str]) -> Findings:
     if volumes:
         why = ", ".join(f"{folder}: {place}" for folder, place in volumes.items())
         findings.line("APP_VOLUMES", " ".join(volumes), why)
-    _database(findings, values.get("DATABASES", "default", "ENGINE"), "database" in overlay)
     return findings
 
 
@@ -55,33 +53,6 @@ def _written(tree: Tree, found: Found, values: doctor_settings.Settings, ours: s
                 if not tree.exists(folder):  # where it is, nothing is made
                     volumes.setdefault(folder, str(module.place(call)))
     return volumes
-
-
-def _database(findings: Findings, engine: Value | None, kept: bool) -> None:
-    """What becomes of data in another database than PostgreSQL; KEPT: the project's own stays."""
-    name, place = text(engine) or "", engine.at if engine else ""
-    if "sqlite" in name and not kept:
-        findings.notes.append(
-            f"SQLite ({place}) becomes the stack's PostgreSQL, which is empty; to keep the file: "
-            "APP_OVERLAY=-database, and the file in APP_VOLUMES"
-        )
-    elif any(word in name for word in ("mysql", "mariadb")) and not kept:
-        findings.notes.append(
-            f"MySQL ({place}) becomes the stack's PostgreSQL, which is empty; to stay with MySQL: "
-            "APP_OVERLAY=-database, and the variables of its address in app.env"
-        )
-    elif "postgis" in name:
-        findings.questions.append(
-            f"PostGIS ({place}): the stack's PostgreSQL has no PostGIS; DB_NODES=0 and the address of "
-            "one that has, in secrets/database_url (docs/how-to/data-stores.md)"
-        )
-
-
-def geodjango(values: doctor_settings.Settings) -> str:
-    """file:line of django.contrib.gis among the applications; "" where it is not."""
-    return next(
-        (str(value.at) for name, value in texts(values["INSTALLED_APPS"]) if name == "django.contrib.gis"), ""
-    )
 
 
 def _made(module: Module, statement: ast.stmt) -> Iterator[tuple[ast.Call, str]]:

@@ -32,6 +32,19 @@ OURS = {
 """Commands of manage.py in start scripts that the stack does itself, or that are not for each release."""
 
 
+QUEUES = {
+    "django_q": ("tasks", "qcluster"),
+    "django_rq": ("tasks", "rqworker {rq}"),
+    "django_dramatiq": ("tasks", "rundramatiq --processes 1"),
+    "huey.contrib.djhuey": ("tasks", "run_huey"),
+    "background_task": ("tasks", "process_tasks"),
+    "procrastinate.contrib.django": ("tasks", "procrastinate worker"),
+    "django_tasks.backends.database": ("tasks", "db_worker"),
+    "django_tasks_db": ("tasks", "db_worker"),
+}
+"""Application that is a queue of jobs, other than Celery -> the service that works for it, and its command of manage.py."""
+
+
 def find(tree: Tree, found: Found) -> Findings:
     """APP_WORKER_CHANNELS, APP_COMMANDS and APP_RELEASE_COMMANDS."""
     assert found.settings is not None
@@ -39,9 +52,10 @@ def find(tree: Tree, found: Found) -> Findings:
     _worker_channels(tree, findings)
     values = doctor_settings.read(tree.files, found.settings)
     _celery(tree, found, findings, values)
+    _other_queues(findings, values)
     commands: dict[str, str] = {}
     for place, match in tree.plans(r"manage\.py\s+([a-z]\w+)([^;&|\"']*)"):
-        if match[1] not in OURS:
+        if match[1] not in OURS | {command.split()[0] for _, command in QUEUES.values()}:
             commands.setdefault(f"{match[1]}{match[2]}".strip(), place)
     findings.line("APP_RELEASE_COMMANDS", "", "migrate and collectstatic are the release's own")
     if commands:
@@ -182,6 +196,21 @@ def _celery(tree: Tree, found: Found, findings: Findings, values: doctor_setting
             + ", ".join(f"{queue}: {where}" for queue, where in queues.items())
             + f"); if the worker shall take them, add -Q celery,{','.join(queues)} to its line"
         )
+
+
+def _other_queues(findings: Findings, values: doctor_settings.Settings) -> None:
+    """The process of each queue that is an installed application, in addition to what APP_COMMANDS has."""
+    celery = next((line for line in findings.lines if line.name == "APP_COMMANDS"), None)
+    commands, why = ([celery.value], [celery.why]) if celery else ([], [])
+    for name, place in texts(values["INSTALLED_APPS"]):
+        if name in QUEUES:
+            service, command = QUEUES[name]
+            rq = " ".join(getattr(values["RQ_QUEUES"], "items", None) or ["default"])
+            commands.append(f"{service}: python manage.py {command.format(rq=rq)}")
+            why.append(f"{name}: {place.at}")
+    if len(commands) > bool(celery):
+        findings.lines[:] = [line for line in findings.lines if line is not celery]
+        findings.line("APP_COMMANDS", "; ".join(commands), "; ".join(why))
 
 
 def _all_queues(value: Value | None) -> list[Value]:

@@ -11,7 +11,7 @@ from channels_stack.doctor.values import texts
 
 from ..config import settings as stack_settings
 from ..paths import COMPOSE
-from . import folders, interpreter, modules, outside, pins, processes, requirements, variables
+from . import database, folders, interpreter, modules, outside, pins, processes, requirements, variables
 from .findings import Findings, Line
 from .tree import Tree, above
 
@@ -19,6 +19,7 @@ NAMES = (
     *("APP_DIR", "APP_PATH", "APP_SETTINGS", "APP_ASGI", "APP_REQUIREMENTS", "APP_DEBIAN", "APP_PACKAGES"),
     *(
         "APP_BUILD_PACKAGES",
+        "DB_PACKAGES",
         "APP_REDIS",
         "APP_VOLUMES",
         "APP_COMMANDS",
@@ -73,13 +74,14 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
     findings.add(python)
     suite = next((line.value for line in python.lines), values["APP_DEBIAN"])
     settings = doctor_settings.read(tree.files, found.settings)
-    findings.add(requirements.debian(installed, suite, folders.geodjango(settings)))
+    findings.add(requirements.debian(installed, suite, database.geodjango(settings)))
     overlay = values["APP_OVERLAY"].split()
     off = (
         set(variables.COVERED.values())
         if overlay == ["off"]
         else {word[1:] for word in overlay if word.startswith("-")}
     )
+    findings.add(database.find(settings, installed, off))
     findings.add(folders.find(tree, found, off))
     findings.add(processes.find(tree, found))
     if tree.unread:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import secrets
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from channels_stack.doctor.files import Module
 
 from ..config import settings as stack_settings
 from ..console import printable
+from . import typed
 from .modules import Found
 from .tree import Tree
 
@@ -107,22 +109,35 @@ class Uses:
     """Name -> the names that are computed from it."""
     chosen: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Name by which files are chosen -> the word for production, and why."""
+    lists: set[str] = field(default_factory=set)
+    """Variables that hold lists, as JSON."""
 
 
 def uses(tree: Tree, found: Found) -> Uses:
     """Read the files of the settings that were found."""
     assert found.settings is not None
     seen = Uses()
-    for path in doctor_settings.read(tree.files, found.settings).files:
-        module = tree.files.modules[path]
+    paths = doctor_settings.read(tree.files, found.settings).files
+    modules = [*(tree.files.modules[path] for path in paths), *typed.imported(tree.files, paths)]
+    declared = typed.declared(modules)
+    for each in declared:
+        seen.reads.setdefault(each.variable, []).append((each.place, each.required, frozenset()))
+    seen.lists = {each.variable for each in declared if each.json}
+    for module in modules:
         for name, words in choices(tree.files, module):
             for word in [each for each in settings_modules.PRODUCTION_WORDS if each in words][:1]:
-                seen.chosen[name] = word, f"of the files that {path} includes by it: {', '.join(words)}"
+                seen.chosen[name] = (
+                    word,
+                    f"of the files that {module.path} includes by it: {', '.join(words)}",
+                )
         for statement, certain in _statements(module.tree.body, True):
             targets = _targets(statement)
             for part in ast.walk(statement):
                 if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
                     seen.flows.setdefault(part.id, set()).update(targets - {part.id})
+                for each in declared:
+                    if isinstance(part, ast.Attribute) and part.attr == each.field:
+                        seen.reads[each.variable].append((each.place, False, frozenset(targets)))
             for name, required, place in _reads(module, statement):
                 seen.reads.setdefault(name, []).append((place, required and certain, frozenset(targets)))
     return seen
@@ -158,6 +173,8 @@ def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Vari
                 stand_in(name, leaves, domains),
                 f"only has to be there: the overlay sets {settings}",
             )
+            if name in seen.lists:
+                variable.value = json.dumps(variable.value.split(","))
         elif name in other:
             variable.source = f"a value for development: {other[name][1]}"
         variables.append(variable)

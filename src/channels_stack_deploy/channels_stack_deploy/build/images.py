@@ -61,11 +61,22 @@ def roots(settings: dict[str, str]) -> list[str]:
     return settings["APP_PATH"].replace(":", " ").split() or ["."]
 
 
-DB_SERVER = Image("channels-stack/db-server", IMAGES / "db", "server")
-"""The database's image before its last step."""
+def database(settings: dict[str, str]) -> Image:
+    """The database's image, with the extensions that DB_PACKAGES adds."""
+    packages = " ".join(settings["DB_PACKAGES"].split())
+    if packages and settings["DB_IMAGE"]:
+        raise Failure(
+            f"DB_PACKAGES is set, but DB_IMAGE={settings['DB_IMAGE']} is not built here: take an image that has the extensions, "
+            "or remove DB_IMAGE from stack.env"
+        )
+    return Image("channels-stack/db", IMAGES / "db", arguments={"DB_PACKAGES": packages} if packages else {})
 
-BACKUP = Image("channels-stack/backup", IMAGES / "backup", parent=DB_SERVER)
-"""It restores with the server of the database's image, so it is made from that one."""
+
+def backup(settings: dict[str, str]) -> Image:
+    """It restores with the server of the database's image, so it is made from that one, before its last step."""
+    server = replace(database(settings), name="channels-stack/db-server", target="server")
+    return Image("channels-stack/backup", IMAGES / "backup", parent=server)
+
 
 REDIS = {
     "": Image("channels-stack/redis", IMAGES / "redis"),
@@ -84,7 +95,7 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
     if settings["REDIS_IMAGE"] in REDIS:
         images["REDIS_IMAGE"] = REDIS[settings["REDIS_IMAGE"]]
     if not settings["DB_IMAGE"]:
-        images["DB_IMAGE"] = Image("channels-stack/db", IMAGES / "db")
+        images["DB_IMAGE"] = database(settings)
     if settings["CERTIFICATE"] == "acme":
         images["CERTIFICATES_IMAGE"] = Image("channels-stack/certificates", IMAGES / "certificates")
     if settings["MONITORING"] == "on":
@@ -95,7 +106,7 @@ def wanted(settings: dict[str, str]) -> dict[str, Image]:
                 f"BACKUP_REPOSITORY is set, but DB_IMAGE={settings['DB_IMAGE']} is not the stack's own image, which alone hands "
                 "its WAL to backups: remove one of the two from stack.env"
             )
-        images["BACKUP_IMAGE"] = BACKUP
+        images["BACKUP_IMAGE"] = backup(settings)
     return images
 
 
@@ -105,10 +116,11 @@ def everything(settings: dict[str, str]) -> dict[str, Image]:
     images = {f"{server.upper()}_IMAGE": application(settings, server) for server in ("uvicorn", "daphne")}
     images |= {
         f"{name.upper()}_IMAGE": Image(f"channels-stack/{name}", IMAGES / name)
-        for name in ("edge", "redis", "db", "certificates", "registry", "monitoring")
+        for name in ("edge", "redis", "certificates", "registry", "monitoring")
     }
     images["PEBBLE_IMAGE"] = Image("channels-stack/pebble", ROOT / "tests/image/pebble")
-    images["BACKUP_IMAGE"] = BACKUP
+    images["DB_IMAGE"] = database(settings)
+    images["BACKUP_IMAGE"] = backup(settings)
     return {**images, "TEST_IMAGE": Image("channels-stack/test", IMAGES / "test", contexts=contexts)}
 
 

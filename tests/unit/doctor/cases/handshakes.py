@@ -37,7 +37,14 @@ def _conditional(otherwise: str) -> Edits:
     return {CONSUMERS: [(GUARD, ""), (joins, ""), (ACCEPT, accept)]}
 
 
+def _signed_in(name: str, where: str = "parse_qs(scope['query_string'])") -> Edits:
+    """A middleware that takes NAME out of what is WHERE."""
+    return {"chat/extra.py": f"def who(scope):\n    values = {where}\n    return values.get({name})\n"}
+
+
 CASES: list[tuple[str, Edits, Edits | None]] = [
+    ("W519", _signed_in("'token'"), _signed_in("'ticket'")),
+    ("W519", _signed_in("b'access_token', [None]"), _signed_in("'token'", "dict(scope['headers'])")),
     ("E610", _guarded('        if not self.scope["user"].is_authenticated:\n            return\n'), None),
     (
         "E610",

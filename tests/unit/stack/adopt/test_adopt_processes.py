@@ -208,3 +208,26 @@ def test_a_database_of_another_kind_is_said_to_be_exchanged(make, engine, words)
     source = SETTINGS + f'DATABASES = {{"default": {{"ENGINE": "{engine}"}}}}\n'
     notes = " ".join(propose(make(PLAIN, {"mysite/settings.py": source})).findings.notes)
     assert words in notes and ("becomes" in notes) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("app", "more", "command"),
+    [
+        ("django_q", "", "tasks: python manage.py qcluster"),
+        ("huey.contrib.djhuey", "", "tasks: python manage.py run_huey"),
+        ("django_rq", "", "tasks: python manage.py rqworker default"),
+        ("django_rq", 'RQ_QUEUES = {"high": {}, "low": {}}', "tasks: python manage.py rqworker high low"),
+        ("django_tasks.backends.database", "", "tasks: python manage.py db_worker"),
+        ("django_filters", "", None),
+    ],
+)
+def test_a_queue_other_than_celery_has_a_process(found, app, more, command):
+    source = f'INSTALLED_APPS = ["django.contrib.auth", "{app}"]\nROOT_URLCONF = "mysite.urls"\n{more}\n'
+    assert found(PLAIN, {"mysite/settings.py": source}).get("APP_COMMANDS") == command
+
+
+def test_another_queue_next_to_celery(found):
+    source = 'INSTALLED_APPS = ["django_q"]\nROOT_URLCONF = "mysite.urls"\n'
+    celery = "from celery import Celery\napp = Celery('mysite')\n"
+    value = found(PLAIN, {"mysite/settings.py": source, "mysite/celery.py": celery})["APP_COMMANDS"]
+    assert value == "celery: celery -A mysite.celery worker --loglevel INFO; tasks: python manage.py qcluster"

@@ -112,7 +112,29 @@ def test_geodjango(make):
     proposal = propose(make(PLAIN, {"mysite/settings.py": gis}))
     assert proposal.lines["APP_PACKAGES"].value == "binutils gdal-bin libproj-dev"
     assert "mysite/settings.py:1" in proposal.lines["APP_PACKAGES"].why
-    assert "PostGIS (mysite/settings.py:3)" in " ".join(proposal.findings.questions)
+    assert proposal.lines["DB_PACKAGES"].value.split()[0] == "postgresql-17-postgis-3"
+    assert "PostGIS (mysite/settings.py:3)" in proposal.lines["DB_PACKAGES"].why
+    assert proposal.findings.questions == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "requirement", "packages"),
+    [
+        (
+            "django.contrib.gis.db.backends.spatialite",
+            "",
+            "postgresql-17-postgis-3 postgresql-17-postgis-3-scripts",
+        ),
+        ("django.db.backends.postgresql", "pgvector>=0.3", "postgresql-17-pgvector"),
+        ("django.db.backends.postgresql", "", None),
+    ],
+)
+def test_extensions_of_the_database(make, engine, requirement, packages):
+    source = f'INSTALLED_APPS = []\nROOT_URLCONF = ""\nDATABASES = {{"default": {{"ENGINE": "{engine}"}}}}\n'
+    folder = make(PLAIN, {"mysite/settings.py": source, "requirements.txt": f"Django\n{requirement}\n"})
+    line = propose(folder).lines.get("DB_PACKAGES")
+    assert (line and line.value) == packages
+    assert "DB_PACKAGES" not in propose(folder, {"APP_OVERLAY": "-database"}).lines
 
 
 @pytest.mark.parametrize(

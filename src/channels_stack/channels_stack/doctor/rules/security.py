@@ -357,3 +357,57 @@ def joins_before_authentication(project: Project) -> Found:
                     module.place(first),
                     f"{node.name} joins a group, and looks at the user in line {min(decides)}",
                 )
+
+
+TOKENS = {
+    "token",
+    "access_token",
+    "access",
+    "jwt",
+    "auth",
+    "auth_token",
+    "bearer",
+    "api_key",
+    "apikey",
+    "key",
+}
+"""Names of what signs a client in; a `ticket` is the right way."""
+
+
+@rule("W519")
+def token_in_the_address(project: Project) -> Found:
+    """A socket's token is in its address
+
+    In production: this stack logs no query string, but other proxies in front, tools that report errors and browsers do
+    keep addresses, and whoever reads them is signed in until the token expires.
+
+    Instead: the session's cookie (AuthMiddlewareStack), a first message with the token, or a ticket that is valid for
+    seconds and once.
+        {"type": "sign-in", "token": "..."}   # close the socket where it does not come within 10 s
+    """
+    for module in project.modules:
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        for function in (node for node in module.nodes if isinstance(node, functions)):
+            if not any(
+                isinstance(node, ast.Constant) and node.value == "query_string" for node in ast.walk(function)
+            ):
+                continue
+            read = next((node for node in ast.walk(function) if _asks_for(node, TOKENS)), None)
+            if read is not None:
+                yield module.place(read), f"{function.name}() takes a token from the query string"
+
+
+def _asks_for(node: ast.AST, names: set[str]) -> bool:
+    """Whether an expression takes one of NAMES from a mapping."""
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        key: ast.AST | None = node.slice
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("get", "pop")
+    ):
+        key = node.args[0] if node.args else None
+    else:
+        return False
+    word = key.value if isinstance(key, ast.Constant) else None
+    return (word.decode() if isinstance(word, bytes) else word) in names

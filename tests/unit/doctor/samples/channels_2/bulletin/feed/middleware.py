@@ -10,7 +10,7 @@ class TokenAuthMiddleware:
 
     def __call__(self, scope):  # planted: E112
         query = dict(pair.split("=") for pair in scope["query_string"].decode().split("&") if pair)
-        scope["token"] = query.get("token")
+        scope["token"] = query.get("token")  # planted: W519
         return self.inner(scope)
 
 
