@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from channels_stack_deploy.build import release
+from channels_stack_deploy.build import builder
 
 from .conftest import given
 
@@ -48,7 +48,7 @@ def repository(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "CHANGELOG.md").write_text(
-        f"# Changelog\n\n## [Unreleased]\n\n## [{release.version()}] - 2026-01-31\n\n- News.\n\n"
+        f"# Changelog\n\n## [Unreleased]\n\n## [{builder.version()}] - 2026-01-31\n\n- News.\n\n"
         "## [0.0.1] - 2025-01-01\n\n- Old.\n"
     )
     (tmp_path / ".gitignore").write_text("/dist/\n__pycache__/\n*.egg-info/\nbuild/\n")
@@ -71,7 +71,7 @@ def test_a_release_is_complete(repository):
     done = make(repository)
     assert done.returncode == 0, done.stdout + done.stderr
     dist = repository / "dist"
-    number = release.version()
+    number = builder.version()
     names = {path.name for path in dist.iterdir()}
     assert {
         f"channels_stack-{number}-py3-none-any.whl",
@@ -94,7 +94,7 @@ def test_a_release_is_complete(repository):
 
 
 def test_all_that_is_in_the_way_is_named_and_nothing_is_made(repository):
-    git(repository, "tag", f"v{release.version()}")
+    git(repository, "tag", f"v{builder.version()}")
     git(repository, "commit", "-q", "--allow-empty", "-m", "two")
     (repository / "CHANGELOG.md").write_text("# Changelog\n\n## [Unreleased]\n")
     done = make(repository)

@@ -135,7 +135,7 @@ def main(members: int = 1000, events: int = 40, rounds: int = 5, *kinds: str) ->
         for kind in kinds or KINDS:
             channels.consumer.aclose_old_connections = STOCK_HOP
             if kind == "no hop":
-                channels_hop.mend()
+                channels_hop.apply()
             found: dict[str, list[tuple[float, float]]] = {}
             for _ in range(rounds):
                 for name, layer in layers(redis).items():
