@@ -35,6 +35,16 @@ def celery(tmp_path, monkeypatch):
             },
             {"BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": REDIS},
         ),
+        # The host of its own compose file, which here is the Redis of the layers, without or with another login.
+        (
+            {
+                "CELERY_BROKER_URL": "redis://redis:6379/0",
+                "CELERY_RESULT_BACKEND": "redis://:its-own@redis/1",
+            },
+            {"CELERY_BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": REDIS, **PREFIX},
+        ),
+        ({"CELERY_BROKER_URL": f"{REDIS[:-1]}3"}, {}),
+        ({"CELERY_BROKER_URL": "redis://queue.example.org/0"}, {}),
         ({"CELERY_BROKER_URL": "amqp://rabbit//", "CELERY_RESULT_BACKEND": "django-db"}, {}),
         ({"CELERY_BROKER_URL": "sqla+sqlite:////data/celery.sqlite"}, {}),
         ({"CELERY_BROKER_URL": "filesystem://"}, {}),

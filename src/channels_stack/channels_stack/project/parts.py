@@ -192,12 +192,18 @@ def _celery(project: Project, settings: Settings) -> Found:
     if "celery" not in sys.modules and find_spec("celery") is None:
         return
     own = {name: str(project.get(name) or "") for name in ("CELERY_BROKER_URL", "BROKER_URL")}
-    lost = [name for name, url in own.items() if url and (_here(url) or _is_applications(url, settings))]
+    lost = [
+        name
+        for name, url in own.items()
+        if url and (_here(url) or _is_anothers(url, settings) or _is_applications(url, settings))
+    ]
     if not any(own.values()):
         lost = ["CELERY_BROKER_URL"]
     server, needed = _for_celery(settings.redis_url)
     for name in lost:
         before = f"{host_of(own[name])}, the container itself" if own[name] else "Celery's own default"
+        if _is_anothers(own[name], settings):
+            before = f"{host_of(own[name])} of its own compose file, whose login is another"
         if _is_applications(own[name], settings):
             before = "the application's own Redis, which may throw away what waits"
         before = "the same, which Celery cannot read" if own[name] == settings.redis_url else before
@@ -211,12 +217,15 @@ def _celery(project: Project, settings: Settings) -> Found:
             yield Override(name, {**options, **needed}, "REDIS_PREFIX, REDIS_URL")
     for name in ("CELERY_RESULT_BACKEND", "RESULT_BACKEND"):
         own_backend = str(project.get(name) or "")
-        if _here(own_backend) and own_backend.startswith("redis") and settings.app_redis_url:
+        anothers = _is_anothers(own_backend, settings)
+        before = "that of its own compose file" if anothers else "the container itself"
+        lost_here = anothers or _here(own_backend)
+        if lost_here and own_backend.startswith("redis") and settings.app_redis_url:
             server, _ = _for_celery(settings.app_redis_url)
-            yield Override(name, server, "APP_REDIS, instead of the container itself")
-        elif _here(own_backend):
+            yield Override(name, server, f"APP_REDIS, instead of {before}")
+        elif lost_here:
             server, needed = _for_celery(settings.redis_url)
-            yield Override(name, server, "REDIS_URL, instead of the container itself")
+            yield Override(name, server, f"REDIS_URL, instead of {before}")
             if needed:
                 name += "_TRANSPORT_OPTIONS"
                 yield Override(name, {**(project.get(name) or {}), **needed}, "REDIS_URL")
@@ -240,6 +249,17 @@ def _here(url: str) -> bool:
     """Whether ``url`` of a server means this container, or Sentinels; files and memory have no server."""
     local = "://" in url and url.split(":")[0] in BROKERS and host_of(url) in LOCAL
     return local or sentinels.is_behind(url)
+
+
+def _is_anothers(url: str, settings: Settings) -> bool:
+    """Whether ``url`` names the Redis of the project's own compose file: a host that here is the layers', without their login."""
+    try:
+        place, layers = app_redis.parsed(url), app_redis.parsed(settings.redis_url)
+    except ValueError:
+        return False
+    if place is None or place.host not in app_redis.LAYERS_HOSTS:
+        return False
+    return layers is None or place.password != layers.password
 
 
 def _is_applications(url: str, settings: Settings) -> bool:
