@@ -27,7 +27,9 @@ MINUTES ?= 5
 APPLY ?=
 # BUNDLE: the file of `make bundle`, for a machine that reaches nothing.
 BUNDLE ?=
-export ENV TARGET OPTIONS CONFIRM TIME PASSWORD MINUTES APPLY BUNDLE
+# SHARE: so many percent of the visitors try a new release before it is rolled out.
+SHARE ?=
+export ENV TARGET OPTIONS CONFIRM TIME PASSWORD MINUTES APPLY BUNDLE SHARE
 
 STACK := PYTHONPATH=src/channels_stack_deploy python3 -m channels_stack_deploy --env "$$ENV"
 COMPOSE := $(STACK) compose
@@ -44,7 +46,7 @@ SERVERS = $(if $(ENV),$(if $(findstring /,$(ENV)),yes,$(if $(wildcard compose/en
 
 ##@ Run
 
-## Run the stack on this machine: install the engine, build images, create secrets, release, start (ENV=staging: another stack)
+## Run the stack on this machine: install the engine, build images, create secrets, release, start (ENV=staging: another stack; SHARE=10)
 up:
 	@$(STACK) up
 
@@ -167,9 +169,9 @@ controller:
 bootstrap: controller
 	@$(PLAY) bootstrap.yml
 
-## Deploy a release to the hosts with zero downtime
+## Deploy a release to the hosts with zero downtime (SHARE=10: 10 % of the visitors try it first)
 deploy: controller
-	@$(PLAY) deploy.yml
+	@$(PLAY) deploy.yml $(if $(SHARE),-e share=$(SHARE))
 
 ## Remove a host from the cluster permanently: what it runs moves, then it leaves (HOST=host2.example.org)
 retire: controller

@@ -165,6 +165,11 @@ RUN = (
         "tar -xf {bundle.name}",
     ),
     Run(r"make up BUNDLE=\S+", "tests/deploy/test_bundle.py::test_it_serves", "make up BUNDLE="),
+    Run(
+        r"make up SHARE=\d+",
+        "tests/operator/test_share.py::test_a_good_release_is_tried_by_a_share_and_rolled",
+        'release(running, "second")',
+    ),
     # --- Verbs of both
     Run(
         r"make (details|audit|dbshell|shell|job|logs|manage|status|releases|maintenance)( [A-Z]+=.*)?",
@@ -183,6 +188,16 @@ RUN = (
         'playbook("bootstrap.yml", "--check", "--diff")',
     ),
     Run(rf"{PLAYBOOK} bootstrap.yml", "tests/deploy/test_bootstrap.py", 'playbook("bootstrap.yml")'),
+    Run(
+        r"make deploy ENV=production SHARE=\d+",
+        "tests/deploy/test_share.py::test_what_is_no_share_is_refused_before_anything_is_done",
+        'make("deploy", "SHARE=',
+    ),
+    Run(
+        rf"{PLAYBOOK} deploy.yml -e share=\d+",
+        "tests/deploy/test_share.py::test_a_good_release_is_tried_by_a_share_and_rolled",
+        'deploy("-e", f"share={SHARE}")',
+    ),
     Run(rf"{PLAYBOOK} deploy.yml( -e release=\S+)?", "tests/deploy/test_rollback.py", "deploy("),
     Run(rf"{PLAYBOOK} rollback.yml", "tests/deploy/test_rollback.py", 'play("rollback.yml")'),
     Run(

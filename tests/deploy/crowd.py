@@ -234,7 +234,7 @@ class Crowd:
 
     def client(self, address: str) -> httpx.Client:
         """A browser without a page yet, at ADDRESS."""
-        return httpx.Client(base_url=self.site.url, timeout=ANSWER, transport=_Direct(self.site, address))
+        return browser(self.site, address)
 
     def _enter(self) -> str:
         """Sign in once and make the rooms; the session is everybody's."""
@@ -423,6 +423,11 @@ class Crowd:
         else:
             self.answered.append(time.monotonic())
         return not problem
+
+
+def browser(site: Site, address: str) -> httpx.Client:
+    """A client for pages that keeps cookies, at the edge with this ADDRESS."""
+    return httpx.Client(base_url=site.url, timeout=ANSWER, transport=_Direct(site, address))
 
 
 def _opened(envelope: dict, positions: dict[str, str]) -> dict:

@@ -55,6 +55,7 @@ def services(release: render.Release, part: str = "stack") -> dict[str, dict]:
         "sockets",
         "trial",
         "first",
+        "share",
         "release",
         "static",
         "migrations",

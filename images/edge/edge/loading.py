@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +19,15 @@ from . import haproxy, hops, leaving, memory, settings, workers
 from .haproxy import STATE
 
 FOLDER = Path("/etc/edge")
-"""settings.env, tls.pem, and a file `maintenance` while there is one; all are written by whoever runs the stack."""
+"""settings.env, tls.pem, a file `maintenance` while there is one, and a file `share` with a percentage while so many visitors
+try a release. All are written by whoever runs the stack."""
 
 ACME = Path("/srv/certificate")
 """What the service `certificates` shares where there is one: the thumbprint of its account, and tls.pem, which wins over the
 folder's as soon as it is there."""
+
+PERCENTAGE = re.compile(r"[1-9][0-9]?")
+"""What the file `share` holds."""
 
 MAINTENANCE_SPREAD_SECONDS = 2.0
 """Over so long are websockets closed when maintenance begins."""
@@ -107,6 +112,9 @@ def read(folder: Path = FOLDER) -> Input:
             values["EDGE_ACME_THUMBPRINT"] = path.read_text().strip()
         if (folder / "maintenance").exists():
             values["EDGE_MAINTENANCE"] = "true"
+        path = folder / "share"
+        if path.exists():
+            values["EDGE_SHARE"] = path.read_text().strip()
         path = ACME / "tls.pem" if (ACME / "tls.pem").exists() and folder == FOLDER else folder / "tls.pem"
         return Input(values, path.read_bytes())
     except FileNotFoundError as error:
@@ -125,6 +133,8 @@ def check(wanted: Input) -> None:
         if not value
     ]
     found += hops.problems(wanted.values)
+    if not PERCENTAGE.fullmatch(wanted.values.get("EDGE_SHARE", "1")):
+        found.append(f"{FOLDER / 'share'} holds {wanted.values['EDGE_SHARE']!r}; a number from 1 to 99")
     try:
         found += haproxy.problems(wanted.write(STATE / "new", "checked"), wanted.values)
     except memory.TooLittle as error:
@@ -220,6 +230,11 @@ def reload() -> bool:
 def maintenance() -> bool:
     """Whether the worker answers all requests with the maintenance page."""
     return haproxy.setting("EDGE_MAINTENANCE") == "true"
+
+
+def share() -> int:
+    """The percentage of visitors that the first tasks of a new release get; 0 where there is no such trial."""
+    return int(haproxy.setting("EDGE_SHARE"))
 
 
 def draining() -> bool:

@@ -15,9 +15,16 @@ from pathlib import Path
 RULES = Path("/etc/haproxy/haproxy.cfg")
 """The configuration of the image."""
 
-FROM_ABOVE = ("EDGE_CERTIFICATE", "EDGE_SERVERS", "EDGE_WORKER", "EDGE_IPV6", "EDGE_MAINTENANCE")
+FROM_ABOVE = (
+    "EDGE_CERTIFICATE",
+    "EDGE_SERVERS",
+    "EDGE_WORKER",
+    "EDGE_IPV6",
+    "EDGE_MAINTENANCE",
+    "EDGE_SHARE",
+)
 """Settings that the program itself gives: where its copies lie, the secret of the worker, whether there is IPv6,
-and whether there is maintenance."""
+whether there is maintenance, and which share of the visitors a new release gets."""
 
 CALCULATED = ("EDGE_REQUESTS_AT_ONCE", "EDGE_THREADS")
 """What follows from the container's memory and processors."""

@@ -11,7 +11,7 @@ from .haproxy import STATE
 
 
 def status() -> dict[str, Any]:
-    """{"draining", "maintenance", "former_workers", "connections", "crowd", "replicas", "certificate"}.
+    """{"draining", "maintenance", "share", "former_workers", "connections", "crowd", "replicas", "certificate"}.
 
     `crowd` is the one address that most requests come from, null where there is none; for `certificate` see below.
     """
@@ -21,6 +21,7 @@ def status() -> dict[str, Any]:
     return {
         "draining": loading.draining(),
         "maintenance": loading.maintenance(),
+        "share": loading.share(),
         "former_workers": len(re.findall(r"^\d+\s+worker", former, re.MULTILINE)),
         "connections": int(field(haproxy.ask("@1 show info"), "CurrConns")),
         "crowd": crowd and {"address": crowd.address, "requests": crowd.requests, "of": crowd.total},

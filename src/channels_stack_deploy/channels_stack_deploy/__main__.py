@@ -116,7 +116,7 @@ def act(deployment: Deployment, options: argparse.Namespace) -> int:
     """Run the command of OPTIONS on DEPLOYMENT."""
     match options.command:
         case "up":
-            up.up(deployment, os.environ.get("BUNDLE", ""))
+            up.up(deployment, os.environ.get("BUNDLE", ""), os.environ.get("SHARE", ""))
         case "rollback":
             rollback.rollback(deployment, os.environ.get("RELEASE", ""))
         case "down":

@@ -9,7 +9,7 @@ from channels_stack_deploy.config.services import Kind
 
 TOP = re.compile(r"^services:\n(?P<body>(?:(?:[ #].*)?\n)*)", re.M)
 MADE = {"trial-http", "trial-ws", "first-http", "first-ws", "first-worker"}
-"""Written by swarm/render.py alone."""
+"""Written by swarm/render.py, first ones by local/first.py as well."""
 
 APART = {"compose.registry.yml"}
 """A stack of its own in the swarm."""

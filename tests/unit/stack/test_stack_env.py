@@ -123,6 +123,7 @@ def test_the_example_says_the_defaults_of_the_edge(root):
         "EDGE_WORKER",
         "EDGE_IPV6",
         "EDGE_MAINTENANCE",
+        "EDGE_SHARE",
         "EDGE_ACME_THUMBPRINT",
     }
     # Empty in the example: as another setting has it.

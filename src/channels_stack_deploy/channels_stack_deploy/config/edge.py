@@ -17,6 +17,9 @@ from . import concurrency, schema, secrets
 FILES = ("settings.env", "tls.pem", "tls.sha256")
 """The last one shows whether the certificate changed, to those who may not read it."""
 
+SHARE = "share"
+"""There while a new release is on trial with a share of the visitors: their percentage."""
+
 
 def write(deployment: Deployment, settings: dict[str, str], certificate: str, image: str) -> bool:
     """Put SETTINGS and CERTIFICATE (PEM, with its key) into the folder once IMAGE has no objection; Failure with its lines.

@@ -19,7 +19,7 @@ class Kind(Enum):
     JOB = "job"
     """Runs the application's image once for each release."""
     TRIAL = "trial"
-    """One task of a new release, tried on servers before anything is replaced."""
+    """One task of a new release, tried before anything is replaced: on servers, and on one machine by a share of the visitors."""
     DATA = "data"
     SUPPORT = "support"
     """Runs alongside and is reached by no visitor."""

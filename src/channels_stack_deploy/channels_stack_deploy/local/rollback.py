@@ -24,7 +24,7 @@ from ..operate import hooks
 from ..paths import Deployment
 from ..swarm import history
 from ..swarm.engine import Engine
-from . import releases, rolling, up
+from . import first, releases, rolling, up
 from .compose import Project, replace
 
 TRIAL_SECONDS = 10
@@ -186,6 +186,7 @@ def replaced(project: Project, target: Target, certificate: str) -> None:
     with step("services"):
         changed = edge.write(deployment, settings, certificate, target.images["EDGE_IMAGE"])
         slots = {"http": int(settings["HTTP_SLOTS"]), "ws": int(settings["WS_SLOTS"])}
+        first.clear(project)
         rolling.roll(project, slots, min(TRIAL_SECONDS, int(settings["TRIAL_SECONDS"])))
         project.start()
         if changed:

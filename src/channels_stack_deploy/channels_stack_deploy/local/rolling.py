@@ -149,7 +149,8 @@ def create(project: Project, batch: list[Change], seconds: int) -> None:
         project.wait(only=new)
         found_by_the_edge(project, new)
         if seconds and any(each.old for each in batch):
-            trial(project, new, seconds)
+            # A container's name in its networks, and its host name.
+            trial(project, [identity[:12] for identity in sorted(new)], seconds)
     except Failure as failure:
         drain(sorted(project.identities(running=False) - before))
         raise Failure(
@@ -157,15 +158,15 @@ def create(project: Project, batch: list[Change], seconds: int) -> None:
         ) from None
 
 
-def trial(project: Project, new: set[str], seconds: int) -> None:
-    """Compare for SECONDS what NEW and the old ones do for visitors; Failure with the counts where the new ones do worse."""
-    # A container's name in its networks, and its host name.
-    names = [identity[:12] for identity in sorted(new)]
+def trial(project: Project, names: list[str], seconds: int) -> None:
+    """Compare for SECONDS what those with NAMES and the old ones do for visitors; Failure with the counts where they do worse."""
     words = ["channels-stack", "compare", "traffic", *names, "--seconds", str(seconds)]
     command = project.command("run", "--rm", "--no-deps", "--no-TTY", "traffic", *words)
+    # First containers are of no service that is defined.
+    environment = {**project.environment(), "COMPOSE_IGNORE_ORPHANS": "true"}
     detail(f"on trial for {seconds} s alongside the old ones")
     with subprocess.Popen(
-        command, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as compared:
         assert compared.stdout and compared.stderr
         for line in compared.stdout:
@@ -214,11 +215,15 @@ def addresses(containers: list[str]) -> dict[str, list[list[str]]]:
 
 def used(edge: str) -> dict[str, set[str]]:
     """Service -> the addresses that an edge sends requests to. An edge of an earlier version does not say."""
+    return {service: set(those) for service, those in status(edge).get("replicas", {}).items()}
+
+
+def status(edge: str) -> dict[str, Any]:
+    """What an edge says of itself; nothing where it cannot."""
     done = subprocess.run(
         ["docker", "exec", edge, "edge", "status"], capture_output=True, text=True, check=False
     )
-    status = json.loads(done.stdout) if done.returncode == 0 else {}
-    return {service: set(those) for service, those in status.get("replicas", {}).items()}
+    return json.loads(done.stdout) if done.returncode == 0 else {}
 
 
 def drain(containers: list[str]) -> None:

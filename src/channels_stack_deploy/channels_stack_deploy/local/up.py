@@ -19,26 +19,31 @@ from ..config import settings as stack_settings
 from ..console import Failure, detail, logged, say, show, step, times
 from ..paths import Deployment
 from ..swarm import jobs
-from . import backup, preflight, releases, rolling
+from . import backup, first, preflight, releases, rolling
 from . import bundle as bundles
 from .compose import Project, replace, write_environment
 
 
-def up(deployment: Deployment, bundle: str = "") -> None:
-    """Make DEPLOYMENT run, healthy; what is right already stays untouched. The file BUNDLE has what this machine lacks."""
+def up(deployment: Deployment, bundle: str = "", share: str = "") -> None:
+    """Make DEPLOYMENT run, healthy; what is right already stays untouched. The file BUNDLE has what this machine lacks.
+
+    A new release is tried first by a SHARE of the visitors, percent, where it is given.
+    """
     with logged(deployment.logs, "up") as log:
         if bundle:
             bundles.take(deployment, Path(bundle))
-        put_up(deployment, log)
+        put_up(deployment, log, share)
 
 
-def put_up(deployment: Deployment, log: Path) -> None:
+def put_up(deployment: Deployment, log: Path, share: str) -> None:
     """The same, into the LOG."""
     started = time.monotonic()
     project = Project(deployment)
     with step("this machine: engine, memory, disk"):
         environments.create(deployment)
         settings = stack_settings.load(deployment.settings)
+        trial = int(settings["TRIAL_SECONDS"])
+        part = first.percent(share, trial)
         adopt.undescribed(deployment, settings)
         preflight.prepare(settings)
         preflight.look(deployment, settings, published(project))
@@ -72,7 +77,10 @@ def put_up(deployment: Deployment, log: Path) -> None:
         with step("services"):
             before = project.identities()
             slots = {"http": int(settings["HTTP_SLOTS"]), "ws": int(settings["WS_SLOTS"])}
-            rolling.roll(project, slots, int(settings["TRIAL_SECONDS"]))
+            first.clear(project)
+            if part:
+                first.tried(project, part, trial)
+            rolling.roll(project, slots, 0 if part else trial)
             project.start()
             if changed:
                 kept = edge.reload(project) & before

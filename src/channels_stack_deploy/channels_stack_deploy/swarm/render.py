@@ -110,6 +110,7 @@ def render(
     for each in services.values():
         each.setdefault("deploy", {})["labels"] = {LABEL: name}
     running = {key: each for key, each in services.items() if key not in JOBS}
+    firsts = {key: first(key, running[key]) for key in FIRST if running[key]["deploy"]["replicas"]}
     parts = {
         "stack": running,
         "data": {key: each for key, each in running.items() if table.kind(key) is table.Kind.DATA},
@@ -120,9 +121,8 @@ def render(
         },
         "sockets": {"ws": running["ws"]},
         "trial": {f"trial-{key}": trial(running[key]) for key in table.VISITED},
-        "first": {
-            f"first-{key}": first(key, running[key]) for key in FIRST if running[key]["deploy"]["replicas"]
-        },
+        "first": {f"first-{key}": replica(key, each) for key, each in firsts.items()},
+        "share": {f"first-{key}": each for key, each in firsts.items()},
         **{job: {job: services[job]} for job in JOBS},
     }
     files = {f"{part}.json": text(part, chosen, top, options.stack) for part, chosen in parts.items()}
@@ -289,16 +289,20 @@ def trial(each: dict[str, Any]) -> dict[str, Any]:
 
 
 def first(name: str, each: dict[str, Any]) -> dict[str, Any]:
-    """The trial of the service EACH called NAME, which gets its share: the edge finds a server under that name as well."""
-    found = {**trial(each), "hostname": f"first-{name}"}
-    if name in table.VISITED:
-        found["networks"] = {**each["networks"], "front": {"aliases": [name]}}
-    return found
+    """The first task of the service EACH called NAME; the edge sends visitors there while it gives it a share of them."""
+    return {**trial(each), "hostname": f"first-{name}"}
+
+
+def replica(name: str, each: dict[str, Any]) -> dict[str, Any]:
+    """The first task EACH of the service called NAME, which the edge finds under that name as well: as one replica of all."""
+    if name not in table.VISITED:
+        return each
+    return {**each, "networks": {**each["networks"], "front": {"aliases": [name]}}}
 
 
 def text(part: str, services: dict[str, dict[str, Any]], top: dict[str, Any], stack: str) -> str:
     """The file of one part: its services and what they use. Only `stack` and `data` define volumes."""
     definitions = {"version": "3.12", "services": services, **top}
-    if part in ("trial", "first", *JOBS):
+    if part in ("trial", "first", "share", *JOBS):
         definitions["volumes"] = {key: {"external": True, "name": f"{stack}_{key}"} for key in top["volumes"]}
     return json.dumps(definitions, indent=1, sort_keys=True) + "\n"

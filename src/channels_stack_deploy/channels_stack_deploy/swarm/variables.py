@@ -15,6 +15,10 @@ FORMS = {
         r"|[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}",
         "letters, digits, dots, hyphens and underscores: 1.4.2; empty: the hash of the content",
     ),
+    "stack_share": (
+        r"0|[1-9]\d?",
+        "the percentage of visitors that try a release first, 1 to 99: 10; 0: none",
+    ),
     "stack_update_monitor": (r"[1-9]\d*(ms|s|m|h)", "a time with its unit: 30s"),
     "stack_check_path": (r"|/\S*", "a path that begins with /: /health; empty: nothing is asked for"),
 }
@@ -65,6 +69,11 @@ def problems(values: dict[str, Any]) -> list[str]:
         for name in ("stack_db_host", "stack_redis_host", "stack_app_redis_host")
         if values[name] and values[name] not in values["data"]
     ]
+    if str(values["stack_share"]) != "0" and int(values["stack_trial_seconds"]) == 0:
+        found.append(
+            f"stack_share is {values['stack_share']}, which is for the time on trial, and stack_trial_seconds is 0; "
+            "it takes 30, or leave the share out"
+        )
     if values["registry"] and values["registry"] not in values["hosts"]:
         found.append(
             f"the registry runs on {values['registry']}, which this run leaves out: bring it back, or name another host in the "
