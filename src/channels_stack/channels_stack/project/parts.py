@@ -195,14 +195,14 @@ def _celery(project: Project, settings: Settings) -> Found:
     lost = [
         name
         for name, url in own.items()
-        if url and (_here(url) or _is_anothers(url, settings) or _is_applications(url, settings))
+        if url and (_here(url) or _is_of_compose_file(url, settings) or _is_applications(url, settings))
     ]
     if not any(own.values()):
         lost = ["CELERY_BROKER_URL"]
     server, needed = _for_celery(settings.redis_url)
     for name in lost:
         before = f"{host_of(own[name])}, the container itself" if own[name] else "Celery's own default"
-        if _is_anothers(own[name], settings):
+        if _is_of_compose_file(own[name], settings):
             before = f"{host_of(own[name])} of its own compose file, whose login is another"
         if _is_applications(own[name], settings):
             before = "the application's own Redis, which may throw away what waits"
@@ -217,9 +217,9 @@ def _celery(project: Project, settings: Settings) -> Found:
             yield Override(name, {**options, **needed}, "REDIS_PREFIX, REDIS_URL")
     for name in ("CELERY_RESULT_BACKEND", "RESULT_BACKEND"):
         own_backend = str(project.get(name) or "")
-        anothers = _is_anothers(own_backend, settings)
-        before = "that of its own compose file" if anothers else "the container itself"
-        lost_here = anothers or _here(own_backend)
+        of_compose_file = _is_of_compose_file(own_backend, settings)
+        before = "that of its own compose file" if of_compose_file else "the container itself"
+        lost_here = of_compose_file or _here(own_backend)
         if lost_here and own_backend.startswith("redis") and settings.app_redis_url:
             server, _ = _for_celery(settings.app_redis_url)
             yield Override(name, server, f"APP_REDIS, instead of {before}")
@@ -251,7 +251,7 @@ def _here(url: str) -> bool:
     return local or sentinels.is_behind(url)
 
 
-def _is_anothers(url: str, settings: Settings) -> bool:
+def _is_of_compose_file(url: str, settings: Settings) -> bool:
     """Whether ``url`` names the Redis of the project's own compose file: a host that here is the layers', without their login."""
     try:
         place, layers = app_redis.parsed(url), app_redis.parsed(settings.redis_url)
