@@ -57,7 +57,9 @@ def test_up_again_changes_nothing_in_either(other, second):
 
 
 def test_purge_of_the_second_leaves_the_first(other, second, member):
+    """A release that an interrupted `make up` left running, too."""
     before = things(other.project)
+    second.compose("run", "--detach", "--no-deps", "--entrypoint", "sleep", "release", "600")
     stacks.tool(second.folder, "purge", CONFIRM="yes")
     assert not any(things(second.project).values())
     assert things(other.project) == before and member.get("/").status_code == 200

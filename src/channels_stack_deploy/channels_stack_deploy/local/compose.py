@@ -81,6 +81,18 @@ class Project:
             )
         return done
 
+    def end_jobs(self) -> None:
+        """End what runs once, a release or a shell: `down` passes over it, and then cannot remove its networks and volumes."""
+        labels = (f"{ownership.COMPOSES}={self.name}", "com.docker.compose.oneoff=True")
+        filters = [word for label in labels for word in ("--filter", f"label={label}")]
+        listed = subprocess.run(
+            ["docker", "ps", "--all", "--quiet", *filters], capture_output=True, text=True, check=False
+        )
+        if jobs := listed.stdout.split():
+            subprocess.run(["docker", "stop", *jobs], capture_output=True, check=False)
+            # Most remove themselves.
+            subprocess.run(["docker", "rm", "--force", *jobs], capture_output=True, check=False)
+
     def lines(self, *arguments: str) -> tuple[int, list[str]]:
         """Exit code and lines of what it prints, which are noted as they come."""
         lines = []

@@ -215,7 +215,9 @@ def down(deployment: Deployment) -> None:
     """Stop and remove the containers and networks; volumes, secrets and settings stay."""
     ownership.claim(deployment)
     if ownership.things(ownership.project(deployment)):
-        Project(deployment).run("down", "--remove-orphans")
+        project = Project(deployment)
+        project.end_jobs()
+        project.run("down", "--remove-orphans")
 
 
 def compose(deployment: Deployment, arguments: list[str]) -> NoReturn:
@@ -237,13 +239,21 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
         )
     ownership.claim(deployment)
     if ownership.things(ownership.project(deployment)):
-        Project(deployment).run("down", "--volumes", "--remove-orphans")
+        project = Project(deployment)
+        project.end_jobs()
+        project.run("down", "--volumes", "--remove-orphans")
         # Of services that the settings no longer have, whose volumes Compose does not know any more.
         left = [
             thing.name for thing in ownership.things(ownership.project(deployment)) if thing.kind == "volume"
         ]
         if left:
-            subprocess.run(["docker", "volume", "rm", *left], check=True, stdout=subprocess.DEVNULL)
+            gone = subprocess.run(
+                ["docker", "volume", "rm", *left], capture_output=True, text=True, check=False
+            )
+            if gone.returncode:
+                raise Failure(
+                    f"volumes are left, their secrets too; end what uses them: {gone.stderr.strip()}"
+                )
     made = (
         deployment.commands,
         deployment.labels,
