@@ -247,3 +247,13 @@ def test_processes_that_have_ended_leave_one_file_whatever_their_number(tmp_path
     files = sorted(path.name for path in tmp_path.iterdir())
     assert len(files) < 10, files
     assert {"counter_ended.db", "histogram_ended.db"} <= set(files)
+
+
+def test_the_page_lists_every_metric():
+    page = (RUNTIME.parents[1] / "docs/reference/metrics.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `channels_stack_")]
+    assert rows == [
+        f"| `{each._name}{'_total' if each._type == 'counter' else ''}` | {each._type} "
+        f"| {', '.join(f'`{name}`' for name in each._labelnames)} | {each._documentation} |"
+        for each in metrics.registry._collector_to_names
+    ]

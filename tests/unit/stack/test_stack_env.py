@@ -41,6 +41,9 @@ def test_a_value_of_the_operator_wins(load):
         ("SERVER_WS=nginx", ["SERVER_WS", "uvicorn, gunicorn, daphne"]),
         ("APP_COMMANDS=backup: ./backup.sh", ["stack.env: APP_COMMANDS", "'backup'"]),
         ("EDGE_TUNNEL_TIMEOUT=90", ["EDGE_TUNNEL_TIMEOUT", "unit", "90s"]),
+        ("WS_PING_SECONDS=60", ["EDGE_TUNNEL_TIMEOUT is 90s and WS_PING_SECONDS 60", "250s for example"]),
+        ("EDGE_TUNNEL_TIMEOUT=40s", ["EDGE_TUNNEL_TIMEOUT is 40s and WS_PING_SECONDS 20", "90s for example"]),
+        ("EDGE_HANDSHAKE_TIMEOUT=2m", ["EDGE_HANDSHAKE_TIMEOUT is 2m", "less than EDGE_TUNNEL_TIMEOUT, 90s"]),
         ("just words", ["stack.env:1", "NAME=value"]),
         ("DOMAINS=https://Rooms.example.org/chat", ["DOMAINS", "https://", "write rooms.example.org"]),
         ("DOMAINS=rooms.example.org.", ["DOMAINS", "write rooms.example.org"]),
@@ -54,6 +57,13 @@ def test_a_mistake_names_the_place_and_the_way_out(load, text, words):
     with pytest.raises(Failure) as failure:
         load(text)
     assert all(word in str(failure.value) for word in words), failure.value
+
+
+@pytest.mark.parametrize(
+    "text", ["WS_PING_SECONDS=60\nEDGE_TUNNEL_TIMEOUT=3m", "EDGE_TUNNEL_TIMEOUT=41000ms"]
+)
+def test_an_edge_that_outwaits_the_pings_is_right(load, text):
+    assert load(text)["EDGE_HANDSHAKE_TIMEOUT"] == "15s"
 
 
 @pytest.mark.parametrize(

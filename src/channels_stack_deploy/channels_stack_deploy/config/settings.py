@@ -10,7 +10,8 @@ from ..console import Failure
 from ..paths import EXAMPLE, Deployment
 from . import app_services, schema, secret_commands
 
-DURATION = re.compile(r"^[1-9]\d*(ms|s|m|h|d)$")
+DURATION = re.compile(r"^([1-9]\d*)(ms|s|m|h|d)$")
+UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 DOMAIN = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*$")
 """The runtime rejects the same; here it is seen before anything is made."""
 
@@ -97,6 +98,7 @@ def wrong(given: dict[str, str], place: str) -> list[str]:
         for name in given
         if DURATION.match(known.get(name, "")) and not DURATION.match(given[name])
     ]
+    problems += silences(known | given, place)
     problems += [
         f"{place}: DOMAINS holds {word!r}; a domain is ASCII, without scheme, path, port, star, comma or outer dot: write "
         + " ".join(domain(part) for part in re.split("[,;]", word) if part)
@@ -122,6 +124,37 @@ def wrong(given: dict[str, str], place: str) -> list[str]:
         except Failure as failure:
             problems.append(f"{place}: {failure}")
     return problems
+
+
+def silences(values: dict[str, str], place: str) -> list[str]:
+    """What is wrong with how long a WebSocket may be silent: the edge must outwait pings and handshakes.
+
+    Values that are no times have been refused already.
+    """
+    tunnel, handshake = seconds(values["EDGE_TUNNEL_TIMEOUT"]), seconds(values["EDGE_HANDSHAKE_TIMEOUT"])
+    pings = values["WS_PING_SECONDS"]
+    found = []
+    if pings.isdigit() and tunnel is not None and tunnel <= 2 * int(pings):
+        found.append(
+            f"{place}: EDGE_TUNNEL_TIMEOUT is {values['EDGE_TUNNEL_TIMEOUT']} and WS_PING_SECONDS {pings}: the edge would end "
+            f"quiet WebSockets between two pings; it takes more than twice as long, {4 * int(pings) + 10}s for example"
+        )
+    if handshake is not None and tunnel is not None and handshake >= tunnel:
+        found.append(
+            f"{place}: EDGE_HANDSHAKE_TIMEOUT is {values['EDGE_HANDSHAKE_TIMEOUT']}; "
+            f"it takes less than EDGE_TUNNEL_TIMEOUT, {values['EDGE_TUNNEL_TIMEOUT']}"
+        )
+    return found
+
+
+def seconds(duration: str) -> float | None:
+    """Of a DURATION with its unit; None where it is none.
+
+    >>> seconds("90s"), seconds("2m"), seconds("90")
+    (90, 120, None)
+    """
+    found = DURATION.match(duration)
+    return int(found[1]) * UNITS[found[2]] if found else None
 
 
 def services(text: str) -> dict[str, list[str]]:

@@ -3,7 +3,8 @@
 import pytest
 from layouts import PLAIN
 
-from channels_stack_deploy.adopt import interpreter
+from channels_stack.doctor import pythons
+from channels_stack_deploy.adopt import interpreter, requirements
 from channels_stack_deploy.adopt.proposal import propose
 
 UV = '[[package]]\nname = "django"\nversion = "5.2"\n\n[[package]]\nname = "psycopg2"\nversion = "2.9"\n'
@@ -249,3 +250,7 @@ def test_a_python_that_no_debian_has_is_a_question(make):
 def test_specifiers_of_a_python(words, fits):
     found = [interpreter.number(each) for each in interpreter.SUITES if interpreter.satisfies(each, words)]
     assert " ".join(found) == fits
+
+
+def test_every_suite_has_its_libraries():
+    assert set(requirements.LDAP) == set(pythons.SUITES.values())
