@@ -88,7 +88,7 @@ if "postgresql" in DATABASES["default"]["ENGINE"]:
                 "max_size": _threads + 2,
                 "timeout": 5,
                 "max_idle": 60,
-                "reconnect_timeout": 1,
+                "reconnect_timeout": 5,
             },
             "connect_timeout": 5,  # seconds
             "tcp_user_timeout": 10_000,  # milliseconds without an answer: a database that vanished is noticed

@@ -27,6 +27,7 @@ OVERLAYS = sorted(
     {path.name for path in COMPOSE.glob("compose.*.yml")}
     - {path.name for path in COMPOSE.glob("compose.swarm*.yml")}
     - STORES
+    - {path.name for path in COMPOSE.glob("compose.monitoring.*.yml")}
     - {"compose.single.yml", "compose.registry.yml"}
 )
 SERVICES = {"edge", "http", "ws", "worker", "redis", "db"}
@@ -79,6 +80,11 @@ COMBINATIONS = [
     for single in ((), ("compose.single.yml",))
     for count in range(len(OVERLAYS) + 1 if single else 1)
     for overlays in itertools.combinations(OVERLAYS, count)
+]
+# Additions to one of them go with that one alone.
+COMBINATIONS += [
+    ("compose.yml", "compose.single.yml", "compose.monitoring.yml", path.name)
+    for path in sorted(COMPOSE.glob("compose.monitoring.*.yml"))
 ]
 
 

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -132,27 +133,31 @@ def test_what_keeps_no_cookie_stays_with_the_old_release(edge):
     """Handshakes, what a page loads from another site, forms: none of them draws a number."""
     for _ in range(30):
         for answer in (
-            edge.get("/echo", "Sec-Fetch-Mode: cors"),
+            edge.get("/echo", "Sec-Fetch-Dest: empty"),
             edge.get("/echo", method="POST", body=b"x"),
         ):
             assert side(answer.echo["name"]) == "old"
             assert not answer.all("set-cookie")
         assert socket(edge, "a=b") == "old"
-    assert drawn(edge.get("/echo", "Sec-Fetch-Mode: navigate"))
+    assert drawn(edge.get("/echo", "Sec-Fetch-Dest: document"))
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/static/app.01234567.js",
-        "/static/app.js",
-        "/reply?Cache-Control=public",
-        "/reply?Cache-Control=s-maxage%3D9",
-    ],
-)
-def test_no_number_gets_into_a_cache(edge, path):
+@pytest.mark.parametrize("path", ["/static/app.01234567.js", "/static/app.js"])
+def test_no_number_goes_with_static_files(edge, path):
     for _ in range(2):
         assert not edge.get(path).all("set-cookie")
+
+
+@pytest.mark.parametrize("value", ["public", "Public, max-age=60", "s-maxage=9", "max-age=300", ""])
+def test_no_cache_in_front_keeps_what_depends_on_the_number(edge, value):
+    answer = edge.get(f"/reply?Cache-Control={quote(value)}" if value else "/echo")
+    assert answer.all("cache-control") == ["private, no-cache"]
+    assert drawn(answer)
+
+
+@pytest.mark.parametrize("value", ["private, max-age=60", "no-store"])
+def test_what_no_cache_in_front_keeps_stays_as_it_is(edge, value):
+    assert edge.get(f"/reply?Cache-Control={quote(value)}").all("cache-control") == [value]
 
 
 class Load:

@@ -99,10 +99,20 @@ class Postgres:
             os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
 
     def __enter__(self) -> Postgres:
+        self.initialise()
+        self.start()
+        return self
+
+    def initialise(self) -> None:
+        """Make its data; the first start follows."""
         data = f"{self.folder}/data"
         self._run(["initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync"], check=True)
         rules = pathlib.Path(data, "pg_hba.conf")
         rules.write_text(rules.read_text().replace("trust", self.auth))
+
+    def start(self) -> None:
+        """Return when it answers."""
+        data = f"{self.folder}/data"
         options = [
             "-p",
             str(self.port),
@@ -119,7 +129,6 @@ class Postgres:
             [postgres_program("postgres"), "-D", data, *options], **self._options()
         )
         until(self._ready, what="postgres answers")
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGINT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from importlib.util import find_spec
 
@@ -66,6 +67,26 @@ def test_a_database_that_is_back_is_used_at_once(monkeypatch):
             back = time.monotonic()
             until(works, what="the pool has a connection")
             assert time.monotonic() - back < OUTAGE_SECONDS / 2
+
+
+@pytest.mark.skipif(not POOLED, reason="Django has pools since 5.1")
+def test_a_query_outlives_an_outage_that_is_shorter_than_its_time(monkeypatch):
+    """Also alone: no other query begins the next attempt."""
+    from psycopg_pool import ConnectionPool
+
+    monkeypatch.setattr(kept_connections, "service", "http")
+    server = Postgres()
+    where = f"host=127.0.0.1 port={server.port} user=postgres dbname=postgres"
+    server.initialise()
+    with ConnectionPool(where, open=True, **database()["OPTIONS"]["pool"]) as pool:
+        starting = threading.Timer(1.5, server.start)
+        starting.start()
+        try:
+            with pool.connection() as connection:
+                assert connection.execute("select 1").fetchone() == (1,)
+        finally:
+            starting.join()
+            server.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("service", ["release", ""])

@@ -1,5 +1,6 @@
 """What a deploy decides without an engine: layers to send, who holds a lock, what tells two definitions apart."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 from channels_stack_deploy.console import Failure
 from channels_stack_deploy.registry import transfer
-from channels_stack_deploy.swarm import balance, history, inventory, jobs, rollout
+from channels_stack_deploy.swarm import balance, deploy_lock, history, inventory, jobs, rollout
 from channels_stack_deploy.swarm.deploy_lock import Holder
 from channels_stack_deploy.swarm.engine import Engine, counts
 
@@ -35,6 +36,29 @@ def test_a_layer_that_one_image_needs_is_sent_although_another_has_it():
 
 def test_a_lock_of_a_process_that_runs():
     assert not Holder.process(os.getpid()).gone
+
+
+def test_a_lock_that_is_asked_for_again_is_held():
+    """The connection broke before the answer came: Ansible runs the command again."""
+
+    class Manager:
+        stack = "rooms"
+
+        def __init__(self) -> None:
+            self.labels: dict[str, str] = {}
+
+        def attempt(self, *words: str, given: str = ""):
+            if words[:2] == ("config", "inspect"):
+                return 0, json.dumps([{"Spec": {"Labels": self.labels}}]), ""
+            taken = bool(self.labels)
+            pairs = [words[at + 1].partition("=") for at, word in enumerate(words) if word == "--label"]
+            self.labels = self.labels or {name: value for name, _, value in pairs}
+            return int(taken), "", "already exists" if taken else ""
+
+    manager, mine = Manager(), Holder.process(os.getpid())
+    assert [deploy_lock.take(manager, mine) for _ in range(2)] == ["locked", "locked"]
+    with pytest.raises(Failure, match="locked by"):
+        deploy_lock.take(manager, replace(mine, since="later"))
 
 
 def test_a_lock_of_a_process_that_has_ended():

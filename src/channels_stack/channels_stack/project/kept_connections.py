@@ -18,9 +18,9 @@ SERVING = ("http", "ws", "worker")
 
 KEPT_SECONDS = 60
 POOL_TIMEOUT = 5  # seconds that a query waits for a connection, then it fails
-# So long does the pool try to connect, with a pause that doubles, before the next query begins again. With its default, five
-# minutes, queries would go on failing for as long as an outage had lasted.
-RECONNECT_SECONDS = 1
+# So long does the pool try to connect, with a pause that doubles, before the next query begins again: as long as a query waits,
+# which nothing would wake otherwise. With its default, five minutes, queries fail for as long again as an outage has lasted.
+RECONNECT_SECONDS = POOL_TIMEOUT
 SPARE = 1  # what looks at the database on a thread of its own: whether users are still signed in
 
 service = ""

@@ -206,7 +206,10 @@ def _other_queues(findings: Findings, values: doctor_settings.Settings) -> None:
         if name in QUEUES:
             service, command = QUEUES[name]
             rq = " ".join(getattr(values["RQ_QUEUES"], "items", None) or ["default"])
-            commands.append(f"{service}: python manage.py {command.format(rq=rq)}")
+            command = f"python manage.py {command.format(rq=rq)}"
+            if not any(each.endswith(f": {command}") for each in commands):
+                same = sum(each.partition(":")[0].startswith(service) for each in commands)
+                commands.append(f"{service}-{same + 1}: {command}" if same else f"{service}: {command}")
             why.append(f"{name}: {place.at}")
     if len(commands) > bool(celery):
         findings.lines[:] = [line for line in findings.lines if line is not celery]

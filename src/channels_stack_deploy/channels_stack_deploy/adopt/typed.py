@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -89,8 +90,19 @@ def _fields(module: Module, node: ast.ClassDef) -> Iterator[Declared]:
         required = value is None or (isinstance(value, ast.Constant) and value.value is ...)
         other = next((text for each in NAMES if (text := _text(given.get(each)))), "")
         yield Declared(
-            other or f"{prefix}{name}".upper(), name, required, kind in LISTS, str(module.place(part))
+            other or f"{prefix}{name}".upper(), name, required, _is_list(annotation), str(module.place(part))
         )
+
+
+def _is_list(annotation: ast.expr) -> bool:
+    """Whether a list is among what it takes: `list[str]`, `Optional[List[str]]`, `"list[str] | None"`."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        with contextlib.suppress(SyntaxError):
+            annotation = ast.parse(annotation.value, mode="eval").body
+    names = (
+        ast.unparse(node) for node in ast.walk(annotation) if isinstance(node, (ast.Name, ast.Attribute))
+    )
+    return any(name.rpartition(".")[2] in LISTS for name in names)
 
 
 def _prefix(node: ast.ClassDef) -> str:

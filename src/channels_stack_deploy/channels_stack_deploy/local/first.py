@@ -19,6 +19,8 @@ from . import rolling
 from .compose import Project
 
 PREFIX = "first-"
+FIRST = {name for name in table.NAMES if name.startswith(PREFIX)}
+"""Other names with that beginning are services of APP_COMMANDS."""
 
 
 def percent(text: str, seconds: int) -> int:
@@ -39,7 +41,7 @@ def tried(project: Project, share: int, seconds: int) -> None:
 
     Failure where the new one does worse. Nothing of it stays.
     """
-    changes = [change for change in rolling.changed(project) if PREFIX + change.service in table.NAMES]
+    changes = [change for change in rolling.changed(project) if PREFIX + change.service in FIRST]
     if not changes:
         detail(f"nothing is replaced that {share} % of the visitors could try")
         return
@@ -98,7 +100,9 @@ def definition(name: str, service: dict[str, Any]) -> dict[str, Any]:
 def clear(project: Project) -> None:
     """Leave nothing of a trial by a share, this one's or one's that was cut short: visitors are divided no more, then it goes."""
     file = project.deployment.edge / edge.SHARE
-    if file.exists():
-        file.unlink()
-        edge.reload(project)
-    rolling.drain([each["ID"] for each in project.containers() if each["Service"].startswith(PREFIX)])
+    try:
+        if file.exists():
+            file.unlink()
+            edge.reload(project)
+    finally:
+        rolling.drain([each["ID"] for each in project.containers() if each["Service"] in FIRST])

@@ -91,6 +91,8 @@ def take(engine: Engine, mine: Holder, unlock: str = "") -> str:
         other = holder(engine)
         if other is None:
             continue  # released in this moment
+        if other == mine:
+            return "locked"  # the connection broke before the answer came, and Ansible asked again
         if other.gone:
             engine.tell(f"the run of {other.who} since {other.since} was killed; going on from there")
         elif unlock != other.since:

@@ -226,6 +226,21 @@ def test_a_queue_other_than_celery_has_a_process(found, app, more, command):
     assert found(PLAIN, {"mysite/settings.py": source}).get("APP_COMMANDS") == command
 
 
+@pytest.mark.parametrize(
+    ("apps", "commands"),
+    [
+        (
+            '"django_rq", "django_q"',
+            "tasks: python manage.py rqworker default; tasks-2: python manage.py qcluster",
+        ),
+        ('"django_tasks.backends.database", "django_tasks_db"', "tasks: python manage.py db_worker"),
+    ],
+)
+def test_two_queues_have_names_of_their_own(found, apps, commands):
+    source = f'INSTALLED_APPS = [{apps}]\nROOT_URLCONF = "mysite.urls"\n'
+    assert found(PLAIN, {"mysite/settings.py": source})["APP_COMMANDS"] == commands
+
+
 def test_another_queue_next_to_celery(found):
     source = 'INSTALLED_APPS = ["django_q"]\nROOT_URLCONF = "mysite.urls"\n'
     celery = "from celery import Celery\napp = Celery('mysite')\n"

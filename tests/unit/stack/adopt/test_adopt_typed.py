@@ -79,3 +79,13 @@ def test_fields_of_a_class_are_variables(make, imports):
         "PG_PORT": (True, "5432"),
         "MAIL_KEY": (True, None),
     }
+
+
+@pytest.mark.parametrize(
+    "kind", ["list[str]", "Optional[List[str]]", "list[str] | None", '"tuple[str, ...]"']
+)
+def test_a_list_is_json_however_it_is_written(make, kind):
+    classes = CLASSES.replace("ORIGINS: list[str]", f"ORIGINS: {kind}")
+    folder = make(PLAIN, {"mysite/settings.py": SETTINGS, "mysite/config.py": classes})
+    values = {each.name: each.value for each in propose(folder, {"DOMAINS": "a.example"}).variables}
+    assert values["ORIGINS"] == '["https://a.example"]' and values["HOSTS"] == "a.example"

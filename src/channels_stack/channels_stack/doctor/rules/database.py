@@ -63,7 +63,7 @@ def kept_connections(project: Project) -> Found:
 
     Instead: keep none, and let a pool in each process do it (psycopg 3, Django 5.1).
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 1}},
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 5}},
     """
     for _, alias, database in databases(project):
         age, keeps = _age(database)
