@@ -22,6 +22,23 @@ def test_processes_are_shown_live(anna):
     assert anna.complaints == []
 
 
+@pytest.mark.parametrize("width", [961, 1280])
+def test_no_value_is_parted_from_its_unit(anna, width):
+    """As soon as a process is a row of a table; narrower it is a card."""
+    anna.page.set_viewport_size({"width": width, "height": 700})
+    anna.go("/console/")
+    rows = anna.page.locator("#processes tbody tr")
+    expect(rows.first).to_be_visible()
+    for what in ("time", ".state"):
+        # A text that wraps has a rectangle for each of its lines.
+        lines = rows.locator(what).evaluate_all(
+            "all => all.map(one => { const text = document.createRange(); text.selectNodeContents(one);"
+            " return text.getClientRects().length })"
+        )
+        assert set(lines) == {1}, (what, lines)
+    assert anna.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_a_socket_appears_and_is_closed(anna, berta, room):
     anna.go(f"/console/sockets/?q={room}")
     expect(anna.page.locator("#live")).to_contain_text("0 fit")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 
@@ -10,6 +9,7 @@ import pytest
 
 from .conftest import Container, docker, wait_for
 from .edges import Edge, Site, head
+from .visiting import Load
 
 READY, DRAINS, NOT_READY = 200, 404, 503
 
@@ -53,31 +53,8 @@ def settled(edge: Edge, *names: str | int) -> None:
     assert Counter(served(edge) for _ in range(100)).keys() == set(names)
 
 
-class Load:
-    """Pages asked for one after the other, by two clients, as long as the block runs."""
-
-    def __init__(self, edge: Edge) -> None:
-        self.edge, self.over = edge, threading.Event()
-        self.statuses: Counter[int] = Counter()
-
-    def __enter__(self) -> Load:
-        self.threads = [threading.Thread(target=self._ask) for _ in range(2)]
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
-
-    def _ask(self) -> None:
-        while not self.over.is_set():
-            self.statuses[self.edge.get("/echo").status] += 1
-
-
 def test_no_page_is_lost_while_readiness_goes_and_comes(site: Site, edge: Edge, backends):
-    with Load(edge) as load:
+    with Load(*[lambda: edge.get("/echo").status] * 2) as load:
         for _ in range(2):
             for name in backends:
                 become(site, backends, name, NOT_READY)
@@ -86,8 +63,8 @@ def test_no_page_is_lost_while_readiness_goes_and_comes(site: Site, edge: Edge, 
             for name in backends:
                 become(site, backends, name, READY)
             wait_for(lambda: handshake(edge) == 101, "the edge has seen that all is ready")
-    assert load.statuses.keys() == {200}, load.statuses
-    assert load.statuses[200] > 200
+    assert load.seen.keys() == {200}, load.seen
+    assert load.seen[200] > 200
 
 
 def test_websockets_are_refused(site: Site, edge: Edge, backends):
@@ -149,7 +126,7 @@ def test_a_dead_one_is_not_chosen(site: Site, edge: Edge, backends):
     for name in ("http-a", "http-b"):
         become(site, backends, name, NOT_READY)
     settled(edge, "http-a", "http-b")
-    with Load(edge) as load:
+    with Load(*[lambda: edge.get("/echo").status] * 2) as load:
         docker("kill", backends["http-a"].name)
         settled(edge, "http-b")
-    assert load.statuses.keys() == {200}, load.statuses
+    assert load.seen.keys() == {200}, load.seen

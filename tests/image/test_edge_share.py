@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from .conftest import Container, docker, wait_for
 from .edges import KEY, UPGRADE, VERSION, Answer, Edge, Site, head, make_certificate
+from .visiting import Load
 
 SHARE = 30
 COOKIE = re.compile(r"__Host-share=(\d{1,2}); Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax", re.ASCII)
@@ -160,49 +160,24 @@ def test_what_no_cache_in_front_keeps_stays_as_it_is(edge, value):
     assert edge.get(f"/reply?Cache-Control={quote(value)}").all("cache-control") == [value]
 
 
-class Load:
-    """Pages and sockets with COOKIE, one after the other, as long as the block runs; what came is counted."""
+def load(edge: Edge, cookie: str) -> Load:
+    """Pages and sockets of visitors with COOKIE; the answer is who served them."""
+    return Load(*(lambda visit=visit: visit(edge, cookie) for visit in (page, page, socket)))
 
-    def __init__(self, edge: Edge, cookie: str) -> None:
-        self.edge, self.cookie, self.over = edge, cookie, threading.Event()
-        self.seen: Counter[str] = Counter()
 
-    def __enter__(self) -> Load:
-        self.threads = [threading.Thread(target=self._visit, args=(visit,)) for visit in (page, page, socket)]
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
-
-    def _visit(self, visit) -> None:
-        while not self.over.is_set():
-            try:
-                self.seen[visit(self.edge, self.cookie)] += 1
-            except OSError as error:
-                self.seen[repr(error)] += 1
-
-    def until(self, who: str, number: int = 50) -> None:
-        """Wait until NUMBER more were answered by WHO."""
-        target = self.seen[who] + number
-        wait_for(lambda: self.seen[who] >= target, f"{who} serves")
-
-    def assert_all_served(self) -> None:
-        print(f"figure: {dict(self.seen)}", flush=True)
-        assert self.seen.keys() <= {"first", "old"}, self.seen
+def assert_all_served(seen: Counter) -> None:
+    print(f"figure: {dict(seen)}", flush=True)
+    assert seen.keys() <= {"first", "old"}, seen
 
 
 def test_a_first_task_that_drains_gets_nothing_new(site: Site, edge: Edge, first):
-    with Load(edge, IN) as load:
-        load.until("first")
+    with load(edge, IN) as visits:
+        visits.until("first")
         for container in first.values():
             site.control(container, "/control/ready?404", "POST")
         wait_for(lambda: page(edge, IN) == socket(edge, IN) == "old", "the old release serves")
-        load.until("old")
-    load.assert_all_served()
+        visits.until("old")
+    assert_all_served(visits.seen)
     assert {page(edge, IN) for _ in range(20)} | {socket(edge, IN) for _ in range(20)} == {"old"}
 
 
@@ -217,32 +192,32 @@ def killed(first: dict[str, Container]) -> Iterator[list[str]]:
 
 
 def test_where_the_first_task_dies_the_old_release_serves(edge: Edge, killed):
-    with Load(edge, IN) as load:
-        load.until("first")
+    with load(edge, IN) as visits:
+        visits.until("first")
         docker("kill", *killed)
-        load.until("old", 100)
-    load.assert_all_served()
+        visits.until("old", 100)
+    assert_all_served(visits.seen)
 
 
 def test_where_the_old_release_is_not_ready_the_first_task_serves(site: Site, edge: Edge, backends):
-    with Load(edge, OUT) as load:
-        load.until("old")
+    with load(edge, OUT) as visits:
+        visits.until("old")
         for container in backends.values():
             site.control(container, "/control/ready?503", "POST")
         wait_for(lambda: page(edge, OUT) == socket(edge, OUT) == "first", "the first tasks serve all")
-        load.until("first")
+        visits.until("first")
     # A handshake may come before the first task is known as the backup.
-    load.assert_all_served()
+    assert_all_served(visits.seen)
 
 
 def test_the_end_of_the_trial_costs_nobody_anything(edge: Edge, folder: Path):
-    with Load(edge, IN) as load:
-        load.until("first")
+    with load(edge, IN) as visits:
+        visits.until("first")
         share(edge, folder, 0)
-        load.until("old")
+        visits.until("old")
         share(edge, folder, SHARE)
-        load.until("first")
-    load.assert_all_served()
+        visits.until("first")
+    assert_all_served(visits.seen)
 
 
 def test_without_a_share_there_is_no_cookie_and_no_first_task(site: Site, edge: Edge, certificate):

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import Self
 
 from .conftest import wait_for
 from .edges import Edge, head
 
 
-class Visitors:
-    """GETs without pause: each thread on a kept connection, every tenth time on a new one."""
+class Threads:
+    """Functions that run until `over` is set, a thread each: as long as the block."""
 
-    def __init__(self, edge: Edge, threads: int = 4) -> None:
-        self.edge, self.count, self.failures = edge, 0, []
+    def __init__(self, *functions: Callable[[], None]) -> None:
         self.over = threading.Event()
-        self.threads = [threading.Thread(target=self.visit) for _ in range(threads)]
+        self.threads = [threading.Thread(target=function) for function in functions]
 
-    def __enter__(self) -> Visitors:
+    def __enter__(self) -> Self:
         for thread in self.threads:
             thread.start()
         return self
@@ -25,6 +27,34 @@ class Visitors:
         self.over.set()
         for thread in self.threads:
             thread.join()
+
+
+class Load(Threads):
+    """Requests without pause, a thread for each kind; how often each answer came is counted."""
+
+    def __init__(self, *kinds: Callable[[], Hashable]) -> None:
+        self.seen: Counter[Hashable] = Counter()
+        super().__init__(*(lambda kind=kind: self.ask(kind) for kind in kinds))
+
+    def ask(self, kind: Callable[[], Hashable]) -> None:
+        while not self.over.is_set():
+            try:
+                self.seen[kind()] += 1
+            except OSError as error:
+                self.seen[repr(error)] += 1
+
+    def until(self, answer: Hashable, number: int = 50) -> None:
+        """Wait until ANSWER came NUMBER times more."""
+        target = self.seen[answer] + number
+        wait_for(lambda: self.seen[answer] >= target, f"{answer} comes")
+
+
+class Visitors(Threads):
+    """GETs without pause: each thread on a kept connection, every tenth time on a new one."""
+
+    def __init__(self, edge: Edge, threads: int = 4) -> None:
+        self.edge, self.count, self.failures = edge, 0, []
+        super().__init__(*[self.visit] * threads)
 
     def visit(self) -> None:
         link, served = None, 0

@@ -252,7 +252,8 @@ def purge(deployment: Deployment, *, confirmed: bool) -> None:
             )
             if gone.returncode:
                 raise Failure(
-                    f"volumes are left, their secrets too; end what uses them: {gone.stderr.strip()}"
+                    f"volumes are left, and the secrets with them: {gone.stderr.strip()}\n"
+                    f"end the containers that use them, then again: {deployment.verb('purge')} CONFIRM=yes"
                 )
     made = (
         deployment.commands,
