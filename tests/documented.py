@@ -117,7 +117,7 @@ RUN = (
     Run(r"make (ps|check)", f"{STAGING}::test_every_verb_takes_it", '["ps", "status", "check"]'),
     Run(
         r"make capacity( ENV=staging)?( APPLY=yes)?",
-        "tests/apps/test_capacity.py::test_the_knee_of_a_small_stack",
+        "tests/apps/test_capacity.py::test_what_it_writes_serves_more_visitors",
         '"capacity"',
     ),
     Run(

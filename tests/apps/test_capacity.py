@@ -45,21 +45,47 @@ def small():
         yield own
 
 
-def test_the_knee_of_a_small_stack(small):
-    told = stacks.tool(small.folder, "capacity", MINUTES="2")
-    found = json.loads((small.folder / "capacity.json").read_text())
+@pytest.fixture(scope="module")
+def first(small):
+    """A run that writes the settings that it would change: what it says, and what it has found."""
+    told = stacks.tool(small.folder, "capacity", MINUTES="2", APPLY="yes")
+    return told, json.loads((small.folder / "capacity.json").read_text())
+
+
+def lines(stack) -> list[str]:
+    """Of its stack.env."""
+    return (stack.folder / "stack.env").read_text().splitlines()
+
+
+def test_the_knee_of_a_small_stack(small, first):
+    told, found = first
     assert (found["limit"] or {}).get("service") == "http", told
-    assert found["knee"] >= 2 and found["predicted"], told
+    assert found["knee"] >= 2 and found["predicted"] and found["predicted_from"] <= found["knee"], told
     assert any(step["sockets"] and step["message_seconds"]["0.95"] for step in found["steps"]), told
     assert "Knee: " in told and "<polyline" in (small.folder / "capacity.svg").read_text()
-    # Everything is closed, everybody is signed out, nothing was changed.
+    # Everything is closed, and everybody is signed out.
     assert f"{small.project}-capacity" not in stacks.docker("ps", "--all", "--format", "{{.Names}}")
     (edge,) = small.containers("edge")
     stacks.eventually(
         lambda: json.loads(stacks.docker("exec", edge, "edge", "status"))["connections"] <= 1,
         what="no connection is left at the edge",
     )
-    assert "HTTP_CPUS=0.2" in (small.folder / "stack.env").read_text().splitlines()
+    assert "HTTP_CPUS=0.2" in lines(small)
+
+
+def test_what_it_writes_serves_more_visitors(small, first):
+    _, found = first
+    if "HTTP_REPLICAS" not in found["changes"]:
+        pytest.skip(f"other programs left no half processor for a second replica: {found['limit']['text']}")
+    replicas = found["changes"]["HTTP_REPLICAS"]
+    assert f"HTTP_REPLICAS={replicas}" in lines(small)
+    stacks.tool(small.folder, "up")
+    assert len(small.containers("http")) == int(replicas)
+    before = lines(small)
+    told = stacks.tool(small.folder, "capacity", MINUTES="2")
+    after = json.loads((small.folder / "capacity.json").read_text())
+    assert after["knee"] > 1.3 * found["knee"], told
+    assert lines(small) == before, "without APPLY=yes nothing is written"
 
 
 def test_servers_and_addresses_are_refused(small):

@@ -38,6 +38,15 @@ class Histogram:
         """How many there are."""
         return sum(self.buckets.values())
 
+    @property
+    def mean(self) -> float:
+        """Seconds; 0 where there is none."""
+        middle = math.exp(-STEP / 2)
+        total = sum(
+            LEAST * math.exp(bucket * STEP) * middle * count for bucket, count in self.buckets.items()
+        )
+        return total / self.count if self.buckets else 0.0
+
     def quantile(self, share: float) -> float:
         """Seconds within which a SHARE of them were done; 0 where there is none."""
         wanted, seen = share * self.count, 0

@@ -1,13 +1,12 @@
-"""From steps of a ramp to the knee: how many visitors were served well, what limits them, and how many to try next.
+"""What a step of the ramp has shown: whether its visitors were served well, and what stood in the way where they were not.
 
-Nothing here measures anything. The terms are those of operational analysis (Denning and Buzen): what a visitor costs a service is
-its demand, and a service whose utilisation reaches 1 limits all (utilisation law).
+Nothing here measures anything. `prediction.py` extrapolates from steps, `ramp.py` chooses them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .histogram import Histogram
@@ -23,32 +22,19 @@ LAG_SECONDS = 0.5
 BUSY = 0.88
 """A service that uses so much of its processors is what limits, where something does."""
 
-FULL, LEAST_FULL = 0.97, 0.3
-"""The utilisation at which fast answers become slow, and that at which slow ones do; for what follows from the demand."""
+FULL = 0.97
+"""The utilisation at which fast answers become slow."""
 
 NEARLY = 0.97
 """Of the connections that the edge admits: not all visitors have theirs at the same moment."""
 
 GENERATOR_LAG = 0.15
 GENERATOR_BUSY = 0.9
-FIRST = 10
-FEWEST_SEEN = 0.2
-"""The utilisation at which the demand is known well enough to predict."""
-
 SLOW_ALONE = 0.45
 """Of the slowest that may be: pages so slow cannot share a processor with many."""
 
-NEAR = 0.3
-"""The utilisation that the first steps lead to, by factors from 1.5 to 5."""
-
 FAIR = 0.5
 """Of the machine, that the stack gets at least from other programs, where both want it."""
-
-FINE = 1.08
-"""How near the last good and the first bad number of visitors are at the end."""
-
-TOWARDS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)
-"""Parts of the prediction that are tried, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -156,14 +142,6 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """How many VISITORS there can be, by what they cost so far, and the LIMIT that they come to."""
-
-    visitors: int
-    limit: Limit
-
-
-@dataclass(frozen=True)
 class Knee:
     """The most visitors that were served well, and what stood in the way of more; no LIMIT: nothing did, as far as was tried."""
 
@@ -220,7 +198,7 @@ def cause(step: Step, bounds: Bounds, alone: float = 0.0) -> Limit:
     busiest = step.busiest
     own = busiest and step.services[busiest].wanted > BUSY
     if step.busy > FULL * step.cores and not (own and step.others > FAIR * step.cores):
-        return _machine(step)
+        return machine(step)
     if own:
         return Limit("processor", busiest, f"the processors of {busiest}")
     if alone > SLOW_ALONE * bounds.slowest:
@@ -230,56 +208,14 @@ def cause(step: Step, bounds: Bounds, alone: float = 0.0) -> Limit:
     return Limit("unknown", "", "none of the stack's: what the application itself waits for")
 
 
-def predict(steps: Sequence[Step], bounds: Bounds) -> Prediction | None:
-    """By the demands that STEPS show, the first of them without visitors; None where they show none."""
-    candidates: list[Prediction] = []
-    last = steps[-1]
-    full = fullest(steps, bounds.slowest)
-    for service in last.services:
-        seen = [(step.visitors, step.services[service]) for step in steps if service in step.services]
-        base, each = line([(visitors, usage.cores) for visitors, usage in seen])
-        usage = last.services[service]
-        if each > 0:
-            visitors = int((full * usage.cores_limit - base) / each)
-            candidates.append(
-                Prediction(visitors, Limit("processor", service, f"the processors of {service}"))
-            )
-        base, each = line([(visitors, usage.memory) for visitors, usage in seen])
-        if each > 0 and bounds.sockets_of_a_visitor and service in ("edge", "ws"):
-            free = MEMORY_SHARE * usage.memory_limit - base
-            candidates.append(Prediction(int(free / each), Limit("memory", service, f"memory of {service}")))
-    others = sorted(step.others for step in steps)[len(steps) // 2]
-    quiet = others < 0.1 * last.cores
-    # On a quiet machine the kernel's part counts too, which no container is charged for.
-    _, each = line([(step.visitors, step.busy if quiet else step.stack + step.generator) for step in steps])
-    if each > 0:
-        free = max(full * last.cores - others, FAIR * last.cores) - steps[0].stack
-        candidates.append(Prediction(int(free / each), _machine(last)))
-    if bounds.sockets and bounds.sockets_of_a_visitor:
-        text = "the sockets of a process (WS_MAX_SOCKETS)"
-        candidates.append(
-            Prediction(bounds.sockets // bounds.sockets_of_a_visitor, Limit("sockets", "ws", text))
-        )
-    if bounds.edge and bounds.connections_of_a_visitor:
-        most = bounds.edge // bounds.connections_of_a_visitor
-        candidates.append(
-            Prediction(most, Limit("connections", "edge", "the connections of the edge (EDGE_MAXCONN)"))
-        )
-    return min(candidates, key=lambda one: one.visitors, default=None)
-
-
-def fullest(steps: Sequence[Step], slowest: float) -> float:
-    """The utilisation at which pages become too slow: what takes S alone takes S / (1 - utilisation) in company."""
-    return max(LEAST_FULL, min(FULL, 1 - alone(steps) / slowest))
-
-
 def alone(steps: Iterable[Step]) -> float:
     """Seconds that a page takes where no other does, as STEPS show; 0 where they show none."""
     seen = (step.pages.quantile(0.95) * (1 - min(step.utilisation, 0.9)) for step in steps if step.visitors)
     return min(seen, default=0.0)
 
 
-def _machine(step: Step) -> Limit:
+def machine(step: Step) -> Limit:
+    """The machine as what limits at STEP."""
     busiest = max(step.services, key=lambda name: step.services[name].cores, default="")
     if step.others > FAIR * step.cores:
         text = f"what other programs leave of the {step.cores} processors of this machine"
@@ -292,73 +228,6 @@ def without_visitors(step: Step) -> float:
     if step.busy < BUSY * step.cores or not step.stack:
         return 1.0
     return (step.stack + step.generator) / step.stack
-
-
-def line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Least squares: (at 0, for each)."""
-    count = len(points)
-    mean_x, mean_y = sum(x for x, _ in points) / count, sum(y for _, y in points) / count
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    each = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
-    return mean_y - each * mean_x, each
-
-
-@dataclass
-class Ramp:
-    """Which numbers of visitors are tried."""
-
-    bounds: Bounds
-    steps: list[Step] = field(default_factory=list)
-    """The first is without visitors."""
-    prediction: Prediction | None = None
-
-    def add(self, step: Step) -> list[str]:
-        """STEP is done; its symptoms."""
-        self.steps.append(step)
-        wrong = symptoms(step, self.bounds) if step.visitors else []
-        if self.prediction is None and len(self.steps) > 2 and (wrong or step.utilisation > FEWEST_SEEN):
-            self.prediction = predict([one for one in self.steps if self.good(one)], self.bounds)
-        return wrong
-
-    def good(self, step: Step) -> bool:
-        """Whether the visitors of STEP were served well."""
-        return not step.visitors or not symptoms(step, self.bounds)
-
-    @property
-    def best(self) -> Step:
-        """The most visitors that were served well, below those that never were."""
-        worst = self.worst
-        return max(
-            (one for one in self.steps if self.good(one) and (not worst or one.visitors < worst.visitors)),
-            key=lambda one: one.visitors,
-        )
-
-    @property
-    def worst(self) -> Step | None:
-        """The fewest visitors that were not served well; a number that was tried twice counts by its better step."""
-        well = {one.visitors for one in self.steps if self.good(one)}
-        bad = [one for one in self.steps if one.visitors not in well]
-        return min(bad, key=lambda one: one.visitors, default=None)
-
-    def following(self) -> int | None:
-        """How many visitors to try next; None: the knee is known."""
-        best, worst = self.best.visitors, self.worst
-        if worst:
-            tried = Counter(one.visitors for one in self.steps)
-            if tried[worst.visitors] < 2:
-                return worst.visitors  # one bad step may be another program's
-            if worst.visitors <= best * FINE or worst.visitors - best <= 1:
-                return None
-            return max(best + 1, round((max(best, 1) * worst.visitors) ** 0.5))
-        if self.prediction is None:
-            return max(FIRST, round(best * min(5, max(1.5, NEAR / self.best.utilisation))))
-        wanted = (round(part * self.prediction.visitors) for part in TOWARDS)
-        return next((number for number in wanted if number > best * 1.04), round(best * 1.3) + 1)
-
-    def knee(self) -> Knee:
-        """What is known now."""
-        worst = self.worst
-        return Knee(self.best, cause(worst, self.bounds, alone(self.steps)) if worst else None)
 
 
 def counted(words: dict[str, int]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from .model import Bounds, Knee, Prediction, Step, milliseconds, symptoms
+from .model import Bounds, Knee, Step, milliseconds, symptoms
+from .prediction import Prediction
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 320, 60, 60, 40, 44
 BAR = 30

@@ -12,7 +12,9 @@ from ..local import up
 from ..local.compose import replace
 from ..paths import Deployment
 from . import advice, model, plot
-from .model import Ramp, Step
+from .model import Step
+from .prediction import Prediction
+from .ramp import Ramp
 
 
 def progress(done: Step) -> str:
@@ -45,7 +47,7 @@ def tell(deployment: Deployment, settings: dict[str, str], ramp: Ramp, *, apply:
     found = advice.advise(knee, settings, last.services, spare)
     for words in found.words:
         say(f"  {words}")
-    say(f"  {draw(deployment, ramp, up.address(settings))}")
+    say(f"  {draw(deployment, ramp, up.address(settings), found.changes)}")
     for name, value in found.changes.items():
         say(f"  {name}={value}    (is {settings[name]})")
     place = deployment.shown(deployment.settings)
@@ -64,13 +66,19 @@ def conclusion(ramp: Ramp) -> list[str]:
     lines = [f"Knee: {best.visitors} visitors, {best.rate:.0f} pages a second, {best.open} sockets"]
     if prediction:
         share = prediction.visitors / max(best.visitors, 1)
-        lines.append(
-            f"  predicted after the first steps: {prediction.visitors} ({share:.0%}), then {prediction.limit.text}"
-        )
+        lines.append(f"  {predicted(prediction)}; that is {share:.0%} of the knee")
     lines.append(f"  the limit: {knee.limit.text if knee.limit else 'none was reached'}")
     if worst:
         lines.append(f"  seen at {worst.visitors} visitors: {'; '.join(model.symptoms(worst, ramp.bounds))}")
     return lines
+
+
+def predicted(prediction: Prediction) -> str:
+    """PREDICTION, and from how much of that load it was made."""
+    return (
+        f"predicted from steps of up to {prediction.share:.0%} of that load: {prediction.visitors} visitors, "
+        f"limited by {prediction.limit.text}"
+    )
 
 
 def circumstances(best: Step) -> list[str]:
@@ -87,15 +95,17 @@ def circumstances(best: Step) -> list[str]:
     return lines
 
 
-def draw(deployment: Deployment, ramp: Ramp, where: str) -> str:
-    """Write the plot and the figures into the folder of DEPLOYMENT; their names."""
+def draw(deployment: Deployment, ramp: Ramp, where: str, changes: dict[str, str]) -> str:
+    """Write the plot and the figures, with the CHANGES that are advised, into the folder of DEPLOYMENT; their names."""
     plotted, figures = deployment.folder / "capacity.svg", deployment.folder / "capacity.json"
     title = f"{where}, {time.strftime('%Y-%m-%d %H:%M')}, {ramp.steps[0].cores} processors"
     plotted.write_text(plot.svg(title, ramp.steps, ramp.bounds, ramp.knee(), ramp.prediction))
     content = {
         "knee": ramp.best.visitors,
         "predicted": ramp.prediction and ramp.prediction.visitors,
+        "predicted_from": ramp.prediction and ramp.prediction.seen,
         "limit": ramp.knee().limit and vars(ramp.knee().limit),
+        "changes": changes,
         "steps": [facts(step) for step in ramp.steps],
     }
     figures.write_text(json.dumps(content, indent=1) + "\n")

@@ -12,7 +12,8 @@ from ..console import Failure, detail, step
 from ..local.compose import Project
 from ..paths import ENVIRONMENTS, Deployment
 from . import crowd, report, steps, visits
-from .model import Bounds, Ramp, Step
+from .model import Bounds, Step
+from .ramp import Ramp
 from .sampling import Sampler, inspected
 
 MINUTES = 5.0
@@ -148,8 +149,8 @@ def ramped(visitors: crowd.Crowd, sampler: Sampler, limits: Bounds, think: float
         detail(f"{moment // 60}:{moment % 60:02} {report.progress(done)}")
         if wrong:
             detail(f"     not good: {'; '.join(wrong)}")
-        if ramp.prediction and not known:
-            detail(f"     predicted: {ramp.prediction.visitors}, then {ramp.prediction.limit.text}")
+        if ramp.prediction and ramp.prediction is not known:
+            detail(f"     {report.predicted(ramp.prediction)}")
         number = ramp.following()
     return ramp
 
