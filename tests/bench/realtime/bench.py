@@ -47,6 +47,8 @@ class Measure:
     load: tuple[str, ...]
     unit: str = "operation"
     other: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    cost: str = "cpu_us"
+    """Which of a Result counts: a key of COSTS."""
 
     def words(self, side: str) -> tuple[str, ...]:
         return dict(self.other).get("ours" if side == "before" else side, self.load)
@@ -57,6 +59,8 @@ class Measure:
 
 
 STOCK = ("uvicorn", "daphne", "ours")
+COSTS = {"cpu_us": "us", "kib": "KiB", "delay_ms": "ms"}
+"""What an operation may cost, with its unit: CPU of the server, memory that it left the server larger, delay of 99 in 100."""
 
 
 def measures(seconds: float) -> list[Measure]:
@@ -77,18 +81,22 @@ def measures(seconds: float) -> list[Measure]:
     found += [
         Measure(
             f"broadcast-{count}",
-            STOCK,
+            (*STOCK, "limit"),
             ("fan", "/room/", "/talk/", count, time_),
             "delivery",
             (("ours", ("fan", "/ready/", "/shout/", count, time_)),),
         )
-        for count in ("100", "1000")
+        for count in ("100", "1000", "3000")
     ]
+    paced = ("paced", "/room/", "/talk/", "100", time_, "2000")
+    groups = ("memberships", "/member/", "120", "50", "3")
     return [
         *found,
+        Measure("delay-2000", STOCK, paced, "delivery", cost="delay_ms"),
         Measure("join", STOCK, ("join", "/join/", "200", "50"), "membership"),
+        Measure("groups-2000", STOCK, groups, "membership", cost="kib"),
         Measure("connect", STOCK, ("connect", "/echo/", time_), "handshake"),
-        Measure("idle", STOCK, ("idle", "/room/", "1000"), "socket"),
+        Measure("idle", STOCK, ("idle", "/room/", "1000"), "socket", cost="kib"),
     ]
 
 
@@ -98,24 +106,33 @@ class Result:
 
     rate: float  # operations a second
     cpu_us: float  # of the server, for each operation
-    kib: float  # that an operation left the server larger: of interest for idle sockets
+    kib: float  # that an operation left the server larger: of interest for idle sockets and memberships
     load: float  # share of its core that the client used
+    delay_ms: float  # below which 99 of 100 deliveries were, where that is measured
+
+
+class Unfinished(Exception):
+    """The server did not do what it was asked for; the text is the last line of its log, or of the load."""
 
 
 def run(side: Side, words: Iterable[str]) -> Result:
-    """Let the load do its work on ``side``."""
+    """Let the load do its work on ``side``. Raises Unfinished."""
     command = [sys.executable, str(HERE / "load.py"), str(side.port), *words]
     with on_core(LOAD_CORE):
-        load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        load = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
     with load:
         assert load.stdin and load.stdout
         try:
-            assert load.stdout.readline() == "ready\n", side.process.output()
+            if load.stdout.readline() != "ready\n":
+                raise Unfinished(side.last_line())
             cpu, kib = side.cpu(), side.pss_kib()
             load.stdin.write("\n")
             load.stdin.flush()
             answer = load.stdout.readline()
-            assert answer, side.process.output()
+            if not answer:
+                raise Unfinished(side.last_line())
             found = json.loads(answer)
             count = found["count"]
             used, grown = side.cpu() - cpu, side.pss_kib() - kib
@@ -124,25 +141,35 @@ def run(side: Side, words: Iterable[str]) -> Result:
         finally:
             if sys.exc_info()[0]:
                 load.kill()
-    return Result(count / found["seconds"], used / count * 1e6, grown / count, found["load"])
+    delay = found.get("delay", 0) * 1e3
+    return Result(count / found["seconds"], used / count * 1e6, grown / count, found["load"], delay)
 
 
-def measure(one: Measure, redis: Redis, rounds: int, before: pathlib.Path) -> dict[str, list[Result]]:
-    """The results of all rounds, by side."""
+Results = dict[str, list["Result | Unfinished"]]
+"""By side, of each round."""
+
+
+def measure(one: Measure, redis: Redis, rounds: int, before: pathlib.Path) -> Results:
+    """The results of all rounds. A side that did not finish has none in that round, and begins the next as a new process."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         running: dict[str, Side] = {}
-        found: dict[str, list[Result]] = {name: [] for name in one.sides}
+        found: Results = {name: [] for name in one.sides}
         try:
             for number in range(rounds + 1):
                 for name in one.sides:
                     if name not in running:
                         running[name] = Side(name, redis, pathlib.Path(folder), before)
-                    result = run(running[name], one.words(name))
-                    if one.name == "idle":  # memory that a process has had it keeps: a new one each time
+                    result: Result | Unfinished
+                    try:
+                        result = run(running[name], one.words(name))
+                    except Unfinished as error:
+                        result = error
+                    # Memory that a process has had it keeps: a new one each time.
+                    if one.cost == "kib" or isinstance(result, Unfinished):
                         running.pop(name).end()
-                    if number or one.name == "idle":  # the first round warms up
+                    if number or one.cost == "kib":  # the first round warms up
                         found[name].append(result)
-                if one.name == "idle" and number + 1 >= rounds:
+                if one.cost == "kib" and number + 1 >= rounds:
                     break
         finally:
             for side in running.values():
@@ -150,25 +177,33 @@ def measure(one: Measure, redis: Redis, rounds: int, before: pathlib.Path) -> di
     return found
 
 
-def row(one: Measure, name: str, found: dict[str, list[Result]]) -> dict[str, Any]:
+def row(one: Measure, name: str, found: Results) -> dict[str, Any]:
     """What the table says of a side."""
-    mine, first = found[name], found[one.sides[0]]
-    idle = one.name == "idle"
 
     def cost(result: Result) -> float:
-        return result.kib if idle else result.cpu_us
+        value: float = getattr(result, one.cost)
+        return value
 
-    ratios = [cost(theirs) / cost(ours) for ours, theirs in zip(mine, first, strict=True)]
+    mine = [result for result in found[name] if isinstance(result, Result)]
+    pairs = zip(found[name], found[one.sides[0]], strict=True)
+    ratios = [
+        cost(theirs) / cost(ours)
+        for ours, theirs in pairs
+        if isinstance(ours, Result) and isinstance(theirs, Result)
+    ]
+    unfinished = [str(result) for result in found[name] if isinstance(result, Unfinished)]
+    nothing = [Result(*[float("nan")] * len(dataclasses.fields(Result)))]
     return {
         "measure": one.name,
         "side": name,
-        "rate": statistics.median(result.rate for result in mine),
-        "cost": statistics.median(cost(result) for result in mine),
-        "unit": f"{'KiB' if idle else 'us'} / {one.unit}",
-        "ratio": statistics.median(ratios),
-        "lowest": min(ratios),
-        "highest": max(ratios),
-        "load": statistics.median(result.load for result in mine),
+        "rate": statistics.median(result.rate for result in mine or nothing),
+        "cost": statistics.median(cost(result) for result in mine or nothing),
+        "unit": f"{COSTS[one.cost]} / {one.unit}",
+        "ratio": statistics.median(ratios or [float("nan")]),
+        "lowest": min(ratios, default=float("nan")),
+        "highest": max(ratios, default=float("nan")),
+        "load": statistics.median(result.load for result in mine or nothing),
+        "unfinished": unfinished,
     }
 
 
@@ -179,6 +214,8 @@ def shown(line: dict[str, Any]) -> str:
     """A line of the table. Efficiency: how often the first side's cost holds this side's."""
     rate = "" if line["measure"] == "idle" else f"{line['rate']:.0f}"
     limit = "  load is the limit" if line["load"] > LOADED else ""
+    if line["unfinished"]:
+        limit += f"  did not finish in {len(line['unfinished'])} rounds: {line['unfinished'][-1]}"
     return (
         f"{line['measure']:16} {line['side']:12} {rate:>10} {line['cost']:8.1f} {line['unit']:18} {line['ratio']:10.2f}"
         f"  ({line['lowest']:.2f}-{line['highest']:.2f}){limit}"

@@ -2,7 +2,7 @@
 
 Frames are made once and answers are counted by their length: nothing is parsed while the clock runs. Prints JSON.
 
-    python load.py PORT echo|fan|connect|join|idle …
+    python load.py PORT echo|fan|paced|connect|join|memberships|idle …
 """
 
 from __future__ import annotations
@@ -143,6 +143,39 @@ async def fan(port: int, path: str, sender: str, sockets: int, seconds: float, f
     tell(count=count, seconds=took, load=(time.process_time() - cpu) / took)
 
 
+async def paced(port: int, path: str, sender: str, sockets: int, seconds: float, rate: int) -> None:
+    """``rate`` deliveries a second to ``sockets`` members, however long they take: the delay below which 99 of 100 are."""
+    members = await connect_all(port, path, sockets)
+    speaker = await connect(port, sender)
+    said_at: list[float] = []
+    delays: list[float] = []
+    heard = dict.fromkeys(members, 0)
+
+    def got(client: Client, frames: int) -> None:
+        now = time.perf_counter()
+        for number in range(heard[client], heard[client] + frames):
+            delays.append(now - said_at[number])
+        heard[client] += frames
+
+    for member in members:
+        member.answered = got
+    await asyncio.sleep(0.5)  # `ready` consumers subscribe after they have accepted
+    begin()
+    start, cpu = time.perf_counter(), time.process_time()
+    for number in range(round(seconds * rate / sockets)):
+        await asyncio.sleep(start + number * sockets / rate - time.perf_counter())
+        said_at.append(time.perf_counter())
+        speaker.transport.write(frame(TEXT))
+    end = time.perf_counter() + PATIENCE
+    while len(delays) < len(said_at) * sockets:
+        if time.perf_counter() > end:
+            raise TimeoutError(f"{len(delays)} of {len(said_at) * sockets} deliveries in {PATIENCE} s")
+        await asyncio.sleep(0.01)
+    took = time.perf_counter() - start
+    delay = sorted(delays)[len(delays) * 99 // 100]
+    tell(count=len(delays), seconds=took, load=(time.process_time() - cpu) / took, delay=delay)
+
+
 async def connects(port: int, path: str, seconds: float, at_once: int = 20) -> None:
     """Handshakes, each followed by the end of its connection."""
     begin()
@@ -182,6 +215,27 @@ async def join(port: int, path: str, sockets: int, groups: int) -> None:
     tell(count=sockets * groups, seconds=took, load=(time.process_time() - cpu) / took)
 
 
+async def memberships(port: int, path: str, sockets: int, groups: int, members: int) -> None:
+    """Each of ``sockets`` joins ``groups`` groups and stays, ``members`` of them the same ones."""
+    clients = await connect_all(port, path, sockets, "joined")
+    done, waiting = asyncio.get_running_loop().create_future(), sockets
+
+    def finished(client: Client, frames: int) -> None:
+        nonlocal waiting
+        waiting -= frames
+        if not waiting:
+            done.set_result(None)
+
+    begin()
+    start, cpu = time.perf_counter(), time.process_time()
+    for number, client in enumerate(clients):
+        client.answered = finished
+        client.transport.write(frame(f"{number // members * groups} {groups}"))
+    await asyncio.wait_for(done, PATIENCE)
+    took = time.perf_counter() - start
+    tell(count=sockets * groups, seconds=took, load=(time.process_time() - cpu) / took)
+
+
 async def idle(port: int, path: str, sockets: int) -> None:
     """``sockets`` that say nothing; the bench looks at the memory before and after."""
     begin()
@@ -190,7 +244,15 @@ async def idle(port: int, path: str, sockets: int) -> None:
     tell(count=sockets, seconds=1, load=0)
 
 
-MEASURES = {"echo": echo, "fan": fan, "connect": connects, "join": join, "idle": idle}
+MEASURES = {
+    "echo": echo,
+    "fan": fan,
+    "paced": paced,
+    "connect": connects,
+    "join": join,
+    "memberships": memberships,
+    "idle": idle,
+}
 
 
 def main() -> None:

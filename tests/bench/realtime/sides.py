@@ -20,6 +20,7 @@ BARE = [
     *(*UVICORN, "--loop", "uvloop", "--http", "h11", "--ws", "websockets-sansio", "--lifespan", "off"),
     *("--ws-per-message-deflate", "false", "--no-access-log"),
 ]
+LIMIT = ["project.limit", "{port}"]
 DAPHNE = ["daphne", "--port", "{port}", "--bind", "127.0.0.1", "--verbosity", "0", "project.asgi:{app}"]
 
 SIDES = {
@@ -30,10 +31,12 @@ SIDES = {
     "ours": (OURS, "application", "groups"),
     "before": (OURS, "application", "groups"),
     "ours, pubsub": (OURS, "application", "pubsub"),
+    "limit": (LIMIT, "none", "pubsub"),
 }
 """By name: the command, the application, the channel layer.
 
 ``before`` is ours of an earlier revision. Without Channels: ``bare`` on uvicorn as we configure it, ``wrapped`` as we serve it.
+``limit`` is transports of asyncio and nothing else: what no server can do better.
 """
 
 
@@ -100,6 +103,10 @@ class Side:
         """Memory: private pages, and its share of each shared one."""
         text = pathlib.Path(f"/proc/{self.process.popen.pid}/smaps_rollup").read_text()
         return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+
+    def last_line(self) -> str:
+        """Of the server's log."""
+        return next(reversed(self.process.output().strip().splitlines()), "its log is empty")[-200:]
 
     def end(self) -> None:
         self.process.kill()

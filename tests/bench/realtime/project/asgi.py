@@ -44,11 +44,22 @@ class Joiner(AsyncWebsocketConsumer):
         await self.send(text_data)
 
 
+class Member(AsyncWebsocketConsumer):
+    """Joins the groups that the client names, `FIRST COUNT`, and stays in them."""
+
+    async def receive(self, text_data=None, bytes_data=None):
+        first, count = map(int, text_data.split())
+        for number in range(first, first + count):
+            await self.channel_layer.group_add(f"group-{number}", self.channel_name)
+        await self.send("joined")
+
+
 routes = [
     path("echo/", Echo.as_asgi()),
     path("room/", Room.as_asgi()),
     path("talk/", Talk.as_asgi()),
     path("join/", Joiner.as_asgi()),
+    path("member/", Member.as_asgi()),
 ]
 
 if os.environ["BENCH_LAYER"] == "groups":
