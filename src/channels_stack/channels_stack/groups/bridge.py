@@ -44,6 +44,6 @@ class Bridge:
         if group is None:
             return None
         body = wire.MESSAGE + data
-        if name_before == self._names.group(group.name) and wire.body(before) == body:
+        if name_before == group.published and wire.body(before) == body:
             return None
         return group, body

@@ -32,10 +32,18 @@ Decode = Callable[[bytes, str, "Position | None"], "Event | None"]
 
 
 class Group:
-    """The members that one event loop has in the group ``name``."""
+    """The members that one event loop has in the group ``name``, whose events are ``published`` under another one."""
 
-    def __init__(self, name: str, history: History, decode: Decode, born: Callable[[], float]) -> None:
-        self.name = name
+    # A process may have thousands, of few members each.
+    __slots__ = (
+        *("name", "published", "members", "position", "joined"),
+        *("_history", "_decode", "_born", "_read_to", "_held", "_recovering"),
+    )
+
+    def __init__(
+        self, name: str, published: str, history: History, decode: Decode, born: Callable[[], float]
+    ) -> None:
+        self.name, self.published = name, published
         self.members: dict[str, Mailbox] = {}  # by channel
         self.position: Position | None = None  # None: not known yet, or a group without history
         self.joined: asyncio.Future[None] | None = None  # done once the group is subscribed

@@ -75,10 +75,11 @@ class Hub:
         self._expiry, self._limit_bytes = expiry, limit_bytes
         self._ended = ended
         self._loop = asyncio.get_running_loop()
+        self._decode, self._clock = self.decoded, self._loop.time  # made once: each group keeps them
         self._numbers = itertools.count(1)
         self._inbox = names.inbox(self.client)
         self._bridge = Bridge(names) if history.bridge else None
-        self.roster = Roster(self.client, attendance, codec, self._loop.time)
+        self.roster = Roster(self.client, attendance, codec, self._clock)
         self._group_of: dict[str, Group] = {}  # by the name under which it is published
         self._receivers: dict[str, Receiver] = {}
         self._receiver_of: dict[str, Receiver] = {}  # the same by the name of their word
@@ -199,18 +200,17 @@ class Hub:
             mailbox.groups.discard(name)
             self.roster.leave(name, channel)
         if group is not None and not group.members:
-            published = self._names.group(name)
-            del self.groups[name], self._group_of[published]
+            del self.groups[name], self._group_of[group.published]
             group.end()
-            self.subscriptions.remove(published)
+            self.subscriptions.remove(group.published)
             if self._bridge:
                 self.subscriptions.remove(self._bridge.end(group))
 
     def _begin(self, name: str) -> Group:
-        group = self.groups[name] = Group(name, self._history, self.decoded, self._loop.time)
-        self._group_of[self._names.group(name)] = group
+        group = Group(name, self._names.group(name), self._history, self._decode, self._clock)
+        self.groups[name] = self._group_of[group.published] = group
         names = [self._bridge.begin(group)] if self._bridge else []
-        joined = asyncio.ensure_future(self._subscribe(group, *names, self._names.group(name)))
+        joined = asyncio.ensure_future(self._subscribe(group, *names, group.published))
         group.joined = joined
         joined.add_done_callback(lambda done: None if done.cancelled() else done.exception())
         return group

@@ -21,6 +21,8 @@ LONGEST = 2 * ID_CHARACTERS + 17
 class Position:
     """A place in the stream of one group. Its text is what clients keep and present."""
 
+    __slots__ = ("epoch", "link", "offset")
+
     epoch: str
     offset: int
     link: str
