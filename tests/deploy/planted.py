@@ -79,6 +79,13 @@ def pages(get_response):
             return HttpResponse(status=302, headers={"Location": "/rooms/lobby/"})
         if KIND == "good: warnings in the log":
             logging.getLogger("planted").warning("nothing to worry about")
+        if KIND == "good: a larger page" and room:
+            answered = get_response(request)
+            answered.content += b"<!-- " + b"x" * 200_000 + b" -->"
+            return answered
+        if KIND == "good: a cold cache" and len(held) < 10:
+            held.append(request.path)
+            time.sleep(0.3)
         if KIND == "good: more in the log":
             for number in range(20):
                 logging.getLogger("planted").info("the %sth line about this page", number)
@@ -103,6 +110,8 @@ async def _planted_connect(self):
     if KIND == "sockets: blocked at their start":
         _time.sleep(2)
     await _connect(self)
+    for number in range(20 if KIND == "good: more frames" else 0):
+        await self.send(f'{{"type": "hint", "number": {number}}}')
     if KIND == "sockets: 1011 at their start":
         raise RuntimeError("this release cannot keep a socket")
 
@@ -160,6 +169,10 @@ GOOD: dict[str, dict[str, str]] = {
     "good: more memory": {},
     "good: slower start": {},
     "good: a job takes longer": {},
+    "good: a larger page": {},
+    "good: a cold cache": {},
+    "good: more frames": {},
+    "good: another handler": {"HTTP_HANDLER": "one-hop"},
     "good: another setting": {"WS_SESSION_CHECK_SECONDS": "30"},
     "good: fewer threads": {"HTTP_CONCURRENCY": "4"},
     "good: two workers": {"WORKER_REPLICAS": "2"},
