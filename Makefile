@@ -221,10 +221,13 @@ bench: images
 	@mkdir -p tests/.artifacts
 	@$(BENCH) tests/bench/realtime/bench.py $(T) >tests/.artifacts/bench.json
 
-## Compare the same with our library of an earlier revision (REV; default: main); fails where this one costs more in every round
+# An earlier revision to compare with, or to upgrade.
+EARLIER = $(or $(REV),$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD~20))
+
+## Compare the same with our library of an earlier revision (REV; default: the last tag, or 20 commits ago); fails where this one costs more in every round
 bench-compare: images
 	@rm -rf tests/.artifacts/before && mkdir -p tests/.artifacts/before
-	@git archive $(or $(REV),main) src/channels_stack | tar -x -C tests/.artifacts/before
+	@git archive $(EARLIER) src/channels_stack | tar -x -C tests/.artifacts/before
 	@$(BENCH) tests/bench/realtime/bench.py \
 	  --before /src/tests/.artifacts/before/src/channels_stack $(T) >tests/.artifacts/bench-compare.json
 
@@ -247,6 +250,10 @@ bench-tracing: images
 ## Measure the cost of idle WebSockets, service by service (T=how many; default 2000)
 bench-sockets: prepare
 	@PYTHONPATH=tests:tests/smoke $(PYTHON) tests/bench/sockets/bench.py $(T)
+
+## Compare the pages of one process through the edge with its own port (T="turns seconds"; default 20 1)
+bench-edge: prepare
+	@PYTHONPATH=tests:tests/smoke $(PYTHON) tests/bench/edge/bench.py $(T)
 
 ## Build and run sample projects of every shape, unchanged (T=name: only this)
 apps: prepare
@@ -282,7 +289,7 @@ test-versions: prepare
 
 ## Upgrade an earlier revision (REV; default: the last tag, or 20 commits ago) under visitors: by `make up`, and on a temporary server (T=path: only this)
 test-upgrade: prepare
-	@$(PYTEST) $(or $(T),tests/upgrade) -s --revision $(or $(REV),$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD~20))
+	@$(PYTEST) $(or $(T),tests/upgrade) -s --revision $(EARLIER)
 
 ## Test bootstrap, deploys and faults on temporary servers over SSH (T=path: only this; T='tests/deploy -m more': options)
 test-deploy: prepare
