@@ -154,7 +154,10 @@ def fit_extras(venv: Venv, lines: list[str], *options: str, folder: Path) -> Non
             tell(f"warning: {clash}: change the pin of one of them in APP_REQUIREMENTS or APP_CONSTRAINTS")
         else:
             lines = [*lines, clash.requirement]
-            tell(f"{clash.package} {venv.packages()[clash.package]} was taken, because {clash}")
+            now = venv.packages()
+            before = {clash.package: clash.version, clash.other: clash.present}
+            taken = [f"{name} {now[name]}" for name in before if now[name] != before[name]]
+            tell(f"{' and '.join(taken)} was taken, because {clash}")
 
 
 PKG_RESOURCES = re.compile(r"^(import pkg_resources|from pkg_resources import)", re.M)

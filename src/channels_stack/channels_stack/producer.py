@@ -36,12 +36,12 @@ def group_send(
 
 
 def _layer(alias: str) -> Any:
-    from channels.layers import get_channel_layer
+    from .layers.config import LayerError, named
 
-    layer = get_channel_layer(alias)
-    if layer is None:
-        raise LookupError(f"channel layer {alias!r} is not configured: add it to CHANNEL_LAYERS")
-    return layer
+    try:
+        return named(alias)
+    except LayerError as error:
+        raise LookupError(str(error)) from error
 
 
 def _run(call: Coroutine[Any, Any, None], timeout: float) -> None:

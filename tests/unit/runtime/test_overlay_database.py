@@ -7,7 +7,7 @@ from overlays import REQUIRED, changed
 
 from channels_stack.config.environment import ConfigurationError
 from channels_stack.config.settings import Settings
-from channels_stack.project import parts
+from channels_stack.project import databases, parts
 
 
 @pytest.mark.parametrize(
@@ -21,18 +21,18 @@ from channels_stack.project import parts
     ],
 )
 def test_a_database_url(url, wanted):
-    found = parts.database(url)
-    assert (found["ENGINE"].rpartition(".")[2], *(found[name] for name in parts.ADDRESS)) == wanted
+    found = databases.database(url)
+    assert (found["ENGINE"].rpartition(".")[2], *(found[name] for name in databases.ADDRESS)) == wanted
 
 
 def test_parameters_of_a_database_url_are_options():
-    assert parts.database("postgresql://h/n?sslmode=require")["OPTIONS"]["sslmode"] == "require"
+    assert databases.database("postgresql://h/n?sslmode=require")["OPTIONS"]["sslmode"] == "require"
 
 
 @pytest.mark.parametrize("url", ["oracle://h/n", "postgresql://h:port/n"])
 def test_an_unknown_database_is_refused_without_its_address(url):
     with pytest.raises(ConfigurationError) as refused:
-        parts.database(url)
+        databases.database(url)
     assert "DATABASE_URL" in str(refused.value) and url not in str(refused.value)
 
 
@@ -93,20 +93,20 @@ def test_tls_of_the_operators_own_stays():
 def test_tls_as_database_url_says_also_where_the_project_reads_it():
     """dj_database_url.config(ssl_require=True), which the stack's own server would refuse."""
     url = f"{REQUIRED['DATABASE_URL']}?sslmode=prefer"
-    own = {**parts.database(url), "OPTIONS": {"sslmode": "require", "application_name": "x"}}
+    own = {**databases.database(url), "OPTIONS": {"sslmode": "require", "application_name": "x"}}
     found = changed({"DATABASES": {"default": own}}, DATABASE_URL=url)["DATABASES"]["default"]
     assert found == {**own, "OPTIONS": {"sslmode": "prefer", "application_name": "x"}}
     assert "DATABASES" not in changed({"DATABASES": {"default": own}})
 
 
 def test_djangos_own_parameters_of_a_database_url_are_taken():
-    found = parts.database(
+    found = databases.database(
         "postgresql://h/n?CONN_MAX_AGE=60&conn_health_checks=true&disable_server_side_cursors=1&pool=true"
     )
     assert (found["CONN_MAX_AGE"], found["CONN_HEALTH_CHECKS"]) == (60, True)
     assert found["DISABLE_SERVER_SIDE_CURSORS"] is True
     assert found["OPTIONS"] == {"pool": True, "connect_timeout": 5}
-    assert parts.database("postgresql://h/n?CONN_MAX_AGE=None&pool=off")["CONN_MAX_AGE"] is None
+    assert databases.database("postgresql://h/n?CONN_MAX_AGE=None&pool=off")["CONN_MAX_AGE"] is None
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_djangos_own_parameters_of_a_database_url_are_taken():
 )
 def test_a_parameter_that_is_none_is_refused_at_once(query):
     with pytest.raises(ConfigurationError) as refused:
-        parts.database(f"postgresql://u:hunter2@h/n?{query}")
+        databases.database(f"postgresql://u:hunter2@h/n?{query}")
     (problem,) = refused.value.problems
     assert query.partition("=")[0] in str(problem) and "hunter2" not in str(problem)
 
 
 def test_a_pool_is_postgresqls():
     with pytest.raises(ConfigurationError):
-        parts.database("mysql://h/n?pool=true")
+        databases.database("mysql://h/n?pool=true")
 
 
 SENTINELS = "redis+sentinel://app:hunter2@sentinel,sentinel-2/redis/0"
@@ -145,3 +145,29 @@ def test_libraries_of_a_developers_machine_are_those_of_the_image(tmp_path):
     )
     assert found["GDAL_LIBRARY_PATH"] is None
     assert not {"GEOS_LIBRARY_PATH", "SPATIALITE_LIBRARY_PATH"} & found.keys()
+
+
+SHOP = {
+    "ENGINE": "django.db.backends.postgresql",
+    "NAME": "shop",
+    "USER": "me",
+    "PASSWORD": "mine",
+    "HOST": "127.0.0.1",
+    "PORT": "5432",
+}
+
+
+def test_other_names_of_the_same_database_move_with_it():
+    """A replica's alias, a library's (channels_postgres): each is the database that `default` is."""
+    given = {
+        "default": SHOP,
+        "replica": {**SHOP, "PORT": 5432, "TEST": {"MIRROR": "default"}},
+        "archive": {**SHOP, "NAME": "archive"},
+    }
+    settings = Settings.from_environment(REQUIRED)
+    (override,) = parts.find({"DATABASES": given}, settings, ["database"])
+    found = override.value
+    assert found["replica"]["HOST"] == "db" and found["replica"]["PASSWORD"] == "p@ss"
+    assert found["replica"]["TEST"] == {"MIRROR": "default"}
+    assert found["archive"] == given["archive"]
+    assert str(override).endswith("; so is 'replica', which is the same one")

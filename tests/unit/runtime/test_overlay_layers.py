@@ -127,6 +127,63 @@ def test_a_project_that_knows_one_layer_sends_its_jobs_to_the_worker():
     assert changed(two, APP_WORKER_CHANNELS="jobs")["CHANNEL_LAYERS"]["default"]["BACKEND"] == GROUPS
 
 
+IN_POSTGRESQL = {
+    "BACKEND": "channels_postgres.core.PostgresChannelLayer",
+    "CONFIG": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "chat",
+        "USER": "me",
+        "PASSWORD": "mine",
+        "HOST": "localhost",
+        "PORT": "5432",
+        "expiry": 30,
+    },
+}
+
+
+RABBIT = "channels_rabbitmq.core.RabbitmqChannelLayer"
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        IN_POSTGRESQL,
+        {**IN_POSTGRESQL, "CONFIG": {**IN_POSTGRESQL["CONFIG"], "HOST": ""}},
+        {"BACKEND": RABBIT, "CONFIG": {"host": "amqp://guest:guest@127.0.0.1/asgi"}},
+        {"BACKEND": "nats_layer.Layer", "CONFIG": {"servers": ["nats://localhost:4222"]}},
+        {"BACKEND": "own.Layer", "CONFIG": {"host": "localhost", "port": 7000}},
+    ],
+)
+def test_a_layer_that_is_not_on_redis_and_looks_for_its_server_here_becomes_ours(own):
+    settings = Settings.from_environment(REQUIRED)
+    (override,) = parts.find({"CHANNEL_LAYERS": {"default": own}}, settings, ["layers"])
+    assert override.value["default"]["BACKEND"] == GROUPS
+    assert f"{GROUPS} instead of {own['BACKEND']}" in str(override)
+    assert "guest" not in str(override) and "mine" not in str(override)
+
+
+@pytest.mark.parametrize("host", ["postgres", "db"])
+def test_a_layer_in_the_projects_own_database_becomes_ours(host):
+    """channels_postgres 1.1 starts a listener for each first socket, and each delivers what all do."""
+    config = {**IN_POSTGRESQL["CONFIG"], "HOST": host}
+    default = {name: config[name] for name in ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT")}
+    project = {
+        "CHANNEL_LAYERS": {"default": {**IN_POSTGRESQL, "CONFIG": config}},
+        "DATABASES": {"default": default},
+    }
+    assert changed(project)["CHANNEL_LAYERS"]["default"]["BACKEND"] == GROUPS
+
+
+def test_a_layer_in_another_database_stays():
+    config = {**IN_POSTGRESQL["CONFIG"], "HOST": "events.example", "NAME": "events"}
+    default = {"ENGINE": config["ENGINE"], "HOST": "localhost", "NAME": "chat"}
+    project = {
+        "CHANNEL_LAYERS": {"default": {**IN_POSTGRESQL, "CONFIG": config}},
+        "DATABASES": {"default": default},
+    }
+    assert "CHANNEL_LAYERS" not in changed(project)
+
+
 def test_a_groups_layer_is_kept_and_moved_with_what_the_project_says_of_it():
     own = {"BACKEND": GROUPS, "CONFIG": {"hosts": ["redis://localhost"], "history": {"size": 7}}}
     found = changed({"CHANNEL_LAYERS": {"default": own}})["CHANNEL_LAYERS"]["default"]

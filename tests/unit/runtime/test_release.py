@@ -207,3 +207,25 @@ def test_a_router_without_pages_is_said(project, tmp_path):
     )
     assert release.wait() == 0, release.output()
     assert any("narrow:application routes no http: pages are" in line for line in messages(release))
+
+
+def test_a_layer_that_cannot_be_made_ends_the_release(project, tmp_path):
+    """Channels says of it that there is none, and each socket is closed."""
+    (tmp_path / "lonely.py").write_text(
+        "class Layer:\n    def __init__(self, **config):\n        config['TIME_ZONE']\n"
+    )
+    (tmp_path / "lonely_settings.py").write_text(
+        'from jobs.settings import *\nCHANNEL_LAYERS = {"default": {"BACKEND": "lonely.Layer"}}\n'
+    )
+    release = project.command(
+        "release",
+        APP_SETTINGS="lonely_settings",
+        APP_WORKER_CHANNELS="",
+        PYTHONPATH=f"{project.environment['PYTHONPATH']}:{tmp_path}",
+    )
+    assert release.wait() == 78, release.output()
+    assert (
+        "channel layer 'default' cannot be made of its CONFIG in CHANNEL_LAYERS: it misses 'TIME_ZONE'"
+        in release.output()
+    )
+    assert "Traceback" not in release.output()

@@ -55,6 +55,11 @@ def venv(tmp_path, monkeypatch):
             ("5.7.0", "5.0.6"),
             "kombu 5.7.0 works with redis>=6.4, and",
         ),
+        (
+            ["django", "kombu==5.5.0", "redis"],
+            ("5.5.0", "5.0.6"),
+            "redis 5.0.6 was taken, because kombu 5.5.0",
+        ),
         # Near-misses: what fits; no redis at all; an extra that names one exact version.
         (["django", "kombu", "redis"], ("5.7.0", "7.0.0"), ""),
         (["django", "kombu"], ("5.7.0", None), ""),

@@ -8,6 +8,7 @@ it is done.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import logging
@@ -18,10 +19,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from ..config.environment import ConfigurationError
 from ..config.settings import Settings
+from ..layers.config import unmade
 from ..project import clients, dispatch, elsewhere, loading, migrating, shared_state
 from . import worker
 
@@ -81,6 +84,7 @@ def main(
     problems: list[Any] = [*missing(programs), *shared_state.problems(vars(overlay))]
     if settings.app_worker_channels:
         problems += worker.channel_problems(app, settings.app_worker_channels)
+    problems += asyncio.run(unmade_layers())
     if problems:
         raise ConfigurationError(problems)
     try:
@@ -109,6 +113,21 @@ def missing(programs: Sequence[str]) -> list[str]:
         for program in programs
         if not shutil.which(program)
     ]
+
+
+async def unmade_layers() -> list[str]:
+    """One line for each channel layer whose class rejects its CONFIG; some want a running event loop when they are made."""
+    if find_spec("channels") is None:
+        return []
+    from channels.layers import channel_layers
+
+    lines = []
+    for alias in channel_layers.configs:
+        try:
+            channel_layers.make_backend(alias)
+        except Exception as error:
+            lines.append(unmade(alias, error))
+    return lines
 
 
 def _step(name: str, act: Callable[[], str]) -> None:

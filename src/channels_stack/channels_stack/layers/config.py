@@ -106,6 +106,27 @@ def _backoff() -> Any:
     return kind(base=RETRY_BASE_SECONDS, cap=RETRY_CAP_SECONDS)
 
 
+def named(alias: str) -> Any:
+    """The channel layer ALIAS. Raises LayerError with the reason, where Channels' own ``get_channel_layer`` returns None."""
+    from channels.layers import channel_layers as made
+
+    try:
+        return made[alias]
+    except KeyError as error:
+        if alias not in made.configs:
+            raise LayerError(f"channel layer {alias!r} is not configured: add it to CHANNEL_LAYERS") from None
+        # Channels takes each KeyError for a layer that is not configured, one of the layer's own as well.
+        raise LayerError(unmade(alias, error)) from error
+
+
+def unmade(alias: str, error: Exception) -> str:
+    """What to say of the layer ALIAS, whose class raised ERROR when it was made."""
+    missing = (
+        f"it misses {error} in CONFIG" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+    )
+    return f"channel layer {alias!r} cannot be made of its CONFIG in CHANNEL_LAYERS: {missing}"
+
+
 async def round_trip(alias: str = "default", timeout: float = 2.0, within: float = 0.0) -> float:
     """Send a message to ourselves through the layer ``alias``; the seconds until it arrived.
 
@@ -133,11 +154,7 @@ class _Canary:
         self.lock = asyncio.Lock()
 
     async def fly(self, within: float) -> float:
-        from channels.layers import get_channel_layer
-
-        layer = get_channel_layer(self.alias)
-        if layer is None:
-            raise LayerError(f"channel layer {self.alias!r} is not configured: add it to CHANNEL_LAYERS")
+        layer = named(self.alias)
         if within and hasattr(layer, "measured") and (seconds := layer.measured(within)) is not None:
             return float(seconds)
         if hasattr(layer, "round_trip"):

@@ -12,6 +12,7 @@ from ..config.app_redis import LOCAL
 from ..config.settings import Settings
 from ..layers import config as layers
 from ..stores import sentinels
+from . import databases
 from .override import Found, Override, Project, replaced, setting
 
 
@@ -21,7 +22,9 @@ def find(project: Project, settings: Settings) -> Found:
     lost = [
         alias
         for alias, layer in own.items()
-        if not _reachable(layer, settings.redis_url) or _on_applications(layer, settings)
+        if not _reachable(layer, settings.redis_url)
+        or _on_applications(layer, settings)
+        or _in_database_of(project, layer)
     ]
     if own and not lost:
         patient = {alias: _patient(layer, settings.redis_url) for alias, layer in own.items()}
@@ -100,7 +103,7 @@ def _reachable(layer: Mapping[str, Any], redis_url: str) -> bool:
     if "InMemory" in backend:
         return False
     if "redis" not in backend.lower():
-        return True
+        return not _names_this_container(layer.get("CONFIG") or {})
     hosts = (layer.get("CONFIG") or {}).get("hosts") or [("localhost", 6379)]
     given = [hosts] if isinstance(hosts, (str, dict)) else hosts
     if sentinels.is_behind(redis_url):
@@ -113,6 +116,23 @@ def _reachable(layer: Mapping[str, Any], redis_url: str) -> bool:
     addresses = [_address(host) for host in given]
     single = urlsplit(redis_url).hostname
     return all(address == redis_url or host_of(address) not in (*LOCAL, single) for address in addresses)
+
+
+def _names_this_container(config: Any) -> bool:
+    """Whether CONFIG of a layer that is not on Redis has its server here: a broker's URL, or the settings of a database."""
+    if isinstance(config, Mapping):
+        here = "ENGINE" in config and (config.get("HOST") or "localhost") in LOCAL
+        named = any(str(name).upper() == "HOST" and value in LOCAL for name, value in config.items())
+        return here or named or any(_names_this_container(value) for value in config.values())
+    if isinstance(config, (list, tuple)):
+        return any(_names_this_container(each) for each in config)
+    return isinstance(config, str) and "://" in config and host_of(config) in LOCAL
+
+
+def _in_database_of(project: Project, layer: Mapping[str, Any]) -> bool:
+    """Whether LAYER is in the project's own database (channels_postgres, which hands out events several times)."""
+    config, default = layer.get("CONFIG") or {}, (project.get("DATABASES") or {}).get("default") or {}
+    return "NAME" in config and databases.same_database({"ENGINE": default.get("ENGINE"), **config}, default)
 
 
 def _on_applications(layer: Mapping[str, Any], settings: Settings) -> bool:
@@ -181,6 +201,8 @@ def host_of(address: str) -> str:
 def _described(layer: Mapping[str, Any]) -> str:
     if "InMemory" in str(layer.get("BACKEND", "")):
         return "in memory"
+    if not _on_redis(layer):
+        return "in this container or in the project's database"
     hosts = (layer.get("CONFIG") or {}).get("hosts") or ["localhost"]
     first = hosts if isinstance(hosts, (str, dict)) else hosts[0]
     return f"at {host_of(_address(first)) or 'a socket'}, which is not for layers"

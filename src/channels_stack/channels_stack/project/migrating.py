@@ -54,7 +54,7 @@ def _file(app: str, name: str) -> str:
 def exchanged() -> str:
     """What to add where the project's own database is of another engine than the one it was given; "" where it is not."""
     from .. import overlay
-    from .parts import vendor
+    from .databases import vendor
 
     found: Any = next((override for override in overlay.overrides if override.name == "DATABASES"), None)
     own = (found.before or {}) if found else {}

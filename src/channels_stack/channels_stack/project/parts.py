@@ -9,37 +9,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any, Callable
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import quote
 
 from ..config import app_redis
 from ..config.app_redis import LOCAL
-from ..config.environment import ConfigurationError, Problem
 from ..config.settings import Settings
 from ..stores import sentinels
-from . import caches, channel_layers, database_options, elsewhere, libraries, mail, shared_state, static_files
+from . import caches, channel_layers, databases, elsewhere, mail, shared_state, static_files
 from .channel_layers import host_of
-from .kept_connections import kept as kept_connections
 from .override import Found, Override, Project, replaced
 from .override import setting as _set
 
-ENGINES = {
-    "postgresql": "django.db.backends.postgresql",
-    "postgis": "django.contrib.gis.db.backends.postgis",
-    "mysql": "django.db.backends.mysql",
-    "sqlite": "django.db.backends.sqlite3",
-}
-"""Database backends by vendor, which is also the scheme of a DATABASE_URL."""
-
 BROKERS = ("redis", "rediss", "amqp", "amqps", "pyamqp")
 """Schemes of Celery's that have a server at the other end."""
-
-ADDRESS = ("NAME", "USER", "PASSWORD", "HOST", "PORT")
-"""What makes two databases the same one."""
-
-CONNECT_SECONDS = 5
 
 DISTINCT_KEY = 20
 """A key so long is found nowhere else by chance; "api" may be a key, and an installed application as well."""
@@ -91,96 +76,6 @@ def _cookies(project: Project, settings: Settings) -> Found:
     if not settings.debug:
         for name in ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"):
             yield from _set(project, name, True, "the edge speaks HTTPS only")
-
-
-def _database(project: Project, settings: Settings) -> Found:
-    yield from libraries.find(project)
-    databases = project.get("DATABASES") or {}
-    own = databases.get("default") or {}
-    wanted = database(settings.database_url)
-    left: list[str] = []
-    if _same_database(own, wanted):
-        given = {name: value for name, value in wanted["OPTIONS"].items() if database_options.TLS.match(name)}
-        options = {**(own.get("OPTIONS") or {}), **given}
-        if given and options != own.get("OPTIONS"):
-            value = {**databases, "default": {**own, "OPTIONS": options}}
-            yield Override("DATABASES", value, f"DATABASE_URL says {', '.join(given)}")
-        return
-    if vendor(own) == vendor(wanted):
-        # A backend of its own kind (PostGIS, tenants, metrics) and its options stay.
-        wanted["ENGINE"] = own["ENGINE"]
-        portable, left = database_options.portable(own.get("OPTIONS") or {})
-        wanted["OPTIONS"] = {**portable, **wanted["OPTIONS"]}
-    elif ".gis." in str(own.get("ENGINE")) and vendor(wanted) == "postgresql":
-        wanted["ENGINE"] = ENGINES["postgis"]
-    wanted.update(kept_connections(settings, wanted))
-    # The URL's own parameters win; CONN_MAX_AGE is ours to say.
-    kept = {name: own[name] for name in database_options.KEPT if name in own}
-    before, after = _shown(own), _shown(wanted)
-    if before == after:  # that of its own compose file, on a host of the same name
-        before, after = (
-            f"{_shown(each)} ({each.get('NAME')} as {each.get('USER')})" for each in (own, wanted)
-        )
-    value = {**databases, "default": {**kept, **wanted}}
-    without = (
-        f"; without its OPTIONS {', '.join(left)}, which say where and as whom to connect" if left else ""
-    )
-    yield Override("DATABASES", value, f"DATABASE_URL, {after}, instead of {before}{without}", before=own)
-
-
-def _shown(config: Mapping[str, Any]) -> str:
-    """What CONFIG, one of Django's DATABASES, is and where, without a secret."""
-    return f"{vendor(config) or 'no database'}{' on ' + config['HOST'] if config.get('HOST') else ''}"
-
-
-def database(url: str) -> dict[str, Any]:
-    """A database of Django from ``url``: postgresql, postgis, mysql or sqlite. Raises ConfigurationError.
-
-    Parameters in the query become OPTIONS, but for Django's own (CONN_MAX_AGE), which are next to them.
-    """
-    purpose, example = "the database", "postgresql://app:password@db:5432/app"
-    try:
-        parts = urlsplit(url)
-        scheme = {"postgres": "postgresql", "pgsql": "postgresql", "sqlite3": "sqlite"}.get(
-            parts.scheme, parts.scheme
-        )
-        engine = ENGINES[scheme]
-        memory = engine == ENGINES["sqlite"] and parts.netloc == ":memory:"
-        port = None if memory else parts.port
-    except (KeyError, ValueError):
-        wrong = f"is no URL of a database that is known here: {', '.join(ENGINES)}"
-        raise ConfigurationError([Problem("DATABASE_URL", wrong, purpose, example)]) from None
-    settings, options = database_options.read(parse_qsl(parts.query, keep_blank_values=True), engine)
-    if engine != ENGINES["sqlite"]:
-        options.setdefault("connect_timeout", CONNECT_SECONDS)
-    return {
-        "ENGINE": engine,
-        "NAME": ":memory:" if memory else unquote(parts.path[1:]),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": "" if memory else parts.hostname or "",
-        "PORT": port or "",
-        **settings,
-        "OPTIONS": options,
-    }
-
-
-def vendor(config: Mapping[str, Any]) -> str:
-    """The database that CONFIG, one of Django's DATABASES, is: postgresql, mysql, sqlite; "" for another."""
-    engine = str(config.get("ENGINE") or "")
-    known = {
-        "postg": "postgresql",
-        "mysql": "mysql",
-        "mariadb": "mysql",
-        "sqlite": "sqlite",
-        "spatialite": "sqlite",
-    }
-    return next((vendor for part, vendor in known.items() if part in engine), "")
-
-
-def _same_database(own: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    same = all(str(own.get(name) or "") == str(wanted.get(name) or "") for name in ADDRESS)
-    return same and vendor(own) == vendor(wanted)
 
 
 def _celery(project: Project, settings: Settings) -> Found:
@@ -305,7 +200,7 @@ PARTS: dict[str, Callable[[Project, Settings], Found]] = {
     "origins": _origins,
     "proxy": _proxy,
     "cookies": _cookies,
-    "database": _database,
+    "database": databases.find,
     "layers": channel_layers.find,
     "celery": _celery,
     "redis": caches.find,
@@ -328,7 +223,7 @@ def risks(project: Project) -> list[str]:
     ]
     for alias, database in (project.get("DATABASES") or {}).items():
         host = str(database.get("HOST") or "localhost")
-        if alias != "default" and vendor(database) in ("postgresql", "mysql") and host in LOCAL:
+        if alias != "default" and databases.vendor(database) in ("postgresql", "mysql") and host in LOCAL:
             lines.append(
                 f"DATABASES[{alias!r}]: {host} is the container itself, nothing listens there; give it the host of a server "
                 "of yours, by a variable in app.env"
