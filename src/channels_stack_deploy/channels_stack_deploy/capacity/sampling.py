@@ -53,8 +53,9 @@ class Container:
 
 @dataclass(frozen=True)
 class Used:
-    """By one container until now: processor seconds, seconds in which its limit kept it from more, bytes now."""
+    """By one container until MOMENT: processor seconds, seconds in which its limit kept it from more, bytes now."""
 
+    moment: float
     processor: float
     throttled: float
     memory: int
@@ -62,7 +63,7 @@ class Used:
 
 @dataclass(frozen=True)
 class Look:
-    """All of it at one moment."""
+    """All of it. MOMENT is that of the MACHINE: the answers of busy processes make a look take time."""
 
     moment: float
     containers: dict[str, Used]
@@ -170,6 +171,7 @@ def _used(stats: dict[str, Any]) -> Used:
     files = memory.get("stats", {})
     cached = files.get("inactive_file", files.get("total_inactive_file", 0))
     return Used(
+        time.monotonic(),
         processor["cpu_usage"]["total_usage"] / 1e9,
         processor.get("throttling_data", {}).get("throttled_time", 0) / 1e9,
         memory.get("usage", 0) - cached,

@@ -13,6 +13,7 @@ from .sampling import Container, Look, Sampler
 def summed(number: int, seconds: list[dict[str, Any]], sampler: Sampler, before: Look, after: Look) -> Step:
     """The SECONDS of NUMBER visitors, and what was used between the two looks."""
     passed = after.moment - before.moment
+    lasted = sum(second["seconds"] for second in seconds)
     services, ended = usages(sampler.containers, before, after, sampler.cores)
 
     def total(name: str) -> Histogram:
@@ -23,7 +24,7 @@ def summed(number: int, seconds: list[dict[str, Any]], sampler: Sampler, before:
 
     return Step(
         visitors=number,
-        seconds=float(len(seconds)),
+        seconds=lasted,
         pages=total("pages"),
         messages=total("messages"),
         answers=counts("answers"),
@@ -33,7 +34,7 @@ def summed(number: int, seconds: list[dict[str, Any]], sampler: Sampler, before:
         services=services,
         cores=sampler.cores,
         busy=(after.machine - before.machine) / passed,
-        generator=sum(second["cpu"] for second in seconds) / len(seconds),
+        generator=sum(second["cpu"] for second in seconds) / lasted,
         generator_lag=sorted(second["lag"] for second in seconds)[len(seconds) // 2],
         lag=after.lag,
         connections=(sampler.connections() or 0) if number else 0,
@@ -57,7 +58,7 @@ def usages(
         if old is None or new is None or new.processor < old.processor:
             ended.add(container.service)
             continue
-        passed = after.moment - before.moment
+        passed = new.moment - old.moment
         computed, wanted = new.processor - old.processor, new.throttled - old.throttled
         replicas.setdefault(container.service, []).append(
             (container, computed / passed, wanted / passed, new.memory)
