@@ -45,6 +45,7 @@ MEMBERS = f"""{ADMIN}
 as = admin
 page = /
 think = 5
+slowest = 10
 socket = /ws/rooms/lobby/
 """
 
@@ -61,7 +62,7 @@ def small():
 
 @pytest.fixture(scope="module")
 def few():
-    """Another one, whose visitors are slow."""
+    """Another one, whose visitors are patient."""
     with stacks.own("capacity-few", **FEW) as own:
         assert own.folder
         (own.folder / "probes.ini").write_text(MEMBERS)
@@ -104,7 +105,7 @@ def test_what_it_writes_serves_more_visitors(few):
     assert len(few.containers("ws")) == 2
     told, after = measured(few)
     assert 1.4 * before["knee"] < after["knee"] <= 2 * MOST_SOCKETS, told
-    assert after["changes"] == {"WS_REPLICAS": "3"} and "WS_REPLICAS=2" in lines(few), told
+    assert "WS_REPLICAS=2" in lines(few), "without APPLY=yes nothing is written"
 
 
 def test_servers_and_addresses_are_refused(small):
