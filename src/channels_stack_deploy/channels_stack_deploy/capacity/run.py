@@ -22,7 +22,11 @@ SETTLE_SECONDS, MEASURE_SECONDS = 3, 7
 """Of a step: until the coming of visitors is forgotten, and what counts."""
 
 GROW_SECONDS = (2, 10)
-"""While they come: no more of them than ask for a page anyway."""
+"""While they come, at least and at most."""
+
+COMING = 3
+"""So many times as much as those who are there ask for while others come, who ask for a page at once: more would leave a queue
+near the knee that does not end before it is measured."""
 
 IDLE_SECONDS = 5
 TLS_PORT = 8443
@@ -139,7 +143,7 @@ def ramped(visitors: crowd.Crowd, sampler: Sampler, limits: Bounds, think: float
     began = time.monotonic()
     while number is not None:
         before = ramp.steps[-1].visitors if ramp.steps else 0
-        grow = max(least, min(most, round(think * (number - before) / max(number, 1))))
+        grow = max(least, min(most, round(COMING * think * (number - before) / max(number, 1))))
         if ramp.steps and time.monotonic() + grow + SETTLE_SECONDS + MEASURE_SECONDS > until:
             break
         known = ramp.prediction
