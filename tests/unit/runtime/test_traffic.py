@@ -25,12 +25,14 @@ class Server:
         for metric in (
             metrics.REQUESTS,
             metrics.LATENCY,
+            metrics.QUERIES,
             metrics.ACCEPTED,
             metrics.REFUSED,
             metrics.CLOSED,
             metrics.HANDLER,
         ):
-            again = {"buckets": metrics.SECONDS_BUCKETS} if isinstance(metric, Histogram) else {}
+            buckets = metrics.QUERIES_BUCKETS if metric is metrics.QUERIES else metrics.SECONDS_BUCKETS
+            again = {"buckets": buckets} if isinstance(metric, Histogram) else {}
             setattr(
                 self,
                 metric._name.removeprefix("channels_stack_"),
@@ -49,6 +51,9 @@ class Server:
         for seconds, name in ((0.01, "answers"), (0.5, "slow"), (2.0, "slower")):
             for _ in range(int(more(name, 0))):
                 self.http_seconds.observe(seconds)
+        for count, name in ((5, "answers"), (2000, "queries")):
+            for _ in range(int(more(name, 0)) if "no queries" not in self.growth else 0):
+                self.http_queries.observe(count)
         self.sockets_accepted.inc(more("accepted", 0))
         self.sockets_refused.labels("application").inc(more("refused", 0))
         self.sockets_closed.labels("1011", "server").inc(more("broken", 0))
@@ -124,6 +129,7 @@ def test_one_that_does_as_well(watched, capsys):
         ({"failed": 5}, "answers are 5xx"),
         ({"slower": 4}, "answers took over 1 s"),
         ({"slow": 20}, "answers took over 0.25 s"),
+        ({"queries": 3}, "answers made over 250 queries, 0 of"),
         ({"accepted": 0, "refused": 5}, "handshakes were refused"),
         ({"broken": 3}, "closed by an error"),
         ({"blocked": 5}, "messages were handled in over 1 s"),
@@ -133,6 +139,7 @@ def test_one_that_does_as_well(watched, capsys):
         "pages fail",
         "a page is slow",
         "pages are slower",
+        "N+1",
         "sockets are refused",
         "1011",
         "blocked",
@@ -143,6 +150,10 @@ def test_one_that_does_worse(watched, bad, line):
     (found,) = watched(GOOD | bad, GOOD, seconds=LONG)[:1]
     assert line in found, found
     assert watched(GOOD | bad, GOOD | bad) == []
+
+
+def test_queries_are_not_compared_with_a_release_that_does_not_count_them(watched):
+    assert watched(GOOD | {"queries": 3}, GOOD | {"no queries": 1}) == []
 
 
 def test_a_server_may_be_slow_with_its_first_pages(watched, monkeypatch):

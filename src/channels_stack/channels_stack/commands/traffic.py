@@ -37,6 +37,9 @@ LONGEST_TIMES = 3.0
 WARM_SECONDS = 4.0
 """What a new server was slow with until then is not compared: its first pages also load modules and open connections."""
 
+MANY_QUERIES = 250
+"""One for each row of something. Less than that a new page may have reason for. A bound of metrics.QUERIES."""
+
 SLOW = ("timed", "over 1 s", "over 0.25 s")
 STILL_SECONDS = 1.0
 GROWN_TIMES, GROWN_BYTES = 2.0, 64 * 1024 * 1024
@@ -57,12 +60,15 @@ class Kind:
     burst: float = 1.0
     remembered: bool = False
     """Whether what the old release did before counts as well: of what is rare, and does not depend on how many come."""
+    alone: bool = True
+    """Whether the new release can be compared with the floor alone. Else the old one, which may not count this, has to."""
 
 
 KINDS = (
     Kind("answers are 5xx", 0.02, ("5xx",), ("answers",)),
     Kind("answers took over 1 s", 0.05, ("over 1 s",), ("timed",), more=0.15, burst=2),
     Kind("answers took over 0.25 s", 0.3, ("over 0.25 s",), ("timed",), more=0.3, burst=2),
+    Kind(f"answers made over {MANY_QUERIES} queries", 0.05, ("many queries",), ("queried",), alone=False),
     Kind("handshakes were refused", 0.05, ("refused",), ("refused", "accepted")),
     Kind("sockets were closed by an error (1011)", 0.05, ("1011",), ("accepted", "open")),
     Kind("messages were handled in over 1 s", 0.05, ("handled over 1 s",), ("handled",)),
@@ -100,6 +106,11 @@ def counts(text: str) -> dict[str, float]:
                 add("timed", value)
             elif key == "http_seconds_bucket" and labels["le"] in ("1.0", "0.25"):
                 add(f"within {float(labels['le']):g} s", value)
+            elif key == "http_queries_count":
+                add("queried", value)
+                add("many queries", value)
+            elif key == "http_queries_bucket" and labels["le"] == f"{MANY_QUERIES:.1f}":
+                add("many queries", -value)
             elif key == "sockets_accepted_total":
                 add("accepted", value)
             elif key == "sockets_refused_total":
@@ -185,7 +196,7 @@ class Watch:
             Comparison(
                 kind.what,
                 kind.floor,
-                self.total(kind, new=True),
+                self.total(kind, new=True) if kind.alone or self.total(kind, new=False).all else Count(0, 0),
                 self.total(kind, new=False),
                 kind.more,
                 kind.burst,

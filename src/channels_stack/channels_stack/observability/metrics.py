@@ -27,9 +27,11 @@ from prometheus_client.mmap_dict import MmapedDict
 
 from ..asgi.types import SOCKET, App, Message, Receive, Scope, Send
 from ..stores import outage
+from . import queries
 
 # From 1 ms (a consumer's echo) to 30 s (the edge gives a request up).
 SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+QUERIES_BUCKETS = (0, 1, 5, 10, 25, 50, 100, 250, 1000)
 JOB_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 15, 60, 300, 1800)
 # A client may close with any code from 1000 to 4999: one label value for each would let a stranger fill our
 # memory.
@@ -75,6 +77,12 @@ LATENCY = Histogram(
     "HTTP request until its last byte",
     registry=registry,
     buckets=SECONDS_BUCKETS,
+)
+QUERIES = Histogram(
+    "channels_stack_http_queries",
+    "Database queries of an HTTP request",
+    registry=registry,
+    buckets=QUERIES_BUCKETS,
 )
 LOOP_LAG = Gauge(
     "channels_stack_event_loop_lag_seconds",
@@ -336,9 +344,13 @@ async def _request(app: App, scope: Scope, receive: Receive, send: Send) -> None
         await send(message)
 
     start = time.perf_counter()
+    made = queries.Count()
+    token = queries.counting.set(made)
     try:
         await app(scope, receive, counted_send)
     finally:
+        queries.counting.reset(token)
+        QUERIES.observe(made.value)
         REQUESTS.labels(method_label(scope["method"]), f"{status // 100}xx").inc()
         LATENCY.observe(time.perf_counter() - start)
         totals.requests += 1

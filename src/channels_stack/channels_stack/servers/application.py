@@ -28,7 +28,7 @@ from ..middleware.slots import Slots
 from ..middleware.static import serve_static
 from ..middleware.threads import Threads
 from ..middleware.uploads import COPIES_WITH_DAPHNE, Room
-from ..observability import logs, metrics, tracing
+from ..observability import logs, metrics, queries, tracing
 from ..patches import (
     channels_auth,
     channels_dispatch,
@@ -164,6 +164,7 @@ def build(settings: Settings, service: str, server: str) -> Application:
     loading.setup_django(settings, service)
     settings = startup_checks.check(settings, service)
     users.watch_consumers()
+    queries.watch()
     channels_auth.apply()
     channels_dispatch.apply()
     channels_hop.apply()
