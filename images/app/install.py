@@ -240,7 +240,8 @@ def unfit(present: dict[str, str]) -> str:
 def why(output: str) -> str:
     """What pip's OUTPUT means for the operator, in one line with the fix."""
     python = f"Python {HERE}"
-    older = "an older APP_DEBIAN (bookworm: Python 3.11, bullseye: 3.9)"
+    others = ", ".join(f"{name}: Python {version}" for name, version in PYTHONS.items() if version != HERE)
+    older = f"another APP_DEBIAN ({others})"
     broken = re.findall(r"Failed building wheel for (\S+)|Failed to build '?([\w.-]+)", output)
     names = sorted({first or second for first, second in broken} - {"installable"})
     if not names and "metadata-generation-failed" in output:

@@ -2,7 +2,7 @@
 
 Each replica of `ws` that HAProxy knows is asked by a request of this program's own, which names the secrets of the workers
 that end (`workers`): each went with the handshakes of its worker, so the replica knows which sockets to close with 1012, and that
-it is the edge who asks (`channels_stack/leaving.py`). So are those that it knew lately: one that stops has left the name service
+it is the edge who asks (`edge_drain.py`). So are those that it knew lately: one that stops has left the name service
 before its websockets are closed.
 Nothing depends on the answers. A replica of an older release says 405, and its sockets are cut in the end; so are those
 of one that says nothing.

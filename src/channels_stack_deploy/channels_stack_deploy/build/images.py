@@ -35,7 +35,7 @@ def application(settings: dict[str, str], server: str) -> Image:
     if settings["TRACING"] and settings["APP_DEBIAN"] == "bullseye":
         raise Failure(
             "TRACING is set, and OpenTelemetry has no version for the Python 3.9 of APP_DEBIAN=bullseye: "
-            "remove TRACING, or take APP_DEBIAN=bookworm or trixie"
+            "remove TRACING, or take a newer APP_DEBIAN"
         )
     kept = volumes.read(settings)
     if kept:
