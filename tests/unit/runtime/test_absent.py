@@ -26,7 +26,7 @@ APP_ENV = "belong in app.env"
         ),
         (
             "raise ImportError('libGL.so.1: cannot open shared object file: No such file')",
-            "no library libGL.so.1",
+            "no library libGL.so.1: add libgl1 to APP_PACKAGES",
         ),
         (
             "raise OSError('Could not find the GDAL library (tried \"gdal\")')",

@@ -229,3 +229,26 @@ def test_a_layer_that_cannot_be_made_ends_the_release(project, tmp_path):
         in release.output()
     )
     assert "Traceback" not in release.output()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("raise ImportError('libGL.so.1: cannot open shared object file')", "add libgl1 to APP_PACKAGES"),
+        ("import os\nos.environ['SHOP_KEY']", "app.env"),
+    ],
+)
+def test_urls_that_cannot_be_imported_are_one_line(project, tmp_path, source, words):
+    """Django imports them at its checks, with what the views import, and would show a traceback."""
+    (tmp_path / "shop_views.py").write_text(f"{source}\n")
+    (tmp_path / "shop_urls.py").write_text("import shop_views\nurlpatterns = []\n")
+    (tmp_path / "shop_settings.py").write_text('from jobs.settings import *\nROOT_URLCONF = "shop_urls"\n')
+    release = project.command(
+        "release",
+        APP_SETTINGS="shop_settings",
+        PYTHONPATH=f"{project.environment['PYTHONPATH']}:{tmp_path}",
+    )
+    assert release.wait() == 78, release.output()
+    line = next(line for line in release.output().splitlines() if "ROOT_URLCONF" in line)
+    assert "shop_views.py:" in line and words in line
+    assert "Traceback" not in release.output()

@@ -68,6 +68,7 @@ def main(
     start = time.perf_counter()
     tell_overrides(settings)
     app = loading.load(settings)
+    loading.load_urls()
     if dispatch.add_pages(app):
         log.info(
             "release: %s routes no http: pages are served by Django's own get_asgi_application()",

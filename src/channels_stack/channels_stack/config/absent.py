@@ -14,6 +14,22 @@ from collections.abc import Iterator
 
 PACKAGE = "name the Debian package that has it in APP_PACKAGES, or a Python package that brings it in APP_REQUIREMENTS"
 LIBRARY = re.compile(r"\b(lib[\w.+-]+?\.so[\w.]*): cannot open shared object")
+LIBRARIES = {
+    "libGL.so.1": "libgl1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libSM.so.6": "libsm6",
+    "libXext.so.6": "libxext6",
+    "libXrender.so.1": "libxrender1",
+    "libgomp.so.1": "libgomp1",
+    "libpq.so.5": "libpq5",
+    "libmagic.so.1": "libmagic1",
+    "libmariadb.so.3": "libmariadb3",
+    "libodbc.so.2": "unixodbc",
+    "libportaudio.so.2": "libportaudio2",
+    "libcairo.so.2": "libcairo2",
+}
+"""Library that wheels do not bring -> Debian's package of it, which has the same name on every release."""
 GDAL = "Could not find the GDAL library"
 
 
@@ -24,7 +40,8 @@ def fix(error: BaseException, own: str, text: str) -> str:
     """
     library = LIBRARY.search(text)
     if library:
-        return f"the image has no library {library[1]}: {PACKAGE}"
+        package = LIBRARIES.get(library[1])
+        return f"the image has no library {library[1]}: {f'add {package} to APP_PACKAGES' if package else PACKAGE}"
     if GDAL in text:
         return "the image has no GDAL: APP_PACKAGES=binutils gdal-bin libproj-dev"
     program = _program(error, own, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 from ..asgi.types import App
@@ -44,6 +45,15 @@ def load(settings: Settings) -> App:
         wrong = f"is {settings.app_asgi!r}, which cannot be called and so is no ASGI application"
         raise ConfigurationError([Problem("APP_ASGI", wrong, purpose, "config.asgi:application")])
     return target
+
+
+def load_urls() -> None:
+    """Import the project's URLs and their views, as Django would later. Raises ConfigurationError."""
+    from django.conf import settings as project
+
+    if path := getattr(project, "ROOT_URLCONF", None):
+        with importing.reported("ROOT_URLCONF", "the project's URLs", str(path), Exception):
+            importlib.import_module(path)
 
 
 def close_database_pools() -> None:

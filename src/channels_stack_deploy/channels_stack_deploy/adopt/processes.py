@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections.abc import Iterator
 
 from channels_stack.doctor import settings as doctor_settings
 from channels_stack.doctor.files import Module
@@ -45,8 +46,15 @@ QUEUES = {
 """Application that is a queue of jobs, other than Celery -> the service that works for it, and its command of manage.py."""
 
 
-def find(tree: Tree, found: Found) -> Findings:
-    """APP_WORKER_CHANNELS, APP_COMMANDS and APP_RELEASE_COMMANDS."""
+FOREVER = {
+    *("loop_forever", "run_forever", "serve_forever", "start_consuming"),
+    *("infinity_polling", "run_polling", "start_polling"),
+}
+"""Methods that return when the process is stopped: listeners of MQTT and AMQP, loops of asyncio, bots."""
+
+
+def find(tree: Tree, found: Found, running: str = "") -> Findings:
+    """APP_WORKER_CHANNELS, APP_COMMANDS and APP_RELEASE_COMMANDS; RUNNING is what APP_COMMANDS says already."""
     assert found.settings is not None
     findings = Findings()
     _worker_channels(tree, findings)
@@ -57,6 +65,7 @@ def find(tree: Tree, found: Found) -> Findings:
     for place, match in tree.plans(r"manage\.py\s+([a-z]\w+)([^;&|\"']*)"):
         if match[1] not in OURS | {command.split()[0] for _, command in QUEUES.values()}:
             commands.setdefault(f"{match[1]}{match[2]}".strip(), place)
+    _listeners(tree, findings, commands, running)
     findings.line("APP_RELEASE_COMMANDS", "", "migrate and collectstatic are the release's own")
     if commands:
         findings.questions.append(
@@ -66,6 +75,43 @@ def find(tree: Tree, found: Found) -> Findings:
         )
     _redis(tree, findings, values)
     return findings
+
+
+def _listeners(tree: Tree, findings: Findings, commands: dict[str, str], running: str) -> None:
+    """Commands of the project's own that run until they are stopped: a question each, taken out of COMMANDS."""
+    for module in tree.own():
+        match = re.search(r"(?:^|/)management/commands/([a-z]\w*)\.py$", module.path)
+        endless = next((node for node in module.nodes if _is_endless(node)), None) if match else None
+        if match is None or endless is None or TEST_FILE.search(module.path):
+            continue
+        name = match[1]
+        calls = [command for command in commands if command.split()[0] == name] or [name]
+        for call in calls:
+            commands.pop(call, None)
+        if re.search(rf"\b{name}\b", running):
+            continue
+        others = [line.value for line in findings.lines if line.name == "APP_COMMANDS"]
+        own = [f"{name.replace('_', '-')}: python manage.py {call}" for call in calls[:1]]
+        findings.questions.append(
+            f"APP_COMMANDS: manage.py {name} runs until it is stopped ({module.place(endless)}), and nothing starts it; "
+            f"if it belongs to production: APP_COMMANDS={'; '.join([*others, *own])}"
+        )
+
+
+def _is_endless(node: ast.AST) -> bool:
+    """Whether NODE is a call of FOREVER, or a loop that only an exception ends."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Attribute) and node.func.attr in FOREVER
+    always = isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and bool(node.test.value)
+    return always and not any(isinstance(each, (ast.Break, ast.Return)) for each in _without_handlers(node))
+
+
+def _without_handlers(node: ast.AST) -> Iterator[ast.AST]:
+    """NODE and what is in it, but for what is done after an exception (KeyboardInterrupt)."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.ExceptHandler):
+            yield from _without_handlers(child)
 
 
 CHANNEL = re.compile(r"[A-Za-z0-9._-]{1,100}")

@@ -24,6 +24,7 @@ PLAIN = ("requirements", "base", "common", "main", "default", "runtime", "all")
 NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 LDAP = {"bullseye": "libldap-2.4-2", "bookworm": "libldap-2.5-0", "trixie": "libldap2", "forky": "libldap2"}
 COMPILER = "gcc python3-dev"
+OPENCV = "libgl1 libglib2.0-0"
 
 DEBIAN: dict[str, tuple[str, str]] = {
     "psycopg2": ("libpq5", f"{COMPILER} libpq-dev"),
@@ -42,6 +43,13 @@ DEBIAN: dict[str, tuple[str, str]] = {
     "pdf2image": ("poppler-utils", ""),
     "ffmpeg-python": ("ffmpeg", ""),
     "pydub": ("ffmpeg", ""),
+    "opencv-python": (OPENCV, ""),
+    "opencv-contrib-python": (OPENCV, ""),
+    "ultralytics": (OPENCV, ""),
+    "mediapipe": (OPENCV, ""),
+    "pyodbc": ("unixodbc", ""),
+    "sounddevice": ("libportaudio2", ""),
+    "pyaudio": ("libportaudio2", f"{COMPILER} portaudio19-dev"),
     "cairosvg": ("libcairo2", ""),
     "cairocffi": ("libcairo2", ""),
     "pyzbar": ("libzbar0", ""),

@@ -246,3 +246,53 @@ def test_another_queue_next_to_celery(found):
     celery = "from celery import Celery\napp = Celery('mysite')\n"
     value = found(PLAIN, {"mysite/settings.py": source, "mysite/celery.py": celery})["APP_COMMANDS"]
     assert value == "celery: celery -A mysite.celery worker --loglevel INFO; tasks: python manage.py qcluster"
+
+
+COMMAND = "from django.core.management.base import BaseCommand\nclass Command(BaseCommand):\n    def handle(self, **options):\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "        client.loop_forever()\n",
+        "        while True:\n            read()\n",
+        "        while 1:\n            read()\n",
+        "        asyncio.get_event_loop().run_forever()\n",
+        "        self.client.on_message = read\n        channel.start_consuming()\n",
+    ],
+)
+def test_a_command_that_runs_for_ever_is_a_question_with_its_line(make, body):
+    """A listener of MQTT, of a serial port: nothing starts it, and the pages stay empty."""
+    proposal = propose(make(PLAIN, {"iot/management/commands/listen.py": COMMAND + body}))
+    (question,) = [each for each in proposal.findings.questions if "listen" in each]
+    assert question.startswith(
+        "APP_COMMANDS: manage.py listen runs until it is stopped (iot/management/commands/listen.py:"
+    )
+    assert "APP_COMMANDS=listen: python manage.py listen" in question
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "        for row in rows:\n            read(row)\n",
+        "        while True:\n            if done():\n                break\n",
+        "        while True:\n            if done():\n                return\n",
+        "        while rows:\n            read(rows.pop())\n",
+    ],
+)
+def test_a_command_that_ends_is_none(make, body):
+    proposal = propose(make(PLAIN, {"iot/management/commands/listen.py": COMMAND + body}))
+    assert not [each for each in proposal.findings.questions if "listen" in each]
+
+
+def test_a_command_that_runs_for_ever_is_asked_once_and_not_where_stack_env_runs_it(make):
+    files = {
+        "iot/management/commands/listen.py": COMMAND + "        client.loop_forever()\n",
+        "start.sh": "python manage.py listen &\npython manage.py loadfirst\n",
+    }
+    folder = make(PLAIN, files)
+    questions = propose(folder).findings.questions
+    assert len([each for each in questions if "listen" in each]) == 1
+    assert len([each for each in questions if "loadfirst" in each]) == 1
+    given = {"APP_COMMANDS": "feed: python manage.py listen --topic x"}
+    assert not [each for each in propose(folder, given).findings.questions if "listen" in each]

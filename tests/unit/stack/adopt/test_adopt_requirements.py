@@ -97,6 +97,8 @@ def test_no_file_that_says_it_is_a_question(make, name, text, words):
         ("psycopg[c,pool]", "libpq5", "gcc python3-dev libpq-dev"),
         ("mysqlclient", "libmariadb3", "gcc python3-dev libmariadb-dev pkg-config"),
         ("python-magic", "libmagic1", None),
+        ("opencv-python==4.9.0.80", "libgl1 libglib2.0-0", None),
+        ("opencv-python-headless", None, None),
         ("thing @ git+https://example.org/thing", None, "git"),
         ("git+https://example.org/thing#egg=thing", None, "git"),
     ],
