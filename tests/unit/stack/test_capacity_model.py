@@ -65,13 +65,13 @@ class Stack:
             )
         return rate * 0.999
 
-    def step(self, visitors: int) -> Step:
-        """What VISITORS get."""
+    def step(self, visitors: int, *, together: bool = False) -> Step:
+        """What VISITORS get, who ask TOGETHER or not: then a page costs what it costs where something is saturated."""
         most = self.most()
         seconds = sum(self.demand.values()) + self.waits
         for _ in range(100):  # the fixed point of a closed network
             rate = min(visitors / (self.think + seconds), most)
-            cost = {name: self.cost(name, rate) for name in self.demand}
+            cost = {name: self.cost(name, most if together else rate) for name in self.demand}
             shares = {name: rate * cost[name] / self.limits[name] for name in cost}
             queues = sum(cost[name] / (1 - min(shares[name], 0.999)) for name in cost)
             seconds = max(queues + self.waits, visitors / most - self.think)
@@ -99,6 +99,7 @@ class Stack:
             busy=min(used + self.others, self.cores),
             generator=rate * self.visitor,
             connections=10,
+            together=together,
         )
 
     def alone(self) -> Step:
@@ -111,7 +112,7 @@ def climbed(stack: Stack, bounds: Bounds = BOUNDS, most: int = 40) -> Ramp:
     """A ramp of at most MOST steps against STACK."""
     ramp, number = Ramp(bounds), 0
     while number is not None and len(ramp.steps) < most:
-        ramp.add(stack.step(number) if number else stack.alone())
+        ramp.add(stack.step(number, together=ramp.gathers) if number else stack.alone())
         number = ramp.following()
     return ramp
 
@@ -200,7 +201,7 @@ def test_a_step_that_another_program_spoiled_is_tried_again():
     stack, ramp = Stack(), Ramp(BOUNDS)
     number, spoiled = 0, False
     while number is not None and len(ramp.steps) < 40:
-        done = stack.step(number) if number else stack.alone()
+        done = stack.step(number, together=ramp.gathers) if number else stack.alone()
         if number and 40 < number < 500 and not spoiled:
             done, spoiled = replace(done, answers=Counter({"no answer in 15 s": 40})), True
         ramp.add(done)

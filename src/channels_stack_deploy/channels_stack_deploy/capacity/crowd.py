@@ -36,10 +36,10 @@ class Crowd:
             self.seconds.put(json.loads(text))
         self.seconds.put({})
 
-    def become(self, number: int, seconds: float) -> None:
-        """NUMBER visitors, SECONDS from now."""
+    def become(self, number: int, seconds: float, tick: float = 0.0) -> None:
+        """NUMBER visitors, SECONDS from now; with TICK they ask together, each time so many seconds are over."""
         assert self.process.stdin
-        self.process.stdin.write(json.dumps({"visitors": number, "seconds": seconds}) + "\n")
+        self.process.stdin.write(json.dumps({"visitors": number, "seconds": seconds, "tick": tick}) + "\n")
         self.process.stdin.flush()
 
     def next(self) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
     python -m channels_stack_deploy.capacity.generator
 
-The first line of standard input is the plan (`visits.plan`); each other one, {"visitors": N, "seconds": S}, asks for N visitors
-S seconds from now. The first line of output says on which machine it is; then there is one each second: what these visitors got
+The first line of standard input is the plan (`visits.plan`); each other one, {"visitors": N, "seconds": S, "tick": T}, asks for
+N visitors S seconds from now, who ask for pages at moments T seconds apart (0: at any moment). The first line of output says on
+which machine it is; then there is one each second: what these visitors got
 (`Second`). It ends, and closes what it has open, with its standard input.
 
 It gives itself addresses, so that what the edge allows one address is not what is measured. Runs in the application's image:
@@ -87,9 +88,11 @@ class Crowd:
         self.open: set[Socket] = set()
         self.visits = [visit for visit in plan["visits"] for _ in range(visit["share"])]
         self.growing: asyncio.Task[None] | None = None
+        self.tick = 0.0
 
-    def become(self, number: int, seconds: float) -> None:
-        """NUMBER visitors, the new ones spread over SECONDS."""
+    def become(self, number: int, seconds: float, tick: float = 0.0) -> None:
+        """NUMBER visitors, the new ones spread over SECONDS. With TICK they ask together, each time so many seconds are over."""
+        self.tick = tick
         if self.growing:
             self.growing.cancel()
         for task in self.visitors[number:]:
@@ -129,6 +132,8 @@ class Crowd:
                     elif line and line.done():
                         line = None
                     await asyncio.sleep(visit["think"] * random.uniform(0.5, 1.5))
+                    if self.tick:
+                        await asyncio.sleep(self.tick - time.monotonic() % self.tick)
                     if time.monotonic() > leaving:
                         return
         finally:
@@ -266,7 +271,7 @@ async def main() -> None:
     tasks = [asyncio.ensure_future(each) for each in (crowd.report(), crowd.watch_lag())]
     while order := await orders.get():
         wanted = json.loads(order)
-        crowd.become(wanted["visitors"], wanted["seconds"])
+        crowd.become(wanted["visitors"], wanted["seconds"], wanted["tick"])
     for task in [*tasks, *crowd.visitors, *([crowd.growing] if crowd.growing else [])]:
         task.cancel()
     await asyncio.sleep(0.5)  # for the frames that say goodbye

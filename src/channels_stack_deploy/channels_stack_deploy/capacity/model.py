@@ -88,6 +88,8 @@ class Step:
     """Why processes of ws refused handshakes -> how many."""
     ended: tuple[str, ...] = ()
     """Services of which a container ended."""
+    together: bool = False
+    """Whether visitors asked at the same moments: that shows what a page costs in a queue, and not how well it is served."""
 
     @property
     def rate(self) -> float:

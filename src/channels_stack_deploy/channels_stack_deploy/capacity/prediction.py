@@ -91,13 +91,21 @@ class Cost:
         exponent = max(LEAST_EXPONENT, min(1.0, common / spread)) if spread else 1.0
         return cls(base, exp(mean_y - exponent * mean_x), exponent)
 
+    @classmethod
+    def together(cls, base: float, load: float, cores: float) -> Cost | None:
+        """Where pages came together, as they do at the knee: each costs what it costs there."""
+        return cls(base, (cores - base) / load, 1.0) if load and cores > base else None
+
     def load(self, cores: float) -> float:
         """The load that costs CORES."""
         return (max(0.0, cores - self.base) / self.scale) ** (1 / self.exponent)
 
 
-def predict(steps: Sequence[Step], bounds: Bounds) -> Prediction | None:
-    """By the demands that STEPS show, the first of them without visitors; None where they show none."""
+def predict(steps: Sequence[Step], bounds: Bounds, together: Step | None = None) -> Prediction | None:
+    """By the demands that STEPS show, the first of them without visitors; None where they show none.
+
+    TOGETHER is a step in which visitors asked at the same moments: of pages in a queue, it shows the demand without a guess.
+    """
     loop = Loop.of(steps)
     last = steps[-1]
     seen = max(step.visitors for step in steps)
@@ -107,6 +115,8 @@ def predict(steps: Sequence[Step], bounds: Bounds) -> Prediction | None:
     for service, usage in last.services.items():
         there = [(step, step.services[service]) for step in steps if service in step.services]
         cost = Cost.of([(loop.load(step), each.cores) for step, each in there])
+        if cost and together and service in together.services:
+            cost = Cost.together(cost.base, loop.load(together), together.services[service].cores) or cost
         if cost:
             load = cost.load(full * usage.cores_limit)
             visitors = loop.visitors(load, waiting if service in PAGES else 0)
@@ -120,6 +130,9 @@ def predict(steps: Sequence[Step], bounds: Bounds) -> Prediction | None:
     # On a quiet machine the kernel's part counts too, which no container is charged for.
     computed = [step.busy - others if quiet else step.stack + step.generator for step in steps]
     cost = Cost.of([(loop.load(step), cores) for step, cores in zip(steps, computed, strict=True)])
+    if cost and together:
+        cores = together.busy - others if quiet else together.stack + together.generator
+        cost = Cost.together(cost.base, loop.load(together), cores) or cost
     if cost:
         free = max(full * last.cores - others, FAIR * last.cores)
         candidates.append((loop.visitors(cost.load(free), waiting), machine(last)))

@@ -15,8 +15,9 @@ NEAR = 0.3
 FEWEST_SEEN = 0.2
 """The utilisation at which the demand is known well enough to predict."""
 
-MOST_SEEN = 0.55
-"""Of the predicted visitors, up to which a step refines the prediction: beyond, it would come with the knee itself."""
+LEAST_SEEN, MOST_SEEN = 0.4, 0.55
+"""Of the predicted visitors, from which they ask together once, and up to which a step refines the prediction: beyond, it would
+come with the knee itself."""
 
 FINE = 1.08
 """How near the last good and the first bad number of visitors are at the end."""
@@ -33,20 +34,37 @@ class Ramp:
     steps: list[Step] = field(default_factory=list)
     """The first is without visitors."""
     prediction: Prediction | None = None
+    together: Step | None = None
+    """The step in which visitors asked together."""
 
     def add(self, step: Step) -> list[str]:
         """STEP is done; its symptoms."""
+        if step.together:
+            self.together = step
+            self.prediction = self.predicted()
+            return []
         self.steps.append(step)
         wrong = symptoms(step, self.bounds) if step.visitors else []
         if self.refines(step, wrong):
-            self.prediction = predict([one for one in self.steps if self.good(one)], self.bounds)
+            self.prediction = self.predicted()
         return wrong
+
+    def predicted(self) -> Prediction | None:
+        """By all that is known now."""
+        return predict([one for one in self.steps if self.good(one)], self.bounds, self.together)
 
     def refines(self, step: Step, wrong: list[str]) -> bool:
         """Whether STEP, with what was WRONG in it, says more about the knee, and is no part of it."""
         if self.prediction is None:
             return len(self.steps) > 2 and (bool(wrong) or step.utilisation > FEWEST_SEEN)
-        return not wrong and step.visitors <= MOST_SEEN * self.prediction.visitors
+        return not wrong and not self.together and step.visitors <= MOST_SEEN * self.prediction.visitors
+
+    @property
+    def gathers(self) -> bool:
+        """Whether the visitors of the next step are to ask together: once, when the prediction comes to its end."""
+        if self.prediction is None or self.together or self.worst or not self.steps[-1].rate:
+            return False
+        return LEAST_SEEN < self.best.visitors / self.prediction.visitors <= MOST_SEEN
 
     def good(self, step: Step) -> bool:
         """Whether the visitors of STEP were served well."""
@@ -71,6 +89,8 @@ class Ramp:
     def following(self) -> int | None:
         """How many visitors to try next; None: the knee is known."""
         best, worst = self.best.visitors, self.worst
+        if self.gathers:
+            return best
         if worst:
             tried = Counter(one.visitors for one in self.steps)
             if tried[worst.visitors] < 2:

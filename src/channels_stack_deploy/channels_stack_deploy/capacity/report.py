@@ -19,7 +19,7 @@ from .ramp import Ramp
 
 def progress(done: Step) -> str:
     """A line for a step."""
-    words = [f"{done.visitors:>6} visitors"]
+    words = [f"{done.visitors:>6} visitors" + (" who ask together" if done.together else "")]
     if done.visitors:
         words.append(f"{done.rate:6.1f} pages/s  p95 {model.milliseconds(done.pages.quantile(0.95)):>7}")
     if done.open:
@@ -122,6 +122,7 @@ def facts(done: Step) -> dict[str, Any]:
     """A step for who reads JSON."""
     return {
         "visitors": done.visitors,
+        "together": done.together,
         "pages_per_second": round(done.rate, 2),
         "page_seconds": {str(share): round(done.pages.quantile(share), 4) for share in (0.5, 0.95, 0.99)},
         "message_seconds": {str(share): round(done.messages.quantile(share), 4) for share in (0.5, 0.95)},

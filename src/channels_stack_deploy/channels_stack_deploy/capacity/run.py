@@ -28,6 +28,9 @@ COMING = 3
 """So many times as much as those who are there ask for while others come, who ask for a page at once: more would leave a queue
 near the knee that does not end before it is measured."""
 
+TICK = 0.5
+"""Of the slowest that may be: the seconds between two moments at which visitors ask, where they do it together."""
+
 IDLE_SECONDS = 5
 TLS_PORT = 8443
 """At which the edge listens in its container."""
@@ -147,7 +150,8 @@ def ramped(visitors: crowd.Crowd, sampler: Sampler, limits: Bounds, think: float
         if ramp.steps and time.monotonic() + grow + SETTLE_SECONDS + MEASURE_SECONDS > until:
             break
         known = ramp.prediction
-        done = one(visitors, sampler, number, grow)
+        tick = TICK * limits.slowest if ramp.gathers else 0.0
+        done = one(visitors, sampler, number, grow, tick)
         wrong = ramp.add(done)
         moment = int(time.monotonic() - began)
         detail(f"{moment // 60}:{moment % 60:02} {report.progress(done)}")
@@ -159,12 +163,15 @@ def ramped(visitors: crowd.Crowd, sampler: Sampler, limits: Bounds, think: float
     return ramp
 
 
-def one(visitors: crowd.Crowd, sampler: Sampler, number: int, grow: int) -> Step:
-    """A step with NUMBER visitors, after they came for GROW seconds; none: what the stack uses by itself."""
-    visitors.become(number, grow)
+def one(visitors: crowd.Crowd, sampler: Sampler, number: int, grow: int, tick: float) -> Step:
+    """A step with NUMBER visitors, after they came for GROW seconds; none: what the stack uses by itself.
+
+    With TICK they ask together, each time so many seconds are over.
+    """
+    visitors.become(number, grow, tick)
     for _ in range(grow + SETTLE_SECONDS if number else 1):
         visitors.next()
     before = sampler.look(metrics=True)
     seconds = [visitors.next() for _ in range(MEASURE_SECONDS if number else IDLE_SECONDS)]
     after = sampler.look(metrics=True)
-    return steps.summed(number, seconds, sampler, before, after)
+    return steps.summed(number, seconds, sampler, before, after, together=bool(tick))

@@ -10,8 +10,16 @@ from .model import Step, Usage
 from .sampling import Container, Look, Sampler
 
 
-def summed(number: int, seconds: list[dict[str, Any]], sampler: Sampler, before: Look, after: Look) -> Step:
-    """The SECONDS of NUMBER visitors, and what was used between the two looks."""
+def summed(
+    number: int,
+    seconds: list[dict[str, Any]],
+    sampler: Sampler,
+    before: Look,
+    after: Look,
+    *,
+    together: bool = False,
+) -> Step:
+    """The SECONDS of NUMBER visitors, who asked TOGETHER or not, and what was used between the two looks."""
     passed = after.moment - before.moment
     lasted = sum(second["seconds"] for second in seconds)
     services, ended = usages(sampler.containers, before, after, sampler.cores)
@@ -44,6 +52,7 @@ def summed(number: int, seconds: list[dict[str, Any]], sampler: Sampler, before:
             if count > before.refused.get(name, 0)
         },
         ended=ended,
+        together=together,
     )
 
 
