@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import ssl
+import time
 
 import pytest
 import pytest_asyncio
@@ -129,6 +131,38 @@ async def test_what_is_no_http_is_said(bytes_of):
         await browser.get("/")
 
 
+def crowd_at(server, **changes) -> generator.Crowd:
+    """Nobody yet, whose visits read / ten times a second, with CHANGES."""
+    usual = {"pages": ["/"], "sockets": [], "subprotocol": "", "send": [], "messages": 0}
+    visit = {**usual, "think": 0.1, "seconds": 60, "share": 1, "cookies": [{}], **changes}
+    names = {"domain": "localhost", "authority": "localhost", "origin": "https://localhost"}
+    addresses = ["127.0.0.2", "127.0.0.3"]
+    place = {"edge": LOOPBACK, "port": port_of(server), "addresses": addresses}
+    return generator.Crowd({**place, **names, "visits": [visit]})
+
+
+async def test_a_crowd_asks_together(tls):
+    """Each visitor once in two seconds, and all within the first of them."""
+    tick, number = 2.0, 6
+    moments = []
+
+    async def page(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                moments.append(time.monotonic())
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with await asyncio.start_server(page, LOOPBACK, 0, ssl=tls[0]) as server:
+        crowd = crowd_at(server)
+        crowd.become(number, 0, tick)
+        async with asyncio.timeout(60):
+            while len(moments) < 4 * number:
+                await asyncio.sleep(0.05)
+        crowd.become(0, 0)
+    asked = moments[number:]  # the first of each is its coming
+    assert all(moment % tick < tick / 2 for moment in asked), asked
+
+
 async def test_a_crowd_grows_talks_and_leaves(tls):
     """Everybody hears everybody: what was said is heard within the second, by all, with its time."""
     members = set()
@@ -148,28 +182,7 @@ async def test_a_crowd_grows_talks_and_leaves(tls):
         return None
 
     async with serve(room, LOOPBACK, 0, ssl=tls[0], process_request=pages) as server:
-        visit = {
-            "pages": ["/"],
-            "sockets": ["/ws/"],
-            "subprotocol": "",
-            "send": ['{"text": "$unique"}'],
-            "think": 0.1,
-            "seconds": 60,
-            "messages": 600,
-            "share": 1,
-            "cookies": [{}],
-        }
-        crowd = generator.Crowd(
-            {
-                "edge": LOOPBACK,
-                "port": port_of(server),
-                "domain": "localhost",
-                "authority": "localhost",
-                "origin": "https://localhost",
-                "addresses": ["127.0.0.2", "127.0.0.3"],
-                "visits": [visit],
-            }
-        )
+        crowd = crowd_at(server, sockets=["/ws/"], send=['{"text": "$unique"}'], messages=600)
         crowd.become(6, 0.2)
         async with asyncio.timeout(30):
             while crowd.second.messages.count < 200:
