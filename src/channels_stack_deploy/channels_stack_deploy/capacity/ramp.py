@@ -62,9 +62,9 @@ class Ramp:
     @property
     def gathers(self) -> bool:
         """Whether the visitors of the next step are to ask together: once, when the prediction comes to its end."""
-        if self.prediction is None or self.together or self.worst or not self.steps[-1].rate:
+        if self.prediction is None or self.together or self.worst or not self.best.rate:
             return False
-        return LEAST_SEEN < self.best.visitors / self.prediction.visitors <= MOST_SEEN
+        return self.best.visitors > LEAST_SEEN * self.prediction.visitors
 
     def good(self, step: Step) -> bool:
         """Whether the visitors of STEP were served well."""

@@ -106,6 +106,7 @@ def draw(deployment: Deployment, ramp: Ramp, where: str, changes: dict[str, str]
         "predicted_from": ramp.prediction and ramp.prediction.seen,
         "limit": ramp.knee().limit and vars(ramp.knee().limit),
         "changes": changes,
+        "together": ramp.together and facts(ramp.together),
         "steps": [facts(step) for step in ramp.steps],
     }
     figures.write_text(json.dumps(content, indent=1) + "\n")
@@ -122,7 +123,6 @@ def facts(done: Step) -> dict[str, Any]:
     """A step for who reads JSON."""
     return {
         "visitors": done.visitors,
-        "together": done.together,
         "pages_per_second": round(done.rate, 2),
         "page_seconds": {str(share): round(done.pages.quantile(share), 4) for share in (0.5, 0.95, 0.99)},
         "message_seconds": {str(share): round(done.messages.quantile(share), 4) for share in (0.5, 0.95)},
