@@ -19,9 +19,11 @@ import re
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import distributions
 from pathlib import Path
 
-from dependencies import read
+import imports
+from dependencies import itself, read
 from dependencies.pythons import wanted_pythons
 from dependencies.reading import Unreadable, canonical
 from extras import clashes
@@ -88,18 +90,20 @@ class Venv:
 
     def packages(self) -> dict[str, str]:
         """Package name -> version."""
-        lines = self.pip("list", "--format", "freeze").stdout.splitlines()
-        return {
-            canonical(name): version
-            for name, _, version in (line.partition("==") for line in lines)
-            if version
-        }
+        found = distributions(path=[str(self.site_packages)])
+        return {canonical(each.metadata["Name"]): each.version for each in found}
 
     @property
     def site_packages(self) -> Path:
         """The folder that its packages are in."""
         (folder,) = Path(self.path).glob("lib/python3*/site-packages")
         return folder
+
+    def versions(self, package: str, before: str) -> list[str]:
+        """The versions of PACKAGE, the newest first, that the index had BEFORE a day, if it says when it got them."""
+        return imports.listed(
+            self.pip("index", "versions", package, "--uploaded-prior-to", f"{before}T00:00:00Z").stdout
+        )
 
     def conflicts(self) -> list[str]:
         """What `pip check` complains about."""
@@ -129,7 +133,8 @@ def install_application(venv: Venv, project: Path, application: str, constraints
     done = install_lines(venv, lines, *limits, folder=project)
     if done.returncode:
         raise fail(why(done.stdout), "\n".join(done.stdout.splitlines()[-20:]))
-    fit_extras(venv, lines, *limits, folder=project)
+    lines = fit_extras(venv, lines, *limits, folder=project)
+    fit_imports(venv, lines, *limits, folder=project)
     present = venv.packages()
     problem = unfit(present)
     if problem:
@@ -147,8 +152,11 @@ def install_lines(
         return venv.pip("install", "--requirement", file.name, *options, folder=folder)
 
 
-def fit_extras(venv: Venv, lines: list[str], *options: str, folder: Path) -> None:
-    """Where packages do not work with each other, which only their extras say: others that do, within the LINES."""
+def fit_extras(venv: Venv, lines: list[str], *options: str, folder: Path) -> list[str]:
+    """Where packages do not work with each other, which only their extras say: others that do, within the LINES.
+
+    Returns the LINES with what was added.
+    """
     for clash in clashes(venv.site_packages):
         if install_lines(venv, [*lines, clash.requirement], *options, folder=folder).returncode:
             tell(f"warning: {clash}: change the pin of one of them in APP_REQUIREMENTS or APP_CONSTRAINTS")
@@ -158,6 +166,53 @@ def fit_extras(venv: Venv, lines: list[str], *options: str, folder: Path) -> Non
             before = {clash.package: clash.version, clash.other: clash.present}
             taken = [f"{name} {now[name]}" for name in before if now[name] != before[name]]
             tell(f"{' and '.join(taken)} was taken, because {clash}")
+    return lines
+
+
+def fit_imports(venv: Venv, lines: list[str], *options: str, folder: Path) -> None:
+    """Where what LINES ask for cannot be imported with what they leave open: that as it was when the former was made.
+
+    A lock leaves nothing open.
+    """
+    if any("--hash=" in line for line in lines):
+        return
+    asked = {canonical(re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]) for line in lines}
+    broken = find_broken(venv, asked)
+    hopeless: set[str] = set()
+    while problem := next((each for each in broken if each.package not in hopeless), None):
+        package, present = problem.package, venv.packages()
+        why = (
+            f"{package} {present[package]} cannot be imported with {problem.culprit} {present[problem.culprit]} "
+            f"({problem.message})"
+        )
+        day = imports.day_of(venv.versions, package, present[package])
+        pinned = {canonical(line.partition("==")[0].partition("[")[0]) for line in lines if "==" in line}
+        limits = {}
+        for name in sorted(imports.needs(venv.site_packages, package, pinned)) if day else ():
+            newest = next(iter(venv.versions(name, day)), present[name])
+            limits |= {} if newest == present[name] else {name: newest}
+        wanted = [*lines, *(f"{name}<={newest}" for name, newest in limits.items())]
+        fits = limits and not install_lines(venv, wanted, *options, folder=folder).returncode
+        remaining = find_broken(venv, asked) if fits else broken
+        # Another package that wants a newer one would only be broken instead.
+        if {each.package for each in remaining} < {each.package for each in broken}:
+            lines, broken = wanted, remaining
+            now = venv.packages()
+            taken = ", ".join(f"{name} {now[name]}" for name in limits if now[name] != present[name])
+            tell(f"{taken}: taken as of {day}, because {why}")
+        else:
+            hopeless.add(package)
+            if limits:
+                back = [f"{name}=={present[name]}" for name in limits]
+                install_lines(venv, [*lines, *back], *options, folder=folder)
+            tell(
+                f"warning: {why}: name a version of {problem.culprit} that works in APP_REQUIREMENTS or APP_CONSTRAINTS"
+            )
+
+
+def find_broken(venv: Venv, asked: set[str]) -> list[imports.Broken]:
+    """Those of the packages ASKED for that cannot be imported because of another package."""
+    return imports.broken(f"{venv.path}/bin/python", venv.site_packages, asked)
 
 
 PKG_RESOURCES = re.compile(r"^(import pkg_resources|from pkg_resources import)", re.M)
@@ -326,6 +381,14 @@ def complete(venv: Venv, present: dict[str, str], locks: list[str]) -> None:
     )
 
 
+def register(venv: Venv, project: Path) -> None:
+    """Give each project of the application in the folder PROJECT the metadata of a package, unless one has its name."""
+    present = venv.packages()
+    for each in itself.projects(project):
+        if canonical(each.name) not in present:
+            each.write(venv.site_packages)
+
+
 def fits(venv: Venv, blocks: dict[str, str]) -> bool:
     """Install the BLOCKS of our locks as they are; False, and none of them is left, where they do not fit."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
@@ -379,6 +442,7 @@ def main() -> int:
     present = install_application(options.venv, options.project, options.application, options.constraints)
     present = add_setuptools(options.venv, present)
     complete(options.venv, present, options.stack)
+    register(options.venv, options.project)
     for line in notices(present, options.application):
         tell(f"warning: {line}")
     Path(options.venv.path, "notices.txt").write_text("".join(f"{line}\n" for line in REPORTED))

@@ -56,6 +56,12 @@ def test_what_is_a_matter_of_variables_stays_one(tmp_path, monkeypatch, source):
     assert "the image has no" not in said and APP_ENV in said
 
 
+def test_metadata_of_a_package_is_no_module(tmp_path, monkeypatch):
+    said = refusal(tmp_path, monkeypatch, "from importlib.metadata import version\nversion('shop_settings')")
+    assert "shop_settings.py:2: PackageNotFoundError" in said and "APP_REQUIREMENTS" in said
+    assert "holds no module" not in said and APP_ENV not in said
+
+
 def refusal(folder, monkeypatch, source):
     """What a settings module with this SOURCE is refused with."""
     (folder / "shop_settings.py").write_text(source)

@@ -16,6 +16,7 @@ import site
 import sys
 import traceback
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
 from types import ModuleType
 
 from . import absent, printed
@@ -96,7 +97,9 @@ def reported(name: str, purpose: str, path: str, *kinds: type[Exception]) -> Ite
 
 def _wrong(error: Exception, path: str) -> str:
     """What is wrong with the module ``path``, where, and the fix."""
-    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    # No metadata of a package is an error of the same kind, and no module is missing then.
+    undescribed = isinstance(error, PackageNotFoundError)
+    missing = error.name if isinstance(error, ModuleNotFoundError) and not undescribed else None
     if missing and f"{path}.".startswith(f"{missing}."):
         roots = os.environ.get("PYTHONPATH", "").replace(os.pathsep, " ") or os.getcwd()
         return (
@@ -108,6 +111,11 @@ def _wrong(error: Exception, path: str) -> str:
     text = f"is {path!r}, which cannot be imported: {place(error)}{type(error).__name__}: {_message(error)}"
     if missing:
         return f"{text}; is its package in APP_REQUIREMENTS, or its folder in APP_PATH?"
+    if undescribed:
+        return (
+            f"{text}; is that package in APP_REQUIREMENTS? The project's own name is taken from its pyproject.toml, setup.cfg "
+            "or setup.py"
+        )
     if isinstance(error, SyntaxError):
         return text
     if fix := absent.fix(error, _own(error)[-1].filename if _own(error) else "", _message(error)):

@@ -1,0 +1,141 @@
+"""Packages that cannot be imported alongside others that pip chose: what requirements leave open has moved on since.
+
+`strawberry-graphql==0.284.1` asks for `graphql-core>=3.2`, and years later gets one without a name that it imports. Its
+own line cannot be wrong about what was not there yet, so pip has nothing to say: importing what was asked for does.
+What such a package needs is then taken as it was on the day that the package was made.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import distributions
+from pathlib import Path
+
+from dependencies.reading import canonical
+
+MOST_SECONDS = 120
+"""For all imports together; who takes longer is not judged."""
+
+ASIDE = {"test", "tests", "testing", "example", "examples", "docs", "scripts"}
+"""Modules that packages install by mistake."""
+
+PROBE = """
+import importlib, json, sys, types, warnings
+warnings.simplefilter("ignore")
+names, out, sys.stdout = json.load(sys.stdin), sys.stdout, sys.stderr
+try:
+    from django.conf import settings
+    settings.configure()
+except Exception:
+    pass
+broken = []
+for name in names:
+    try:
+        importlib.import_module(name)
+    except (ImportError, AttributeError) as error:
+        holder = getattr(error, "obj", None)
+        blamed = getattr(error, "name", "") if isinstance(error, ImportError) else ""
+        if isinstance(holder, types.ModuleType):
+            blamed = holder.__name__
+        broken.append([name, blamed or "", f"{type(error).__name__}: {error}"])
+    except BaseException:
+        pass
+json.dump(broken, out)
+"""
+"""Settings that it lacks, a registry that is not ready: whatever else an import raises is no matter of versions."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A package that does not import, because of what another, the culprit, does not have."""
+
+    package: str
+    culprit: str
+    message: str
+
+
+def broken(python: str, packages: Path, asked: set[str]) -> list[Broken]:
+    """Those of the packages ASKED for that PYTHON, whose site-packages PACKAGES is, cannot import because of another."""
+    owners = _owners(packages)
+    names = sorted(name for name, owner in owners.items() if owner in asked and name not in ASIDE)
+    try:
+        done = subprocess.run(
+            [python, "-c", PROBE],
+            input=json.dumps(names),
+            capture_output=True,
+            text=True,
+            timeout=MOST_SECONDS,
+            check=False,
+        )
+        results = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, ValueError):
+        return []
+    found = []
+    for name, blamed, message in results:
+        culprit = owners.get(blamed.partition(".")[0], "")
+        if culprit and culprit != owners[name]:
+            found.append(Broken(owners[name], culprit, " ".join(message.split())))
+    return found
+
+
+def _owners(packages: Path) -> dict[str, str]:
+    """Module on the top level of PACKAGES -> the one package that it belongs to."""
+    owners: dict[str, set[str]] = {}
+    for distribution in distributions(path=[str(packages)]):
+        for file in distribution.files or []:
+            name = file.parts[0].partition(".")[0]
+            if file.suffix in (".py", ".so") and name.isidentifier() and not name.startswith("_"):
+                owners.setdefault(name, set()).add(canonical(distribution.metadata["Name"]))
+    return {name: next(iter(each)) for name, each in owners.items() if len(each) == 1}
+
+
+def needs(packages: Path, package: str, pinned: set[str]) -> set[str]:
+    """What of PACKAGES the one named PACKAGE needs in any case, and what that needs; PINNED ones, and theirs, are left out."""
+    from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+
+    installed = {canonical(each.metadata["Name"]): each for each in distributions(path=[str(packages)])}
+    found: set[str] = set()
+    waiting = [package]
+    while waiting:
+        for text in installed[waiting.pop()].requires or []:
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement:
+                continue
+            name = canonical(requirement.name)
+            is_extra = requirement.marker is not None and not requirement.marker.evaluate({"extra": ""})
+            if name in installed and not is_extra and name not in found | pinned | {package}:
+                found.add(name)
+                waiting.append(name)
+    return found
+
+
+FIRST_DAY = date(2010, 1, 1).toordinal()
+
+
+def day_of(versions: Callable[[str, str], list[str]], package: str, version: str) -> str:
+    """The day after VERSION of PACKAGE was uploaded; "" where the index does not say.
+
+    VERSIONS says which versions of a package were there before a day. pip reports no more of an index.
+    """
+    before, after = FIRST_DAY, date.today().toordinal() + 1
+    if version not in versions(package, date.fromordinal(after).isoformat()):
+        return ""
+    while after - before > 1:
+        middle = (before + after) // 2
+        if version in versions(package, date.fromordinal(middle).isoformat()):
+            after = middle
+        else:
+            before = middle
+    return date.fromordinal(after).isoformat()
+
+
+def listed(output: str) -> list[str]:
+    """The versions, the newest first, that `pip index versions` names in its OUTPUT."""
+    match = re.search(r"^Available versions: (.+)$", output, re.M)
+    return [each.strip() for each in match[1].split(",")] if match else []
