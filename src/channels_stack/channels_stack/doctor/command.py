@@ -61,7 +61,8 @@ def _examined(options: argparse.Namespace) -> Report:
 
         return Stack(read)
 
-    without = unspoken(os.environ.get("APP_OVERLAY", "on").split()) if options.deployed else set()
+    overlay, own_redis = os.environ.get("APP_OVERLAY", "on").split(), os.environ.get("APP_REDIS", "")
+    without = unspoken(overlay, own_redis) if options.deployed else set()
     report = examine(project, run if options.run else None, stack if options.stack else None, without)
     report.notes = [*notes, *report.notes]
     return report

@@ -212,6 +212,15 @@ class Plan:
                 yield Place(self.path, number), match
 
 
+def is_script(path: str) -> bool:
+    """Whether the file at ``path`` is a shell's by its first line: images often have theirs as ``/start``."""
+    try:
+        with open(path, "rb") as file:
+            return re.match(rb"#!.*\b(bash|dash|ksh|sh|zsh)\b", file.readline(100)) is not None
+    except OSError:
+        return False
+
+
 class Files:
     """Everything below ``root`` that the rules look at; ``roots`` are folders in it that are on Python's path."""
 
@@ -283,10 +292,11 @@ class Files:
         name = os.path.basename(path)
         if name.endswith((".po", ".mo")):
             self.translations.add(path)
-        is_python, is_plan, is_list = name.endswith(".py"), PLANS.fullmatch(name), is_requirements(path)
+        whole = os.path.join(self.root, path)
+        is_python, is_list = name.endswith(".py"), is_requirements(path)
+        is_plan = bool(PLANS.fullmatch(name)) or ("." not in name and is_script(whole))
         if not (is_python or is_plan or is_list):
             return
-        whole = os.path.join(self.root, path)
         real = os.path.realpath(whole)
         if real in self._seen:  # the same file under another name
             if self._seen[real] in self.modules:

@@ -53,9 +53,15 @@ SET = {
 """Part of the overlay -> rules about the values that it sets, which are the project's own in its sources."""
 
 
-def unspoken(overlay: Sequence[str]) -> set[str]:
-    """The numbers of the rules that say nothing of sources which this stack runs with APP_OVERLAY as it is."""
+CACHE = "W313"
+"""Moot where caches move to a Redis of the application's own: APP_REDIS, by the part `redis` of the overlay."""
+
+
+def unspoken(overlay: Sequence[str], own_redis: str = "") -> set[str]:
+    """The numbers of the rules that say nothing of sources which this stack runs with APP_OVERLAY and APP_REDIS as they are."""
     found = set(MOOT)
+    if own_redis and not {"off", "-redis"} & set(overlay):
+        found.add(CACHE)
     for part, numbers in SET.items():
         if "off" not in overlay and f"-{part}" not in overlay:
             found.update(numbers)

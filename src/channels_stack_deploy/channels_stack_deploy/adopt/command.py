@@ -90,6 +90,16 @@ def tell_variables(deployment: Deployment, proposal: Proposal, new: list[variabl
             more = f" and {len(bare) - SHOWN} more" if len(bare) > SHOWN else ""
             say(f"  as comments, they have defaults: {', '.join(bare[:SHOWN])}{more}")
     given = stack_settings.parse(deployment.application) if deployment.application.exists() else {}
+    unfilled = [
+        f"{variable.name} ({variable.source})"
+        for variable in proposal.variables
+        if variable.unfilled and given.get(variable.name) == variable.value
+    ]
+    if unfilled:
+        proposal.findings.questions.append(
+            f"{', '.join(unfilled)}: the project's files leave these for you to write, and what uses them fails "
+            f"without: write them to {deployment.application}"
+        )
     for variable in proposal.variables:
         if variable.required and variable.value is None and variable.name not in given:
             hint = f"; {variable.source}" if variable.source else ""
@@ -106,7 +116,15 @@ def project(settings: dict[str, str]) -> Path:
 
 def examine(folder: Path, settings: dict[str, str]) -> int:
     """Have the doctor read the project in FOLDER, as the APP_* lines of SETTINGS describe it; its exit code."""
-    names = ("APP_PATH", "APP_SETTINGS", "APP_ASGI", "APP_REQUIREMENTS", "APP_DEBIAN", "APP_OVERLAY")
+    names = (
+        "APP_PATH",
+        "APP_SETTINGS",
+        "APP_ASGI",
+        "APP_REQUIREMENTS",
+        "APP_DEBIAN",
+        "APP_OVERLAY",
+        "APP_REDIS",
+    )
     environment = {**os.environ, **{name: settings[name] for name in names if name in settings}}
     environment |= {"PYTHONPATH": str(ROOT / "src/channels_stack"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "channels_stack", "doctor", "--deployed", str(folder)]

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from channels_stack.doctor import settings as doctor_settings
 from channels_stack.doctor.files import Module
 from channels_stack.doctor.project import CHANNEL_ROUTER, TEST_FILE
-from channels_stack.doctor.values import Value, get, text, texts
+from channels_stack.doctor.values import text, texts
 
+from ..config import services
 from .findings import Findings
 from .modules import Found
 from .tree import Tree, dotted_name
@@ -47,7 +48,7 @@ QUEUES = {
 
 
 FOREVER = {
-    *("loop_forever", "run_forever", "serve_forever", "start_consuming"),
+    *("loop_forever", "run_forever", "run_until_disconnected", "serve_forever", "start_consuming"),
     *("infinity_polling", "run_polling", "start_polling"),
 }
 """Methods that return when the process is stopped: listeners of MQTT and AMQP, loops of asyncio, bots."""
@@ -78,23 +79,32 @@ def find(tree: Tree, found: Found, running: str = "") -> Findings:
 
 
 def _listeners(tree: Tree, findings: Findings, commands: dict[str, str], running: str) -> None:
-    """Commands of the project's own that run until they are stopped: a question each, taken out of COMMANDS."""
+    """Commands of the project's own that run until they are stopped, taken out of COMMANDS, those of start scripts.
+
+    What a start script runs is a process; what nothing starts is a question.
+    """
     for module in tree.own():
         match = re.search(r"(?:^|/)management/commands/([a-z]\w*)\.py$", module.path)
         endless = next((node for node in module.nodes if _is_endless(node)), None) if match else None
         if match is None or endless is None or TEST_FILE.search(module.path):
             continue
         name = match[1]
-        calls = [command for command in commands if command.split()[0] == name] or [name]
-        for call in calls:
-            commands.pop(call, None)
-        if re.search(rf"\b{name}\b", running):
+        started = {call: commands.pop(call) for call in list(commands) if call.split()[0] == name}
+        plain = [call for call in started if all(WORD.fullmatch(word) for word in call.split())]
+        service = re.sub(r"[^a-z0-9]+", "-", name.lower())[:25].strip("-")
+        service = f"{service}-job" if service in services.NAMES else service
+        for call in plain[:1]:
+            why = (
+                f"{name}: {started[call]} starts it, and it runs until it is stopped: {module.place(endless)}"
+            )
+            _process(findings, service, f"python manage.py {' '.join(call.split())}", why)
+        if plain or re.search(rf"\b{name}\b", running):
             continue
         others = [line.value for line in findings.lines if line.name == "APP_COMMANDS"]
-        own = [f"{name.replace('_', '-')}: python manage.py {call}" for call in calls[:1]]
+        own = f"{service}: python manage.py {next(iter(started), name)}"
         findings.questions.append(
             f"APP_COMMANDS: manage.py {name} runs until it is stopped ({module.place(endless)}), and nothing starts it; "
-            f"if it belongs to production: APP_COMMANDS={'; '.join([*others, *own])}"
+            f"if it belongs to production: APP_COMMANDS={'; '.join([*others, own])}"
         )
 
 
@@ -212,61 +222,78 @@ def _celery(tree: Tree, found: Found, findings: Findings, values: doctor_setting
     if root != found.roots[0]:
         findings.notes.append(f"celery -A {module_name} is found through APP_PATH ({root})")
     app = module_name if name in ("app", "celery") else f"{module_name}:{name}"
-    commands = [f"celery: celery -A {app} worker --loglevel INFO"]
+    queues = _celery_queues(tree, values)
+    taken = f" -Q {','.join(queues)}" if len(queues) > 1 else ""
+    commands = [f"celery: celery -A {app} worker{taken} --loglevel INFO"]
     beat = _schedule(tree, values)
     if beat:
         stored = "django_celery_beat" in [each for each, _ in texts(values["INSTALLED_APPS"])]
         how = "--scheduler django_celery_beat.schedulers:DatabaseScheduler" if stored else "-s /tmp/beat"
         commands.append(f"beat: celery -A {app} beat {how} --loglevel INFO")
-    findings.line(
-        "APP_COMMANDS", "; ".join(commands), f"Celery: {place}" + (f"; its schedule: {beat}" if beat else "")
-    )
-    queues = {
-        value.value: str(module.place(value))
-        for module in tree.own()
-        for value in (
-            keyword.value
-            for node in module.nodes
-            if isinstance(node, ast.Call)
-            for keyword in node.keywords
-            if keyword.arg == "queue"
-        )
-        if isinstance(value, ast.Constant) and isinstance(value.value, str)
-    }
-    for routed in _all_queues(values["CELERY_TASK_ROUTES"]):
-        queues.setdefault(text(routed) or "", str(routed.at))
-    queues.pop("", None)
-    if queues:
-        findings.questions.append(
-            "APP_COMMANDS: tasks are sent to queues of their own ("
-            + ", ".join(f"{queue}: {where}" for queue, where in queues.items())
-            + f"); if the worker shall take them, add -Q celery,{','.join(queues)} to its line"
-        )
+    why = [f"Celery: {place}"]
+    why += [f"its schedule: {beat}"] if beat else []
+    why += [f"its queue {queue}: {where}" for queue, where in list(queues.items())[1:]]
+    findings.line("APP_COMMANDS", "; ".join(commands), "; ".join(why))
 
 
 def _other_queues(findings: Findings, values: doctor_settings.Settings) -> None:
-    """The process of each queue that is an installed application, in addition to what APP_COMMANDS has."""
-    celery = next((line for line in findings.lines if line.name == "APP_COMMANDS"), None)
-    commands, why = ([celery.value], [celery.why]) if celery else ([], [])
+    """The process of each queue that is an installed application."""
     for name, place in texts(values["INSTALLED_APPS"]):
         if name in QUEUES:
             service, command = QUEUES[name]
             rq = " ".join(getattr(values["RQ_QUEUES"], "items", None) or ["default"])
-            command = f"python manage.py {command.format(rq=rq)}"
-            if not any(each.endswith(f": {command}") for each in commands):
-                same = sum(each.partition(":")[0].startswith(service) for each in commands)
-                commands.append(f"{service}-{same + 1}: {command}" if same else f"{service}: {command}")
-            why.append(f"{name}: {place.at}")
-    if len(commands) > bool(celery):
-        findings.lines[:] = [line for line in findings.lines if line is not celery]
-        findings.line("APP_COMMANDS", "; ".join(commands), "; ".join(why))
+            _process(findings, service, f"python manage.py {command.format(rq=rq)}", f"{name}: {place.at}")
 
 
-def _all_queues(value: Value | None) -> list[Value]:
-    """The values of `queue` in CELERY_TASK_ROUTES."""
-    routes = getattr(value, "items", {})
-    found = [get(route, "queue") for route in routes.values()] if isinstance(routes, dict) else []
-    return [each for each in found if each is not None and text(each)]
+def _process(findings: Findings, service: str, command: str, why: str) -> None:
+    """Add COMMAND to the line APP_COMMANDS, unless it is there, as SERVICE or, where that is taken, with a number."""
+    before = next((line for line in findings.lines if line.name == "APP_COMMANDS"), None)
+    commands = before.value.split("; ") if before else []
+    if any(each.partition(": ")[2] == command for each in commands):
+        return
+    findings.lines[:] = [line for line in findings.lines if line is not before]
+    same = sum(re.fullmatch(rf"{service}(-\d+)?", each.partition(":")[0]) is not None for each in commands)
+    name = f"{service}-{same + 1}" if same else service
+    findings.line(
+        "APP_COMMANDS",
+        "; ".join([*commands, f"{name}: {command}"]),
+        "; ".join([*([before.why] if before else []), why]),
+    )
+
+
+WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
+"""A word of a command that means the same in a shell, in APP_COMMANDS and in itself."""
+
+
+QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
+"""A name of a queue that needs no quotes."""
+
+
+def _celery_queues(tree: Tree, values: doctor_settings.Settings) -> dict[str, str]:
+    """Queue -> file:line of all that tasks are sent to, the default one first.
+
+    A worker without a list takes the default one alone, and tasks of another wait for ever, without a word.
+    """
+    default = values["CELERY_TASK_DEFAULT_QUEUE"] or values["CELERY_DEFAULT_QUEUE"]
+    queues = {text(default) or "celery": str(default.at) if default else ""}
+    for place, match in tree.plans(r"(?<![\w-])(?:-Q|--queues)[=\s\"',]*([A-Za-z0-9_.:,-]+)"):
+        for name in match[1].split(","):
+            queues.setdefault(name, place)
+    for module in tree.own():
+        if "celery" not in module.text.lower() or TEST_FILE.search(module.path):
+            continue
+        for node in module.nodes:
+            names: list[ast.expr | None] = []
+            if isinstance(node, ast.Call):
+                names = [keyword.value for keyword in node.keywords if keyword.arg == "queue"]
+                if module.dotted(node.func) == "kombu.Queue":
+                    names += node.args[:1]
+            elif isinstance(node, ast.Dict):
+                keys = [getattr(key, "value", None) for key in node.keys]
+                names = [value for key, value in zip(keys, node.values, strict=True) if key == "queue"]
+            for name in names:
+                queues.setdefault(_constant(tree, module, name), str(module.place(name or node)))
+    return {name: place for name, place in queues.items() if QUEUE.fullmatch(name)}
 
 
 def _schedule(tree: Tree, values: doctor_settings.Settings) -> str:

@@ -77,7 +77,7 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
     findings.add(requirements.debian(installed, suite, database.geodjango(settings)))
     overlay = values["APP_OVERLAY"].split()
     off = (
-        set(variables.COVERED.values())
+        {*variables.COVERED.values(), "redis"}
         if overlay == ["off"]
         else {word[1:] for word in overlay if word.startswith("-")}
     )
@@ -94,7 +94,7 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
         folder,
         lines,
         findings,
-        variables.find(tree, found, values["DOMAINS"], off),
+        variables.find(tree, found, values["DOMAINS"], off, own_redis="APP_REDIS" in lines),
         has_users=users,
         impossible=outside.find(tree, installed) or pins.too_old(tree, installed),
     )

@@ -40,6 +40,12 @@ COVERED = {
 }
 """Setting -> the part of the overlay that sets it: a variable for nothing else only has to be there."""
 
+REDIS = {"CACHES", "CHANNEL_LAYERS", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"}
+"""Settings that say where a Redis is."""
+
+SWITCH = re.compile(r"DEBUG|(^|_)DEV(_|$)|DEVELOPMENT")
+"""A variable that turns development on, and with it DEBUG."""
+
 READERS = {
     "env",
     "config",
@@ -64,6 +70,14 @@ IMPLIED = {
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What app.env can hold; a shell could not set another one either."""
+
+FRONT_ENDS = {"CORS_ALLOWED_ORIGINS", "CORS_ORIGIN_WHITELIST"}
+"""Settings that name origins of pages, the stack's own and those of front ends elsewhere."""
+
+UNFILLED = re.compile(
+    r"|<.*>|\W*(set|change|replace|your|todo|fixme|xxx+)\b.*|change_?me|\.\.\.", re.IGNORECASE
+)
+"""A value that a template left for a person to write."""
 
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 PRODUCTION_FILES = (
@@ -97,6 +111,8 @@ class Variable:
     """What app.env gives it; None: nothing is known, a person has to."""
     source: str = ""
     """Where the value comes from."""
+    unfilled: bool = False
+    """Whether that value was left for a person to write."""
 
 
 @dataclass
@@ -111,6 +127,12 @@ class Uses:
     """Name by which files are chosen -> the word for production, and why."""
     lists: set[str] = field(default_factory=set)
     """Variables that hold lists, as JSON."""
+    parts: set[str] = field(default_factory=set)
+    """Variables that are a part of an address: within a text that begins otherwise, or of a pair such as (host, port)."""
+    bare: set[str] = field(default_factory=set)
+    """Variables that are assigned as they are: for a switch, any text but the empty one is on."""
+    numbers: set[str] = field(default_factory=set)
+    """Variables that have to be a number."""
 
 
 def uses(tree: Tree, found: Found) -> Uses:
@@ -140,12 +162,37 @@ def uses(tree: Tree, found: Found) -> Uses:
                         seen.reads[each.variable].append((each.place, False, frozenset(targets)))
             for name, required, place in _reads(module, statement):
                 seen.reads.setdefault(name, []).append((place, required and certain, frozenset(targets)))
+            _forms(module, statement, seen)
     return seen
 
 
-def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Variable]:
-    """What the settings read and the stack does not give by itself. OVERLAY names the parts that are off."""
+def _forms(module: Module, statement: ast.stmt, seen: Uses) -> None:
+    """Note in SEEN what forms the variables have that STATEMENT reads."""
+
+    def names(nodes: list[ast.expr]) -> set[str]:
+        return {name for node in nodes for name, _, _ in _reads(module, node)}
+
+    for node in ast.walk(statement):
+        if isinstance(node, ast.JoinedStr):
+            seen.parts |= names(node.values[1:])
+        elif isinstance(node, ast.Tuple):
+            seen.parts |= names(node.elts)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "int":
+            seen.numbers |= names(node.args)
+    value = getattr(statement, "value", None)
+    if isinstance(value, ast.Subscript):
+        seen.bare |= names([value])
+
+
+def find(
+    tree: Tree, found: Found, domains: str, overlay: set[str], own_redis: bool = False
+) -> list[Variable]:
+    """What the settings read and the stack does not give by itself.
+
+    OVERLAY names the parts that are off; with OWN_REDIS caches on Redis move to the application's own.
+    """
     seen = uses(tree, found)
+    parts = {**COVERED, **({"CACHES": "redis"} if own_redis else {})}
     given = LENT | {f"{name}_FILE" for name in LENT} | OTHERS | set(stack_settings.defaults())
     production = _values(tree, found.folder, PRODUCTION_FILES)
     other = _values(tree, found.folder, OTHER_FILES)
@@ -156,10 +203,12 @@ def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Vari
         place = next((each for each, required, _ in reads if required), reads[0][0])
         variable = Variable(name, place, any(required for _, required, _ in reads))
         leaves = {leaf for _, _, targets in reads for leaf in _leaves(targets, seen.flows)}
-        covered = bool(leaves) and all(COVERED.get(leaf, "") not in {"", *overlay} for leaf in leaves)
+        covered = bool(leaves) and all(parts.get(leaf, "") not in {"", *overlay} for leaf in leaves)
         first = {target for _, _, targets in reads for target in targets}
-        if name in production and not (covered and first & {"DATABASES"}):
+        unfilled = name in production and UNFILLED.fullmatch(production[name][0].strip()) is not None
+        if name in production and not (covered and (unfilled or first & {"DATABASES"})):
             variable.value, variable.source = production[name]
+            variable.unfilled = unfilled and variable.required
         elif first & seen.chosen.keys():
             variable.value, variable.source = seen.chosen[min(first & seen.chosen.keys())]
         elif variable.required and "SECRET_KEY" in first and "secret_key" not in overlay:
@@ -167,10 +216,23 @@ def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Vari
                 secrets.token_urlsafe(48),
                 "made here; the overlay sets SECRET_KEY to the stack's",
             )
+        elif variable.required and SWITCH.search(name) and "DEBUG" in _reached(first, seen.flows):
+            variable.value = "" if name in seen.bare else "0" if name in seen.numbers else "False"
+            variable.source = "off, as in production"
+        elif variable.required and first & FRONT_ENDS:
+            is_part = name in seen.parts
+            variable.value = stand_in(
+                name, {"ALLOWED_HOSTS" if is_part else "CSRF_TRUSTED_ORIGINS"}, domains, is_part
+            )
+            variable.source = (
+                "this site; name front ends on other origins here and in ALLOWED_ORIGINS of stack.env"
+            )
+            if name in seen.lists:
+                variable.value = json.dumps(variable.value.split(","))
         elif variable.required and covered:
             settings = ", ".join(sorted(leaves))
             variable.value, variable.source = (
-                stand_in(name, leaves, domains),
+                stand_in(name, leaves, domains, name in seen.parts),
                 f"only has to be there: the overlay sets {settings}",
             )
             if name in seen.lists:
@@ -181,10 +243,13 @@ def find(tree: Tree, found: Found, domains: str, overlay: set[str]) -> list[Vari
     return variables
 
 
-def stand_in(name: str, leaves: set[str], domains: str) -> str:
-    """A value for the variable NAME that is read into settings which the overlay replaces, of the kind that is wanted there."""
+def stand_in(name: str, leaves: set[str], domains: str, is_part: bool = False) -> str:
+    """A value for the variable NAME that is read into settings which the overlay replaces, of the kind that is wanted there.
+
+    IS_PART: it is no address by itself, but a part of one.
+    """
     database = "DATABASES" in leaves
-    if name.endswith(("_URL", "_URI", "_DSN")):
+    if name.endswith(("_URL", "_URI", "_DSN")) and not is_part:
         return "postgres://localhost/app" if database else "redis://localhost:6379/0"
     if "ENGINE" in name:
         return "django.db.backends.postgresql"
@@ -194,10 +259,14 @@ def stand_in(name: str, leaves: set[str], domains: str) -> str:
         return "localhost"
     if leaves <= {"DEBUG"}:
         return "False"
+    if leaves <= {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"} and is_part:
+        return domains.split()[0]
     if leaves <= {"ALLOWED_HOSTS"}:
         return ",".join(domains.split())
     if leaves <= {"CSRF_TRUSTED_ORIGINS"}:
         return ",".join(f"https://{domain}" for domain in domains.split())
+    if leaves <= REDIS and not re.search(r"PASS|USER|PREFIX|_DB$|INDEX", name):
+        return "localhost" if is_part else "redis://localhost:6379/0"
     return (
         "/srv/media"
         if leaves <= {"MEDIA_ROOT", "STATIC_ROOT"}
@@ -244,6 +313,16 @@ def _targets(statement: ast.stmt) -> set[str]:
     return names
 
 
+def _reached(targets: set[str], flows: dict[str, set[str]]) -> set[str]:
+    """TARGETS, and all names that are computed from them."""
+    waiting, reached = list(targets), set(targets)
+    while waiting:
+        further = flows.get(waiting.pop(), set()) - reached
+        waiting += further
+        reached |= further
+    return reached
+
+
 def _leaves(targets: frozenset[str], flows: dict[str, set[str]]) -> set[str]:
     """The names at the end of all ways from TARGETS."""
     waiting, seen, leaves = list(targets), set(targets), set()
@@ -259,7 +338,7 @@ def _leaves(targets: frozenset[str], flows: dict[str, set[str]]) -> set[str]:
     return leaves
 
 
-def _reads(module: Module, statement: ast.stmt) -> Iterator[tuple[str, bool, str]]:
+def _reads(module: Module, statement: ast.AST) -> Iterator[tuple[str, bool, str]]:
     """(variable, whether it must be there, file:line) for each that STATEMENT reads."""
     schema = _schema(module)
     for node in ast.walk(statement):

@@ -86,14 +86,120 @@ def test_a_redis_of_the_projects_own(found, source, kind):
     assert found(PLAIN, {"mysite/settings.py": source + SETTINGS}).get("APP_REDIS") == kind
 
 
-def test_queues_and_commands_of_start_scripts_are_questions(make):
-    files = {
-        "mysite/celery.py": CELERY.format("app") + '\n@app.task(queue="slow")\ndef work(): ...\n',
-        "Procfile": "release: python manage.py migrate && python manage.py loaddata first\n",
-    }
+@pytest.mark.parametrize(
+    ("files", "queues"),
+    [
+        (
+            {
+                "mysite/tasks.py": 'from celery import shared_task\n@shared_task(queue="slow")\ndef work(): ...\n'
+            },
+            "celery,slow",
+        ),
+        (
+            {"mysite/settings.py": SETTINGS + 'CELERY_TASK_ROUTES = {"a.*": {"queue": "mail"}}\n'},
+            "celery,mail",
+        ),
+        (
+            {
+                "mysite/settings.py": SETTINGS
+                + 'CELERY_TASK_DEFAULT_QUEUE = "default"\nCELERY_TASK_ROUTES = {"a.*": {"queue": "mail"}}\n'
+            },
+            "default,mail",
+        ),
+        (
+            {
+                "mysite/celery.py": CELERY.format("app")
+                + 'app.conf.task_routes = {"x.*": {"queue": QUEUE}}\nQUEUE = "high"\n',
+                "mysite/settings.py": SETTINGS
+                + 'CELERY_BEAT_SCHEDULE = {"x": {"task": "x", "options": {"queue": "nightly"}}}\n',
+            },
+            "celery,high,nightly",
+        ),
+        (
+            {
+                "mysite/celery.py": "from kombu import Queue\n"
+                + CELERY.format("app")
+                + 'app.conf.task_queues = (Queue("urgent", routing_key="u.#"),)\n'
+            },
+            "celery,urgent",
+        ),
+        (
+            {"Procfile": "worker: celery -A mysite worker -l info -Q default,slow -c 2\n"},
+            "celery,default,slow",
+        ),
+        (
+            {
+                "docker-compose.yml": 'services:\n  w:\n    command: ["celery", "-A", "mysite", "worker", "--queues", "slow"]\n'
+            },
+            "celery,slow",
+        ),
+        # Near-misses: the default one alone, which a worker takes unasked; one of tests; one that only running shows.
+        ({"mysite/settings.py": SETTINGS + 'CELERY_TASK_DEFAULT_QUEUE = "default"\n'}, ""),
+        ({"tests/test_work.py": 'import celery\nwork.apply_async(queue="slow")\n'}, ""),
+        ({"mysite/tasks.py": 'import celery\nwork.apply_async(queue=f"user-{pk}")\n'}, ""),
+        ({"mysite/amqp.py": 'channel.basic_consume(queue="hello")\n'}, ""),
+    ],
+)
+def test_the_worker_of_celery_takes_each_queue(found, files, queues):
+    (worker, *_) = found(PLAIN, {"mysite/celery.py": CELERY.format("app")}, files)["APP_COMMANDS"].split("; ")
+    taken = f" -Q {queues}" if queues else ""
+    assert worker == f"celery: celery -A mysite.celery worker{taken} --loglevel INFO"
+
+
+def test_commands_of_start_scripts_are_questions(make):
+    files = {"Procfile": "release: python manage.py migrate && python manage.py loaddata first\n"}
     text = " ".join(propose(make(PLAIN, files)).findings.questions)
-    assert "slow: mysite/celery.py:4" in text and "-Q celery,slow" in text
     assert "manage.py loaddata first (Procfile:1)" in text and "migrate (" not in text
+
+
+LOOP = "class Command:\n    def handle(self):\n        while True:\n            step()\n"
+
+
+@pytest.mark.parametrize(
+    ("plan", "source", "command"),
+    [
+        (
+            {"Procfile": "ticker: python manage.py run_ticker --every 5\n"},
+            LOOP,
+            "run-ticker: python manage.py run_ticker --every 5",
+        ),
+        (
+            {"docker-compose.yml": "services:\n  t:\n    command: poetry run python manage.py run_ticker\n"},
+            LOOP,
+            "run-ticker: python manage.py run_ticker",
+        ),
+        # A script without an extension, as images have it, which the shell's line makes one.
+        (
+            {
+                "compose/production/start-ticker": "#!/usr/bin/env bash\nexec python /app/manage.py run_ticker\n"
+            },
+            "class Command:\n    def handle(self):\n        channel.start_consuming()\n",
+            "run-ticker: python manage.py run_ticker",
+        ),
+        # Questions: it ends; a variable of the shell; a script that is none.
+        ({"Procfile": "ticker: python manage.py run_ticker\n"}, LOOP.replace("True", "rows"), None),
+        ({"Procfile": "ticker: python manage.py run_ticker $PORT\n"}, LOOP, None),
+        ({"compose/notes": "python manage.py run_ticker\n"}, LOOP, None),
+    ],
+)
+def test_a_command_that_runs_for_ever_is_a_process(make, plan, source, command):
+    proposal = propose(make(PLAIN, plan, {"mysite/management/commands/run_ticker.py": source}))
+    line = proposal.lines.get("APP_COMMANDS")
+    assert (line and line.value) == command
+    assert any("run_ticker" in each for each in proposal.findings.questions) == (command is None)
+
+
+def test_processes_of_celery_and_of_the_project(found):
+    files = {
+        "mysite/celery.py": CELERY.format("app"),
+        "Procfile": "a: python manage.py run_ticker\nb: python manage.py run_ticker\nc: python manage.py worker\n",
+        "mysite/management/commands/run_ticker.py": LOOP,
+        "mysite/management/commands/worker.py": LOOP,
+    }
+    assert found(PLAIN, files)["APP_COMMANDS"].split("; ")[1:] == [
+        "run-ticker: python manage.py run_ticker",
+        "worker-job: python manage.py worker",
+    ]
 
 
 def test_folders_that_are_kept_empty_are_volumes(found, make):
@@ -197,6 +303,43 @@ def test_the_variables_that_settings_read(make):
 
 
 @pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        # A switch of development is off: as an empty text, where any other one is on.
+        ('is_dev = os.environ["IS_DEV_ENV"]\nDEBUG = is_dev\nPROFILER = is_dev\n', {"IS_DEV_ENV": ""}),
+        ('DEBUG = int(os.environ["DJANGO_DEBUG"])\nPROFILER = DEBUG\n', {"DJANGO_DEBUG": "0"}),
+        ('DEV = os.environ["DEV_MODE"] == "True"\nDEBUG = DEV\nPROFILER = DEV\n', {"DEV_MODE": "False"}),
+        ('STAGE = os.environ["STAGE"]\nDEBUG = STAGE == "dev"\nFLAGS = STAGE\n', {"STAGE": None}),
+        ('API = os.environ["DEV_API"]\n', {"DEV_API": None}),
+        # The host of a Redis that all move away from, in each form of an address.
+        (
+            'CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache",'
+            " \"LOCATION\": f\"redis://{os.environ['MY_REDIS']}:{os.environ['MY_PORT']}\"}}\n"
+            'CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer",'
+            ' "CONFIG": {"hosts": [(os.environ["MY_REDIS"], os.environ["MY_PORT"])]}}}\n'
+            "CELERY_BROKER_URL = f\"redis://{os.environ['MY_REDIS']}\"\n",
+            {"MY_REDIS": "localhost", "MY_PORT": "6379"},
+        ),
+        (
+            'CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": os.environ["MY_CACHE"]}}\n',
+            {"MY_CACHE": "redis://localhost:6379/0"},
+        ),
+        (
+            'CACHES = {"default": {"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",'
+            ' "LOCATION": os.environ["MY_CACHE"]}}\n',
+            {"MY_CACHE": None},
+        ),
+        # Front ends: an origin, or the host of one.
+        ('CORS_ALLOWED_ORIGINS = [os.environ["FRONT"]]\n', {"FRONT": "https://localhost"}),
+        ("CORS_ALLOWED_ORIGINS = [f\"https://{os.environ['FRONT']}\"]\n", {"FRONT": "localhost"}),
+    ],
+)
+def test_variables_of_a_known_meaning_have_a_value(make, source, expected):
+    folder = make(PLAIN, {"mysite/settings.py": SETTINGS + "import os\n" + source})
+    assert {each.name: each.value for each in propose(folder).variables} == expected
+
+
+@pytest.mark.parametrize(
     ("engine", "words"),
     [
         ("django.db.backends.mysql", "MySQL (mysite/settings.py:3) becomes the stack's PostgreSQL"),
@@ -288,7 +431,7 @@ def test_a_command_that_ends_is_none(make, body):
 def test_a_command_that_runs_for_ever_is_asked_once_and_not_where_stack_env_runs_it(make):
     files = {
         "iot/management/commands/listen.py": COMMAND + "        client.loop_forever()\n",
-        "start.sh": "python manage.py listen &\npython manage.py loadfirst\n",
+        "start.sh": "python manage.py listen $TOPIC &\npython manage.py loadfirst\n",
     }
     folder = make(PLAIN, files)
     questions = propose(folder).findings.questions

@@ -115,6 +115,47 @@ def test_adopt_writes_both_files_once_and_prints_no_secret(make, deployment, cap
     assert "wants this variable" not in said and "says all that was found already" in said
 
 
+def test_what_the_files_for_production_leave_open_is_asked_for_until_it_is_written(make, deployment, capfd):
+    names = ("MAIL_KEY", "ADMIN_URL", "DSN", "TOKEN")
+    source = SETTINGS + "import os\n" + "".join(f'{name} = os.environ["{name}"]\n' for name in names)
+    source += 'SECRET_KEY = os.environ["KEY"]\nMORE = os.environ.get("MORE")\n'
+    values = (
+        "MAIL_KEY=\nADMIN_URL=!!!SET ADMIN_URL!!!\nDSN=<your dsn>\nTOKEN=setting\nKEY=!!!SET KEY!!!\nMORE=\n"
+    )
+    folder = make(PLAIN, {"mysite/settings.py": source, ".envs/.production/.django": values})
+    command.adopt(deployment, str(folder))
+    (asked,) = [line for line in capfd.readouterr().out.splitlines() if "for you to write" in line]
+    assert [name for name in (*names, "KEY", "MORE") if f" {name} (.envs" in asked] == [
+        "MAIL_KEY",
+        "ADMIN_URL",
+        "DSN",
+    ]
+    text = deployment.application.read_text()
+    assert "!!!SET KEY!!!" not in text and "\nMAIL_KEY=\n" in text
+    deployment.application.write_text(text.replace("MAIL_KEY=", "MAIL_KEY=1"))
+    command.adopt(deployment, str(folder))
+    said = capfd.readouterr().out
+    assert "ADMIN_URL (.envs" in said and "MAIL_KEY (.envs" not in said
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'CORS_ALLOWED_ORIGINS = os.environ["ORIGINS"].split(",")\n',
+        # What the overlay sets follows from it, and it is read by itself too.
+        'CORS_ALLOWED_ORIGINS = os.environ["ORIGINS"].split(",")\nCSRF_TRUSTED_ORIGINS = CORS_ALLOWED_ORIGINS\n',
+    ],
+)
+def test_origins_of_front_ends_are_this_site_and_the_line_names_where_others_go(
+    make, deployment, capfd, source
+):
+    folder = make(PLAIN, {"mysite/settings.py": SETTINGS + "import os\n" + source})
+    command.adopt(deployment, str(folder))
+    said = capfd.readouterr().out
+    assert "\nORIGINS=https://localhost\n" in deployment.application.read_text()
+    assert "ALLOWED_ORIGINS of stack.env" in said and "only has to be there" not in said
+
+
 def test_adopt_ends_with_what_a_person_has_to_write(make, deployment, capfd):
     folder = make({name: text for name, text in PLAIN.items() if "asgi" not in name})
     with pytest.raises(Failure, match="APP_ASGI could not be determined"):
@@ -163,3 +204,21 @@ def test_the_doctor_leaves_out_what_the_stack_sets_unless_the_overlay_is_off(mak
     deployment.settings.write_text(f"APP_DIR={folder}\nAPP_SETTINGS=mysite.settings\nAPP_OVERLAY=-hosts\n")
     command.doctor(deployment, "")
     assert "E509 ALLOWED_HOSTS is empty" in capfd.readouterr().out
+
+
+def test_the_doctor_does_not_ask_for_the_redis_that_stack_env_has(make, deployment, capfd):
+    source = (
+        SETTINGS + 'REDIS = "redis://redis:6379"\n'
+        'CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS}}\n'
+        'CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS]}}}\n'
+    )
+    folder = make(PLAIN, {"mysite/settings.py": source})
+    deployment.folder.mkdir()
+    for line, is_asked in (
+        ("APP_REDIS=", True),
+        ("APP_REDIS=cache", False),
+        ("APP_REDIS=cache\nAPP_OVERLAY=-redis", True),
+    ):
+        deployment.settings.write_text(f"APP_DIR={folder}\nAPP_SETTINGS=mysite.settings\n{line}\n")
+        command.doctor(deployment, "")
+        assert ("W313" in capfd.readouterr().out) == is_asked
