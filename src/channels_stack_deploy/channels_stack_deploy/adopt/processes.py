@@ -117,10 +117,13 @@ def _is_endless(node: ast.AST) -> bool:
 
 
 def _without_handlers(node: ast.AST) -> Iterator[ast.AST]:
-    """NODE and what is in it, but for what is done after an exception (KeyboardInterrupt)."""
+    """NODE and what is in it, but for what is done after an exception (KeyboardInterrupt) or for an option (`--once`)."""
     yield node
     for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.ExceptHandler):
+        optional = isinstance(child, ast.If) and any(
+            isinstance(part, ast.Name) and part.id in ("options", "kwargs") for part in ast.walk(child.test)
+        )
+        if not optional and not isinstance(child, ast.ExceptHandler):
             yield from _without_handlers(child)
 
 

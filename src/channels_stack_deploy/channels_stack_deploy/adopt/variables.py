@@ -43,6 +43,8 @@ COVERED = {
 REDIS = {"CACHES", "CHANNEL_LAYERS", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"}
 """Settings that say where a Redis is."""
 
+ON = {"true", "1", "yes", "on", "y", "t"}
+
 SWITCH = re.compile(r"DEBUG|(^|_)DEV(_|$)|DEVELOPMENT")
 """A variable that turns development on, and with it DEBUG."""
 
@@ -133,6 +135,8 @@ class Uses:
     """Variables that are assigned as they are: for a switch, any text but the empty one is on."""
     numbers: set[str] = field(default_factory=set)
     """Variables that have to be a number."""
+    on: set[str] = field(default_factory=set)
+    """Variables whose default is true."""
 
 
 def uses(tree: Tree, found: Found) -> Uses:
@@ -179,8 +183,15 @@ def _forms(module: Module, statement: ast.stmt, seen: Uses) -> None:
             seen.parts |= names(node.elts)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "int":
             seen.numbers |= names(node.args)
-    value = getattr(statement, "value", None)
-    if isinstance(value, ast.Subscript):
+        elif isinstance(node, ast.Call):
+            defaults = [*node.args[1:2], *(each.value for each in node.keywords if each.arg == "default")]
+            if any(isinstance(each, ast.Constant) and str(each.value).lower() in ON for each in defaults):
+                seen.on |= names([node])
+    value: ast.expr | None = getattr(statement, "value", None)
+    if isinstance(value, ast.Call) and module.dotted(value.func) == "bool" and value.args:
+        value = value.args[0]
+    plain = isinstance(value, ast.Call) and module.dotted(value.func) in ("os.environ.get", "os.getenv")
+    if value is not None and (plain or isinstance(value, ast.Subscript)):
         seen.bare |= names([value])
 
 
@@ -196,6 +207,13 @@ def find(
     given = LENT | {f"{name}_FILE" for name in LENT} | OTHERS | set(stack_settings.defaults())
     production = _values(tree, found.folder, PRODUCTION_FILES)
     other = _values(tree, found.folder, OTHER_FILES)
+    switches = {
+        name
+        for name, reads in seen.reads.items()
+        if SWITCH.search(name)
+        and (name in seen.on or any(required for _, required, _ in reads))
+        and "DEBUG" in _reached({target for _, _, targets in reads for target in targets}, seen.flows)
+    }
     variables = []
     for name, reads in sorted(seen.reads.items()):
         if name in given or name.startswith("DJANGO_SUPERUSER_") or not NAME.fullmatch(name):
@@ -211,12 +229,12 @@ def find(
             variable.unfilled = unfilled and variable.required
         elif first & seen.chosen.keys():
             variable.value, variable.source = seen.chosen[min(first & seen.chosen.keys())]
-        elif variable.required and "SECRET_KEY" in first and "secret_key" not in overlay:
+        elif (variable.required or switches) and "SECRET_KEY" in first and "secret_key" not in overlay:
             variable.value, variable.source = (
                 secrets.token_urlsafe(48),
                 "made here; the overlay sets SECRET_KEY to the stack's",
             )
-        elif variable.required and SWITCH.search(name) and "DEBUG" in _reached(first, seen.flows):
+        elif name in switches:
             variable.value = "" if name in seen.bare else "0" if name in seen.numbers else "False"
             variable.source = "off, as in production"
         elif variable.required and first & FRONT_ENDS:
@@ -229,7 +247,8 @@ def find(
             )
             if name in seen.lists:
                 variable.value = json.dumps(variable.value.split(","))
-        elif variable.required and covered:
+        # Settings that find development switched off may insist on what the overlay sets anyway.
+        elif (variable.required or (switches and leaves <= {"ALLOWED_HOSTS"})) and covered:
             settings = ", ".join(sorted(leaves))
             variable.value, variable.source = (
                 stand_in(name, leaves, domains, name in seen.parts),
@@ -341,6 +360,7 @@ def _leaves(targets: frozenset[str], flows: dict[str, set[str]]) -> set[str]:
 def _reads(module: Module, statement: ast.AST) -> Iterator[tuple[str, bool, str]]:
     """(variable, whether it must be there, file:line) for each that STATEMENT reads."""
     schema = _schema(module)
+    own = _own_readers(module)
     for node in ast.walk(statement):
         place = str(module.place(node))
         if isinstance(node, ast.Subscript) and module.dotted(node.value) == "os.environ":
@@ -354,6 +374,10 @@ def _reads(module: Module, statement: ast.AST) -> Iterator[tuple[str, bool, str]
             if name := _text(node.args[0] if node.args else None):
                 yield name, False, place
             continue
+        if dotted in own:
+            if (name := _text(node.args[0] if node.args else None)) and VARIABLE.fullmatch(name):
+                yield name, own[dotted] and len(node.args) + len(node.keywords) == 1, place
+            continue
         holder = node.func.value if isinstance(node.func, ast.Attribute) else node.func
         if not isinstance(holder, ast.Name) or holder.id.lower() not in READERS:
             continue
@@ -365,6 +389,29 @@ def _reads(module: Module, statement: ast.AST) -> Iterator[tuple[str, bool, str]
         if name and VARIABLE.fullmatch(name):
             has_default = "default" in keywords or any(not isinstance(arg, ast.Name) for arg in node.args[1:])
             yield name, not has_default and name not in schema and method != "get", place
+
+
+def _own_readers(module: Module) -> dict[str, bool]:
+    """Functions of the module that read the variable which their first parameter names -> whether it must be there."""
+    found = {}
+    for function in module.tree.body:
+        if not isinstance(function, ast.FunctionDef) or not function.args.args:
+            continue
+        first, optional = function.args.args[0].arg, False
+        reads = False
+        for node in ast.walk(function):
+            if isinstance(node, ast.Subscript):
+                names, is_get = [node.slice] * (module.dotted(node.value) == "os.environ"), False
+            elif isinstance(node, ast.Call):
+                is_get = module.dotted(node.func) in ("os.environ.get", "os.getenv")
+                names = node.args[:1] if is_get else []
+            else:
+                continue
+            if any(isinstance(name, ast.Name) and name.id == first for name in names):
+                reads, optional = True, optional or is_get
+        if reads:
+            found[function.name] = not optional
+    return found
 
 
 def _schema(module: Module) -> set[str]:

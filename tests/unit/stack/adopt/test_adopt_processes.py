@@ -309,6 +309,19 @@ def test_the_variables_that_settings_read(make):
         ('is_dev = os.environ["IS_DEV_ENV"]\nDEBUG = is_dev\nPROFILER = is_dev\n', {"IS_DEV_ENV": ""}),
         ('DEBUG = int(os.environ["DJANGO_DEBUG"])\nPROFILER = DEBUG\n', {"DJANGO_DEBUG": "0"}),
         ('DEV = os.environ["DEV_MODE"] == "True"\nDEBUG = DEV\nPROFILER = DEV\n', {"DEV_MODE": "False"}),
+        # One that is on by default would leave what the settings derive from it as in development.
+        ('DEBUG = os.environ.get("DEBUG", "True") == "True"\n', {"DEBUG": "False"}),
+        ('DEBUG = os.getenv("DEBUG", True)\n', {"DEBUG": ""}),
+        ('DEBUG = bool(int(os.getenv("DEBUG", "1")))\n', {"DEBUG": "0"}),
+        ('DEBUG = os.environ.get("DEBUG", "") == "True"\n', {"DEBUG": None}),
+        ('DEBUG = True\nKEY = os.getenv("SECRET")\nSECRET_KEY = KEY or "x"\n', {"SECRET": None}),
+        (
+            "def env_bool(name, default):\n    return os.getenv(name, str(default)) == 'True'\n"
+            "def need(name):\n    return os.environ[name]\n"
+            'DEBUG = env_bool("DJANGO_DEBUG", True)\nHOSTS = os.getenv("MY_HOSTS", "")\nALLOWED_HOSTS = HOSTS.split(",")\n'
+            'API = need("MY_API")\nMAYBE = env_bool("MAYBE", False)\n',
+            {"DJANGO_DEBUG": "False", "MY_HOSTS": "localhost", "MY_API": None, "MAYBE": None},
+        ),
         ('STAGE = os.environ["STAGE"]\nDEBUG = STAGE == "dev"\nFLAGS = STAGE\n', {"STAGE": None}),
         ('API = os.environ["DEV_API"]\n', {"DEV_API": None}),
         # The host of a Redis that all move away from, in each form of an address.
@@ -400,6 +413,7 @@ COMMAND = "from django.core.management.base import BaseCommand\nclass Command(Ba
         "        client.loop_forever()\n",
         "        while True:\n            read()\n",
         "        while 1:\n            read()\n",
+        "        while True:\n            read()\n            if options['once']:\n                break\n",
         "        asyncio.get_event_loop().run_forever()\n",
         "        self.client.on_message = read\n        channel.start_consuming()\n",
     ],
@@ -439,3 +453,10 @@ def test_a_command_that_runs_for_ever_is_asked_once_and_not_where_stack_env_runs
     assert len([each for each in questions if "loadfirst" in each]) == 1
     given = {"APP_COMMANDS": "feed: python manage.py listen --topic x"}
     assert not [each for each in propose(folder, given).findings.questions if "listen" in each]
+
+
+def test_settings_that_find_development_switched_off_have_a_key(make):
+    source = 'import os\nDEBUG = os.environ.get("DEBUG", "1") == "1"\nSECRET_KEY = os.getenv("MY_KEY") or DEBUG and "x"\n'
+    folder = make(PLAIN, {"mysite/settings.py": SETTINGS + source})
+    variables = {each.name: each for each in propose(folder).variables}
+    assert variables["DEBUG"].value == "False" and len(variables["MY_KEY"].value) > 50
