@@ -7,8 +7,9 @@ utilisation reaches 1 limits all (utilisation law), and visitors who wait for a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import exp, log
 
 from .model import FAIR, FULL, MEMORY_SHARE, Bounds, Limit, Step, alone, machine
@@ -24,6 +25,10 @@ LEAST_EXPONENT = 0.7
 
 PAGES = ("edge", "http", "db", "redis-app")
 """Services that a page waits for where they are saturated. Sockets and jobs do not make visitors ask less often."""
+
+
+Point = tuple[float, float]
+"""(load, cores)"""
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,14 @@ class Cost:
     exponent: float
 
     @classmethod
-    def of(cls, points: Sequence[tuple[float, float]]) -> Cost | None:
-        """Of POINTS (load, cores), the first without load; None where they show no cost. Each weighs as much as its load."""
+    def of(cls, points: Sequence[Point], together: Point | None = None) -> Cost | None:
+        """Of POINTS, the first without load; None where they show no cost. Each weighs as much as its load.
+
+        TOGETHER is the point at which pages came together, as they do at the knee: there each costs what it cost there.
+        """
         base = min(cores for _, cores in points)
+        if together and together[0] > 0 and together[1] > base:
+            return cls(base, (together[1] - base) / together[0], 1.0)
         above = [(load, log(load), log(cores - base)) for load, cores in points if load > 0 and cores > base]
         if not above:
             return None
@@ -90,11 +100,6 @@ class Cost:
         common = sum(weight * (x - mean_x) * (y - mean_y) for weight, x, y in above)
         exponent = max(LEAST_EXPONENT, min(1.0, common / spread)) if spread else 1.0
         return cls(base, exp(mean_y - exponent * mean_x), exponent)
-
-    @classmethod
-    def together(cls, base: float, load: float, cores: float) -> Cost | None:
-        """Where pages came together, as they do at the knee: each costs what it costs there."""
-        return cls(base, (cores - base) / load, 1.0) if load and cores > base else None
 
     def load(self, cores: float) -> float:
         """The load that costs CORES."""
@@ -108,34 +113,32 @@ def predict(steps: Sequence[Step], bounds: Bounds, together: Step | None = None)
     """
     loop = Loop.of(steps)
     last = steps[-1]
-    seen = max(step.visitors for step in steps)
     full = fullest(steps, bounds.slowest)
     waiting = WAITING * bounds.slowest
     candidates: list[tuple[int, Limit]] = []
+
+    def cost(cores: Callable[[Step], float]) -> Cost | None:
+        points = [(loop.load(step), cores(step)) for step in steps]
+        return Cost.of(points, (loop.load(together), cores(together)) if together else None)
+
     for service, usage in last.services.items():
-        there = [(step, step.services[service]) for step in steps if service in step.services]
-        cost = Cost.of([(loop.load(step), each.cores) for step, each in there])
-        if cost and together and service in together.services:
-            cost = Cost.together(cost.base, loop.load(together), together.services[service].cores) or cost
-        if cost:
-            load = cost.load(full * usage.cores_limit)
+        of_service = cost(partial(used_by, service))
+        if of_service:
+            load = of_service.load(full * usage.cores_limit)
             visitors = loop.visitors(load, waiting if service in PAGES else 0)
             candidates.append((visitors, Limit("processor", service, f"the processors of {service}")))
-        base, each = line([(step.visitors, each.memory) for step, each in there])
+        there = [(step.visitors, step.services[service].memory) for step in steps if service in step.services]
+        base, each = line(there)
         if each > 0 and bounds.sockets_of_a_visitor and service in ("edge", "ws"):
             free = MEMORY_SHARE * usage.memory_limit - base
             candidates.append((int(free / each), Limit("memory", service, f"memory of {service}")))
     others = sorted(step.others for step in steps)[len(steps) // 2]
     quiet = others < 0.1 * last.cores
     # On a quiet machine the kernel's part counts too, which no container is charged for.
-    computed = [step.busy - others if quiet else step.stack + step.generator for step in steps]
-    cost = Cost.of([(loop.load(step), cores) for step, cores in zip(steps, computed, strict=True)])
-    if cost and together:
-        cores = together.busy - others if quiet else together.stack + together.generator
-        cost = Cost.together(cost.base, loop.load(together), cores) or cost
-    if cost:
+    of_machine = cost(lambda step: step.busy - others if quiet else step.stack + step.generator)
+    if of_machine:
         free = max(full * last.cores - others, FAIR * last.cores)
-        candidates.append((loop.visitors(cost.load(free), waiting), machine(last)))
+        candidates.append((loop.visitors(of_machine.load(free), waiting), machine(last)))
     if bounds.sockets and bounds.sockets_of_a_visitor:
         text = "the sockets of a process (WS_MAX_SOCKETS)"
         candidates.append((bounds.sockets // bounds.sockets_of_a_visitor, Limit("sockets", "ws", text)))
@@ -145,7 +148,12 @@ def predict(steps: Sequence[Step], bounds: Bounds, together: Step | None = None)
     if not candidates:
         return None
     visitors, limit = min(candidates, key=lambda one: one[0])
-    return Prediction(visitors, limit, seen)
+    return Prediction(visitors, limit, max(step.visitors for step in steps))
+
+
+def used_by(service: str, step: Step) -> float:
+    """Cores that SERVICE used during STEP; 0 where it was not there."""
+    return step.services[service].cores if service in step.services else 0.0
 
 
 def fullest(steps: Sequence[Step], slowest: float) -> float:
