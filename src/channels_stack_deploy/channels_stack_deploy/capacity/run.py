@@ -21,6 +21,9 @@ LONGEST = 60.0
 SETTLE_SECONDS, MEASURE_SECONDS = 3, 7
 """Of a step: until the coming of visitors is forgotten, and what counts."""
 
+TOGETHER_SECONDS = 14
+"""What counts where visitors ask together: the prediction rests on it."""
+
 GROW_SECONDS = (2, 10)
 """While they come, at least and at most."""
 
@@ -147,11 +150,12 @@ def ramped(visitors: crowd.Crowd, sampler: Sampler, limits: Bounds, think: float
     while number is not None:
         before = ramp.steps[-1].visitors if ramp.steps else 0
         grow = max(least, min(most, round(COMING * think * (number - before) / max(number, 1))))
-        if ramp.steps and time.monotonic() + grow + SETTLE_SECONDS + MEASURE_SECONDS > until:
+        counts = TOGETHER_SECONDS if ramp.gathers else MEASURE_SECONDS
+        if ramp.steps and time.monotonic() + grow + SETTLE_SECONDS + counts > until:
             break
         known = ramp.prediction
         tick = TICK * limits.slowest if ramp.gathers else 0.0
-        done = one(visitors, sampler, number, grow, tick)
+        done = one(visitors, sampler, number, grow, counts if number else IDLE_SECONDS, tick)
         wrong = ramp.add(done)
         moment = int(time.monotonic() - began)
         detail(f"{moment // 60}:{moment % 60:02} {report.progress(done)}")
@@ -163,8 +167,8 @@ def ramped(visitors: crowd.Crowd, sampler: Sampler, limits: Bounds, think: float
     return ramp
 
 
-def one(visitors: crowd.Crowd, sampler: Sampler, number: int, grow: int, tick: float) -> Step:
-    """A step with NUMBER visitors, after they came for GROW seconds; none: what the stack uses by itself.
+def one(visitors: crowd.Crowd, sampler: Sampler, number: int, grow: int, counts: int, tick: float) -> Step:
+    """A step with NUMBER visitors, after they came for GROW seconds; none: what the stack uses by itself. COUNTS seconds count.
 
     With TICK they ask together, each time so many seconds are over.
     """
@@ -172,6 +176,6 @@ def one(visitors: crowd.Crowd, sampler: Sampler, number: int, grow: int, tick: f
     for _ in range(grow + SETTLE_SECONDS if number else 1):
         visitors.next()
     before = sampler.look(metrics=True)
-    seconds = [visitors.next() for _ in range(MEASURE_SECONDS if number else IDLE_SECONDS)]
+    seconds = [visitors.next() for _ in range(counts)]
     after = sampler.look(metrics=True)
     return steps.summed(number, seconds, sampler, before, after, together=bool(tick))
