@@ -115,7 +115,7 @@ def test_traces_are_in_an_image_that_is_for_them_alone():
         for url in ("", "http://collector:4318")
     )
     assert on == {**off, "TRACING": "on"}
-    with pytest.raises(Failure, match=r"TRACING .* APP_DEBIAN=bookworm"):
+    with pytest.raises(Failure, match=r"TRACING .* take a newer APP_DEBIAN"):
         images.application(
             {**settings.defaults(), "TRACING": "http://c:4318", "APP_DEBIAN": "bullseye"}, "uvicorn"
         )
