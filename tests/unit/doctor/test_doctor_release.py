@@ -143,5 +143,13 @@ def test_sqlite_is_right_on_a_volume_only(tmp_path, monkeypatch, mode, moot):
     if not settings.configured:
         settings.configure()
     monkeypatch.setattr(settings, "DATABASES", databases)
-    found = deployed.moot(SimpleNamespace(app_overlay=()))
+    found = deployed.moot(SimpleNamespace(app_overlay=(), app_redis_url=""))
     assert found == {deployed.COUNTS, *([deployed.SQLITE] if moot else [])}
+
+
+@pytest.mark.parametrize("url", ["", "redis://:pw@redis-app:6379/0"])
+def test_one_redis_for_layer_and_cache_is_said_until_the_application_has_its_own(monkeypatch, url):
+    monkeypatch.setattr(deployed, "_databases_are_on_volumes", lambda: False)
+    found = deployed.moot(SimpleNamespace(app_overlay=(), app_redis_url=url))
+    assert (moot.CACHE in found) == bool(url)
+    assert (moot.CACHE in moot.unspoken(["on"], "cache" if url else "")) == bool(url)

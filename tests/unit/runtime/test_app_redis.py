@@ -362,6 +362,10 @@ def test_a_layer_and_a_broker_on_it_move_to_the_redis_of_the_layers(tmp_path, mo
             {"RABBITMQ_HOST": "localhost"},
             "RABBITMQ_HOST: localhost is the container itself, where no RabbitMQ",
         ),
+        (
+            {"MQTT_BROKER": "localhost", "MQTT_PORT": 1883},
+            "MQTT_BROKER: localhost is the container itself, where no MQTT",
+        ),
         ({"EVENTS": "amqp://guest@localhost:5672//"}, "where no RabbitMQ listens;"),
         ({"MONGO_URI": "mongodb://localhost/shop"}, "where no MongoDB listens;"),
         ({"AWS_S3_ENDPOINT_URL": "http://localhost:9000"}, "where no object store listens"),

@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Warning
 from ..config.settings import Settings
 from . import checks
 from .findings import CODE, PREFIX, SETTINGS, rules
-from .moot import COUNTS, MOOT, ORIGINS, SQLITE
+from .moot import CACHE, COUNTS, MOOT, ORIGINS, SQLITE
 
 
 def messages(settings: Settings) -> list[CheckMessage]:
@@ -31,6 +31,8 @@ def moot(settings: Settings) -> set[str]:
     numbers = {*MOOT, COUNTS}
     if "origins" in settings.app_overlay:
         numbers.update(ORIGINS)
+    if settings.app_redis_url:
+        numbers.add(CACHE)
     if _databases_are_on_volumes():
         numbers.add(SQLITE)
     return numbers

@@ -62,7 +62,7 @@ URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/@]*@)?(?P<host>\[::1\]|[^/:?#,]*)(?::(?P<port>\d+))?"
 )
 PLACE = re.compile(r"(?P<host>localhost|127\.0\.0\.1|0\.0\.0\.0|\[?::1\]?)(?::(?P<port>\d+))?")
-HOST = re.compile(r"(HOST|SERVER|ADDRESS|ENDPOINT|URL|LOCATION)S?('\])?$", re.IGNORECASE)
+HOST = re.compile(r"(HOST|SERVER|BROKER|ADDRESS|ENDPOINT|URL|LOCATION)S?('\])?$", re.IGNORECASE)
 
 DEPTH = 5
 """How far into a setting is looked."""

@@ -189,6 +189,67 @@ CASES = [
         },
     ),
     (
+        "W611",
+        {
+            CONSUMERS: [
+                ("from channels.consumer", "players = {}\n\nfrom channels.consumer"),
+                ("        await self.send_json(event)\n", "        players[self.channel_name] = event\n"),
+            ]
+        },
+        # A table that nothing changes, and a variable of the function's own.
+        {
+            CONSUMERS: [
+                ("from channels.consumer", "SPEEDS = {1: 2}\nseen = []\n\nfrom channels.consumer"),
+                (
+                    "        await self.send_json(event)\n",
+                    "        seen = [SPEEDS[1]]\n        seen.append(event)\n        await self.send_json(event)\n",
+                ),
+            ]
+        },
+    ),
+    (
+        "W611",
+        {
+            "chat/engine.py": "games = {}\n\n\ndef get(code):\n    return games.setdefault(code, object())\n",
+            CONSUMERS: ("from channels.consumer", "from . import engine\nfrom channels.consumer"),
+        },
+        # A module that no consumer imports.
+        {"chat/engine.py": "games = {}\n\n\ndef get(code):\n    return games.setdefault(code, object())\n"},
+    ),
+    (
+        "W611",
+        {
+            CONSUMERS: [
+                ("from channels.consumer", "online = 0\n\nfrom channels.consumer"),
+                (
+                    "        await self.send_json(event)\n",
+                    "        global online\n        online += 1\n        await self.send_json(event)\n",
+                ),
+            ]
+        },
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        online = 0\n        online += 1\n        await self.send_json(event)\n",
+            )
+        },
+    ),
+    (
+        "W611",
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        self.members.append(event)\n\n    members = []\n",
+            )
+        },
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        self.members = []\n        self.members.append(event)\n\n    members = []\n",
+            )
+        },
+    ),
+    (
         "W608",
         code(
             "from django.http import StreamingHttpResponse\n\n\ndef rows():\n    yield 'a'\n\n\n"
