@@ -9,8 +9,12 @@ from pathlib import Path
 from . import projects
 from .reading import Unreadable, canonical, outside, text_of
 
-WINDOWS = {"twisted-iocpsupport", "pywin32", "pypiwin32", "pywinpty"}
+WINDOWS = {"twisted-iocpsupport", "pywin32", "pypiwin32", "pywinpty", "win-inet-pton", "wincertstore"}
 """Packages that exist for Windows only: `pip freeze` on a developer's machine writes them into the file."""
+
+FILE = re.compile(r"^([\w.-]+)(\[[\w,\s.-]*\])?\s*@\s*file:///")
+CONDA = re.compile(r"/(croots?|feedstock_root|conda-bld)/|/work$")
+"""Where conda builds its packages, which have the names of the index; others may be the project's own, and there a stranger's."""
 
 INCLUDED = re.compile(r"^(?:-r|--requirement)[\s=]*(\S+)")
 CONSTRAINED = re.compile(r"^(-c|--constraint)[\s=]*(\S+)")
@@ -42,16 +46,11 @@ def installable(
     Paths in LINES are seen from ROOT, which is in PROJECT.
     """
     project = project or root
-    foreign, folders = [], []
+    foreign, folders, built = [], [], []
     for line in lines:
         target = EDITABLE.sub("", line)
         if VERSION_CONTROL.match(target):
             yield target  # a copy of its own: the folder of an editable one would be gone with the build
-        elif re.search(r"@\s*file:///", target):
-            raise Unreadable(
-                f"{target} is a file of the machine that it was written on (conda's pip freeze does so): "
-                f"write {target.partition('@')[0].strip()}==VERSION"
-            )
         elif target.startswith("..") and not (root / target).resolve().is_relative_to(project.resolve()):
             raise Unreadable(outside(f"{target} is a requirement"))
         elif (folder := _folder(target, root)) is not None:
@@ -59,10 +58,22 @@ def installable(
             yield from installable(_of_folder(folder, EXTRAS.match(target)), folder, notices, project)
         elif canonical(re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]) in WINDOWS and ";" not in line:
             foreign.append(line.partition(" --hash")[0])
+        elif (file := FILE.match(target)) and CONDA.search(target.partition(";")[0].strip()):
+            built.append(file[1])
+            yield f"{file[1]}{file[2] or ''}"
+        elif file:
+            raise Unreadable(
+                f"{target} is a file of the machine that it was written on: write {file[1]}==VERSION, or copy it into the project"
+            )
         else:
             yield target
     if foreign:
         notices.append(f"left out, being for Windows only: {', '.join(foreign)}")
+    if built:
+        notices.append(
+            f"taken without a version, since the file says where conda built them: {', '.join(built)}; "
+            f"to choose one: {built[0]}==VERSION"
+        )
     if folders:
         notices.append(
             f"of {', '.join(folders)} what it depends on was installed; itself it is found by APP_PATH, "

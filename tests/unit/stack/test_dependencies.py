@@ -127,10 +127,35 @@ def test_folders_that_need_each_other(project):
     assert project.read("requirements.txt") == ["django"]
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "croot/certifi_1/work",
+        "C:/b/abs_ac29jvt43w/croot/certifi_1665076682579/work/certifi",
+        "C:/Windows/Temp/abs_9439aeb1/croots/recipe/certifi",
+        "home/conda/feedstock_root/build_artifacts/certifi_1/work",
+        "tmp/build/80754af9/certifi_1/work",
+        "opt/conda/conda-bld/certifi_1",
+    ],
+)
+def test_a_package_that_conda_built_is_taken_without_its_version(project, place):
+    """`pip freeze` writes where it was built; the name is that of the index."""
+    project.write(requirements_dot_txt=f"django\ncertifi @ file:///{place}\n")
+    assert project.read("requirements.txt") == ["django", "certifi"]
+    (notice,) = project.notices
+    assert "certifi" in notice and "certifi==VERSION" in notice
+
+
 def test_a_file_of_another_machine(project):
-    project.write(requirements_dot_txt="certifi @ file:///croot/certifi_1/work\n")
-    with pytest.raises(Unreadable, match="write certifi==VERSION"):
+    """Whoever has that name on the index may be a stranger."""
+    project.write(requirements_dot_txt="ourtools @ file:///C:/Users/me/ourtools\n")
+    with pytest.raises(Unreadable, match="write ourtools==VERSION"):
         project.read("requirements.txt")
+
+
+def test_what_exists_for_windows_only_is_left_out_wherever_it_came_from(project):
+    project.write(requirements_dot_txt="django\nwin-inet-pton @ file:///C:/ci/x/work\nwincertstore==0.2\n")
+    assert project.read("requirements.txt") == ["django"]
 
 
 @pytest.mark.parametrize("name", ["environment.yml", "other.lock", "Pipfile"])

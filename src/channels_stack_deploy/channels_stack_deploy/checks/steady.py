@@ -1,11 +1,13 @@
 """Whether what was started stays: a process that ends again and again is restarted by the engine, and so runs at each look.
 
-Services with a health check have been healthy by then. One of APP_COMMANDS has none: it has to run for a while.
+Services with a health check have been healthy by then. One of APP_COMMANDS has none: it has to run for a while. Celery runs
+without its broker too, and tries again for ever: it has to reach it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -25,6 +27,16 @@ RESTARTS = 2
 
 LOOK_SECONDS = 0.5
 
+RETRY_SECONDS = 40
+"""At least so often Celery tries a broker again, and says so."""
+
+UNREACHED = re.compile(r"consumer: (Cannot connect to [^\n\"]+)|beat: (Connection error: [^\n\"]+)")
+REACHED = re.compile(r"Connected to \w+://|Scheduler: Sending due task")
+BROKER_FIX = (
+    "a broker that code names (Celery(broker=...), app.conf.broker_url) goes over the overlay: take it out of there, which "
+    "leaves the stack's Redis, or give it the address of one of yours by a variable in app.env"
+)
+
 
 def check(project: Project) -> None:
     """Wait until every container without a health check has run for STEADY_SECONDS; Failure with the last lines of another."""
@@ -39,17 +51,40 @@ def check(project: Project) -> None:
         waiting = [
             name for name, state in seen.items() if not state["Health"] and ran(state) < STEADY_SECONDS
         ]
-        if time.monotonic() - began > PATIENCE_SECONDS:
-            ending = waiting
+        is_late = time.monotonic() - began > PATIENCE_SECONDS
+        ending = waiting if is_late else ending
         if ending:
             raise Failure("\n".join(complaint(project, name, seen[name]) for name in ending))
-        if not waiting:
+        without = {} if waiting else without_broker(project, seen)
+        if without and is_late:
+            raise Failure(
+                "\n".join(f"{service} does not reach its broker: {said}" for service, said in without.items())
+            )
+        if not waiting and not without:
             return
         if not reported:
             services = sorted({seen[name]["Service"] for name in waiting})
             detail(f"{', '.join(services)}: whether it keeps running for {STEADY_SECONDS} s")
             reported = True
         time.sleep(LOOK_SECONDS)
+
+
+def without_broker(project: Project, seen: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Service -> what Celery says in it of a broker that it does not reach, and the fix."""
+    said = {
+        state["Service"]: unreached(project.since(name, RETRY_SECONDS))
+        for name, state in seen.items()
+        if not state["Health"]
+    }
+    return {service: f"{line}; {BROKER_FIX}" for service, line in said.items() if line}
+
+
+def unreached(log: str) -> str:
+    """What Celery says at the end of LOG of a broker that it does not reach; empty where it has reached it, or says nothing."""
+    failed = list(UNREACHED.finditer(log))
+    if not failed or REACHED.search(log, failed[-1].end()):
+        return ""
+    return (failed[-1][1] or failed[-1][2]).strip()
 
 
 def look(project: Project) -> dict[str, dict[str, Any]]:

@@ -176,6 +176,13 @@ class Project:
                 raise Failure(f"not healthy within {HEALTHY_SECONDS} s. The last lines:\n{names}")
             time.sleep(0.5)
 
+    def since(self, name: str, seconds: int) -> str:
+        """What a container's log got in the last SECONDS."""
+        done = subprocess.run(
+            ["docker", "logs", "--since", f"{seconds}s", name], capture_output=True, text=True, check=False
+        )
+        return done.stdout + done.stderr
+
     def tail(self, name: str) -> str:
         """The last lines of a container's log, then the output of its health check."""
         done = subprocess.run(
