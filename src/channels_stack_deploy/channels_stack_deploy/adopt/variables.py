@@ -268,7 +268,10 @@ def stand_in(name: str, leaves: set[str], domains: str, is_part: bool = False) -
     IS_PART: it is no address by itself, but a part of one.
     """
     database = "DATABASES" in leaves
-    if name.endswith(("_URL", "_URI", "_DSN")) and not is_part:
+    is_address = name.endswith(("_URL", "_URI", "_DSN")) and not is_part
+    if is_address and leaves <= {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"}:
+        return f"https://{domains.split()[0]}"
+    if is_address:
         return "postgres://localhost/app" if database else "redis://localhost:6379/0"
     if "ENGINE" in name:
         return "django.db.backends.postgresql"

@@ -58,7 +58,7 @@ def check(project: Project) -> None:
         without = {} if waiting else without_broker(project, seen)
         if without and is_late:
             raise Failure(
-                "\n".join(f"{service} does not reach its broker: {said}" for service, said in without.items())
+                "\n".join(f"{service} does not reach its broker: {why}" for service, why in without.items())
             )
         if not waiting and not without:
             return
@@ -71,12 +71,12 @@ def check(project: Project) -> None:
 
 def without_broker(project: Project, seen: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Service -> what Celery says in it of a broker that it does not reach, and the fix."""
-    said = {
+    reported = {
         state["Service"]: unreached(project.since(name, RETRY_SECONDS))
         for name, state in seen.items()
         if not state["Health"]
     }
-    return {service: f"{line}; {BROKER_FIX}" for service, line in said.items() if line}
+    return {service: f"{line}; {BROKER_FIX}" for service, line in reported.items() if line}
 
 
 def unreached(log: str) -> str:

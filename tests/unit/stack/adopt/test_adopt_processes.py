@@ -460,3 +460,21 @@ def test_settings_that_find_development_switched_off_have_a_key(make):
     folder = make(PLAIN, {"mysite/settings.py": SETTINGS + source})
     variables = {each.name: each for each in propose(folder).variables}
     assert variables["DEBUG"].value == "False" and len(variables["MY_KEY"].value) > 50
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "value"),
+    [
+        ("FRONTEND_URL", "CSRF_TRUSTED_ORIGINS = [FRONTEND_URL]\n", "https://a.example"),
+        ("FRONTEND_URL", "ALLOWED_HOSTS = [urlsplit(FRONTEND_URL).hostname]\n", "https://a.example"),
+        ("BROKER_ADDRESS_URL", "CELERY_BROKER_URL = BROKER_ADDRESS_URL\n", "redis://localhost:6379/0"),
+    ],
+)
+def test_an_address_that_stands_in_is_of_the_kind_that_is_wanted(make, name, settings, value):
+    """The project's own code reads it too: links in mails went to a Redis."""
+    source = (
+        SETTINGS + f"import os\nfrom urllib.parse import urlsplit\n{name} = os.environ['{name}']\n{settings}"
+    )
+    proposal = propose(make(PLAIN, {"mysite/settings.py": source}), {"DOMAINS": "a.example b.example"})
+    (variable,) = [each for each in proposal.variables if each.name == name]
+    assert variable.value == value
