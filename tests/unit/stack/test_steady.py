@@ -69,5 +69,8 @@ def test_celery_that_never_reaches_its_broker_is_no_success():
 
 
 @pytest.mark.usefixtures("looks")
-def test_celery_may_need_a_second_try():
+def test_celery_may_need_a_second_try(monkeypatch):
+    details = []
+    monkeypatch.setattr(steady, "detail", details.append)
     steady.check(Stack(CANNOT, CANNOT, f"{CANNOT}\n{CONNECTED}"))
+    assert details == ["celery: whether it reaches its broker"]

@@ -63,8 +63,9 @@ def check(project: Project) -> None:
         if not waiting and not without:
             return
         if not reported:
-            services = sorted({seen[name]["Service"] for name in waiting})
-            detail(f"{', '.join(services)}: whether it keeps running for {STEADY_SECONDS} s")
+            services = sorted({seen[name]["Service"] for name in waiting} or without)
+            question = f"it keeps running for {STEADY_SECONDS} s" if waiting else "it reaches its broker"
+            detail(f"{', '.join(services)}: whether {question}")
             reported = True
         time.sleep(LOOK_SECONDS)
 
