@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import Redis, until
+from processes import HERE, RUNTIME, Redis, until
 from serving import Serving, serve
 
 REFUSED = 78
@@ -50,6 +50,21 @@ def test_for_a_user_without_the_rights_each_command_that_was_denied_is_named(ref
     assert "its user may not run PUBLISH: extend the user's ACL" in said
     assert "its user may not run XACK" in said
     assert "EVAL" not in said
+
+
+def test_libraries_that_do_not_fit_each_other_are_named(refused, tmp_path):
+    """As hiredis 2.0 with redis 5, which pip takes together."""
+    (tmp_path / "hiredis.py").write_text(
+        "__version__ = '99.0.0'\n"
+        "class HiredisError(Exception): ...\n"
+        "ProtocolError = ReplyError = HiredisError\n"
+        "def pack_command(words): raise TypeError('pack_command() takes no words')\n"
+        "class Reader:\n"
+        "    def __init__(self, **options): raise TypeError('an argument that is not known')\n"
+    )
+    said = refused(PYTHONPATH=f"{tmp_path}:{RUNTIME}:{HERE}")
+    assert "is asked by redis" in said and "TypeError: " in said
+    assert "take other versions of them in the project's requirements" in said
 
 
 def test_a_wrong_password_is_not_shown(refused, redis):

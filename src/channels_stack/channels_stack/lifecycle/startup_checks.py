@@ -7,6 +7,7 @@ store that does not answer is no mistake of the configuration: it may be startin
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import re
@@ -14,6 +15,7 @@ import resource
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
@@ -73,6 +75,15 @@ def problems(settings: Settings, service: str) -> list[Problem]:
     ]
 
 
+def _client() -> str:
+    """The libraries that talk to Redis, with their versions."""
+    found = []
+    for name in ("redis", "hiredis"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return " with ".join(found)
+
+
 def redis_problems(settings: Settings, service: str) -> Iterator[Problem]:
     """What is wrong with the Redis of REDIS_URL."""
     import redis
@@ -106,8 +117,15 @@ def redis_problems(settings: Settings, service: str) -> Iterator[Problem]:
     except redis.exceptions.RedisError as error:
         log.warning("redis %s does not answer yet: %s", _place(settings), error)
         return
+    except Exception as error:
+        # A pair of versions that pip accepts, and that cannot work: hiredis 2.0 raises a TypeError below redis 5.
+        reason = f"{type(error).__name__}: {error}"
+        wrong = f"is asked by {_client()}, which cannot: {reason}; take other versions of them in the project's requirements"
+        yield Problem("REDIS_URL", wrong, purpose)
+        return
     finally:
-        client.close()
+        with contextlib.suppress(Exception):
+            client.close()
     version = str(info.get("redis_version", ""))
     oldest = OLDEST_FOR_JOBS if service == "worker" else OLDEST_REDIS
     if (numbers := tuple(map(int, re.findall(r"\d+", version)))) and numbers < oldest:
