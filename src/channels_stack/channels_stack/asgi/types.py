@@ -10,6 +10,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An application, or a middleware around one. A middleware that only passes a request on returns what the next one does, and
+does not await it: each that awaits costs every socket 250 bytes, and every message its way through one more coroutine."""
 
 SOCKET = "channels_stack"
 """In the scope of a websocket: its ``sockets.Socket``. A middleware that copies the scope keeps it."""

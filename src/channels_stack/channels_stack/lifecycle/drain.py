@@ -27,7 +27,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Callable
 
 from ..asgi.requests import Request
@@ -87,11 +87,9 @@ class Drain:
     def gate(self, app: App) -> App:
         """Wrap ``app``: keep account of its requests and sockets, and own the end of each socket."""
 
-        async def gated(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "websocket":
-                await self._serve_socket(app, scope, receive, send)
-            else:
-                await self._serve_request(app, scope, receive, send)
+        def gated(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            serve = self._serve_socket if scope["type"] == "websocket" else self._serve_request
+            return serve(app, scope, receive, send)
 
         return gated
 

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import logging
 import time
+from collections.abc import Awaitable
 from typing import Any, NamedTuple
 
 from ..asgi.requests import stay
@@ -33,11 +34,10 @@ def no_pages(app: App) -> App:
     The edge sends `ws` handshakes and nothing else. What else arrives has gone past its rules: no view is to see it.
     """
 
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+    def guarded(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
-            await respond(scope, send, 404, "This process serves websockets; pages are served by http.")
-        else:
-            await app(scope, receive, send)
+            return respond(scope, send, 404, "This process serves websockets; pages are served by http.")
+        return app(scope, receive, send)
 
     return guarded
 

@@ -8,6 +8,7 @@ close code: 1012 for an outage, 1011 for a failure.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 from urllib.parse import urlsplit
 
 from ..asgi.responses import RETRY_AFTER, respond
@@ -33,15 +34,14 @@ class Refusals:
         self.app = app
         self._seldom = outage.Seldom()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "websocket":
-            await self.app(scope, receive, send)
-        elif not origin_is_well_formed(scope):
+            return self.app(scope, receive, send)
+        if not origin_is_well_formed(scope):
             logger.warning("websocket refused: malformed Origin from %s", _peer(scope))
             metrics.refused("origin")
-            await respond(scope, send, 403, "The Origin header is malformed.")
-        else:
-            await self._guard(scope, receive, send)
+            return respond(scope, send, 403, "The Origin header is malformed.")
+        return self._guard(scope, receive, send)
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket: Socket = scope[SOCKET]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from ..asgi.types import FORWARDING, App, Receive, Scope, Send
 from ..config.settings import Network
@@ -29,7 +29,7 @@ class ForwardedHeaders:
         self.trusted = tuple(trusted)
         self._peers: dict[str, bool] = {}  # whether they are trusted: nearly always the few edges
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] in PLAIN_SCHEME:
             scope = dict(scope)
             # Daphne gives the addresses as lists, and no scheme for websockets.
@@ -39,7 +39,7 @@ class ForwardedHeaders:
                 self._apply(scope)
             else:
                 scope["headers"] = [pair for pair in scope["headers"] if pair[0].lower() not in FORWARDING]
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
     def _is_trusted(self, client: tuple[str, int] | None) -> bool:
         if client is None:

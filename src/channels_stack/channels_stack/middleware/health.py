@@ -64,13 +64,12 @@ class Probes:
         self.readiness = readiness
         self.was_ready = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            await self._answer(scope, send)
-        elif scope["type"] == "websocket" and scope["path"].startswith(PREFIX):
-            await respond(scope, send, 404, "There is no websocket at this path.")
-        else:
-            await self.app(scope, receive, send)
+            return self._answer(scope, send)
+        if scope["type"] == "websocket" and scope["path"].startswith(PREFIX):
+            return respond(scope, send, 404, "There is no websocket at this path.")
+        return self.app(scope, receive, send)
 
     async def _answer(self, scope: Scope, send: Send) -> None:
         if scope["path"] == edge_drain.PATH:

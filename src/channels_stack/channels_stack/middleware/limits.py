@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Awaitable, Hashable
 from typing import Callable
 
 from ..asgi.types import SOCKET, App, Message, Receive, Scope, Send
@@ -44,25 +44,19 @@ class Limits:
         self.of_address: Counter[Hashable] = Counter()
         self.of_user: Counter[Hashable] = Counter()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "websocket":
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         address = network(scope)
         if self.sockets >= self.max_sockets:
-            await FULL.answer(scope, send)
-        elif 0 < self.max_of_address <= self.of_address[address]:
-            await ADDRESS.answer(scope, send)
-        else:
-            self.sockets += 1
-            self.of_address[address] += 1
-            try:
-                await self._serve(scope[SOCKET], scope, receive, send)
-            finally:
-                self.sockets -= 1
-                _release(self.of_address, address)
+            return FULL.answer(scope, send)
+        if 0 < self.max_of_address <= self.of_address[address]:
+            return ADDRESS.answer(scope, send)
+        return self._serve(address, scope[SOCKET], scope, receive, send)
 
-    async def _serve(self, socket: Socket, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(
+        self, address: Hashable, socket: Socket, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         user: Hashable | None = None
 
         async def counted_send(message: Message) -> None:
@@ -75,9 +69,13 @@ class Limits:
                         await socket.close(POLICY, "too many sockets", USER)
             await send(message)
 
+        self.sockets += 1
+        self.of_address[address] += 1
         try:
             await self.app(scope, self._rate_limited(socket, receive), counted_send)
         finally:
+            self.sockets -= 1
+            _release(self.of_address, address)
             if user is not None:
                 _release(self.of_user, user)
 

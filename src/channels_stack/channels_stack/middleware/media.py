@@ -9,6 +9,7 @@ MEDIA_URL decides itself who may read what: its view is asked, and this is not.
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable
 from typing import Any
 from wsgiref.headers import Headers
 
@@ -43,11 +44,13 @@ class MediaFiles(ServeStaticASGI):
         self.url = url
         self.insert_directory(os.path.join(os.path.abspath(root), ""), url)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        found = None
-        if self._asks_for_file(scope):
-            # In a thread: it looks at the disk, and the first look at the routes imports all views.
-            found = await sync_to_async(self._upload, thread_sensitive=False)(scope["path"])
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        serve = self._serve if self._asks_for_file(scope) else self.app
+        return serve(scope, receive, send)
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        # In a thread: it looks at the disk, and the first look at the routes imports all views.
+        found = await sync_to_async(self._upload, thread_sensitive=False)(scope["path"])
         # Not servestatic's own __call__, which decodes a path as WSGI wants it: one of ASGI is text already.
         await (self.app if found is None else FileServerASGI(found))(scope, receive, send)
 

@@ -7,7 +7,7 @@ browsers send an Origin, and they always do: a handshake without one is no forge
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from ..asgi.responses import respond
 from ..asgi.types import App, Receive, Scope, Send
@@ -20,14 +20,13 @@ def check(app: App, allowed: Iterable[str]) -> App:
     """Wrap ``app``: a websocket from a page of any other origin is answered 403."""
     known = frozenset(origin.lower() for origin in allowed)
 
-    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+    def checked(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "websocket":
             origin = dict(scope["headers"]).get(b"origin")
             if origin is not None and origin.decode("latin-1").lower() not in known:
                 log.warning("websocket refused: an Origin that ALLOWED_ORIGINS does not name")
                 metrics.refused("origin")
-                await respond(scope, send, 403, "Pages of this origin may not open a websocket here.")
-                return
-        await app(scope, receive, send)
+                return respond(scope, send, 403, "Pages of this origin may not open a websocket here.")
+        return app(scope, receive, send)
 
     return checked

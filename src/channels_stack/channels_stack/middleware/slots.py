@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Awaitable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, cast
 
@@ -42,10 +43,7 @@ class Slots:
     def for_pages(self, app: App) -> App:
         """Wrap ``app``: its requests work in these slots."""
 
-        async def limited(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http":
-                await app(scope, receive, send)
-                return
+        async def page(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(self, scope, receive, send)
             token = SyncToAsync.thread_sensitive_context.set(request.context)
             try:
@@ -53,6 +51,10 @@ class Slots:
             finally:
                 SyncToAsync.thread_sensitive_context.reset(token)
                 request.end()
+
+        def limited(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            serve = page if scope["type"] == "http" else app
+            return serve(scope, receive, send)
 
         return limited
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Awaitable
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -34,10 +35,11 @@ class StaticFiles(ServeStaticASGI):
             self.add_files(root, url)
         self.insert_directory(os.path.join(os.path.abspath(root), ""), url)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if not self._asks_for_file(scope):
-            await self.app(scope, receive, send)
-            return
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        serve = self._serve if self._asks_for_file(scope) else self.app
+        return serve(scope, receive, send)
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] not in self.files:
             found = await sync_to_async(self.find_file, thread_sensitive=False)(scope["path"])
             if found is None:

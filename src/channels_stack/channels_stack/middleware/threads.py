@@ -10,7 +10,7 @@ database connection for each thread.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
@@ -38,12 +38,13 @@ class Threads:
     def for_sockets(self, app: App) -> App:
         """Wrap ``app``: each of its websockets has one thread. Of pages, ``slots`` sees to it."""
 
-        async def threaded(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "websocket":
-                with self.one():
-                    await app(scope, receive, send)
-            else:
+        async def socket(scope: Scope, receive: Receive, send: Send) -> None:
+            with self.one():
                 await app(scope, receive, send)
+
+        def threaded(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            serve = socket if scope["type"] == "websocket" else app
+            return serve(scope, receive, send)
 
         return threaded
 

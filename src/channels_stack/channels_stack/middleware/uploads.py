@@ -13,6 +13,7 @@ import asyncio
 import gc
 import os
 import tempfile
+from collections.abc import Awaitable
 
 from ..asgi.requests import DISCONNECT
 from ..asgi.responses import RETRY_AFTER, respond
@@ -49,21 +50,24 @@ class Room:
     def for_bodies(self, app: App) -> App:
         """Wrap ``app``: it is given no body that there is no room for."""
 
-        async def with_room(scope: Scope, receive: Receive, send: Send) -> None:
+        def with_room(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             length = _length(scope) if scope["type"] == "http" else 0
             if length is None:
-                await self._unannounced(app, scope, receive, send)
-            elif length <= SMALL_BYTES:
-                await app(scope, receive, send)
-            elif status := (self.take(length) and await self._wait(length)):
-                await _refuse(scope, send, status)
-            else:
-                try:
-                    await app(scope, receive, send)
-                finally:
-                    self.give_back(length)
+                return self._unannounced(app, scope, receive, send)
+            if length <= SMALL_BYTES:
+                return app(scope, receive, send)
+            return self._announced(length, app, scope, receive, send)
 
         return with_room
+
+    async def _announced(self, length: int, app: App, scope: Scope, receive: Receive, send: Send) -> None:
+        if status := (self.take(length) and await self._wait(length)):
+            await _refuse(scope, send, status)
+            return
+        try:
+            await app(scope, receive, send)
+        finally:
+            self.give_back(length)
 
     def take(self, length: int) -> int:
         """Room for so much of a body, if it is there at once: 0, or the status to refuse it with."""

@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Awaitable
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from logging.handlers import QueueHandler
@@ -203,13 +204,12 @@ def _ids(record: logging.LogRecord) -> bool:
 def access(app: App) -> App:
     """Give each request and connection its id, and write one line when it has ended. /-/ is left out."""
 
-    async def logged(scope: Scope, receive: Receive, send: Send) -> None:
+    def logged(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] not in ("http", "websocket") or scope["path"].startswith("/-/"):
-            await app(scope, receive, send)
-            return
+            return app(scope, receive, send)
         # It stays set in this task: a server that reports a failed application does so on behalf of this request.
         (request_id if scope["type"] == "http" else connection_id).set(_id_of(scope))
-        await _Access(scope, receive, send).run(app)
+        return _Access(scope, receive, send).run(app)
 
     return logged
 

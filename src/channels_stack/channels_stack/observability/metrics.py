@@ -16,7 +16,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -323,13 +323,12 @@ class OverCapacity(logging.Filter):
 def instrument(app: App) -> App:
     """Count every request, socket and message that passes through ``app``."""
 
-    async def instrumented(scope: Scope, receive: Receive, send: Send) -> None:
+    def instrumented(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http":
-            await _request(app, scope, receive, send)
-        elif scope["type"] == "websocket":
-            await _Socket(scope, receive, send).run(app)
-        else:
-            await app(scope, receive, send)
+            return _request(app, scope, receive, send)
+        if scope["type"] == "websocket":
+            return _Socket(scope, receive, send).run(app)
+        return app(scope, receive, send)
 
     return instrumented
 

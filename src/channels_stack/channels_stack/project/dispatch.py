@@ -7,7 +7,7 @@ until now routes websockets only.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from ..asgi.types import App, Receive, Scope, Send
@@ -64,11 +64,11 @@ def below(app: App, prefix: str) -> App:
     if not prefix:
         return app
 
-    async def stripped(scope: Scope, receive: Receive, send: Send) -> None:
+    def stripped(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "websocket" and scope["path"].startswith(f"{prefix}/"):
             # `path_remaining` is what every version of Channels' URLRouter goes by.
             scope = {**scope, "root_path": prefix, "path_remaining": scope["path"][len(prefix) :]}
-        await app(scope, receive, send)
+        return app(scope, receive, send)
 
     return stripped
 
