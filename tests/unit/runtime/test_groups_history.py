@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
+import pickle
 import signal
 
 import processes
@@ -431,3 +433,9 @@ def test_a_forged_position_gets_nothing(redis):
                 await layer.history.read("room", forged)
 
     run(session())
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_a_position_can_be_kept(again):
+    position = Position("a" * 16, 7, "b" * 16)
+    assert again(position) == position

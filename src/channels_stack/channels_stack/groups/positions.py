@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 # Ids are 8 random bytes in hexadecimal; a double holds integers up to 2**53, which Lua counts in.
 ID_CHARACTERS = 16
@@ -26,6 +27,10 @@ class Position:
     epoch: str
     offset: int
     link: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A frozen class with slots can be copied and pickled by this alone: projects keep positions in sessions and caches.
+        return Position, (self.epoch, self.offset, self.link)
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.offset}.{self.link}"

@@ -348,11 +348,14 @@ async def _request(app: App, scope: Scope, receive: Receive, send: Send) -> None
     try:
         await app(scope, receive, counted_send)
     finally:
-        queries.counting.reset(token)
         QUERIES.observe(made.value)
         REQUESTS.labels(method_label(scope["method"]), f"{status // 100}xx").inc()
         LATENCY.observe(time.perf_counter() - start)
         totals.requests += 1
+        with contextlib.suppress(
+            ValueError
+        ):  # a request that is ended from elsewhere ends in another context
+            queries.counting.reset(token)
 
 
 class _Socket:
