@@ -220,6 +220,7 @@ BENCH = docker run --rm --init --network none --read-only --tmpfs /tmp:exec,size
 bench: images
 	@mkdir -p tests/.artifacts
 	@$(BENCH) tests/bench/realtime/bench.py $(T) >tests/.artifacts/bench.json
+	@python3 tests/bench/realtime/plot.py tests/.artifacts/bench.json tests/.artifacts/bench.svg
 
 # An earlier revision to compare with, or to upgrade.
 EARLIER = $(or $(REV),$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD~20))

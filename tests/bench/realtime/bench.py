@@ -7,7 +7,8 @@ CPU is that of the server's process: Redis has its own. The load says how much o
     make bench [T="--rounds 5 --seconds 3 measure…"]
     make bench-compare REV=main [T=…]: with our library of that revision, and fails where this one costs more in every round
 
-The table goes to standard error, the same as JSON to standard output: `make bench` keeps it in tests/.artifacts.
+The table goes to standard error, the same as JSON to standard output: `make bench` keeps it in tests/.artifacts, with a picture
+of it (plot.py).
 """
 
 from __future__ import annotations
