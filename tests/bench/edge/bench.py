@@ -74,9 +74,12 @@ def cpu(stack: stacks.Stack, service: str) -> float:
 
 def measure(stack: stacks.Stack, turns: int, seconds: float) -> None:
     """Print the table."""
-    (container,) = stack.containers("http")
-    networks = stacks.inspect(container)["NetworkSettings"]["Networks"].values()
-    address = next(each["IPAddress"] for each in networks if each["IPAddress"])
+    edge, http = (
+        stacks.inspect(*stack.containers(service))["NetworkSettings"]["Networks"]
+        for service in ("edge", "http")
+    )
+    (network,) = edge.keys() & http.keys()  # it listens there alone
+    address = http[network]["IPAddress"]
     ways = {"direct": (address, PORT, None), "edge": ("127.0.0.1", stack.port, trust(stack))}
     rates: dict[str, list[float]] = {way: [] for way in ways}
     costs: dict[str, dict[str, float]] = {way: dict.fromkeys(SERVICES, 0.0) for way in ways}
