@@ -152,11 +152,19 @@ def write(folder: Path, edits: Edits | None = None) -> Path:
     return folder
 
 
-def doctor(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`channels-stack doctor` in a process of its own, with these variables only."""
+def doctor(
+    *arguments: object, output: int = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`channels-stack doctor` in a process of its own, with these variables only; OUTPUT: a file for what it prints."""
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RUNTIME), **environment}
     code = "import sys; from channels_stack.commands.cli import main; sys.exit(main())"
     command = [sys.executable, "-B", "-c", code, "doctor", *map(str, arguments)]
     return subprocess.run(
-        command, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False
+        command,
+        env=variables,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )

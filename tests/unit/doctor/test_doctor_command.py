@@ -38,6 +38,17 @@ def test_exit_codes(tmp_path, edits, code, summary):
     assert done.stdout.splitlines()[-1] == summary
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_has_enough_is_no_traceback(tmp_path, options):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = doctor(write(tmp_path, ERROR), *options, output=writer)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_text(tmp_path):
     lines = doctor(write(tmp_path, ERROR)).stdout.splitlines()
     assert lines[0] == "config/settings.py"

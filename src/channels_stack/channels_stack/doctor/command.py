@@ -33,7 +33,10 @@ def main(options: argparse.Namespace) -> int:
         return _refuse(str(error))
     except ConfigurationError as error:
         return _refuse(*map(str, error.problems))
-    print(reports.as_json(report) if options.json else printable(reports.as_text(report)))
+    try:
+        print(reports.as_json(report) if options.json else printable(reports.as_text(report)), flush=True)
+    except BrokenPipeError:  # `doctor | head`: whoever reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     for line in report.notes:
         print(f"channels-stack doctor: {printable(line)}", file=sys.stderr)
     if report.failures:
