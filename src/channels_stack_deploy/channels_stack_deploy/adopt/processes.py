@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from channels_stack.doctor import settings as doctor_settings
 from channels_stack.doctor.files import Module
 from channels_stack.doctor.project import CHANNEL_ROUTER, TEST_FILE
-from channels_stack.doctor.values import text, texts
+from channels_stack.doctor.values import is_certain, text, texts
 
 from ..config import services
 from .findings import Findings
@@ -54,6 +54,16 @@ FOREVER = {
 """Methods that return when the process is stopped: listeners of MQTT and AMQP, loops of asyncio, bots."""
 
 
+STOPS = {"KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit"}
+"""Exceptions that ask a process to stop."""
+
+SECRET = re.compile(r"token|pass|secret|key|://[^/\s]*@", re.IGNORECASE)
+"""A command with an argument that nothing may show."""
+
+PRINTED = re.compile(r"\b(?:echo|printf)\b[^;&|]*$")
+"""Before a command that a script only prints."""
+
+
 def find(tree: Tree, found: Found, running: str = "") -> Findings:
     """APP_WORKER_CHANNELS, APP_COMMANDS and APP_RELEASE_COMMANDS; RUNNING is what APP_COMMANDS says already."""
     assert found.settings is not None
@@ -64,6 +74,8 @@ def find(tree: Tree, found: Found, running: str = "") -> Findings:
     _other_queues(findings, values)
     commands: dict[str, str] = {}
     for place, match in tree.plans(r"manage\.py\s+([a-z]\w+)([^;&|\"']*)"):
+        if PRINTED.search(match.string[: match.start()]):
+            continue
         if match[1] not in OURS | {command.split()[0] for _, command in QUEUES.values()}:
             commands.setdefault(f"{match[1]}{match[2]}".strip(), place)
     _listeners(tree, findings, commands, running)
@@ -71,7 +83,7 @@ def find(tree: Tree, found: Found, running: str = "") -> Findings:
     if commands:
         findings.questions.append(
             "APP_RELEASE_COMMANDS: start scripts run "
-            + ", ".join(f"manage.py {command} ({place})" for command, place in commands.items())
+            + ", ".join(f"manage.py {_shown(command)} ({place})" for command, place in commands.items())
             + "; those that belong to each release go there, those that run all the time to APP_COMMANDS"
         )
     _redis(tree, findings, values)
@@ -85,12 +97,14 @@ def _listeners(tree: Tree, findings: Findings, commands: dict[str, str], running
     """
     for module in tree.own():
         match = re.search(r"(?:^|/)management/commands/([a-z]\w*)\.py$", module.path)
-        endless = next((node for node in module.nodes if _is_endless(node)), None) if match else None
-        if match is None or endless is None or TEST_FILE.search(module.path):
+        if match is None or TEST_FILE.search(module.path):
+            continue
+        certain, endless = _endless(module)
+        if endless is None:
             continue
         name = match[1]
         started = {call: commands.pop(call) for call in list(commands) if call.split()[0] == name}
-        plain = [call for call in started if all(WORD.fullmatch(word) for word in call.split())]
+        plain = [call for call in started if certain and _is_plain(call)]
         service = re.sub(r"[^a-z0-9]+", "-", name.lower())[:25].strip("-")
         service = f"{service}-job" if service in services.NAMES else service
         for call in plain[:1]:
@@ -101,30 +115,91 @@ def _listeners(tree: Tree, findings: Findings, commands: dict[str, str], running
         if plain or re.search(rf"\b{name}\b", running):
             continue
         others = [line.value for line in findings.lines if line.name == "APP_COMMANDS"]
-        own = f"{service}: python manage.py {next(iter(started), name)}"
+        call, place = next(iter(started.items()), (name, ""))
+        own = f"{service}: python manage.py {_shown(call)}"
         findings.questions.append(
-            f"APP_COMMANDS: manage.py {name} runs until it is stopped ({module.place(endless)}), and nothing starts it; "
+            f"APP_COMMANDS: manage.py {name} {'runs' if certain else 'may run'} until it is stopped "
+            f"({module.place(endless)}), and {f'{place} starts it' if place else 'nothing starts it'}; "
             f"if it belongs to production: APP_COMMANDS={'; '.join([*others, own])}"
         )
 
 
-def _is_endless(node: ast.AST) -> bool:
-    """Whether NODE is a call of FOREVER, or a loop that only an exception ends."""
-    if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Attribute) and node.func.attr in FOREVER
-    always = isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and bool(node.test.value)
-    return always and not any(isinstance(each, (ast.Break, ast.Return)) for each in _without_handlers(node))
+def _is_plain(call: str) -> bool:
+    """Whether CALL can be written as it is: it means the same without a shell, and holds no secret."""
+    return _shown(call) == call and all(WORD.fullmatch(word) for word in call.split())
 
 
-def _without_handlers(node: ast.AST) -> Iterator[ast.AST]:
-    """NODE and what is in it, but for what is done after an exception (KeyboardInterrupt) or for an option (`--once`)."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        optional = isinstance(child, ast.If) and any(
-            isinstance(part, ast.Name) and part.id in ("options", "kwargs") for part in ast.walk(child.test)
+def _shown(call: str) -> str:
+    """CALL, without its arguments where one of them may be a secret."""
+    name, *arguments = call.split(maxsplit=1)
+    return f"{name} …" if any(map(SECRET.search, arguments)) else call
+
+
+def _endless(module: Module) -> tuple[bool, ast.AST | None]:
+    """What runs until it is stopped in MODULE: a call of FOREVER, or a loop; and whether that is certain.
+
+    A loop that an error ends, or in a function within another one, may be a service or not.
+    """
+    doubtful: ast.AST | None = None
+    for node in module.nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in FOREVER:
+            return True, node
+        if not (isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value):
+            continue
+        exits = list(_exits(node.body))
+        if not exits and not _is_within_another(module, node):
+            return True, node
+        if not any(exits):
+            doubtful = doubtful or node
+    return False, doubtful
+
+
+def _exits(nodes: Sequence[ast.AST], handled: bool = False, inner: bool = False) -> Iterator[bool]:
+    """For each exit of a loop whose body has NODES: whether it is certainly an ordinary end, and no error.
+
+    Stopping the process, or an option (`--once`), is none. HANDLED: NODES run after an exception;
+    INNER: they are in a loop of their own, which `break` ends.
+    """
+    for node in nodes:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            continue
+        if isinstance(node, ast.ExceptHandler) and _is_stop(node):
+            continue
+        if isinstance(node, ast.If) and re.search(r"\b(options|kwargs)\b", ast.unparse(node.test)):
+            yield from _exits(node.orelse, handled, inner)
+            continue
+        if isinstance(node, ast.Return) or (isinstance(node, ast.Break) and not inner) or _leaves(node):
+            yield not handled
+        elif isinstance(node, (ast.Raise, ast.Yield, ast.YieldFrom)):
+            yield False
+        yield from _exits(
+            list(ast.iter_child_nodes(node)),
+            handled or isinstance(node, ast.ExceptHandler),
+            inner or isinstance(node, (ast.For, ast.AsyncFor, ast.While)),
         )
-        if not optional and not isinstance(child, ast.ExceptHandler):
-            yield from _without_handlers(child)
+
+
+def _is_stop(handler: ast.ExceptHandler) -> bool:
+    """Whether HANDLER is for nothing but the stop of the process."""
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return all(each and ast.unparse(each).rpartition(".")[2] in STOPS for each in caught)
+
+
+def _leaves(node: ast.AST) -> bool:
+    """Whether NODE ends the process."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func) in {"exit", "quit", "sys.exit", "os._exit"}
+
+
+def _is_within_another(module: Module, node: ast.AST) -> bool:
+    """Whether something around the loop NODE may end it (a handler of an error), or run it aside (a second function)."""
+    functions = 0
+    while node in module.parents:
+        inner, node = node, module.parents[node]
+        functions += isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        tried = isinstance(node, ast.Try) and inner in node.body and not functions
+        if tried and not all(map(_is_stop, getattr(node, "handlers", []))):
+            return True
+    return functions > 1
 
 
 CHANNEL = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -225,8 +300,18 @@ def _celery(tree: Tree, found: Found, findings: Findings, values: doctor_setting
     if root != found.roots[0]:
         findings.notes.append(f"celery -A {module_name} is found through APP_PATH ({root})")
     app = module_name if name in ("app", "celery") else f"{module_name}:{name}"
-    queues = _celery_queues(tree, values)
-    taken = f" -Q {','.join(queues)}" if len(queues) > 1 else ""
+    queues, unknown = _celery_queues(tree, values)
+    default, default_unknown = _default_queue(tree, values)
+    if not default_unknown:
+        queues.pop(default, None)
+    if unknown or (queues and default_unknown):
+        findings.questions.append(
+            "APP_COMMANDS: which queues Celery's tasks are sent to is known only at run time "
+            f"({', '.join([*default_unknown, *unknown])}); its worker takes the default one: if it shall take others, "
+            f"add -Q with the default one and those ({', '.join([*queues, '…'])}) to its line"
+        )
+        queues = {}
+    taken = f" -Q {','.join([default, *queues])}" if queues else ""
     commands = [f"celery: celery -A {app} worker{taken} --loglevel INFO"]
     beat = _schedule(tree, values)
     if beat:
@@ -235,7 +320,7 @@ def _celery(tree: Tree, found: Found, findings: Findings, values: doctor_setting
         commands.append(f"beat: celery -A {app} beat {how} --loglevel INFO")
     why = [f"Celery: {place}"]
     why += [f"its schedule: {beat}"] if beat else []
-    why += [f"its queue {queue}: {where}" for queue, where in list(queues.items())[1:]]
+    why += [f"its queue {queue}: {where}" for queue, where in queues.items()]
     findings.line("APP_COMMANDS", "; ".join(commands), "; ".join(why))
 
 
@@ -272,31 +357,104 @@ QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*")
 """A name of a queue that needs no quotes."""
 
 
-def _celery_queues(tree: Tree, values: doctor_settings.Settings) -> dict[str, str]:
-    """Queue -> file:line of all that tasks are sent to, the default one first.
+DEFAULT_QUEUE = re.compile(r"celery_default_queue|(celery_)?task_default_queue", re.IGNORECASE)
+"""Celery's own setting, in its new and its old name."""
+
+
+def _default_queue(tree: Tree, values: doctor_settings.Settings) -> tuple[str, list[str]]:
+    """The queue that a worker without a list takes, and file:line of what keeps it from being certain."""
+    names: set[str] = set()
+    unknown: list[str] = [] if values.complete else [str(values.place)]
+    for setting, value in values.values.items():
+        if re.fullmatch(r"\w+_TASK_DEFAULT_QUEUE|CELERY_DEFAULT_QUEUE", setting):
+            names.add(text(value) or "")
+            unknown += [] if text(value) and is_certain(value) else [str(value.at)]
+    for module in tree.own():
+        if TEST_FILE.search(module.path):
+            continue
+        for given in _default_queues(module):
+            name = _queue(tree, module, given, values)
+            names.add(name)
+            unknown += [] if name else [str(module.place(given))]
+    if len(names) > 1 and not unknown:
+        unknown = [f"the default queue is one of {', '.join(sorted(names))}"]
+    return next(iter(names - {""}), "celery"), unknown
+
+
+def _default_queues(module: Module) -> Iterator[ast.expr]:
+    """What code gives Celery as its default queue, in each form; not by a setting of Django's, which has a prefix."""
+    for node in module.nodes:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                key = target.slice if isinstance(target, ast.Subscript) else None
+                name = getattr(target, "attr", "") or (key.value if isinstance(key, ast.Constant) else "")
+                if DEFAULT_QUEUE.fullmatch(str(name)) or getattr(target, "id", "") == "task_default_queue":
+                    yield node.value
+        elif isinstance(node, ast.keyword) and DEFAULT_QUEUE.fullmatch(node.arg or ""):
+            yield node.value
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and DEFAULT_QUEUE.fullmatch(str(key.value)):
+                    yield value
+
+
+def _celery_queues(tree: Tree, values: doctor_settings.Settings) -> tuple[dict[str, str], list[str]]:
+    """Queue -> file:line of all that tasks are sent to by name, and file:line of those whose name only running shows.
 
     A worker without a list takes the default one alone, and tasks of another wait for ever, without a word.
     """
-    default = values["CELERY_TASK_DEFAULT_QUEUE"] or values["CELERY_DEFAULT_QUEUE"]
-    queues = {text(default) or "celery": str(default.at) if default else ""}
-    for place, match in tree.plans(r"(?<![\w-])(?:-Q|--queues)[=\s\"',]*([A-Za-z0-9_.:,-]+)"):
-        for name in match[1].split(","):
+    queues: dict[str, str] = {}
+    for place, names in _started_queues(tree):
+        for name in names.split(","):
             queues.setdefault(name, place)
     for module in tree.own():
-        if "celery" not in module.text.lower() or TEST_FILE.search(module.path):
+        if not re.search(r"(?i:celery)|[A-Z]_(TASK|BEAT)_", module.text) or TEST_FILE.search(module.path):
             continue
         for node in module.nodes:
-            names: list[ast.expr | None] = []
+            sent: list[ast.expr] = []
             if isinstance(node, ast.Call):
-                names = [keyword.value for keyword in node.keywords if keyword.arg == "queue"]
-                if module.dotted(node.func) == "kombu.Queue":
-                    names += node.args[:1]
+                made = module.dotted(node.func) == "kombu.Queue"
+                sent = [
+                    each.value
+                    for each in node.keywords
+                    if each.arg == "queue" or (made and each.arg == "name")
+                ]
+                sent += node.args[:1] if made else []
             elif isinstance(node, ast.Dict):
                 keys = [getattr(key, "value", None) for key in node.keys]
-                names = [value for key, value in zip(keys, node.values, strict=True) if key == "queue"]
-            for name in names:
-                queues.setdefault(_constant(tree, module, name), str(module.place(name or node)))
-    return {name: place for name, place in queues.items() if QUEUE.fullmatch(name)}
+                sent = [value for key, value in zip(keys, node.values, strict=True) if key == "queue"]
+            for value in sent:
+                if isinstance(value, ast.Constant) and not isinstance(value.value, str):
+                    continue
+                queues.setdefault(_queue(tree, module, value, values), str(module.place(value)))
+    unknown = [place for name, place in queues.items() if not QUEUE.fullmatch(name)]
+    return {name: place for name, place in queues.items() if QUEUE.fullmatch(name)}, unknown
+
+
+def _queue(tree: Tree, module: Module, node: ast.expr, values: doctor_settings.Settings) -> str:
+    """The name of the queue that NODE is in each environment; "" where that is not known."""
+    source, _, setting = module.dotted(node).rpartition(".")
+    if source == "django.conf.settings":
+        value = values[setting]
+        return (text(value) or "") if is_certain(value) else ""
+    return _constant(tree, module, node)
+
+
+def _started_queues(tree: Tree) -> Iterator[tuple[str, str]]:
+    """(file:line, names) of each list of queues that start scripts give to Celery."""
+    for plan in tree.plan_files():
+        for number, line in enumerate(plan.lines):
+            first = number
+            while first and (
+                re.match(r"\s*(?:- +)?[\"']?-", plan.lines[first])
+                or plan.lines[first - 1].rstrip().endswith("\\")
+            ):
+                first -= 1
+            above = " ".join(plan.lines[first:number])
+            for match in re.finditer(r"(?<![\w-])(?:-Q|--queues)[=\s\"',]*([^\s\"']+)", line):
+                before = above + line[: match.start()]
+                if re.search(r"celery[^;&|]*$", before) and not PRINTED.search(before):
+                    yield f"{plan.path}:{number + 1}", match[1].rstrip(",];")
 
 
 def _schedule(tree: Tree, values: doctor_settings.Settings) -> str:

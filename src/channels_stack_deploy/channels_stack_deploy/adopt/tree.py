@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from channels_stack.doctor.files import Files, Module
+from channels_stack.doctor.files import Files, Module, Plan
 
 from ..console import Failure
 
@@ -82,14 +82,19 @@ class Tree:
         """Whether there is anything at PATH below the root."""
         return (self.root / path).exists()
 
-    def plans(self, pattern: str) -> Iterator[tuple[str, re.Match[str]]]:
-        """(file:line, match) of PATTERN in the files that say how processes are started."""
+    def plan_files(self) -> Iterator[Plan]:
+        """The files that say how processes are started in production."""
         for plan in self.files.plans:
             if not aside(plan.path) and not re.search(
                 r"(^|[/._-])(test|tests|ci|dev|local)\b", plan.path.lower()
             ):
-                for place, match in plan.matches(pattern):
-                    yield str(place), match
+                yield plan
+
+    def plans(self, pattern: str) -> Iterator[tuple[str, re.Match[str]]]:
+        """(file:line, match) of PATTERN in those files."""
+        for plan in self.plan_files():
+            for place, match in plan.matches(pattern):
+                yield str(place), match
 
 
 def _sets_apps(module: Module) -> bool:

@@ -48,6 +48,11 @@ ON = {"true", "1", "yes", "on", "y", "t"}
 SWITCH = re.compile(r"DEBUG|(^|_)DEV(_|$)|DEVELOPMENT")
 """A variable that turns development on, and with it DEBUG."""
 
+OPPOSITE = re.compile(r"(^|_)(NO|NOT|NON|OFF|SKIP|WITHOUT|DISABLED?)(_|$)|NODEBUG|NODEV")
+"""A variable that turns it off."""
+
+OFF = {"false", "0", "no", "off", "n", "f", ""}
+
 READERS = {
     "env",
     "config",
@@ -137,6 +142,19 @@ class Uses:
     """Variables that have to be a number."""
     on: set[str] = field(default_factory=set)
     """Variables whose default is true."""
+    off: dict[str, str] = field(default_factory=dict)
+    """Variable -> the text that a comparison takes for off."""
+    turned: set[tuple[str, str]] = field(default_factory=set)
+    """(variable or name, name that is computed from it): where one is on, the other may be off."""
+
+    def is_opposite(self, name: str) -> bool:
+        """Whether the variable NAME turns DEBUG off where it is on, as far as its text shows."""
+        targets = {target for _, _, targets in self.reads[name] for target in targets}
+        on_the_way = {name} | (_reached(targets, self.flows) - {"DEBUG"})
+        return OPPOSITE.search(name) is not None or any(
+            source in on_the_way and "DEBUG" in _reached({target}, self.flows)
+            for source, target in self.turned
+        )
 
 
 def uses(tree: Tree, found: Found) -> Uses:
@@ -176,23 +194,73 @@ def _forms(module: Module, statement: ast.stmt, seen: Uses) -> None:
     def names(nodes: list[ast.expr]) -> set[str]:
         return {name for node in nodes for name, _, _ in _reads(module, node)}
 
+    targets = _targets(statement)
     for node in ast.walk(statement):
         if isinstance(node, ast.JoinedStr):
             seen.parts |= names(node.values[1:])
         elif isinstance(node, ast.Tuple):
             seen.parts |= names(node.elts)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "int":
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("int", "json.loads"):
             seen.numbers |= names(node.args)
         elif isinstance(node, ast.Call):
             defaults = [*node.args[1:2], *(each.value for each in node.keywords if each.arg == "default")]
             if any(isinstance(each, ast.Constant) and str(each.value).lower() in ON for each in defaults):
                 seen.on |= names([node])
+        if isinstance(node, ast.Compare):
+            off = _off(node)
+            seen.off.update(dict.fromkeys(names([node.left]) if off is not None else (), off or ""))
+        if _turns(node):
+            decides = node.test if isinstance(node, ast.IfExp) else node
+            loaded = {each.id for each in ast.walk(decides) if isinstance(each, ast.Name)}
+            sources = loaded | {name for name, _, _ in _reads(module, decides)}
+            seen.turned |= {(source, target) for source in sources for target in targets}
     value: ast.expr | None = getattr(statement, "value", None)
-    if isinstance(value, ast.Call) and module.dotted(value.func) == "bool" and value.args:
-        value = value.args[0]
-    plain = isinstance(value, ast.Call) and module.dotted(value.func) in ("os.environ.get", "os.getenv")
-    if value is not None and (plain or isinstance(value, ast.Subscript)):
-        seen.bare |= names([value])
+    seen.bare |= names(list(_truths(module, value)))
+
+
+def _compared(node: ast.Compare) -> list[str]:
+    """The texts that NODE compares with."""
+    return [
+        str(each.value)
+        for side in node.comparators
+        for each in ast.walk(side)
+        if isinstance(each, ast.Constant)
+    ]
+
+
+def _off(node: ast.Compare) -> str | None:
+    """The text for which NODE, a comparison by `!=`, is false; None where it names no word for off."""
+    if isinstance(node.ops[0], (ast.NotEq, ast.NotIn)):
+        return next((word for word in _compared(node) if word.lower() in OFF), None)
+    return None
+
+
+def _turns(node: ast.AST) -> bool:
+    """Whether NODE is true where what it is made of is off."""
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.NotEq, ast.NotIn)):
+        return _off(node) is None
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Eq, ast.In)):
+        return any(word.lower() in OFF for word in _compared(node))
+    if isinstance(node, ast.IfExp):
+        return isinstance(node.body, ast.Constant) and not node.body.value
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+
+
+def _truths(module: Module, node: ast.expr | None) -> Iterator[ast.expr]:
+    """The texts of the environment in NODE that count as true unless they are empty."""
+    parts: list[ast.expr] = []
+    if isinstance(node, ast.BoolOp):
+        parts = node.values
+    elif isinstance(node, ast.IfExp):
+        parts = [node.test, node.body, node.orelse]
+    elif isinstance(node, ast.Call) and module.dotted(node.func) == "bool":
+        parts = node.args
+    elif isinstance(node, ast.Subscript) or (
+        isinstance(node, ast.Call) and module.dotted(node.func) in ("os.environ.get", "os.getenv")
+    ):
+        yield node
+    for part in parts:
+        yield from _truths(module, part)
 
 
 def find(
@@ -211,6 +279,7 @@ def find(
         name
         for name, reads in seen.reads.items()
         if SWITCH.search(name)
+        and not seen.is_opposite(name)
         and (name in seen.on or any(required for _, required, _ in reads))
         and "DEBUG" in _reached({target for _, _, targets in reads for target in targets}, seen.flows)
     }
@@ -221,7 +290,9 @@ def find(
         place = next((each for each, required, _ in reads if required), reads[0][0])
         variable = Variable(name, place, any(required for _, required, _ in reads))
         leaves = {leaf for _, _, targets in reads for leaf in _leaves(targets, seen.flows)}
-        covered = bool(leaves) and all(parts.get(leaf, "") not in {"", *overlay} for leaf in leaves)
+        # One that turns DEBUG off cannot be anything: the settings derive more from it.
+        covered = not ("DEBUG" in leaves and seen.is_opposite(name)) and bool(leaves)
+        covered = covered and all(parts.get(leaf, "") not in {"", *overlay} for leaf in leaves)
         first = {target for _, _, targets in reads for target in targets}
         unfilled = name in production and UNFILLED.fullmatch(production[name][0].strip()) is not None
         if name in production and not (covered and (unfilled or first & {"DATABASES"})):
@@ -235,7 +306,8 @@ def find(
                 "made here; the overlay sets SECRET_KEY to the stack's",
             )
         elif name in switches:
-            variable.value = "" if name in seen.bare else "0" if name in seen.numbers else "False"
+            usual = "" if name in seen.bare else "0" if name in seen.numbers else "False"
+            variable.value = seen.off.get(name, usual)
             variable.source = "off, as in production"
         elif variable.required and first & FRONT_ENDS:
             is_part = name in seen.parts
@@ -268,9 +340,10 @@ def stand_in(name: str, leaves: set[str], domains: str, is_part: bool = False) -
     IS_PART: it is no address by itself, but a part of one.
     """
     database = "DATABASES" in leaves
+    names = domains.split() or stack_settings.defaults()["DOMAINS"].split()
     is_address = name.endswith(("_URL", "_URI", "_DSN")) and not is_part
     if is_address and leaves <= {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"}:
-        return f"https://{domains.split()[0]}"
+        return f"https://{names[0]}"
     if is_address:
         return "postgres://localhost/app" if database else "redis://localhost:6379/0"
     if "ENGINE" in name:
@@ -282,11 +355,11 @@ def stand_in(name: str, leaves: set[str], domains: str, is_part: bool = False) -
     if leaves <= {"DEBUG"}:
         return "False"
     if leaves <= {"ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS"} and is_part:
-        return domains.split()[0]
+        return names[0]
     if leaves <= {"ALLOWED_HOSTS"}:
-        return ",".join(domains.split())
+        return ",".join(names)
     if leaves <= {"CSRF_TRUSTED_ORIGINS"}:
-        return ",".join(f"https://{domain}" for domain in domains.split())
+        return ",".join(f"https://{domain}" for domain in names)
     if leaves <= REDIS and not re.search(r"PASS|USER|PREFIX|_DB$|INDEX", name):
         return "localhost" if is_part else "redis://localhost:6379/0"
     return (

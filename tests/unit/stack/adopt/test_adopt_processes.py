@@ -133,6 +133,37 @@ def test_a_redis_of_the_projects_own(found, source, kind):
             },
             "celery,slow",
         ),
+        (
+            {
+                "mysite/celery.py": CELERY.format("app") + 'app.conf.task_default_queue = "jobs"\n',
+                "mysite/tasks.py": 'from celery import shared_task\n@shared_task(queue="mail")\ndef work(): ...\n',
+            },
+            "jobs,mail",
+        ),
+        (
+            {
+                "mysite/celery.py": CELERY.format("app") + 'app.conf.update(task_default_queue="jobs")\n',
+                "start.sh": "exec celery -A mysite worker \\\n  -Q mail\n",
+            },
+            "jobs,mail",
+        ),
+        (
+            {
+                "mysite/celery.py": CELERY.format("app")
+                + 'app.config_from_object("django.conf:settings", namespace="JOBS")\n',
+                "mysite/settings.py": SETTINGS
+                + 'JOBS_TASK_DEFAULT_QUEUE = "jobs"\nJOBS_TASK_ROUTES = {"a": {"queue": "mail"}}\n',
+            },
+            "jobs,mail",
+        ),
+        (
+            {
+                "mysite/settings.py": SETTINGS + 'MAILQ = "mail"\n',
+                "mysite/tasks.py": "import celery\nfrom django.conf import settings\nwork.apply_async(queue=settings.MAILQ)\n",
+            },
+            "celery,mail",
+        ),
+        ({"Procfile": "worker: celery -A mysite worker\ncopy: rsync -Q x\n"}, ""),
         # Near-misses: the default one alone, which a worker takes unasked; one of tests; one that only running shows.
         ({"mysite/settings.py": SETTINGS + 'CELERY_TASK_DEFAULT_QUEUE = "default"\n'}, ""),
         ({"tests/test_work.py": 'import celery\nwork.apply_async(queue="slow")\n'}, ""),
@@ -146,12 +177,64 @@ def test_the_worker_of_celery_takes_each_queue(found, files, queues):
     assert worker == f"celery: celery -A mysite.celery worker{taken} --loglevel INFO"
 
 
+TASK = {"mysite/tasks.py": 'from celery import shared_task\n@shared_task(queue="mail")\ndef work(): ...\n'}
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        (
+            TASK
+            | {
+                "mysite/settings.py": SETTINGS
+                + 'import os\nCELERY_TASK_DEFAULT_QUEUE = os.environ["QUEUE"]\n'
+            },
+            "mysite/settings.py:4",
+        ),
+        (
+            TASK | {"mysite/celery.py": CELERY.format("app") + "app.conf.task_default_queue = name()\n"},
+            "mysite/celery.py:3",
+        ),
+        (
+            TASK
+            | {
+                "mysite/settings.py": SETTINGS + 'CELERY_TASK_DEFAULT_QUEUE = "one"\n',
+                "mysite/celery.py": CELERY.format("app") + 'app.conf["task_default_queue"] = "two"\n',
+            },
+            "one, two",
+        ),
+        ({"mysite/tasks.py": 'import celery\nwork.apply_async(queue=f"user-{pk}")\n'}, "mysite/tasks.py:2"),
+        (
+            {
+                "mysite/tasks.py": "import celery\nfrom django.conf import settings\nsend(queue=settings.MAILQ)\n"
+            },
+            "mysite/tasks.py:3",
+        ),
+        ({"Procfile": "worker: celery -A mysite worker -Q $QUEUES\n"}, "Procfile:1"),
+    ],
+)
+def test_queues_of_celery_that_are_not_certain_are_a_question(make, files, place):
+    """A list without the default queue leaves its tasks waiting for ever."""
+    proposal = propose(make(PLAIN, {"mysite/celery.py": CELERY.format("app")}, files))
+    assert proposal.lines["APP_COMMANDS"].value == "celery: celery -A mysite.celery worker --loglevel INFO"
+    (question,) = [each for each in proposal.findings.questions if "-Q" in each]
+    assert place in question
+
+
+def test_a_default_queue_that_is_not_certain_is_no_question_where_it_is_the_only_one(make):
+    source = SETTINGS + 'import os\nCELERY_TASK_DEFAULT_QUEUE = os.environ["QUEUE"]\n'
+    files = {"mysite/celery.py": CELERY.format("app"), "mysite/settings.py": source}
+    assert not [each for each in propose(make(PLAIN, files)).findings.questions if "-Q" in each]
+
+
 def test_commands_of_start_scripts_are_questions(make):
     files = {"Procfile": "release: python manage.py migrate && python manage.py loaddata first\n"}
     text = " ".join(propose(make(PLAIN, files)).findings.questions)
     assert "manage.py loaddata first (Procfile:1)" in text and "migrate (" not in text
 
 
+RUN_TICKER = {"Procfile": "ticker: python manage.py run_ticker\n"}
+READ_ALL = "def handle():\n    while True:\n        try:\n            next(rows)\n        except {}:\n            break\n"
 LOOP = "class Command:\n    def handle(self):\n        while True:\n            step()\n"
 
 
@@ -180,6 +263,39 @@ LOOP = "class Command:\n    def handle(self):\n        while True:\n            
         ({"Procfile": "ticker: python manage.py run_ticker\n"}, LOOP.replace("True", "rows"), None),
         ({"Procfile": "ticker: python manage.py run_ticker $PORT\n"}, LOOP, None),
         ({"compose/notes": "python manage.py run_ticker\n"}, LOOP, None),
+        ({"start.sh": 'echo "then run python manage.py run_ticker"\n'}, LOOP, None),
+        # It may end: by an error, in a handler, or it is not the command's own loop.
+        (RUN_TICKER, LOOP + "            if lost():\n                raise CommandError\n", None),
+        (RUN_TICKER, READ_ALL.format("StopIteration"), None),
+        (
+            RUN_TICKER,
+            "def handle():\n    try:\n        while True:\n            next(rows)\n    except StopIteration:\n        pass\n",
+            None,
+        ),
+        (
+            RUN_TICKER,
+            "def handle():\n    def read():\n        while True:\n            step()\n    read()\n",
+            None,
+        ),
+        (RUN_TICKER, "def handle():\n    while True:\n        yield 1\n", None),
+        # It ends; this is of each release, or of none.
+        (
+            RUN_TICKER,
+            "while True:\n    try:\n        connect()\n        sys.exit(0)\n    except Error:\n        pass\n",
+            None,
+        ),
+        # It does not: it is told to stop, or what ends is something in it.
+        (
+            RUN_TICKER,
+            READ_ALL.format("(KeyboardInterrupt, asyncio.CancelledError)"),
+            "run-ticker: python manage.py run_ticker",
+        ),
+        (
+            RUN_TICKER,
+            LOOP
+            + "            for row in rows:\n                break\n            def done():\n                return 1\n",
+            "run-ticker: python manage.py run_ticker",
+        ),
     ],
 )
 def test_a_command_that_runs_for_ever_is_a_process(make, plan, source, command):
@@ -187,6 +303,26 @@ def test_a_command_that_runs_for_ever_is_a_process(make, plan, source, command):
     line = proposal.lines.get("APP_COMMANDS")
     assert (line and line.value) == command
     assert any("run_ticker" in each for each in proposal.findings.questions) == (command is None)
+
+
+@pytest.mark.parametrize("secret", ["--token s3cr3t", "--broker amqp://me:s3cr3t@mq", "--api-key=s3cr3t"])
+@pytest.mark.parametrize("source", [LOOP, "class Command:\n    pass\n"])
+def test_a_secret_of_a_start_script_is_neither_written_nor_shown(make, secret, source):
+    files = {
+        "Procfile": f"ticker: python manage.py run_ticker {secret}\n",
+        "mysite/management/commands/run_ticker.py": source,
+    }
+    proposal = propose(make(PLAIN, files))
+    assert "APP_COMMANDS" not in proposal.lines and "s3cr3t" not in str(proposal)
+    assert [each for each in proposal.findings.questions if "run_ticker" in each and "Procfile:1" in each]
+
+
+def test_a_command_whose_name_is_of_a_secret_is_written(found):
+    files = {
+        "Procfile": "tokens: python manage.py watch_tokens\n",
+        "mysite/management/commands/watch_tokens.py": LOOP,
+    }
+    assert found(PLAIN, files)["APP_COMMANDS"] == "watch-tokens: python manage.py watch_tokens"
 
 
 def test_processes_of_celery_and_of_the_project(found):
@@ -314,6 +450,21 @@ def test_the_variables_that_settings_read(make):
         ('DEBUG = os.getenv("DEBUG", True)\n', {"DEBUG": ""}),
         ('DEBUG = bool(int(os.getenv("DEBUG", "1")))\n', {"DEBUG": "0"}),
         ('DEBUG = os.environ.get("DEBUG", "") == "True"\n', {"DEBUG": None}),
+        ('DEBUG = os.environ.get("DEBUG", "1") or False\n', {"DEBUG": ""}),
+        ('DEBUG = json.loads(os.environ.get("DEBUG", "true"))\n', {"DEBUG": "0"}),
+        ('DEBUG = os.environ.get("DEBUG", "1") != "0"\n', {"DEBUG": "0"}),
+        ('DEBUG = os.environ.get("DEBUG", "1").lower() not in ("no", "n")\n', {"DEBUG": "no"}),
+        # One of the opposite meaning, which would turn it on.
+        ('DEBUG = os.environ.get("DISABLE_DEBUG", "1") != "1"\n', {"DISABLE_DEBUG": None}),
+        ('DEBUG = not env.bool("NO_DEBUG", True)\n', {"NO_DEBUG": None}),
+        ('DEBUG = not env.bool("HIDE_DEBUG", True)\n', {"HIDE_DEBUG": None}),
+        ('HIDE = env.bool("HIDE_DEBUG", True)\nDEBUG = not HIDE\n', {"HIDE_DEBUG": None}),
+        ('DEBUG = os.environ.get("HIDE_DEBUG", "1") == "0"\n', {"HIDE_DEBUG": None}),
+        ('DEBUG = False if env.bool("HIDE_DEBUG", True) else True\n', {"HIDE_DEBUG": None}),
+        ('DEBUG = choose(env.bool("DEBUG_DISABLED", True))\n', {"DEBUG_DISABLED": None}),
+        ('DEBUG = choose(env.bool("DEBUG_OFF", True))\n', {"DEBUG_OFF": None}),
+        ('DEBUG = os.environ["NO_DEBUG"] != "1"\n', {"NO_DEBUG": None}),
+        ('DEBUG = env.bool("DEBUG", True)\nPROD = not DEBUG\n', {"DEBUG": "False"}),
         ('DEBUG = True\nKEY = os.getenv("SECRET")\nSECRET_KEY = KEY or "x"\n', {"SECRET": None}),
         (
             "def env_bool(name, default):\n    return os.getenv(name, str(default)) == 'True'\n"
@@ -453,6 +604,15 @@ def test_a_command_that_runs_for_ever_is_asked_once_and_not_where_stack_env_runs
     assert len([each for each in questions if "loadfirst" in each]) == 1
     given = {"APP_COMMANDS": "feed: python manage.py listen --topic x"}
     assert not [each for each in propose(folder, given).findings.questions if "listen" in each]
+
+
+@pytest.mark.parametrize(
+    "source", ["CSRF_TRUSTED_ORIGINS = [FRONT_URL]\n", "ALLOWED_HOSTS = [f'a.{FRONT_URL}']\n"]
+)
+def test_no_domain_yet_is_the_default_one(make, source):
+    source = SETTINGS + f"import os\nFRONT_URL = os.environ['FRONT_URL']\n{source}"
+    (variable,) = propose(make(PLAIN, {"mysite/settings.py": source}), {"DOMAINS": ""}).variables
+    assert variable.value == "https://localhost"
 
 
 def test_settings_that_find_development_switched_off_have_a_key(make):
