@@ -12,9 +12,10 @@ from .reading import Unreadable, canonical, outside, text_of
 WINDOWS = {"twisted-iocpsupport", "pywin32", "pypiwin32", "pywinpty", "win-inet-pton", "wincertstore"}
 """Packages that exist for Windows only: `pip freeze` on a developer's machine writes them into the file."""
 
-FILE = re.compile(r"^([\w.-]+)(\[[\w,\s.-]*\])?\s*@\s*file:///")
-CONDA = re.compile(r"/(croots?|feedstock_root|conda-bld)/|/work$")
-"""Where conda builds its packages, which have the names of the index; others may be the project's own, and there a stranger's."""
+FILE = re.compile(r"^([\w.-]+)(\[[\w,\s.-]*\])?\s*@\s*(file:///[^\s#;?]*)[^\s;]*\s*(;.*)?")
+CONDA = re.compile(r"/[\w.-]+_\d{13}/work(/|$)")
+"""Where conda builds its packages, by name and milliseconds; they have the names of the index. A file of any other place may
+be the project's own, and the package of its name a stranger's."""
 
 INCLUDED = re.compile(r"^(?:-r|--requirement)[\s=]*(\S+)")
 CONSTRAINED = re.compile(r"^(-c|--constraint)[\s=]*(\S+)")
@@ -58,9 +59,9 @@ def installable(
             yield from installable(_of_folder(folder, EXTRAS.match(target)), folder, notices, project)
         elif canonical(re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]) in WINDOWS and ";" not in line:
             foreign.append(line.partition(" --hash")[0])
-        elif (file := FILE.match(target)) and CONDA.search(target.partition(";")[0].strip()):
+        elif (file := FILE.match(target)) and CONDA.search(file[3]):
             built.append(file[1])
-            yield f"{file[1]}{file[2] or ''}"
+            yield f"{file[1]}{file[2] or ''} {file[4] or ''}".rstrip()
         elif file:
             raise Unreadable(
                 f"{target} is a file of the machine that it was written on: write {file[1]}==VERSION, or copy it into the project"
