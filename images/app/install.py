@@ -384,9 +384,12 @@ def complete(venv: Venv, present: dict[str, str], locks: list[str]) -> None:
 def register(venv: Venv, project: Path) -> None:
     """Give each project of the application in the folder PROJECT the metadata of a package, unless one has its name."""
     present = venv.packages()
-    for each in itself.projects(project):
+    unread: list[str] = []
+    for each in itself.projects(project, unread):
         if canonical(each.name) not in present:
             each.write(venv.site_packages)
+    for line in unread:
+        tell(line)
 
 
 def fits(venv: Venv, blocks: dict[str, str]) -> bool:

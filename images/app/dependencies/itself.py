@@ -18,6 +18,14 @@ from .reading import canonical, toml
 UNKNOWN = "0+unknown"
 """The version of a project whose own tool finds it in a repository or in a module, which the build does not have."""
 
+MOST_CHARACTERS = 200
+"""Of a name and a version, which the name of a folder is made of."""
+
+GROUP = re.compile(r"[\w.-]+")
+ENTRY = re.compile(r"[\w.-]([\w .:/@+-]*[\w.+-])?")
+OBJECT = re.compile(r"[\w.]+( *: *[\w.]+)? *(\[[\w ,.-]*\])?")
+"""What an entry point consists of: one that breaks its line makes all of its group unreadable, for everyone."""
+
 
 @dataclass(frozen=True)
 class Itself:
@@ -31,7 +39,7 @@ class Itself:
     def write(self, site_packages: Path) -> None:
         """Put its metadata into SITE_PACKAGES."""
         folder = site_packages / f"{re.sub(r'[-_.]+', '_', self.name)}-{self.version}.dist-info"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {self.name}\nVersion: {self.version}\n", encoding="utf-8"
         )
@@ -43,22 +51,27 @@ class Itself:
             (folder / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
 
 
-def projects(root: Path) -> Iterator[Itself]:
-    """Each project below ROOT that has a name, once."""
+def projects(root: Path, notices: list[str]) -> Iterator[Itself]:
+    """Each project below ROOT that has a name, once; NOTICES get a line for each file that cannot be read."""
     seen = set()
     for kind, read in (("pyproject.toml", _pyproject), ("setup.cfg", _setup_cfg), ("setup.py", _setup_py)):
         for path in sorted(root.rglob(kind), key=lambda path: (len(path.parts), path)):
-            itself = read(path)
+            try:
+                itself = read(path)
+            except Exception as error:  # whatever a file holds, the application may do without its metadata
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                notices.append(
+                    f"{path.relative_to(root)}: nothing can be read from it ({reason}): correct it where the application "
+                    "asks for its own version or entry points"
+                )
+                continue
             if itself and canonical(itself.name) not in seen:
                 seen.add(canonical(itself.name))
                 yield itself
 
 
 def _pyproject(path: Path) -> Itself | None:
-    try:
-        content = toml(path)
-    except ValueError:
-        return None  # of another tool's making; what is installed is read elsewhere
+    content = toml(path)
     project, poetry = content.get("project", {}), content.get("tool", {}).get("poetry", {})
     groups = {
         "console_scripts": {**poetry.get("scripts", {}), **project.get("scripts", {})},
@@ -67,29 +80,20 @@ def _pyproject(path: Path) -> Itself | None:
         **project.get("entry-points", {}),
     }
     return _of(
-        project.get("name") or poetry.get("name"),
-        project.get("version") or poetry.get("version"),
-        {group: entries for group, entries in groups.items() if entries},
+        project.get("name") or poetry.get("name"), project.get("version") or poetry.get("version"), groups
     )
 
 
 def _setup_cfg(path: Path) -> Itself | None:
     parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read(path, encoding="utf-8")
-    except configparser.Error:
-        return None
+    parser.read(path, encoding="utf-8")
     return _of(
         parser.get("metadata", "name", fallback=None), parser.get("metadata", "version", fallback=None), {}
     )
 
 
 def _setup_py(path: Path) -> Itself | None:
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return None
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "setup":
             words = {
                 keyword.arg: keyword.value.value
@@ -100,8 +104,29 @@ def _setup_py(path: Path) -> Itself | None:
     return None
 
 
-def _of(name: object, version: object, entry_points: dict[str, dict[str, str]]) -> Itself | None:
+def _of(name: object, version: object, groups: dict[str, object]) -> Itself | None:
+    """The project of that NAME and VERSION, with what of its GROUPS of entry points metadata can hold."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
         return None
-    known = isinstance(version, str) and re.fullmatch(r"v?\d[A-Za-z0-9.+!_-]*", version)
-    return Itself(name, str(version).replace("-", ".") if known else UNKNOWN, entry_points)
+    itself = Itself(name, _version(version))
+    if len(itself.name + itself.version) > MOST_CHARACTERS:
+        raise ValueError("its name and version are longer than the name of a file may be")
+    for group, entries in groups.items():
+        if GROUP.fullmatch(group) and isinstance(entries, dict):
+            kept = {
+                entry: where
+                for entry, where in entries.items()
+                if ENTRY.fullmatch(entry) and isinstance(where, str) and OBJECT.fullmatch(where)
+            }
+            itself.entry_points.update({group: kept} if kept else {})
+    return itself
+
+
+def _version(version: object) -> str:
+    """VERSION in its one spelling: pip refuses an environment with one that has none."""
+    from pip._vendor.packaging.version import InvalidVersion, Version
+
+    try:
+        return str(Version(version)) if isinstance(version, str) else UNKNOWN
+    except InvalidVersion:
+        return UNKNOWN

@@ -25,14 +25,14 @@ def project(tmp_path):
         folder = tmp_path / "project"
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
+            (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         return folder
 
     return project
 
 
 def metadata_of(folder):
-    return {each.name: each.version for each in itself.projects(folder)}
+    return {each.name: each.version for each in itself.projects(folder, [])}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,9 @@ def metadata_of(folder):
             },
             {"site": "1", "shared": "2"},
         ),
+        # pip refuses an environment with a version that is none.
+        ({"pyproject.toml": '[project]\nname = "site"\nversion = "2024-spring"\n'}, {"site": "0+unknown"}),
+        ({"setup.cfg": "[metadata]\nname = site\nversion = 1.0-beta\n"}, {"site": "1.0b0"}),
         # Settings of tools alone, and files that nothing can be read from.
         ({"pyproject.toml": "[tool.ruff]\nline-length = 100\n"}, {}),
         ({"pyproject.toml": "[project\n", "setup.py": "print 'setup'\n", "setup.cfg": "name\n"}, {}),
@@ -96,3 +99,46 @@ def test_a_package_that_is_installed_stays_what_it_is(venv, project):
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: site\nVersion: 9\n")
     install.register(venv, project({"pyproject.toml": '[project]\nname = "Site"\nversion = "1"\n'}))
     assert venv.packages() == {"site": "9"}
+
+
+def test_an_entry_point_that_no_line_can_hold_is_left_out(venv, project):
+    folder = project(
+        {
+            "pyproject.toml": '[tool.poetry]\nname = "site"\n[tool.poetry.scripts]\nsite = "site.main:run"\n'
+            'file = {reference = "bin/x.sh", type = "file"}\n"a\\nb" = "site.main:run"\n"[x]" = "site.main:run"\n'
+            'lines = "site\\n[other]"\npercent = "%(x)s"\n[tool.poetry.plugins]\nfoo = "x"\n'
+            '[tool.poetry.plugins."a\\nb"]\nx = "site.main:run"\n'
+        }
+    )
+    install.register(venv, folder)
+    (one,) = distributions(path=[str(venv.site_packages)])
+    assert [(each.group, each.name, each.value) for each in one.entry_points] == [
+        ("console_scripts", "site", "site.main:run")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("setup.cfg", "[metadata]\nname = café\n".encode("latin-1")),
+        ("pyproject.toml", 'project = "x"\n'),
+        ("pyproject.toml", "tool = 1\n"),
+        ("pyproject.toml", '[tool]\npoetry = "x"\n'),
+        ("pyproject.toml", '[project]\nname = "other"\nscripts = ["x"]\n'),
+        ("pyproject.toml", '[project]\nname = "other"\nentry-points = ["x"]\n'),
+        (
+            "setup.py",
+            "from setuptools import setup\nx = " + "(" * 5000 + ")" * 5000 + "\nsetup(name='other')\n",
+        ),
+        ("setup.py", "x" + ".y" * 50_000 + "()\n"),
+        ("setup.cfg", f"[metadata]\nname = {'o' * 300}\n"),
+        ("setup.cfg", f"[metadata]\nname = other\nversion = 1.{'1' * 300}\n"),
+    ],
+)
+def test_a_file_that_is_of_no_use_ends_no_build(venv, project, capsys, name, text):
+    """One line says which; what the other files state is there."""
+    folder = project({name: text, "shared/setup.cfg": "[metadata]\nname = shared\nversion = 2\n"})
+    install.register(venv, folder)
+    assert venv.packages() == {"shared": "2"} and not venv.conflicts()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"install.py: {name}: ") and len(line) < 400
