@@ -21,6 +21,9 @@ HEALTHY_SECONDS = 120
 TAIL = 15
 """Lines of a failed container's log to show."""
 
+RECENT = 200
+"""Lines of a container's log to look at while it runs."""
+
 
 FIXES = {
     "non-overlapping IPv4 address pool": "the engine has no addresses left for another network, and each stack has four or more. "
@@ -177,11 +180,18 @@ class Project:
             time.sleep(0.5)
 
     def since(self, name: str, seconds: int) -> str:
-        """What a container's log got in the last SECONDS."""
+        """What a container's log got in the last SECONDS: its last RECENT lines, each after the moment it came at."""
+        command = ["docker", "logs", "--timestamps", "--since", f"{seconds}s", "--tail", str(RECENT), name]
+        # One pipe: which came first is seen.
         done = subprocess.run(
-            ["docker", "logs", "--since", f"{seconds}s", name], capture_output=True, text=True, check=False
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
         )
-        return done.stdout + done.stderr
+        return done.stdout
 
     def tail(self, name: str) -> str:
         """The last lines of a container's log, then the output of its health check."""
