@@ -188,6 +188,21 @@ def test_visitors_who_ask_for_no_pages_are_predicted_by_their_number():
     assert 9590 < found.visitors <= 9600
 
 
+@pytest.mark.parametrize("measured", [0.009, 0.01, 0.011])
+def test_visitors_who_hardly_think_are_predicted(measured):
+    """A page takes 10 ms, and they ask for the next at once: what was measured may be more than all the time there was."""
+
+    def restless(visitors: int) -> Step:
+        rate, pages = 100 * visitors, Histogram()
+        for _ in range(rate * SECONDS):
+            pages.add(measured)
+        usages = {"worker": Usage(0.02 + 0.001 * rate, 2.0, 100 * MIB, 512 * MIB)}
+        return Step(visitors, SECONDS, pages, services=usages, cores=8, busy=1.0)
+
+    found = prediction.predict([restless(number) for number in (0, 2, 8)], BOUNDS)
+    assert found.limit.service == "worker" and 18 <= found.visitors <= 20
+
+
 def test_pages_that_wait_while_no_processor_is_busy():
     ramp = climbed(Stack(slots=24, waits=0.3))
     assert ramp.knee().limit.kind == "slots"

@@ -47,9 +47,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Loop:
-    """Visitors who ask, wait, think and ask again: THINK seconds from the answer to the next page; 0: they ask for no pages."""
+    """Visitors who ask, wait, think and ask again: THINK seconds from the answer to the next page; both 0: they ask for none."""
 
     think: float
+    waited: float
+    """Seconds for a page, on average, in the steps that show the loop."""
 
     @classmethod
     def of(cls, steps: Iterable[Step]) -> Loop:
@@ -57,17 +59,24 @@ class Loop:
         there = [step for step in steps if step.pages.count]
         pages = sum(step.pages.count for step in there)
         if not pages:
-            return cls(0.0)
-        waited = sum(step.pages.mean * step.pages.count for step in there)
-        return cls((sum(step.visitors * step.seconds for step in there) - waited) / pages)
+            return cls(0.0, 0.0)
+        # The mean of a histogram is a few percent off: of visitors who hardly think, it can be more than all the time.
+        cycle = sum(step.visitors * step.seconds for step in there) / pages
+        waited = min(sum(step.pages.mean * step.pages.count for step in there) / pages, cycle)
+        return cls(cycle - waited, waited)
+
+    @property
+    def cycle(self) -> float:
+        """Seconds from a page to the next, in the steps that show the loop."""
+        return self.think + self.waited
 
     def load(self, step: Step) -> float:
         """What the cost of STEP grows with: pages a second, or visitors where they ask for none."""
-        return step.rate if self.think else float(step.visitors)
+        return step.rate if self.cycle else float(step.visitors)
 
     def visitors(self, load: float, waiting: float) -> int:
         """Who make so much LOAD, where they wait so many seconds for a page."""
-        return int(load * (self.think + waiting) if self.think else load)
+        return int(load * (self.think + waiting) if self.cycle else load)
 
 
 @dataclass(frozen=True)
@@ -125,7 +134,7 @@ def predict(steps: Sequence[Step], bounds: Bounds, together: Step | None = None)
         of_service = cost(partial(used_by, service))
         if of_service:
             load = of_service.load(full * usage.cores_limit)
-            visitors = loop.visitors(load, waiting if service in PAGES else 0)
+            visitors = loop.visitors(load, waiting if service in PAGES else loop.waited)
             candidates.append((visitors, Limit("processor", service, f"the processors of {service}")))
         there = [(step.visitors, step.services[service].memory) for step in steps if service in step.services]
         base, each = line(there)
