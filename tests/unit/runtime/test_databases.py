@@ -46,6 +46,22 @@ def test_a_pool_holds_what_the_threads_of_a_process_can_want(monkeypatch, servic
     assert found["CONN_MAX_AGE"] == 0  # Django refuses a pool with anything else
 
 
+@pytest.mark.parametrize("query", ["", "?CONN_MAX_AGE=60"])
+def test_another_name_of_the_same_database_keeps_no_connections(monkeypatch, query):
+    """The server's limit reckons with those of `default` alone; and Django refuses a pool next to CONN_MAX_AGE."""
+    monkeypatch.setattr(kept_connections, "service", "http")
+    replica = {**DEVELOPMENT, "CONN_MAX_AGE": 600, "OPTIONS": {"options": "-c statement_timeout=9s"}}
+    own = {"default": {**DEVELOPMENT, "OPTIONS": {"pool": True}}, "replica": replica}
+    settings = Settings.from_environment(
+        {**ENVIRONMENT, "DATABASE_URL": f"{ENVIRONMENT['DATABASE_URL']}{query}"}
+    )
+    (override,) = parts.find({"DATABASES": own}, settings, ("database",))
+    found = override.value["replica"]
+    assert found["HOST"] == override.value["default"]["HOST"]
+    assert found["CONN_MAX_AGE"] == 0
+    assert found["OPTIONS"] == {"options": "-c statement_timeout=9s", "connect_timeout": 5}
+
+
 @pytest.mark.skipif(not POOLED, reason="Django has pools since 5.1")
 def test_a_database_that_is_back_is_used_at_once(monkeypatch):
     """psycopg's pool doubles its pause from attempt to attempt: queries failed for as long again as the outage had lasted."""

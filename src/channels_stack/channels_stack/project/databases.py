@@ -33,6 +33,7 @@ def find(project: Project, settings: Settings) -> Found:
     own = given.get("default") or {}
     wanted = database(settings.database_url)
     left: list[str] = []
+    parameters = wanted["OPTIONS"]
     if same_database(own, wanted):
         tls = {name: value for name, value in wanted["OPTIONS"].items() if database_options.TLS.match(name)}
         options = {**(own.get("OPTIONS") or {}), **tls}
@@ -44,9 +45,11 @@ def find(project: Project, settings: Settings) -> Found:
         # A backend of its own kind (PostGIS, tenants, metrics) and its options stay.
         wanted["ENGINE"] = own["ENGINE"]
         portable, left = database_options.portable(own.get("OPTIONS") or {})
-        wanted["OPTIONS"] = {**portable, **wanted["OPTIONS"]}
+        wanted["OPTIONS"] = {**portable, **parameters}
     elif ".gis." in str(own.get("ENGINE")) and vendor(wanted) == "postgresql":
         wanted["ENGINE"] = ENGINES["postgis"]
+    same = [alias for alias, each in given.items() if alias != "default" and same_database(each, own)]
+    others = {alias: moved(given[alias], {**wanted, "OPTIONS": parameters}) for alias in same}
     wanted.update(kept_connections(settings, wanted))
     # The URL's own parameters win; CONN_MAX_AGE is ours to say.
     kept = {name: own[name] for name in database_options.KEPT if name in own}
@@ -55,9 +58,7 @@ def find(project: Project, settings: Settings) -> Found:
         before, after = (
             f"{_shown(each)} ({each.get('NAME')} as {each.get('USER')})" for each in (own, wanted)
         )
-    same = [alias for alias, each in given.items() if alias != "default" and same_database(each, own)]
-    value = {**given, "default": {**kept, **wanted}}
-    value |= {alias: moved(given[alias], wanted) for alias in same}
+    value = {**given, "default": {**kept, **wanted}, **others}
     without = (
         f"; without its OPTIONS {', '.join(left)}, which say where and as whom to connect" if left else ""
     )
@@ -68,11 +69,15 @@ def find(project: Project, settings: Settings) -> Found:
 
 
 def moved(own: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """OWN, which names a database, at the address of WANTED: whatever else it says stays."""
+    """OWN, which names a database, at the address of WANTED: whatever else it says stays, but it keeps no connections.
+
+    What the processes may keep, and the limit of the server, are reckoned for `default` alone.
+    """
     engine = own.get("ENGINE") if vendor(own) == vendor(wanted) else wanted["ENGINE"]
     portable, _ = database_options.portable(own.get("OPTIONS") or {})
     address = {name: wanted[name] for name in ADDRESS}
-    return {**own, **address, "ENGINE": engine, "OPTIONS": {**portable, **wanted["OPTIONS"]}}
+    options = {**portable, **wanted["OPTIONS"]}
+    return {**own, **address, "ENGINE": engine, "CONN_MAX_AGE": 0, "OPTIONS": options}
 
 
 def _shown(config: Mapping[str, Any]) -> str:
