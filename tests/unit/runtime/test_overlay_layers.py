@@ -152,6 +152,10 @@ RABBIT = "channels_rabbitmq.core.RabbitmqChannelLayer"
         {"BACKEND": RABBIT, "CONFIG": {"host": "amqp://guest:guest@127.0.0.1/asgi"}},
         {"BACKEND": "nats_layer.Layer", "CONFIG": {"servers": ["nats://localhost:4222"]}},
         {"BACKEND": "own.Layer", "CONFIG": {"host": "localhost", "port": 7000}},
+        {"BACKEND": "own.Layer", "CONFIG": {"host": ("localhost", 5672)}},
+        {"BACKEND": "own.Layer", "CONFIG": {"hosts": ["mq.example:5672", "localhost:5672"]}},
+        {"BACKEND": "own.Layer", "CONFIG": {"hosts": [("mq.example", 5672), ["[::1]", 5672]]}},
+        {"BACKEND": "own.Layer", "CONFIG": {"broker": {"servers": [{"host": "::1"}]}}},
     ],
 )
 def test_a_layer_that_is_not_on_redis_and_looks_for_its_server_here_becomes_ours(own):
@@ -160,6 +164,29 @@ def test_a_layer_that_is_not_on_redis_and_looks_for_its_server_here_becomes_ours
     assert override.value["default"]["BACKEND"] == GROUPS
     assert f"{GROUPS} instead of {own['BACKEND']}" in str(override)
     assert "guest" not in str(override) and "mine" not in str(override)
+
+
+ENDLESS: dict[str, Any] = {"host": "mq.example"}
+ENDLESS["self"] = [ENDLESS]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"host": "mq.example", "fallback": "http://localhost/x"},
+        {"host": "mq.example", "label": ("localhost", 7)},
+        {"host": "amqp://[::1", "label": "localhost"},
+        ENDLESS,
+    ],
+)
+def test_a_layer_that_names_this_container_for_something_else_stays(config):
+    own = {"BACKEND": "own.Layer", "CONFIG": config}
+    assert "CHANNEL_LAYERS" not in changed({"CHANNEL_LAYERS": {"default": own}})
+
+
+def test_an_address_that_cannot_be_read_is_for_the_layer_to_refuse():
+    own = layer("redis://u:hunter2@[::1", "game.OwnRedisLayer")
+    assert "CHANNEL_LAYERS" not in changed({"CHANNEL_LAYERS": {"default": own}})
 
 
 @pytest.mark.parametrize("host", ["postgres", "db"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -118,15 +118,32 @@ def _reachable(layer: Mapping[str, Any], redis_url: str) -> bool:
     return all(address == redis_url or host_of(address) not in (*LOCAL, single) for address in addresses)
 
 
+PLACES = ("HOST", "HOSTS", "SERVER", "SERVERS", "ADDRESS", "ADDRESSES")
+"""Names under which a layer learns where its server is."""
+
+
 def _names_this_container(config: Any) -> bool:
-    """Whether CONFIG of a layer that is not on Redis has its server here: a broker's URL, or the settings of a database."""
-    if isinstance(config, Mapping):
-        here = "ENGINE" in config and (config.get("HOST") or "localhost") in LOCAL
-        named = any(str(name).upper() == "HOST" and value in LOCAL for name, value in config.items())
-        return here or named or any(_names_this_container(value) for value in config.values())
-    if isinstance(config, (list, tuple)):
-        return any(_names_this_container(each) for each in config)
-    return isinstance(config, str) and "://" in config and host_of(config) in LOCAL
+    """Whether CONFIG of a layer that is not on Redis has its server here: a broker's address, or the settings of a database."""
+    return any(host in LOCAL for host in _hosts(config, "", set()))
+
+
+def _hosts(config: Any, name: str, seen: set[tuple[int, str]]) -> Iterator[str]:
+    """The hosts of servers in CONFIG, which stands under NAME; SEEN holds what was looked at, as CONFIG may contain itself."""
+    if isinstance(config, str):
+        if name.upper() in PLACES:
+            yield host_of(config if "://" in config or config in LOCAL else f"//{config}")
+        elif "://" in config and not config.startswith(("http://", "https://")):  # those are of pages
+            yield host_of(config)
+    elif isinstance(config, (Mapping, list, tuple)) and (id(config), name) not in seen:
+        seen.add((id(config), name))
+        if isinstance(config, Mapping):
+            if "ENGINE" in config:
+                yield config.get("HOST") or "localhost"
+            for inner, value in config.items():
+                yield from _hosts(value, str(inner), seen)
+        else:
+            for each in config:
+                yield from _hosts(each, name, seen)
 
 
 def _in_database_of(project: Project, layer: Mapping[str, Any]) -> bool:
@@ -192,10 +209,13 @@ def _address(host: Any) -> str:
 
 
 def host_of(address: str) -> str:
-    """The host in an address of Redis: a URL, one with Sentinels, or a bare name."""
+    """The host in an address: a URL, one with Sentinels, or a bare name. What cannot be read has none."""
     if sentinels.is_behind(address):
         return sentinels.Sentinels(address).places[0][0]
-    return (urlsplit(address).hostname or "") if "://" in address else address
+    try:
+        return (urlsplit(address).hostname or "") if "://" in address or address.startswith("//") else address
+    except ValueError:
+        return "an address that cannot be read"
 
 
 def _described(layer: Mapping[str, Any]) -> str:
