@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from cases import CASES
-from specimens import write
+from specimens import CONSUMERS, write
 
 from channels_stack.doctor.examine import examine
-from channels_stack.doctor.findings import CODE, PREFIX, SETTINGS, rules
+from channels_stack.doctor.findings import CODE, PREFIX, REGISTRY, SETTINGS, rules
 from channels_stack.doctor.project import Project
 
 # Where something else is wrong as well, because the one brings the other.
@@ -58,3 +60,24 @@ def test_every_rule_has_a_case():
 def test_every_rule_is_documented(rule):
     assert rule.title and rule.production and rule.instead
     assert "\n" not in rule.title and not rule.title.endswith(".")
+
+
+def test_a_long_module_is_read_in_time_that_grows_with_its_length(tmp_path):
+    """The doctor runs at each release: a module as a generator writes it must not hold it up."""
+    names = [
+        f"TABLE_{number} = [{number}]\n\n\ndef f{number}(a):\n    return [a]\n" for number in range(2000)
+    ]
+    members = [f"    member_{number} = []\n" for number in range(2000)]
+    write(
+        tmp_path,
+        {
+            CONSUMERS: [
+                ("from channels.consumer", f"{''.join(names)}\n\nfrom channels.consumer"),
+                ("        await self.send_json(event)\n", f"        pass\n\n{''.join(members)}"),
+            ]
+        },
+    )
+    project = Project(str(tmp_path))
+    began = time.process_time()
+    assert list(REGISTRY[f"{PREFIX}W611"].findings(project)) == []
+    assert time.process_time() - began < 3

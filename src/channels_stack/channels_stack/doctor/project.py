@@ -189,6 +189,26 @@ class Project:
         return (definition[0], definition[1]) if definition and isinstance(definition[1], ast.Dict) else None
 
     @cached_property
+    def used_at_import(self) -> set[str]:
+        """Names that are used while modules are imported (as a decorator, most often), and in no function."""
+        now: set[str] = set()
+        later: set[str] = set()
+        for module in self.modules:
+            left: list[tuple[ast.AST, set[str]]] = [(module.tree, now)]
+            while left:
+                node, uses = left.pop()
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                    uses.add(node.id)
+                elif isinstance(node, ast.Attribute):
+                    uses.add(node.attr)
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    left += ((each, uses) for each in node.decorator_list)
+                    left += ((each, later) for each in node.body)
+                else:
+                    left += ((each, uses) for each in ast.iter_child_nodes(node))
+        return now - later
+
+    @cached_property
     def routers(self) -> list[tuple[Module, ast.Call, tuple[Module, ast.Dict] | None]]:
         """Every ProtocolTypeRouter, with its dictionary where that can be seen."""
         return [

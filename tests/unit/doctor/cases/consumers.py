@@ -6,6 +6,31 @@ from specimens import CONSUMERS
 
 from .edits import JOIN, MODEL, SENT, code
 
+REGISTRY = """
+handlers = {}
+
+
+def register(name):
+    def kept(function):
+        handlers[name] = function
+        return function
+    return kept
+
+
+@register("add")
+def add(a, b):
+    return a + b
+"""
+
+
+def _beside_consumers(source):
+    """Edits that give the consumers' module a sister with SOURCE, which it imports."""
+    return {
+        "chat/engine.py": source,
+        CONSUMERS: ("from channels.consumer", "from . import engine\nfrom channels.consumer"),
+    }
+
+
 CASES = [
     (
         "E601",
@@ -248,6 +273,45 @@ CASES = [
                 "        self.members = []\n        self.members.append(event)\n\n    members = []\n",
             )
         },
+    ),
+    (
+        "W611",
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        self.members['a'] = event\n\n    members: dict = {}\n",
+            )
+        },
+        {
+            CONSUMERS: (
+                "        await self.send_json(event)\n",
+                "        self.members['a'] = event\n\n    members: dict\n",
+            )
+        },
+    ),
+    (
+        "W611",
+        # Called at import as well as by a socket.
+        _beside_consumers(f"{REGISTRY}\n\ndef renew(name):\n    register(name)(print)\n"),
+        # Only decorators fill it, while the modules are imported.
+        _beside_consumers(REGISTRY),
+    ),
+    (
+        "W611",
+        _beside_consumers(
+            "seen = []\n\n\ndef f(*others):\n    def g(a, /):\n        seen.append(a)\n    return g\n"
+        ),
+        _beside_consumers("seen = []\n\n\ndef f(*seen):\n    seen.append(1)\n"),
+    ),
+    *(
+        ("W611", _beside_consumers("seen = []\n\n\ndef f():\n    seen.append(1)\n"), _beside_consumers(close))
+        for close in (
+            "seen = []\n\n\ndef g(seen, /):\n    seen.append(1)\n",
+            "seen = {}\n\n\ndef g(**seen):\n    seen.pop('a')\n",
+            "seen = []\n\n\ndef f():\n    seen = []\n\n    def g():\n        seen.append(1)\n    return g\n",
+            "seen = []\n\n\ndef f(seen):\n    return lambda: seen.append(1)\n",
+            "seen = []\n\n\ndef f():\n    from .models import seen\n    seen.append(1)\n",
+        )
     ),
     (
         "W608",

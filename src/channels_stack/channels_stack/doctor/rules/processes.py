@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import Union
 
 from ..files import Module
 from ..findings import SETTINGS, Found, rule
@@ -105,6 +106,9 @@ CHANGES = {
     *("pop", "popitem", "popleft", "remove", "discard", "clear"),
 }
 """Methods that change a container."""
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+SCOPES = (*FUNCTIONS, ast.Lambda, ast.ClassDef)
+Scope = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef]
 
 
 @rule("W611")
@@ -123,70 +127,128 @@ def state_of_sockets(project: Project) -> Found:
             for path in (name, name.rpartition(".")[0]):
                 if path.strip(".") and (imported := project.files.module(path, module)):
                     modules.setdefault(imported.path, imported)
-    kept = [(module, each) for module in modules.values() for each in _changed(module)]
+    kept = [(module, each) for module in modules.values() for each in _changed(project, module)]
     kept += [(module, each) for module, consumer in project.consumers for each in _shared(module, consumer)]
-    for module, (name, node) in kept:
-        yield module.place(node), f"{name} is changed while sockets are open, each process has its own"
+    for module, (name, node, changer) in kept:
+        yield module.place(node), f"{name} is changed by {changer}(), each process has its own"
 
 
-def _changed(module: Module) -> Iterator[tuple[str, ast.AST]]:
-    """(name, its assignment) for each variable of the MODULE's top level that a function of the module changes."""
+Kept = Iterator[tuple[str, ast.AST, str]]
+"""(name, its assignment, the function that changes it) for each variable that is kept."""
+
+
+def _changed(project: Project, module: Module) -> Kept:
+    """Variables of the MODULE's top level that a function of the module changes, other than while modules are imported."""
+    containers = {name for name, value in module.assigned.items() if _is_container(module, value)}
+    changers: dict[str, list[str]] = {}
+    for function in module.nodes:
+        # One inside another is looked at with that.
+        if isinstance(function, FUNCTIONS) and not _is_inside(module, function):
+            for name in _changes(function, frozenset(), containers):
+                changers.setdefault(name, []).append(function.name)
     for name, value in module.assigned.items():
-        if any(_changes(module, function, name, value) for function in _functions(module)):
-            yield name, value
+        for changer in changers.get(name, []):
+            if changer not in project.used_at_import:
+                yield name, value, changer
+                break
 
 
-def _shared(module: Module, consumer: ast.ClassDef) -> Iterator[tuple[str, ast.AST]]:
-    """(name, its assignment) for each container that the class CONSUMER keeps for all sockets, and a method changes."""
+def _shared(module: Module, consumer: ast.ClassDef) -> Kept:
+    """Containers that the class CONSUMER keeps for all sockets, and a method changes."""
+    owners = ("self", "cls", consumer.name)
+    own: set[str] = set()
+    changers: dict[str, str] = {}
+    for method in consumer.body:
+        if not isinstance(method, FUNCTIONS):
+            continue
+        for node in ast.walk(method):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _owner(node) == "self":
+                own.add(node.attr)
+            held = _held(node)
+            if isinstance(held, ast.Attribute) and _owner(held) in owners:
+                changers.setdefault(held.attr, method.name)
     for statement in consumer.body:
-        if not isinstance(statement, ast.Assign) or not _is_container(module, statement.value):
+        if isinstance(statement, ast.Assign):
+            target: ast.expr = statement.targets[0]
+        elif isinstance(statement, ast.AnnAssign):
+            target = statement.target
+        else:
             continue
-        target = statement.targets[0]
-        if not isinstance(target, ast.Name):
+        if not isinstance(target, ast.Name) or not _is_container(module, statement.value):
             continue
-        ways = {f"{owner}.{target.id}" for owner in ("self", "cls", consumer.name)}
-        nodes = list(ast.walk(consumer))
-        own = any(
-            isinstance(node, ast.Attribute)
-            and isinstance(node.ctx, ast.Store)
-            and ast.unparse(node) == f"self.{target.id}"
-            for node in nodes
-        )
-        if not own and any(_changes_container(node, ways) for node in nodes):
-            yield f"{consumer.name}.{target.id}", statement
+        if target.id not in own and target.id in changers:
+            yield f"{consumer.name}.{target.id}", statement, changers[target.id]
 
 
-def _is_container(module: Module, value: ast.expr) -> bool:
+def _owner(node: ast.Attribute) -> str:
+    return node.value.id if isinstance(node.value, ast.Name) else ""
+
+
+def _is_container(module: Module, value: ast.expr | None) -> bool:
     called = isinstance(value, ast.Call) and module.dotted(value.func) in CONTAINERS
     return called or isinstance(value, (ast.Dict, ast.List, ast.Set))
 
 
-def _functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in module.nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+def _is_inside(module: Module, node: ast.AST) -> bool:
+    """Whether NODE is part of a function."""
+    while (node := module.parents.get(node)) is not None:  # type: ignore[assignment]
+        if isinstance(node, FUNCTIONS):
+            return True
+    return False
 
 
-def _changes(
-    module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef, name: str, value: ast.expr
-) -> bool:
-    """Whether FUNCTION changes what NAME holds, or makes it another value: NAME is the module's VALUE there."""
-    nodes = list(ast.walk(function))
-    stored = any(
-        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store) for node in nodes
-    )
-    if any(isinstance(node, ast.Global) and name in node.names for node in nodes):
-        return stored
-    parameters = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
-    if not _is_container(module, value) or stored or name in parameters:
-        return False
-    return any(_changes_container(node, {name}) for node in nodes)
+def _changes(scope: Scope, outer: frozenset[str], containers: set[str]) -> Iterator[str]:
+    """Variables of the module that SCOPE, or one in it, changes or makes another value; OUTER are names of those around it."""
+    nodes, inner = _parts(scope)
+    stored = {name for node in nodes for name in _bound(node)}
+    declared = {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
+    yield from stored & declared
+    hidden = outer - declared
+    if not isinstance(scope, ast.ClassDef):  # whose names its methods do not see
+        arguments = scope.args
+        every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+        more = (each for each in (arguments.vararg, arguments.kwarg) if each)
+        hidden |= (stored - declared) | {each.arg for each in (*every, *more)}
+    for node in nodes:
+        held = _held(node)
+        if isinstance(held, ast.Name) and held.id in containers and held.id not in hidden:
+            yield held.id
+    for each in inner:
+        yield from _changes(each, hidden, containers)
 
 
-def _changes_container(node: ast.AST, names: set[str]) -> bool:
-    """Whether NODE is `name[…] = …`, `del name[…]` or `name.append(…)`, for one of NAMES."""
+def _parts(scope: Scope) -> tuple[list[ast.AST], list[Scope]]:
+    """The nodes of SCOPE's own, and the scopes right in it."""
+    nodes: list[ast.AST] = []
+    inner: list[Scope] = []
+    left: list[ast.AST] = [scope.body] if isinstance(scope, ast.Lambda) else list(scope.body)
+    while left:
+        node = left.pop()
+        nodes.append(node)
+        if isinstance(node, SCOPES):
+            inner.append(node)
+        else:
+            left += ast.iter_child_nodes(node)
+    return nodes, inner
+
+
+def _bound(node: ast.AST) -> list[str]:
+    """The names that NODE makes its scope's own."""
+    if isinstance(node, ast.Name):
+        return [] if isinstance(node.ctx, ast.Load) else [node.id]
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    if isinstance(node, ast.ExceptHandler) or type(node).__name__ in ("MatchAs", "MatchStar"):
+        return [node.name] if node.name else []  # type: ignore[attr-defined]
+    return []
+
+
+def _held(node: ast.AST) -> ast.expr | None:
+    """What NODE changes: X of `X[…] = …`, `del X[…]` or `X.append(…)`."""
     if isinstance(node, ast.Subscript):
-        held, is_change = node.value, isinstance(node.ctx, (ast.Store, ast.Del))
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        held, is_change = node.func.value, node.func.attr in CHANGES
-    else:
-        return False
-    return is_change and isinstance(held, (ast.Name, ast.Attribute)) and ast.unparse(held) in names
+        return None if isinstance(node.ctx, ast.Load) else node.value
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
+        return node.func.value
+    return None
