@@ -173,6 +173,22 @@ def test_round_trip_says_what_is_wrong_and_recovers(redis, configured):
     assert again < 10
 
 
+def test_round_trip_repeats_no_secret_of_a_layer_that_does(monkeypatch):
+    class Leaking:
+        async def round_trip(self):
+            raise ValueError("cannot\n reach amqp://shop:hunter2@mq/")
+
+    layers = channels.layers.channel_layers
+    config = {"hosts": ["amqp://shop:hunter2@mq/"]}
+    monkeypatch.setattr(layers, "backends", {"default": Leaking()})
+    monkeypatch.setattr(
+        channels.layers.ChannelLayerManager, "configs", {"default": {"BACKEND": "x", "CONFIG": config}}
+    )
+    with pytest.raises(LayerError) as failure:
+        asyncio.run(round_trip("default"))
+    assert str(failure.value) == "channel layer 'default': ValueError: cannot reach ***"
+
+
 def test_round_trip_without_a_layer(configured):
     with pytest.raises(LayerError, match="channel layer 'nosuch' is not configured"):
         asyncio.run(round_trip("nosuch"))

@@ -209,13 +209,25 @@ def test_a_router_without_pages_is_said(project, tmp_path):
     assert any("narrow:application routes no http: pages are" in line for line in messages(release))
 
 
-def test_a_layer_that_cannot_be_made_ends_the_release(project, tmp_path):
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        ("config['TIME_ZONE']", "KeyError: 'TIME_ZONE'; does CONFIG lack it?"),
+        ("os.environ['NO_SUCH']", "KeyError: 'NO_SUCH'; is it a variable that belongs in app.env?"),
+        ("raise ValueError(f'cannot\\n parse {config}')", "ValueError: cannot parse {"),
+        ("urlsplit(config['url']).port", "ValueError: Port could not be cast to integer value as '***'"),
+    ],
+)
+def test_a_layer_that_cannot_be_made_ends_the_release(project, tmp_path, act, words):
     """Channels says of it that there is none, and each socket is closed."""
     (tmp_path / "lonely.py").write_text(
-        "class Layer:\n    def __init__(self, **config):\n        config['TIME_ZONE']\n"
+        "import os\nfrom urllib.parse import urlsplit\n\nclass Layer:\n"
+        f"    def __init__(self, **config):\n        {act}\n"
     )
     (tmp_path / "lonely_settings.py").write_text(
-        'from jobs.settings import *\nCHANNEL_LAYERS = {"default": {"BACKEND": "lonely.Layer"}}\n'
+        "from jobs.settings import *\n"
+        'config = {"url": "amqp://shop:s3cr/et@mq/", "nested": [{"password": "hunter2"}]}\n'
+        'CHANNEL_LAYERS = {"default": {"BACKEND": "lonely.Layer", "CONFIG": config}}\n'
     )
     release = project.command(
         "release",
@@ -224,10 +236,10 @@ def test_a_layer_that_cannot_be_made_ends_the_release(project, tmp_path):
         PYTHONPATH=f"{project.environment['PYTHONPATH']}:{tmp_path}",
     )
     assert release.wait() == 78, release.output()
-    assert (
-        "channel layer 'default' cannot be made of its CONFIG in CHANNEL_LAYERS: it misses 'TIME_ZONE'"
-        in release.output()
-    )
+    (line,) = (line for line in release.output().splitlines() if "cannot be made" in line)
+    assert "channel layer 'default' in CHANNEL_LAYERS cannot be made: " in line
+    assert "lonely.py:6: " in line and words in line
+    assert not [secret for secret in ("s3cr", "hunter2") if secret in release.output()]
     assert "Traceback" not in release.output()
 
 

@@ -5,8 +5,9 @@ eyes.
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 from urllib.parse import unquote, urlsplit
 
@@ -23,11 +24,48 @@ _secret: list[str] = []
 
 def masked(text: str) -> str:
     """TEXT without the secrets that ``without`` was given, and without parts of them."""
-    for secret in _secret:
+    return _hidden(text, _secret)
+
+
+def cleared(text: str, config: Any) -> str:
+    """TEXT on one line, without any text in CONFIG: what a stranger's code raises may repeat all of it.
+
+    Of the passwords in its URLs each word is hidden too, as one with a slash is read as a port.
+    """
+    values = set(_texts(config, set()))
+    passwords = {password for value in values for password in _passwords(value)}
+    words = {word for password in passwords for word in re.split(r"\W+", password)}
+    written = {repr(value)[1:-1] for value in values}
+    for each in sorted({*values, *written, *passwords, *words} - {""}, key=len, reverse=True):
+        border = ("", "") if len(each) >= SHORTEST else (r"(?<!\w)", r"(?!\w)")
+        text = re.sub(re.escape(each).join(border), HIDDEN, text)
+    return " ".join(_hidden(text, [each for each in passwords if len(each) >= SHORTEST]).split())
+
+
+def _texts(config: Any, seen: set[int]) -> Iterator[str]:
+    """Each text in CONFIG but the names, which may contain itself."""
+    if isinstance(config, (str, bytes)):
+        yield config if isinstance(config, str) else config.decode(errors="replace")
+    elif isinstance(config, (Mapping, list, tuple, set, frozenset)) and id(config) not in seen:
+        seen.add(id(config))
+        for each in config.values() if isinstance(config, Mapping) else config:
+            yield from _texts(each, seen)
+
+
+def _passwords(value: str) -> Iterator[str]:
+    """What may be the password of VALUE, where that is a URL, also of one that cannot be parsed."""
+    user, at, _ = value.partition("://")[2].rpartition("@")
+    if at:
+        password = user.partition(":")[2] or user
+        yield from (password, unquote(password))
+
+
+def _hidden(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
         text = text.replace(secret, HIDDEN)
     parts = {
         secret[at : at + PART]
-        for secret in _secret
+        for secret in secrets
         if "://" not in secret
         for at in range(len(secret) - PART + 1)
     }

@@ -10,7 +10,7 @@ import sys
 import traceback
 from typing import Any
 
-from ..config import importing
+from ..config import importing, printed
 from .findings import Place
 from .project import Project
 from .settings import Settings
@@ -91,7 +91,8 @@ class Imported:
             try:
                 channel_layers[alias]
             except Exception as error:
-                self.layers[alias] = _described(error)
+                config = (channel_layers.configs[alias] or {}).get("CONFIG")
+                self.layers[alias] = printed.cleared(_described(error), config)
 
     def _place(self, error: BaseException, judged: Settings | None) -> Place:
         """The last line of the project that the error came through."""

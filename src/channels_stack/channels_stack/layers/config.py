@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
+from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,6 +20,8 @@ from redis import backoff as redis_backoff
 from redis.asyncio.retry import Retry
 from redis.exceptions import ConnectionError, TimeoutError
 
+from ..config import printed
+from ..config.importing import place
 from ..stores import sentinels
 
 # redis-py 8 gives up reading after 5 s, exactly as long as channels_redis blocks in BZPOPMIN, so every idle
@@ -121,10 +125,25 @@ def named(alias: str) -> Any:
 
 def unmade(alias: str, error: Exception) -> str:
     """What to say of the layer ALIAS, whose class raised ERROR when it was made."""
-    missing = (
-        f"it misses {error} in CONFIG" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
-    )
-    return f"channel layer {alias!r} cannot be made of its CONFIG in CHANNEL_LAYERS: {missing}"
+    return f"channel layer {alias!r} in CHANNEL_LAYERS cannot be made: {place(error)}{_reported(alias, error)}{_hint(error)}"
+
+
+def _reported(alias: str, error: BaseException) -> str:
+    """What ERROR says, which code of a stranger may have raised, without what CONFIG holds."""
+    from channels.layers import channel_layers as made
+
+    layer = made.configs.get(alias)
+    config = layer.get("CONFIG") if isinstance(layer, Mapping) else None
+    return printed.cleared(f"{type(error).__name__}: {error}", config)
+
+
+def _hint(error: BaseException) -> str:
+    if not isinstance(error, KeyError):
+        return ""
+    raised = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if raised and raised[-1].f_globals.get("__name__") == "os":
+        return "; is it a variable that belongs in app.env?"
+    return "; does CONFIG lack it?"
 
 
 async def round_trip(alias: str = "default", timeout: float = 2.0, within: float = 0.0) -> float:
@@ -141,7 +160,7 @@ async def round_trip(alias: str = "default", timeout: float = 2.0, within: float
     except LayerError:
         raise
     except Exception as error:
-        raise LayerError(f"channel layer {alias!r}: {type(error).__name__}: {error}") from error
+        raise LayerError(f"channel layer {alias!r}: {_reported(alias, error)}") from error
 
 
 class _Canary:
