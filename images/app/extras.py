@@ -8,9 +8,9 @@ for. Where both packages are installed that extra is meant, so it is asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 
+import installed
 from dependencies.reading import canonical
 
 
@@ -40,23 +40,23 @@ def clashes(packages: Path) -> list[Clash]:
     """
     from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 
-    installed = {canonical(one.metadata["Name"]): one for one in distributions(path=[str(packages)])}
+    present = installed.by_name(packages)
     found = []
-    for name, distribution in sorted(installed.items()):
+    for name, distribution in sorted(present.items()):
         for text in distribution.requires or []:
             try:
                 requirement = Requirement(text)
             except InvalidRequirement:
                 continue
             other = canonical(requirement.name)
-            if other not in installed or not requirement.marker:
+            if other not in present or not requirement.marker:
                 continue
             if requirement.marker.evaluate({"extra": ""}) or not requirement.marker.evaluate(
                 {"extra": other}
             ):
                 continue
-            present = installed[other].version
+            version = present[other].version
             exact = any(one.operator.startswith("==") for one in requirement.specifier)
-            if not exact and not requirement.specifier.contains(present, prereleases=True):
-                found.append(Clash(name, distribution.version, other, present, str(requirement.specifier)))
+            if not exact and not requirement.specifier.contains(version, prereleases=True):
+                found.append(Clash(name, distribution.version, other, version, str(requirement.specifier)))
     return found

@@ -10,31 +10,33 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from importlib.metadata import distributions
 from pathlib import Path
 
+import installed
 from dependencies.reading import canonical
 
 MOST_SECONDS = 120
-"""For all imports together; who takes longer is not judged."""
+"""For all imports together; what comes after that is not judged."""
 
 ASIDE = {"test", "tests", "testing", "example", "examples", "docs", "scripts"}
 """Modules that packages install by mistake."""
 
 PROBE = """
-import importlib, json, sys, types, warnings
+import importlib, json, os, sys, types, warnings
 warnings.simplefilter("ignore")
-names, out, sys.stdout = json.load(sys.stdin), sys.stdout, sys.stderr
+names, write = json.load(sys.stdin), open
 try:
     from django.conf import settings
     settings.configure()
 except Exception:
     pass
-broken = []
 for name in names:
+    result = None
     try:
         importlib.import_module(name)
     except (ImportError, AttributeError) as error:
@@ -42,12 +44,17 @@ for name in names:
         blamed = getattr(error, "name", "") if isinstance(error, ImportError) else ""
         if isinstance(holder, types.ModuleType):
             blamed = holder.__name__
-        broken.append([name, blamed or "", f"{type(error).__name__}: {error}"])
+        result = [blamed or "", f"{type(error).__name__}: {error}"]
     except BaseException:
         pass
-json.dump(broken, out)
+    with write(sys.argv[1], "a") as results:
+        results.write(json.dumps([name, result]) + "\\n")
+os._exit(0)
 """
-"""Settings that it lacks, a registry that is not ready: whatever else an import raises is no matter of versions."""
+"""Its results are lines of a file of its own, one for each module as soon as it is judged: a module may write to any
+descriptor, leave a thread behind or end the process.
+
+Settings that it lacks, a registry that is not ready: whatever else an import raises is no matter of versions."""
 
 
 @dataclass(frozen=True)
@@ -63,34 +70,45 @@ def broken(python: str, packages: Path, asked: set[str]) -> list[Broken]:
     """Those of the packages ASKED for that PYTHON, whose site-packages PACKAGES is, cannot import because of another."""
     owners = _owners(packages)
     names = sorted(name for name, owner in owners.items() if owner in asked and name not in ASIDE)
-    try:
-        done = subprocess.run(
-            [python, "-c", PROBE],
-            input=json.dumps(names),
-            capture_output=True,
-            text=True,
-            timeout=MOST_SECONDS,
-            check=False,
-        )
-        results = json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, ValueError):
-        return []
     found = []
-    for name, blamed, message in results:
+    for name, (blamed, message) in _judged(python, names).items():
         culprit = owners.get(blamed.partition(".")[0], "")
         if culprit and culprit != owners[name]:
             found.append(Broken(owners[name], culprit, " ".join(message.split())))
     return found
 
 
+def _judged(python: str, names: list[str]) -> dict[str, tuple[str, str]]:
+    """Of the modules NAMES those that do not import -> (what is blamed, message); one that ends its process is passed over."""
+    results: dict[str, tuple[str, str] | None] = {}
+    end = time.monotonic() + MOST_SECONDS
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as file:
+        while names and (seconds := end - time.monotonic()) > 0:
+            try:
+                subprocess.run(
+                    [python, "-c", PROBE, file.name],
+                    input=json.dumps(names).encode(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    timeout=seconds,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                end = 0
+            judged = dict(json.loads(line) for line in file)
+            results |= judged
+            names = names[len(judged) + 1 :]
+    return {name: result for name, result in results.items() if result}
+
+
 def _owners(packages: Path) -> dict[str, str]:
     """Module on the top level of PACKAGES -> the one package that it belongs to."""
     owners: dict[str, set[str]] = {}
-    for distribution in distributions(path=[str(packages)]):
+    for package, distribution in installed.by_name(packages).items():
         for file in distribution.files or []:
             name = file.parts[0].partition(".")[0]
             if file.suffix in (".py", ".so") and name.isidentifier() and not name.startswith("_"):
-                owners.setdefault(name, set()).add(canonical(distribution.metadata["Name"]))
+                owners.setdefault(name, set()).add(package)
     return {name: next(iter(each)) for name, each in owners.items() if len(each) == 1}
 
 
@@ -98,18 +116,18 @@ def needs(packages: Path, package: str, pinned: set[str]) -> set[str]:
     """What of PACKAGES the one named PACKAGE needs in any case, and what that needs; PINNED ones, and theirs, are left out."""
     from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 
-    installed = {canonical(each.metadata["Name"]): each for each in distributions(path=[str(packages)])}
+    present = installed.by_name(packages)
     found: set[str] = set()
     waiting = [package]
     while waiting:
-        for text in installed[waiting.pop()].requires or []:
+        for text in present[waiting.pop()].requires or []:
             try:
                 requirement = Requirement(text)
             except InvalidRequirement:
                 continue
             name = canonical(requirement.name)
             is_extra = requirement.marker is not None and not requirement.marker.evaluate({"extra": ""})
-            if name in installed and not is_extra and name not in found | pinned | {package}:
+            if name in present and not is_extra and name not in found | pinned | {package}:
                 found.add(name)
                 waiting.append(name)
     return found

@@ -19,10 +19,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import distributions
 from pathlib import Path
 
 import imports
+import installed
 from dependencies import itself, read
 from dependencies.pythons import wanted_pythons
 from dependencies.reading import Unreadable, canonical
@@ -90,8 +90,7 @@ class Venv:
 
     def packages(self) -> dict[str, str]:
         """Package name -> version."""
-        found = distributions(path=[str(self.site_packages)])
-        return {canonical(each.metadata["Name"]): each.version for each in found}
+        return {name: one.version for name, one in installed.by_name(self.site_packages).items()}
 
     @property
     def site_packages(self) -> Path:

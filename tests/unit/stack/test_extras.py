@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import extras
+import imports
 import install
 import pytest
 
@@ -73,3 +74,22 @@ def test_packages_that_do_not_fit_are_chosen_again_or_named(tmp_path, venv, requ
     assert len(install.REPORTED) == bool(reported)
     assert all(line.startswith(reported) for line in install.REPORTED)
     assert bool(extras.clashes(venv.site_packages)) == ("works with" in reported[:30])
+
+
+def test_what_pip_left_without_metadata_is_passed_over(venv):
+    """An upgrade that was interrupted leaves such a folder, and pip lists the others."""
+    for name, text in {
+        "gone-1.dist-info": "",
+        "half-1.dist-info": "Metadata-Version: 2.1\nName: half\n",
+    }.items():
+        folder = venv.site_packages / name
+        folder.mkdir()
+        if text:
+            (folder / "METADATA").write_text(text)
+        (folder / "RECORD").write_text("gone.py,,\n")
+        (venv.site_packages / "gone.py").write_text("")
+    venv.pip("install", "redis==5.0.6")
+    assert venv.packages() == {"redis": "5.0.6"}
+    assert not extras.clashes(venv.site_packages)
+    assert not imports.broken(f"{venv.path}/bin/python", venv.site_packages, {"gone", "redis"})
+    assert not imports.needs(venv.site_packages, "redis", set())

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 
 import imports
@@ -34,12 +35,22 @@ PACKAGES = {
     ("settled", "1.0"): ("2025-03-01", "raise RuntimeError('settings are not configured')", ("graph",)),
     ("partial", "1.0"): ("2025-03-01", "import something_optional", ("graph",)),
     ("leaver", "1.0"): ("2025-03-01", "raise SystemExit(3)", ("graph",)),
+    # What these do when they are imported is no reason to judge others less.
+    ("all-ends", "1.0"): ("2025-03-01", "import os\nos._exit(0)", ()),
+    ("all-threads", "1.0"): (
+        "2025-03-01",
+        "import threading\nthreading.Thread(target=threading.Event().wait).start()",
+        (),
+    ),
+    ("all-writes", "1.0"): ("2025-03-01", "import os\nos.write(1, b'hello')", ()),
+    ("waits", "1.0"): ("2025-03-01", "import threading\nthreading.Event().wait()", ()),
 }
 """(package, version) -> (day of its upload, source of its one module, what it requires)."""
 
 
 def wheel(folder, name, version, source, requires):
     """Put a package into FOLDER; the name of the file."""
+    name = name.replace("-", "_")
     module, info = f"{name}.py", f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
@@ -135,6 +146,23 @@ def test_where_nothing_fits_pip_has_the_last_word_and_the_line_says_what_to_do(v
 def test_what_imports_and_what_fails_for_other_reasons_stays_as_it_is(venv, tmp_path):
     present = installed(venv, tmp_path, ["modern", "berry", "settled", "partial", "leaver"])
     assert (present["graph"], present["berry"]) == ("4.0.0", "2.0") and not install.REPORTED
+
+
+def broken_of(venv, folder, requirements):
+    assert install.install_lines(venv, requirements, folder=folder).returncode == 0
+    return {each.package for each in install.find_broken(venv, set(requirements))}
+
+
+@pytest.mark.parametrize("rude", ["all-ends", "all-threads", "all-writes"])
+def test_a_package_that_disturbs_the_process_hides_no_other(venv, tmp_path, rude):
+    began = time.monotonic()
+    assert broken_of(venv, tmp_path, [rude, "bloom"]) == {"bloom"}
+    assert time.monotonic() - began < imports.MOST_SECONDS
+
+
+def test_what_was_found_before_the_time_is_up_counts(venv, tmp_path, monkeypatch):
+    monkeypatch.setattr(imports, "MOST_SECONDS", 10)
+    assert broken_of(venv, tmp_path, ["bloom", "waits"]) == {"bloom"}
 
 
 def test_the_day_of_a_version():
