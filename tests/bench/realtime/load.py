@@ -194,46 +194,36 @@ async def connects(port: int, path: str, seconds: float, at_once: int = 20) -> N
     tell(count=count, seconds=took, load=(time.process_time() - cpu) / took)
 
 
-async def join(port: int, path: str, sockets: int, groups: int) -> None:
-    """Each of ``sockets`` joins ``groups`` groups and leaves them."""
-    clients = await connect_all(port, path, sockets, str(groups))
-    done, waiting = asyncio.get_running_loop().create_future(), sockets
+async def asked(port: int, path: str, frames: list[str], answer: str, groups: int) -> None:
+    """A socket for each of ``frames`` sends it; over when all have got their ``answer``, which takes ``groups`` groups each."""
+    clients = await connect_all(port, path, len(frames), answer)
+    done, waiting = asyncio.get_running_loop().create_future(), len(frames)
 
-    def finished(client: Client, frames: int) -> None:
+    def finished(client: Client, count: int) -> None:
         nonlocal waiting
-        waiting -= frames
+        waiting -= count
         if not waiting:
             done.set_result(None)
 
     begin()
     start, cpu = time.perf_counter(), time.process_time()
-    for client in clients:
+    for client, text in zip(clients, frames, strict=True):
         client.answered = finished
-        client.transport.write(frame(str(groups)))
+        client.transport.write(frame(text))
     await asyncio.wait_for(done, PATIENCE)
     took = time.perf_counter() - start
-    tell(count=sockets * groups, seconds=took, load=(time.process_time() - cpu) / took)
+    tell(count=len(frames) * groups, seconds=took, load=(time.process_time() - cpu) / took)
+
+
+async def join(port: int, path: str, sockets: int, groups: int) -> None:
+    """Each of ``sockets`` joins ``groups`` groups and leaves them."""
+    await asked(port, path, [str(groups)] * sockets, str(groups), groups)
 
 
 async def memberships(port: int, path: str, sockets: int, groups: int, members: int) -> None:
     """Each of ``sockets`` joins ``groups`` groups and stays, ``members`` of them the same ones."""
-    clients = await connect_all(port, path, sockets, "joined")
-    done, waiting = asyncio.get_running_loop().create_future(), sockets
-
-    def finished(client: Client, frames: int) -> None:
-        nonlocal waiting
-        waiting -= frames
-        if not waiting:
-            done.set_result(None)
-
-    begin()
-    start, cpu = time.perf_counter(), time.process_time()
-    for number, client in enumerate(clients):
-        client.answered = finished
-        client.transport.write(frame(f"{number // members * groups} {groups}"))
-    await asyncio.wait_for(done, PATIENCE)
-    took = time.perf_counter() - start
-    tell(count=sockets * groups, seconds=took, load=(time.process_time() - cpu) / took)
+    frames = [f"{number // members * groups} {groups}" for number in range(sockets)]
+    await asked(port, path, frames, "joined", groups)
 
 
 async def idle(port: int, path: str, sockets: int) -> None:
