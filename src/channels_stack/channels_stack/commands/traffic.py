@@ -89,46 +89,43 @@ VISITS = ("answers", "accepted", "handled", "first_attempts")
 """Present as soon as one request has come."""
 
 
+SAMPLES: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("answers", "http_requests_total", {}),
+    ("5xx", "http_requests_total", {"status": "5xx"}),
+    ("timed", "http_seconds_count", {}),
+    ("within 1 s", "http_seconds_bucket", {"le": "1.0"}),
+    ("within 0.25 s", "http_seconds_bucket", {"le": "0.25"}),
+    ("queried", "http_queries_count", {}),
+    ("few queries", "http_queries_bucket", {"le": f"{MANY_QUERIES:.1f}"}),
+    ("accepted", "sockets_accepted_total", {}),
+    ("refused", "sockets_refused_total", {}),
+    ("1011", "sockets_closed_total", {"code": "1011"}),
+    ("open now", "sockets", {}),
+    ("handled", "handler_seconds_count", {}),
+    ("handled within 1 s", "handler_seconds_bucket", {"le": "1.0"}),
+    ("errors", "log_errors_total", {}),
+)
+"""Each count: its name, and the samples that are added up for it, those of a metric that have these labels."""
+
+BEYOND = (
+    ("over 1 s", "timed", "within 1 s"),
+    ("over 0.25 s", "timed", "within 0.25 s"),
+    ("many queries", "queried", "few queries"),
+    ("handled over 1 s", "handled", "handled within 1 s"),
+)
+"""Counts of what is outside of a bucket: name, all, those within."""
+
+
 def counts(text: str) -> dict[str, float]:
     """What a server's metrics TEXT says."""
-    found: dict[str, float] = {}
-
-    def add(name: str, value: float) -> None:
-        found[name] = found.get(name, 0.0) + value
-
+    found = dict.fromkeys((name for name, _, _ in SAMPLES), 0.0)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            key, labels, value = sample.name.removeprefix("channels_stack_"), sample.labels, sample.value
-            if key == "http_requests_total":
-                add("answers", value)
-                add("5xx", value if labels["status"] == "5xx" else 0)
-            elif key == "http_seconds_count":
-                add("timed", value)
-            elif key == "http_seconds_bucket" and labels["le"] in ("1.0", "0.25"):
-                add(f"within {float(labels['le']):g} s", value)
-            elif key == "http_queries_count":
-                add("queried", value)
-                add("many queries", value)
-            elif key == "http_queries_bucket" and labels["le"] == f"{MANY_QUERIES:.1f}":
-                add("many queries", -value)
-            elif key == "sockets_accepted_total":
-                add("accepted", value)
-            elif key == "sockets_refused_total":
-                add("refused", value)
-            elif key == "sockets_closed_total" and labels["code"] == "1011":
-                add("1011", value)
-            elif key == "handler_seconds_count":
-                add("handled", value)
-            elif key == "handler_seconds_bucket" and labels["le"] == "1.0":
-                add("handled within 1 s", value)
-            elif key == "log_errors_total":
-                add("errors", value)
-            elif key == "sockets":
-                add("open now", value)
-    for name, all_of in (("1 s", "timed"), ("0.25 s", "timed")):
-        found[f"over {name}"] = found.get(all_of, 0.0) - found.get(f"within {name}", 0.0)
-    found["handled over 1 s"] = found.get("handled", 0.0) - found.get("handled within 1 s", 0.0)
-    return found
+            metric = sample.name.removeprefix("channels_stack_")
+            for name, of, labels in SAMPLES:
+                if metric == of and labels.items() <= sample.labels.items():
+                    found[name] += sample.value
+    return found | {name: found[every] - found[within] for name, every, within in BEYOND}
 
 
 @dataclass
