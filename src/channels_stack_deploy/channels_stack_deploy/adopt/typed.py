@@ -25,6 +25,8 @@ class Declared:
     json: bool
     """It takes a list or the like, and those are written as JSON."""
     place: str
+    default: str = ""
+    """Its default as a text; "" where that is no constant."""
 
 
 def imported(files: Files, paths: Iterable[str]) -> list[Module]:
@@ -90,7 +92,12 @@ def _fields(module: Module, node: ast.ClassDef) -> Iterator[Declared]:
         required = value is None or (isinstance(value, ast.Constant) and value.value is ...)
         other = next((text for each in NAMES if (text := _text(given.get(each)))), "")
         yield Declared(
-            other or f"{prefix}{name}".upper(), name, required, _is_list(annotation), str(module.place(part))
+            other or f"{prefix}{name}".upper(),
+            name,
+            required,
+            _is_list(annotation),
+            str(module.place(part)),
+            str(getattr(value, "value", "")),
         )
 
 

@@ -51,6 +51,14 @@ SWITCH = re.compile(r"DEBUG|(^|_)DEV(_|$)|DEVELOPMENT")
 OPPOSITE = re.compile(r"(^|_)(NO|NOT|NON|OFF|SKIP|WITHOUT|DISABLED?)(_|$)|NODEBUG|NODEV")
 """A variable that turns it off."""
 
+PRODUCTION = ("production", "prod")
+"""Words for production that settings compare the environment with; "live" may be a mode of payments."""
+
+STAGE = re.compile(
+    r"((DJANGO|APP|APPLICATION|PROJECT|SERVER|DEPLOY|DEPLOYMENT|RUN)_)?(ENV|ENVIRONMENT|STAGE)"
+)
+"""A variable that says where the project runs."""
+
 OFF = {"false", "0", "no", "off", "n", "f", ""}
 
 READERS = {
@@ -144,6 +152,12 @@ class Uses:
     """Variables whose default is true."""
     off: dict[str, str] = field(default_factory=dict)
     """Variable -> the text that a comparison takes for off."""
+    words: dict[str, set[str]] = field(default_factory=dict)
+    """Variable, name or field -> the words for production that it is compared with."""
+    defaults: dict[str, set[str]] = field(default_factory=dict)
+    """Variable -> the texts that it has by default."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """Variable -> the field of a class that it fills."""
     turned: set[tuple[str, str]] = field(default_factory=set)
     """(variable or name, name that is computed from it): where one is on, the other may be off."""
 
@@ -156,6 +170,25 @@ class Uses:
             for source, target in self.turned
         )
 
+    def reaches_debug(self, name: str) -> bool:
+        """Whether DEBUG is made from the variable NAME."""
+        return "DEBUG" in _reached(
+            {target for _, _, targets in self.reads[name] for target in targets}, self.flows
+        )
+
+    def stage(self, name: str) -> str:
+        """The word for production that the variable NAME, which says where this runs, is compared with; "" for another."""
+        if not (STAGE.fullmatch(name) or self.reaches_debug(name)):
+            return ""
+        names = {
+            name,
+            self.fields.get(name, name),
+            *(each for _, _, targets in self.reads[name] for each in targets),
+        }
+        words = {word for each in names for word in self.words.get(each, ())} - self.defaults.get(name, set())
+        is_default = any(self.words.get(each, set()) & self.defaults.get(name, set()) for each in names)
+        return "" if is_default else next((word for word in PRODUCTION if word in words), "")
+
 
 def uses(tree: Tree, found: Found) -> Uses:
     """Read the files of the settings that were found."""
@@ -166,6 +199,8 @@ def uses(tree: Tree, found: Found) -> Uses:
     declared = typed.declared(modules)
     for each in declared:
         seen.reads.setdefault(each.variable, []).append((each.place, each.required, frozenset()))
+        seen.fields[each.variable] = each.field
+        seen.defaults.setdefault(each.variable, set()).add(each.default)
     seen.lists = {each.variable for each in declared if each.json}
     for module in modules:
         for name, words in choices(tree.files, module):
@@ -195,6 +230,7 @@ def _forms(module: Module, statement: ast.stmt, seen: Uses) -> None:
         return {name for node in nodes for name, _, _ in _reads(module, node)}
 
     targets = _targets(statement)
+    seen.on |= {name for name, default in _schema(module).items() if default.lower() in ON}
     for node in ast.walk(statement):
         if isinstance(node, ast.JoinedStr):
             seen.parts |= names(node.values[1:])
@@ -204,9 +240,14 @@ def _forms(module: Module, statement: ast.stmt, seen: Uses) -> None:
             seen.numbers |= names(node.args)
         elif isinstance(node, ast.Call):
             defaults = [*node.args[1:2], *(each.value for each in node.keywords if each.arg == "default")]
-            if any(isinstance(each, ast.Constant) and str(each.value).lower() in ON for each in defaults):
+            texts = {str(each.value) for each in defaults if isinstance(each, ast.Constant)}
+            if any(text.lower() in ON for text in texts):
                 seen.on |= names([node])
+            for name in names([node]):
+                seen.defaults.setdefault(name, set()).update(texts)
         if isinstance(node, ast.Compare):
+            for name, words in _called_production(node, names([node])):
+                seen.words.setdefault(name, set()).update(words)
             off = _off(node)
             seen.off.update(dict.fromkeys(names([node.left]) if off is not None else (), off or ""))
         if _turns(node):
@@ -216,6 +257,15 @@ def _forms(module: Module, statement: ast.stmt, seen: Uses) -> None:
             seen.turned |= {(source, target) for source in sources for target in targets}
     value: ast.expr | None = getattr(statement, "value", None)
     seen.bare |= names(list(_truths(module, value)))
+
+
+def _called_production(node: ast.Compare, variables: set[str]) -> Iterator[tuple[str, set[str]]]:
+    """(variable, name or field, the words for production that NODE compares it with). VARIABLES are read in NODE."""
+    parts = list(ast.walk(node))
+    words = {part.value for part in parts if isinstance(part, ast.Constant) and part.value in PRODUCTION}
+    names = {part.id for part in parts if isinstance(part, ast.Name)}
+    for name in variables | names | {part.attr for part in parts if isinstance(part, ast.Attribute)}:
+        yield name, words
 
 
 def _compared(node: ast.Compare) -> list[str]:
@@ -280,8 +330,7 @@ def find(
         for name, reads in seen.reads.items()
         if SWITCH.search(name)
         and not seen.is_opposite(name)
-        and (name in seen.on or any(required for _, required, _ in reads))
-        and "DEBUG" in _reached({target for _, _, targets in reads for target in targets}, seen.flows)
+        and (name in seen.on or (any(required for _, required, _ in reads) and seen.reaches_debug(name)))
     }
     variables = []
     for name, reads in sorted(seen.reads.items()):
@@ -300,6 +349,8 @@ def find(
             variable.unfilled = unfilled and variable.required
         elif first & seen.chosen.keys():
             variable.value, variable.source = seen.chosen[min(first & seen.chosen.keys())]
+        elif word := seen.stage(name):
+            variable.value, variable.source = word, "as the settings call production"
         elif (variable.required or switches) and "SECRET_KEY" in first and "secret_key" not in overlay:
             variable.value, variable.source = (
                 secrets.token_urlsafe(48),
@@ -490,15 +541,15 @@ def _own_readers(module: Module) -> dict[str, bool]:
     return found
 
 
-def _schema(module: Module) -> set[str]:
-    """The variables to which ``environ.Env(DEBUG=(bool, False))`` gives a default."""
+def _schema(module: Module) -> dict[str, str]:
+    """The variables to which ``environ.Env(DEBUG=(bool, False))`` gives a default, and that as a text, "" for no constant."""
     return {
-        keyword.arg
+        keyword.arg: str(getattr(keyword.value.elts[-1], "value", ""))
         for node in module.nodes
         if isinstance(node, ast.Call)
         and module.dotted(node.func).rpartition(".")[2] in ("Env", "FileAwareEnv")
         for keyword in node.keywords
-        if keyword.arg and isinstance(keyword.value, ast.Tuple)
+        if keyword.arg and isinstance(keyword.value, ast.Tuple) and keyword.value.elts
     }
 
 

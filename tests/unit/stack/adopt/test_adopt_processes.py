@@ -474,6 +474,27 @@ def test_the_variables_that_settings_read(make):
             {"DJANGO_DEBUG": "False", "MY_HOSTS": "localhost", "MY_API": None, "MAYBE": None},
         ),
         ('STAGE = os.environ["STAGE"]\nDEBUG = STAGE == "dev"\nFLAGS = STAGE\n', {"STAGE": None}),
+        # The default of a scheme, and a switch of development for something else than DEBUG.
+        ('env = environ.Env(DEBUG=(bool, True))\nDEBUG = env("DEBUG")\nFAST = DEBUG\n', {"DEBUG": "False"}),
+        (
+            'env = environ.Env(VITE_DEV=(bool, True))\nVITE = {"default": {"dev_mode": env("VITE_DEV")}}\n',
+            {"VITE_DEV": "False"},
+        ),
+        ('BAR = env.bool("DEBUG_TOOLBAR", default=True)\n', {"DEBUG_TOOLBAR": "False"}),
+        ('BAR = env.bool("NO_DEBUG_TOOLBAR", default=True)\n', {"NO_DEBUG_TOOLBAR": None}),
+        # The environment that the settings themselves call production.
+        ('DEBUG = os.environ["ENVIRONMENT"] != "production"\nFAST = DEBUG\n', {"ENVIRONMENT": "production"}),
+        (
+            'STAGE = os.environ["STAGE"].lower()\nif STAGE in ("prod", "live"):\n    X = 1\n',
+            {"STAGE": "prod"},
+        ),
+        (
+            'STAGE = config("STAGE", default="dev")\nIS_PROD = "production" == STAGE\n',
+            {"STAGE": "production"},
+        ),
+        ('STAGE = config("STAGE", default="production")\nDEBUG = STAGE != "production"\n', {"STAGE": None}),
+        ('MODE = config("PAY_MODE", default="test")\nLIVE = MODE == "production"\n', {"PAY_MODE": None}),
+        ('MODE = config("MY_MODE", default="x")\nDEBUG = MODE != "prod"\n', {"MY_MODE": "prod"}),
         ('API = os.environ["DEV_API"]\n', {"DEV_API": None}),
         # The host of a Redis that all move away from, in each form of an address.
         (

@@ -89,3 +89,14 @@ def test_a_list_is_json_however_it_is_written(make, kind):
     folder = make(PLAIN, {"mysite/settings.py": SETTINGS, "mysite/config.py": classes})
     values = {each.name: each.value for each in propose(folder, {"DOMAINS": "a.example"}).variables}
     assert values["ORIGINS"] == '["https://a.example"]' and values["HOSTS"] == "a.example"
+
+
+@pytest.mark.parametrize(("default", "expected"), [("development", "production"), ("production", None)])
+def test_the_environment_as_a_field_has_the_word_that_means_production(make, default, expected):
+    source = (
+        "from pydantic_settings import BaseSettings\n"
+        f'class Web(BaseSettings):\n    environment: str = "{default}"\n'
+        'web = Web()\nDEBUG = web.environment != "production"\nINSTALLED_APPS = []\n'
+    )
+    (variable,) = propose(make(PLAIN, {"mysite/settings.py": source})).variables
+    assert (variable.name, variable.value) == ("ENVIRONMENT", expected)
