@@ -299,12 +299,30 @@ def applications(module: Module) -> dict[str, int]:
             for part in ast.walk(value)
         )
         for target in targets:
-            if made and isinstance(target, ast.Name):
+            # The name that Django gives it says so too, where a function makes it.
+            if isinstance(target, ast.Name) and (made or (_is_asgi(module) and target.id == "application")):
                 lines[target.id] = node.lineno
     for imported in module.imports:
         if _is_asgi(module) and "application" in imported.names and imported.name:
             lines.setdefault("application", imported.node.lineno)
     return lines
+
+
+def _binds(module: Module, name: str) -> bool:
+    """Whether the top level of MODULE has NAME, or may have it from another module of which it takes all."""
+    for node in _top_level(module.tree.body):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound = {node.name}
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            bound = {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            bound = {target.id for target in targets if isinstance(target, ast.Name)}
+        else:
+            continue
+        if bound & {name, "*"}:
+            return True
+    return False
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -359,13 +377,13 @@ def _choose_asgi(tree: Tree, found: Found) -> None:
     started: dict[str, tuple[Module, str, str]] = {}
     for place, match in tree.plans(r"(?:uvicorn|daphne|hypercorn|gunicorn|granian)\b.*?\s([\w.]+):(\w+)"):
         target = resolve(tree.files, match[1], found.roots)
-        if target and match[2] in applications(target[0]):
+        if target and _binds(target[0], match[2]):
             started.setdefault(target[0].path, (target[0], match[2], f"{place} starts it"))
     value = doctor_settings.read(tree.files, found.settings)["ASGI_APPLICATION"]
     module_name, _, attribute = (text(value) or "").rpartition(".")
     target = resolve(tree.files, module_name, found.roots) if module_name else None
     named = [*started.values()] if len(started) == 1 else []
-    if not named and target and attribute in applications(target[0]):
+    if not named and target and _binds(target[0], attribute):
         named = [(target[0], attribute, f"ASGI_APPLICATION, {value.at if value else ''}")]
     if named:
         take(*named[0])

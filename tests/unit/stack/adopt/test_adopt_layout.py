@@ -128,6 +128,29 @@ def test_two_asgi_modules_of_which_one_is_named_or_routes(found, make):
     assert found(PLAIN, second, named, started)["APP_ASGI"] == "mysite.asgi:application"
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from .serving import build\nserver = build()\n",
+        "from .serving import server\n",
+        "from .serving import *\n",
+        "class Server: ...\n\nserver: Server = Server()\n",
+    ],
+)
+def test_what_the_project_names_itself_is_served_however_it_is_made(found, source):
+    source = "from django.core.asgi import get_asgi_application\npages = get_asgi_application()\n" + source
+    asgi = {"mysite/asgi.py": source}
+    named = {"mysite/settings.py": SETTINGS + 'ASGI_APPLICATION = "mysite.asgi.server"\n'}
+    assert found(PLAIN, asgi, named)["APP_ASGI"] == "mysite.asgi:server"
+    started = {"Procfile": "web: daphne -b 0.0.0.0 mysite.asgi:server\n"}
+    assert found(PLAIN, asgi, started)["APP_ASGI"] == "mysite.asgi:server"
+
+
+def test_a_name_that_is_not_there_is_not_served(found):
+    named = {"mysite/settings.py": SETTINGS + 'ASGI_APPLICATION = "mysite.asgi.server"\n'}
+    assert found(PLAIN, named)["APP_ASGI"] == "mysite.asgi:application"
+
+
 def test_two_asgi_modules_without_a_difference_are_a_question(make):
     proposal = propose(make(PLAIN, {"mysite/asgi.py": ROUTER, "chat/asgi.py": "\n" + ROUTER}))
     assert "APP_ASGI" not in proposal.lines and proposal.lacking == ["APP_ASGI"]
@@ -151,6 +174,10 @@ def test_two_asgi_modules_without_a_difference_are_a_question(make):
             "application",
         ),
         ("import channels.routing\napp = channels.routing.ProtocolTypeRouter({})\n", "app"),
+        (
+            "pages = get_asgi_application()\ndef build(): return ProtocolTypeRouter({})\napplication = build()\n",
+            "application",
+        ),
     ],
 )
 def test_the_application_of_an_asgi_module(found, source, name):
