@@ -48,7 +48,7 @@ def adopt(deployment: Deployment, path: str) -> None:
         say(f"Note: {line}")
     now = stack_settings.load(deployment.settings)
     lacking = [name for name in proposal.lacking if name not in stack_settings.parse(deployment.settings)]
-    if lacking:
+    if lacking and not proposal.impossible:
         raise Failure(
             f"{', '.join(lacking)} could not be determined, see above: write it to {deployment.settings}, then make up"
         )

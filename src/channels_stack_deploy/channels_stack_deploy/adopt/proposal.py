@@ -11,7 +11,7 @@ from channels_stack.doctor.values import texts
 
 from ..config import settings as stack_settings
 from ..paths import COMPOSE
-from . import database, folders, interpreter, modules, outside, pins, processes, requirements, variables
+from . import database, folders, interpreter, modules, outside, past, pins, processes, requirements, variables
 from .findings import Findings, Line
 from .tree import Tree, above
 
@@ -96,5 +96,5 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
         findings,
         variables.find(tree, found, values["DOMAINS"], off, own_redis="APP_REDIS" in lines),
         has_users=users,
-        impossible=outside.find(tree, installed) or pins.too_old(tree, installed),
+        impossible=outside.find(tree, installed) or past.find(tree) or pins.too_old(tree, installed),
     )

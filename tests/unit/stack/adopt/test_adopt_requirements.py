@@ -206,6 +206,35 @@ def test_channels_3_is_named_before_anything_is_built(make, lines, words):
     assert not words or "daphne>=4.0" in too_old
 
 
+@pytest.mark.parametrize(
+    ("path", "source", "words"),
+    [
+        (
+            "chat/consumers.py",
+            "from channels.auth import channel_session_user\n",
+            "Channels 1 (chat/consumers.py:1",
+        ),
+        ("mysite/routing.py", "from channels.routing import route\n", "from channels.routing import route"),
+        ("chat/views.py", "def f():\n    print 'seen'\n", "Python 2 (chat/views.py:2: Missing parentheses"),
+        ("chat/models.py", "try:\n    f()\nexcept A, e:\n    pass\n", "Python 2 (chat/models.py:3"),
+        # Near-misses: newer Python, a script, a test, an import that may fail.
+        ("chat/views.py", "def f(:\n", ""),
+        ("tools/convert.py", "print 'seen'\n", ""),
+        ("tests/test_old.py", "from channels import Group\n", ""),
+        (
+            "chat/compat.py",
+            "try:\n    from channels import Group\nexcept ImportError:\n    Group = None\n",
+            "",
+        ),
+        ("channels/__init__.py", "Group = None\nfrom channels import Group\n", ""),
+    ],
+)
+def test_code_that_channels_4_cannot_run_is_named_before_anything_is_built(make, path, source, words):
+    pinned = {"requirements.txt": "Django==2.0\nchannels==1.1.8\n"} if words else {}
+    impossible = propose(make(PLAIN, {path: source}, pinned)).impossible
+    assert words in impossible and bool(impossible) == bool(words)
+
+
 UV_ABOVE = UV + '\n[[package]]\nname = "tools"\nversion = "1"\nsource = { editable = "../" }\n'
 
 

@@ -165,6 +165,17 @@ def test_adopt_ends_with_what_a_person_has_to_write(make, deployment, capfd):
     command.adopt(deployment, str(folder))
 
 
+def test_what_cannot_run_is_said_before_anything_is_asked(make, deployment, capfd):
+    """A project of Channels 1 has no asgi.py: writing one would not help."""
+    old = {"chat/__init__.py": "", "chat/consumers.py": "from channels import Group\n"}
+    folder = make({name: text for name, text in PLAIN.items() if "asgi" not in name}, old)
+    with pytest.raises(
+        Failure, match=r"written for Channels 1 \(chat/consumers.py:1: from channels import Group\)"
+    ):
+        command.adopt(deployment, str(folder))
+    assert "E106" in capfd.readouterr().out
+
+
 def test_up_says_in_one_line_what_adopt_would_write(make, deployment):
     folder = make(PLAIN)
     deployment.folder.mkdir()
