@@ -26,15 +26,19 @@ def keep_inside(path: Path, root: Path) -> None:
             raise Unreadable(outside(f"{path.name} takes {entry['name']} from {folder}"))
 
 
-def uv(path: Path, group: str) -> list[str]:
+def uv(path: Path, group: str, member: Path | None = None) -> list[str]:
     """The requirements, with hashes, that a uv.lock holds: without development, with GROUP if one is named.
 
+    MEMBER is the pyproject.toml of a member of its workspace, whose requirements are taken instead of the root's.
     Nothing is asked of an index. Packages that are folders of the project are on Python's path (APP_PATH).
     """
     command = ["export", "--frozen", "--offline", "--no-dev", "--no-emit-workspace", "--no-emit-local"]
     command += ["--no-header", "--no-annotate", "--python", sys.executable, "--project", str(path.parent)]
+    described = member or path.with_name("pyproject.toml")
+    if member:
+        command += ["--package", toml(member)["project"]["name"]]
     if group:
-        project = toml(path.with_name("pyproject.toml"))
+        project = toml(described)
         command += ["--group" if group in project.get("dependency-groups", {}) else "--extra", group]
     done = subprocess.run(
         [str(Path(sys.executable).with_name("uv")), *command, "--cache-dir", "/tmp/uv"],

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import poetry
+from . import locks, poetry, sources
 from .reading import Unreadable, toml
 
 
@@ -28,8 +28,11 @@ def describes(path: Path) -> bool:
 def pyproject(path: Path, group: str) -> list[str]:
     """The dependencies of a pyproject.toml, with those of GROUP (a group or an extra) if one is named.
 
-    Those of Poetry come from its lock, if there is one.
+    Those of Poetry come from its lock, if there is one, and those of a member of uv's workspace from the lock of that.
     """
+    workspace = sources.workspace(path.parent)
+    if workspace and (workspace / "uv.lock").exists():
+        return locks.uv(workspace / "uv.lock", group, path)
     project = toml(path)
     table = project.get("project", {})
     is_poetry = "poetry" in project.get("tool", {})
@@ -51,7 +54,7 @@ def pyproject(path: Path, group: str) -> list[str]:
     if group:
         groups = {**table.get("optional-dependencies", {}), **project.get("dependency-groups", {})}
         found += grouped(groups, group)
-    return found
+    return list(sources.lines(path, found))
 
 
 def grouped(groups: dict[str, Any], name: str) -> list[str]:

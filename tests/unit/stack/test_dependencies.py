@@ -1,6 +1,7 @@
 """images/app/dependencies: what each tool's files ask for, as lines that pip takes."""
 
 import json
+import subprocess
 
 import dependencies
 import pytest
@@ -116,6 +117,57 @@ def test_a_folder_above_the_project_is_in_no_image(project):
     project.write(uv_dot_lock='[[package]]\nname = "tools"\nversion = "1"\nsource = { editable = "../" }\n')
     with pytest.raises(Unreadable, match=r"takes tools from \.\./, which is outside of APP_DIR"):
         project.read("uv.lock")
+
+
+MEMBERS = {
+    "pyproject_dot_toml": '[tool.uv.workspace]\nmembers = ["services/*", "libs/*"]\nexclude = ["libs/old"]\n'
+    "[tool.uv.sources]\nshop-common = { workspace = true }\n",
+    "services__web__pyproject_dot_toml": '[project]\nname = "web"\nversion = "1"\nrequires-python = ">=3.9"\n'
+    'dependencies = ["django>=5", "shop_common[redis]>=1; python_version > \'3\'"]\n',
+    "libs__common__pyproject_dot_toml": '[project]\nname = "shop-common"\nversion = "1"\ndependencies = ["environs"]\n'
+    'optional-dependencies = {redis = ["redis"]}\n',
+    "libs__old__pyproject_dot_toml": '[project]\nname = "shop-common"\ndependencies = ["six"]\n',
+}
+
+
+def test_a_member_of_a_workspace_asks_no_index_for_another_one(project):
+    project.write(**MEMBERS)
+    assert project.read("services/web/pyproject.toml") == ["django>=5", "environs", "redis"]
+    (project.folder / "libs/common/pyproject.toml").unlink()
+    with pytest.raises(Unreadable, match="takes shop_common from the workspace"):
+        project.read("services/web/pyproject.toml")
+
+
+def test_sources_of_uv_say_where_a_package_is(project):
+    project.write(
+        web__pyproject_dot_toml='[project]\nname = "web"\ndependencies = ["a[x]>=1; os_name == \'posix\'", "b", "c", "d"]\n'
+        "[tool.uv.sources]\n"
+        'a = { git = "https://example.org/a.git", tag = "v1", subdirectory = "sub" }\n'
+        'b = { path = "../b", editable = true }\n'
+        'c = [{ index = "ours" }, { url = "https://example.org/c.whl", marker = "os_name == \'posix\'" }]\n'
+        'd = { index = "ours" }\n',
+        b__pyproject_dot_toml='[project]\nname = "b"\ndependencies = ["redis"]\n',
+    )
+    assert project.read("web/pyproject.toml") == [
+        "a[x] @ git+https://example.org/a.git@v1#subdirectory=sub ; os_name == 'posix'",
+        "redis",
+        "c @ https://example.org/c.whl",
+        "d",
+    ]
+
+
+def test_a_member_is_installed_from_the_lock_of_its_workspace(project, monkeypatch):
+    project.write(**MEMBERS, uv_dot_lock="")
+    asked = []
+
+    def run(command, **_):
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, "django==5.2 --hash=sha256:00\n")
+
+    monkeypatch.setattr(dependencies.locks.subprocess, "run", run)
+    assert project.read("services/web/pyproject.toml") == ["django==5.2 --hash=sha256:00"]
+    assert asked[0][asked[0].index("--package") + 1] == "web"
+    assert asked[0][asked[0].index("--project") + 1] == str(project.folder)
 
 
 def test_folders_that_need_each_other(project):

@@ -229,7 +229,7 @@ def _imported_from_elsewhere(tree: Tree, found: Found) -> list[str]:
     for path in modules:
         parts = path.split("/")
         for depth, part in enumerate(parts):
-            if depth < 3:
+            if depth < 4:  # libs/common/src/common
                 places.setdefault(part.removesuffix(".py"), set()).add("/".join(parts[:depth]))
     wanted = {
         imported.module.partition(".")[0]: None

@@ -11,7 +11,19 @@ from channels_stack.doctor.values import texts
 
 from ..config import settings as stack_settings
 from ..paths import COMPOSE
-from . import database, folders, interpreter, modules, outside, past, pins, processes, requirements, variables
+from . import (
+    database,
+    folders,
+    interpreter,
+    modules,
+    outside,
+    past,
+    pins,
+    processes,
+    requirements,
+    variables,
+    workspaces,
+)
 from .findings import Findings, Line
 from .tree import Tree, above
 
@@ -60,10 +72,12 @@ def folder_name(folder: Path) -> str:
 def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
     """What is found in FOLDER. GIVEN are the settings in effect. Raises Failure where it holds no project, or several."""
     values = {**stack_settings.defaults(), **(given or {})}
-    tree = Tree(folder)
+    workspace = workspaces.root_above(folder)
+    tree = Tree(workspace, str(folder.relative_to(workspace))) if workspace else Tree(folder)
     found = modules.find(tree)
     findings = Findings()
-    findings.line("APP_DIR", folder_name(folder), "as it was named")
+    why = f"the workspace that {tree.project} belongs to" if workspace else "as it was named"
+    findings.line("APP_DIR", folder_name(tree.root), why)
     findings.add(found.findings)
     assert found.settings is not None
     places = list(dict.fromkeys([found.folder, *above(os.path.join(found.folder, "x")), *found.roots]))
@@ -91,7 +105,7 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
     lines = {line.name: line for line in findings.lines}
     users = "django.contrib.auth" in [name for name, _ in texts(settings["INSTALLED_APPS"])]
     return Proposal(
-        folder,
+        tree.root,
         lines,
         findings,
         variables.find(tree, found, values["DOMAINS"], off, own_redis="APP_REDIS" in lines),

@@ -13,6 +13,7 @@ from typing import Any
 
 from channels_stack.doctor.settings_modules import PRODUCTION_WORDS
 
+from . import workspaces
 from .findings import Findings
 from .tree import Tree
 
@@ -188,6 +189,8 @@ def _packages(tree: Tree, path: str, above: tuple[str, ...] = ()) -> dict[str, s
             names = [each.get("name", "") for each in tomllib.loads(text).get("package", [])]
         elif name == "Pipfile.lock":
             names = list(json.loads(text).get("default", {}))
+        elif name == "pyproject.toml" and (found := workspaces.locked(tree, path, canonical)):
+            return _places(found[0], tree.text(found[0]), found[1])
         elif name == "pyproject.toml":
             return _places(path, text, _declared(tree, path, tomllib.loads(text)))
         elif name == "setup.cfg":

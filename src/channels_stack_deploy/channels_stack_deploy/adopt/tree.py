@@ -38,9 +38,12 @@ MOST_BOUNDARIES = 40
 
 
 class Tree:
-    """What was read below ROOT. Raises Failure where that is no folder."""
+    """What was read below ROOT. Raises Failure where that is no folder.
 
-    def __init__(self, root: Path) -> None:
+    PROJECT is the folder below it that was named, where ROOT holds other projects as well: those are none of its own.
+    """
+
+    def __init__(self, root: Path, project: str = "") -> None:
         if not root.exists():
             raise Failure(f"{root} does not exist: name your project's folder, make adopt P=../myproject")
         if not root.is_dir():
@@ -49,6 +52,13 @@ class Tree:
             raise Failure(f"{root} cannot be read by this user (uid {os.getuid()})")
         self.root = root
         self.files = Files(str(root))
+        self.project = project
+        self.others = (
+            [folder for folder in self._managed() if not f"{folder}/".startswith(f"{project}/")]
+            if project
+            else []
+        )
+        """Folders of other projects."""
         self.unread: list[str] = []
         """file:line of what this Python cannot read."""
         for problem in self.files.problems:
@@ -60,9 +70,19 @@ class Tree:
 
     def own(self) -> list[Module]:
         """The modules outside of ASIDE; all of them where there is nothing else with settings or a manage.py."""
-        found = [module for module in self.files.unique_modules() if not aside(module.path)]
+        modules = [module for module in self.files.unique_modules() if not self.is_of_another(module.path)]
+        found = [module for module in modules if not aside(module.path)]
         is_project = any(_sets_apps(each) or os.path.basename(each.path) == "manage.py" for each in found)
-        return found if is_project else self.files.unique_modules()
+        return found if is_project else modules
+
+    def is_of_another(self, path: str) -> bool:
+        """Whether PATH is in another project of the same workspace."""
+        return any(path.startswith(f"{folder}/") for folder in self.others)
+
+    def _managed(self) -> list[str]:
+        """The folders of all projects."""
+        paths = [path for path in self.files.modules if os.path.basename(path) == "manage.py"]
+        return [os.path.dirname(path) for path in paths if os.path.dirname(path)]
 
     def text(self, path: str) -> str:
         """The text of the file at PATH below the root; "" where there is none, or a link leads out."""
@@ -85,7 +105,7 @@ class Tree:
     def plan_files(self) -> Iterator[Plan]:
         """The files that say how processes are started in production."""
         for plan in self.files.plans:
-            if not aside(plan.path) and not re.search(
+            if not (aside(plan.path) or self.is_of_another(plan.path)) and not re.search(
                 r"(^|[/._-])(test|tests|ci|dev|local)\b", plan.path.lower()
             ):
                 yield plan

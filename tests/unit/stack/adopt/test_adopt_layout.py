@@ -259,3 +259,46 @@ def test_the_project_in_the_examples_of_a_library(make):
     assert lines["APP_SETTINGS"].value == "mysite.settings"
     assert lines["APP_PATH"].value == "example ."
     assert lines["APP_REQUIREMENTS"].value == "example/requirements.txt"
+
+
+def test_a_member_of_a_workspace_is_adopted_with_what_it_takes_from_there(make):
+    def service(name):
+        files = {path: text for path, text in PLAIN.items() if path != "requirements.txt"}
+        files["celery.py"] = 'from celery import Celery\napp = Celery("x")\n' if name == "shop" else ""
+        files["pyproject.toml"] = f'[project]\nname = "{name}"\ndependencies = ["lib"]\n'
+        return below(f"services/{name}", files)
+
+    lock = "".join(
+        f'[[package]]\nname = "{name}"\n' + (f'dependencies = [{{ name = "{needed}" }}]\n' if needed else "")
+        for name, needed in {
+            "chat": "lib",
+            "shop": "mysqlclient",
+            "lib": "django",
+            "mysqlclient": "",
+            "django": "",
+        }.items()
+    )
+    settings = {"services/chat/mysite/settings.py": "from shared.base import *\n" + SETTINGS}
+    folder = make(
+        service("chat"),
+        service("shop"),
+        settings,
+        {
+            "pyproject.toml": '[tool.uv.workspace]\nmembers = ["services/*", "libs/lib"]\n',
+            "uv.lock": lock,
+            "libs/lib/pyproject.toml": '[project]\nname = "lib"\ndependencies = ["django"]\n',
+            "libs/lib/src/shared/__init__.py": "",
+            "libs/lib/src/shared/base.py": "",
+        },
+    )
+    proposal = propose(folder / "services/chat")
+    lines = {name: line.value for name, line in proposal.lines.items()}
+    assert proposal.folder == folder and lines.pop("APP_DIR").endswith("/project") and not proposal.impossible
+    assert lines == MYSITE | {
+        "APP_PATH": "services/chat libs/lib/src",
+        "APP_REQUIREMENTS": "services/chat/pyproject.toml",
+        "APP_RELEASE_COMMANDS": "",
+    }
+    assert propose(folder / "services/shop").lines["APP_PACKAGES"].value == "libmariadb3"
+    with pytest.raises(Failure, match=r"2 Django projects.*P=\S+/services/chat"):
+        propose(folder)
