@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from channels_stack.doctor import settings as doctor_settings
@@ -41,10 +42,11 @@ QUEUES = {
     "huey.contrib.djhuey": ("tasks", "run_huey"),
     "background_task": ("tasks", "process_tasks"),
     "procrastinate.contrib.django": ("tasks", "procrastinate worker"),
-    "django_tasks.backends.database": ("tasks", "db_worker"),
-    "django_tasks_db": ("tasks", "db_worker"),
+    "django_tasks.backends.database": ("tasks", "db_worker --queue-name '*'"),
+    "django_tasks_db": ("tasks", "db_worker --queue-name '*'"),
 }
-"""Application that is a queue of jobs, other than Celery -> the service that works for it, and its command of manage.py."""
+"""Application that is a queue of jobs, other than Celery -> the service that works for it, and its command of manage.py
+where no start script has one."""
 
 
 FOREVER = {
@@ -71,7 +73,7 @@ def find(tree: Tree, found: Found, running: str = "") -> Findings:
     _worker_channels(tree, findings)
     values = doctor_settings.read(tree.files, found.settings)
     _celery(tree, found, findings, values)
-    _other_queues(findings, values)
+    _other_queues(tree, findings, values)
     commands: dict[str, str] = {}
     for place, match in tree.plans(r"manage\.py\s+([a-z]\w+)([^;&|\"']*)"):
         if PRINTED.search(match.string[: match.start()]):
@@ -324,13 +326,64 @@ def _celery(tree: Tree, found: Found, findings: Findings, values: doctor_setting
     findings.line("APP_COMMANDS", "; ".join(commands), "; ".join(why))
 
 
-def _other_queues(findings: Findings, values: doctor_settings.Settings) -> None:
-    """The process of each queue that is an installed application."""
+def _other_queues(tree: Tree, findings: Findings, values: doctor_settings.Settings) -> None:
+    """The processes of each queue that is an installed application, with the options of the start scripts."""
     for name, place in texts(values["INSTALLED_APPS"]):
-        if name in QUEUES:
-            service, command = QUEUES[name]
-            rq = " ".join(getattr(values["RQ_QUEUES"], "items", None) or ["default"])
-            _process(findings, service, f"python manage.py {command.format(rq=rq)}", f"{name}: {place.at}")
+        if name not in QUEUES:
+            continue
+        service, command = QUEUES[name]
+        started, unclear = _started(tree, re.split(r" [-{]", command)[0])
+        for call, script in started.items():
+            _process(
+                findings, service, f"python manage.py {call}", f"{name}: {place.at}, as {script} starts it"
+            )
+        if started:
+            continue
+        rq = " ".join(getattr(values["RQ_QUEUES"], "items", None) or ["default"])
+        usual = f"python manage.py {command.format(rq=rq)}"
+        _process(findings, service, usual, f"{name}: {place.at}")
+        if unclear:
+            findings.questions.append(
+                f"APP_COMMANDS: {unclear} starts {usual.split()[2]} with options that only its shell knows; "
+                f"{usual!r} is taken: write what is missing to its line"
+            )
+
+
+def _started(tree: Tree, command: str) -> tuple[dict[str, str], str]:
+    """({COMMAND of manage.py with its options: file:line} of one start script, that for production if there are several,
+    file:line of one whose options cannot be written as they are)."""
+    by_file: dict[str, dict[str, str]] = {}
+    unclear = ""
+    name = r"\s+".join(command.split())
+    call = re.compile(rf"manage\.py\s+{name}(?![\w-])(?P<options>[^;&|\]}}]*)")
+    for plan in tree.plan_files():
+        for number, line in enumerate(plan.lines, 1):
+            # As a list, a YAML or a Dockerfile has each word in quotes of its own.
+            line = re.sub(r"[\"']\s*,\s*[\"']", " ", line)
+            match = call.search(line)
+            if match is None or PRINTED.search(line[: match.start()]):
+                continue
+            words = _words(match["options"])
+            if words is None or any(map(SECRET.search, words)):
+                unclear = unclear or f"{plan.path}:{number}"
+                continue
+            started = shlex.join([*command.split(), *words])
+            by_file.setdefault(plan.path, {}).setdefault(started, f"{plan.path}:{number}")
+    production = (path for path in by_file if any(word in path.lower() for word in ("prod", "procfile")))
+    chosen = next(production, next(iter(by_file), ""))
+    return by_file.get(chosen, {}), unclear
+
+
+def _words(options: str) -> list[str] | None:
+    """The words of OPTIONS, which a quote of the line around may end; None where a shell would make others of them."""
+    try:
+        words = shlex.split(options)
+    except ValueError:
+        try:
+            words = shlex.split(options.rstrip().removesuffix("\\").rstrip().rstrip("\"'"))
+        except ValueError:
+            return None
+    return words if all(WORD.fullmatch(word) or word == "*" for word in words) else None
 
 
 def _process(findings: Findings, service: str, command: str, why: str) -> None:

@@ -545,7 +545,7 @@ def test_a_database_of_another_kind_is_said_to_be_exchanged(make, engine, words)
         ("huey.contrib.djhuey", "", "tasks: python manage.py run_huey"),
         ("django_rq", "", "tasks: python manage.py rqworker default"),
         ("django_rq", 'RQ_QUEUES = {"high": {}, "low": {}}', "tasks: python manage.py rqworker high low"),
-        ("django_tasks.backends.database", "", "tasks: python manage.py db_worker"),
+        ("django_tasks.backends.database", "", "tasks: python manage.py db_worker --queue-name '*'"),
         ("django_filters", "", None),
     ],
 )
@@ -555,13 +555,73 @@ def test_a_queue_other_than_celery_has_a_process(found, app, more, command):
 
 
 @pytest.mark.parametrize(
+    ("app", "scripts", "command"),
+    [
+        (
+            "django_dramatiq",
+            {"Procfile": "worker: python manage.py rundramatiq --processes 2 --threads 4\n"},
+            "tasks: python manage.py rundramatiq --processes 2 --threads 4",
+        ),
+        (
+            "django_tasks_db",
+            {"compose.yml": 'command: ["python", "manage.py", "db_worker", "--queue-name", "a,b"]\n'},
+            "tasks: python manage.py db_worker --queue-name a,b",
+        ),
+        (
+            "django_tasks_db",
+            {"compose.yml": "command: sh -c \"uv run manage.py db_worker --queue-name '*'\"\n"},
+            "tasks: python manage.py db_worker --queue-name '*'",
+        ),
+        (
+            "django_rq",
+            {"Procfile": "a: python manage.py rqworker high\nb: python manage.py rqworker low  # slow\n"},
+            "tasks: python manage.py rqworker high; tasks-2: python manage.py rqworker low",
+        ),
+        # Of two descriptions of the same processes one is taken, and that for production.
+        (
+            "huey.contrib.djhuey",
+            {
+                "docker-compose.yml": "command: python manage.py run_huey\n",
+                "docker-compose.prod.yml": "command: python manage.py run_huey --workers 3\n",
+            },
+            "tasks: python manage.py run_huey --workers 3",
+        ),
+        (
+            "django_q",
+            {"start.sh": 'echo "python manage.py qcluster -v 3"\n'},
+            "tasks: python manage.py qcluster",
+        ),
+        (
+            "procrastinate.contrib.django",
+            {"Procfile": "w: python manage.py procrastinate worker -q mail && true\n"},
+            "tasks: python manage.py procrastinate worker -q mail",
+        ),
+    ],
+)
+def test_a_queue_has_the_options_that_start_scripts_give_it(found, app, scripts, command):
+    source = f'INSTALLED_APPS = ["django.contrib.auth", "{app}"]\nROOT_URLCONF = "mysite.urls"\n'
+    assert found(PLAIN, scripts, {"mysite/settings.py": source})["APP_COMMANDS"] == command
+
+
+def test_options_of_a_queue_that_only_a_shell_knows_are_a_question(make):
+    source = 'INSTALLED_APPS = ["django_rq"]\nROOT_URLCONF = "mysite.urls"\n'
+    script = {"Procfile": "w: python manage.py rqworker $QUEUES\n", "mysite/settings.py": source}
+    proposal = propose(make(PLAIN, script))
+    assert proposal.lines["APP_COMMANDS"].value == "tasks: python manage.py rqworker default"
+    assert "Procfile:1 starts rqworker with options" in " ".join(proposal.findings.questions)
+
+
+@pytest.mark.parametrize(
     ("apps", "commands"),
     [
         (
             '"django_rq", "django_q"',
             "tasks: python manage.py rqworker default; tasks-2: python manage.py qcluster",
         ),
-        ('"django_tasks.backends.database", "django_tasks_db"', "tasks: python manage.py db_worker"),
+        (
+            '"django_tasks.backends.database", "django_tasks_db"',
+            "tasks: python manage.py db_worker --queue-name '*'",
+        ),
     ],
 )
 def test_two_queues_have_names_of_their_own(found, apps, commands):
