@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from channels_stack_deploy.checks import steady
+from channels_stack_deploy.console import Failure
 
 BEGAN = datetime(2026, 11, 30, 16, 20, tzinfo=UTC)
 
@@ -94,3 +95,46 @@ def test_a_try_takes_as_long_as_it_takes_in_another_wording():
 )
 def test_only_logs_of_celery_are_read(command, is_celery):
     assert steady.runs_celery({"Command": command}) is is_celery
+
+
+def state(started: float, restarts: int) -> dict:
+    """Of a container that was created at BEGAN, and started last so many seconds later."""
+    at = [f"{(BEGAN + timedelta(seconds=second)).isoformat()[:19]}.123Z" for second in (0, started)]
+    return {
+        "Created": at[0], "StartedAt": at[1], "RestartCount": restarts, "Service": "tasks", "Status": "running",
+        "ExitCode": 1, "Health": None, "Command": ["huey"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("started", "restarts", "seconds"),
+    [(0, 0, 10), (3, 1, 10), (13, 1, 26), (36, 3, 24), (86400, 1, 30)],
+)
+def test_what_has_ended_before_runs_longer_than_it_did_then(started, restarts, seconds):
+    assert steady.needed(state(started, restarts)) == seconds
+
+
+def test_a_process_that_fails_after_a_slow_import_does_not_stay(monkeypatch):
+    """It runs for 12 s each time, and is looked at when it has just run for 11."""
+    clock = [47.0]
+
+    def look(_project):
+        restarts = int(clock[0] // 12)
+        return {"new-tasks-1": state(restarts * 12, restarts)}
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return BEGAN.astimezone(tz) + timedelta(seconds=clock[0])
+
+    class Project:
+        @staticmethod
+        def tail(_name):
+            return "ConfigurationError: immediate"
+
+    monkeypatch.setattr(steady, "look", look)
+    monkeypatch.setattr(steady, "datetime", Clock)
+    monkeypatch.setattr(steady.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(steady.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    with pytest.raises(Failure, match="tasks ends again and again"):
+        steady.check(Project())

@@ -19,6 +19,9 @@ from ..local.compose import Project
 STEADY_SECONDS = 10
 """How long a process without a health check has to run: longer than an import and a first try of a connection take."""
 
+LONGEST_SECONDS = 30
+"""What ended before runs so long at most until it is believed: it may have been started days ago."""
+
 RESTARTS = 2
 """Restarts within that time that are no coincidence."""
 
@@ -55,9 +58,7 @@ def check(project: Project, patience: float = PATIENCE_SECONDS) -> None:
         for name, state in seen.items():
             before.setdefault(name, state["RestartCount"])
         ending = [name for name, state in seen.items() if state["RestartCount"] - before[name] >= RESTARTS]
-        waiting = [
-            name for name, state in seen.items() if not state["Health"] and ran(state) < STEADY_SECONDS
-        ]
+        waiting = [name for name, state in seen.items() if not state["Health"] and ran(state) < needed(state)]
         is_late = time.monotonic() - began > patience
         ending = waiting if is_late else ending
         if ending:
@@ -69,7 +70,8 @@ def check(project: Project, patience: float = PATIENCE_SECONDS) -> None:
             )
         if not waiting and not without:
             return
-        question = f"it keeps running for {STEADY_SECONDS} s" if waiting else "it reaches its broker"
+        seconds = max((needed(seen[name]) for name in waiting), default=0)
+        question = f"it keeps running for {seconds:.0f} s" if waiting else "it reaches its broker"
         if question != asked:
             services = sorted({seen[name]["Service"] for name in waiting} or without)
             detail(f"{', '.join(services)}: whether {question}")
@@ -122,6 +124,7 @@ def look(project: Project) -> dict[str, dict[str, Any]]:
             "Command": [container["Path"], *container["Args"]],
             "Health": container["State"].get("Health"),
             "Status": container["State"]["Status"],
+            "Created": container["Created"],
             "StartedAt": container["State"]["StartedAt"],
             "ExitCode": container["State"]["ExitCode"],
             "RestartCount": container["RestartCount"],
@@ -135,6 +138,17 @@ def ran(state: dict[str, Any]) -> float:
     if state["Status"] != "running":
         return 0.0
     return (datetime.now(UTC) - moment(state["StartedAt"])).total_seconds()
+
+
+def needed(state: dict[str, Any]) -> float:
+    """For how many seconds a container with STATE has to run: one that has ended before, twice as long as it did then.
+
+    On a busy machine an import takes longer than STEADY_SECONDS, and what fails after it runs so long each time.
+    """
+    if not state["RestartCount"]:
+        return STEADY_SECONDS
+    lived = (moment(state["StartedAt"]) - moment(state["Created"])).total_seconds() / state["RestartCount"]
+    return min(max(STEADY_SECONDS, 2 * lived), LONGEST_SECONDS)
 
 
 def moment(text: str) -> datetime:
