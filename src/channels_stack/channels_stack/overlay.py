@@ -10,17 +10,18 @@ APP_OVERLAY says which parts are left alone. Nothing but settings has a name in 
 
 from __future__ import annotations
 
-from .config import importing
+from .config import development, importing
 from .config.environment import Environment, before_settings, secrets_as_variables
-from .config.settings import Settings, overlay_parts
+from .config.settings import Settings, asks_for_debug, overlay_parts
 from .project.override import Override
 from .project.parts import find
 
 _env = Environment()
 _name = _env.text("APP_SETTINGS", "config.settings")
-with secrets_as_variables():
-    _project = importing.settings(_name)
 _parts = overlay_parts(_env)
+_off = "debug" in _parts and not asks_for_debug(_env.environ)
+with secrets_as_variables(), development.switched_off(importing.FOREIGN, _off):
+    _project = importing.settings(_name)
 _env.check()
 
 overrides: tuple[Override, ...] = ()

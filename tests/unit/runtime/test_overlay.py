@@ -161,6 +161,65 @@ def test_the_module_that_django_sees(tmp_path):
     assert json.loads(done.stdout) == [{"a": 1}, False, False, True]
 
 
+DEVELOPMENT = """
+DEBUG = True
+try:
+    if 1:
+        DEBUG: bool = True
+except ImportError:
+    pass
+INSTALLED_APPS = ["debug_toolbar"] if DEBUG else []
+DEBUG_BAR = True
+class Local:
+    DEBUG = True
+"""
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, [False, "none", [], True, True, "here"]),
+        ({"DEBUG": "1"}, [True, "in the page", ["debug_toolbar"], True, True, "here"]),
+        ({"APP_OVERLAY": "-debug"}, [True, "in the page", ["debug_toolbar"], True, True, "here"]),
+    ],
+)
+def test_what_settings_derive_from_a_constant_is_made_as_in_production(tmp_path, environ, expected):
+    (tmp_path / "mysite").mkdir()
+    (tmp_path / "mysite/__init__.py").write_text("")
+    (tmp_path / "mysite/base.py").write_text(DEVELOPMENT)
+    (tmp_path / "mysite/settings.py").write_text(
+        "from .base import *\nJOBS = 'in the page' if DEBUG else 'none'\n__doc__ = 'here'\n"
+    )
+    # What is compiled already has the constant; the images compile everything, and look at no time of a file.
+    subprocess.run(
+        [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(tmp_path)],
+        check=True,
+    )
+    program = (
+        "import json\nfrom django.conf import settings as s; s.DEBUG; from mysite import base, settings\n"
+        "print(json.dumps([s.DEBUG, s.JOBS, s.INSTALLED_APPS, s.DEBUG_BAR, base.Local.DEBUG, settings.__doc__]))\n"
+        "from channels_stack.overlay import overrides\nprint([str(one) for one in overrides if one.name == 'DEBUG'])\n"
+    )
+    environ = {
+        **REQUIRED,
+        **environ,
+        "APP_SETTINGS": "mysite.settings",
+        "DJANGO_SETTINGS_MODULE": "channels_stack.overlay",
+    }
+    environ["PYTHONPATH"] = ":".join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    values, said = done.stdout.splitlines()
+    assert json.loads(values) == expected
+    assert ("derive from mysite/base.py:2, mysite/base.py:5" in said) == (expected[0] is False)
+
+
 def test_settings_that_print_what_they_read_print_no_secret(tmp_path):
     (tmp_path / "url").write_text("postgresql://app:p%40ss-word@db:5432/app\n")
     (tmp_path / "plain.py").write_text(

@@ -110,7 +110,7 @@ class Settings:
         given = env.environ.get("PUBLIC_PORT", "").strip()
         public_port = _port(env, "PUBLIC_PORT", https_port) if given else https_port
         settings = cls(
-            debug=env.environ.get("DEBUG", "").strip().lower() in TRUE_WORDS,
+            debug=asks_for_debug(env.environ),
             app_settings=env.text("APP_SETTINGS", "config.settings", purpose="the Django settings module"),
             app_asgi=_app_asgi(env),
             app_overlay=overlay_parts(env),
@@ -277,6 +277,11 @@ def _app_asgi(env: Environment) -> str:
             "APP_ASGI", f"is {value!r}, but must be module:attribute", purpose, "config.asgi:application"
         )
     return value
+
+
+def asks_for_debug(environ: Mapping[str, str]) -> bool:
+    """Whether the variable DEBUG is on."""
+    return environ.get("DEBUG", "").strip().lower() in TRUE_WORDS
 
 
 def overlay_parts(env: Environment) -> tuple[str, ...]:

@@ -14,8 +14,9 @@ from importlib.util import find_spec
 from typing import Any, Callable
 from urllib.parse import quote
 
-from ..config import app_redis
+from ..config import app_redis, development
 from ..config.app_redis import LOCAL
+from ..config.importing import shown
 from ..config.settings import Settings
 from ..stores import sentinels
 from . import caches, channel_layers, databases, elsewhere, mail, shared_state, static_files
@@ -38,6 +39,10 @@ def find(project: Project, settings: Settings, parts: Sequence[str]) -> tuple[Ov
 
 def _debug(project: Project, settings: Settings) -> Found:
     why = "on, as the variable DEBUG says" if settings.debug else "off, as in production"
+    if not settings.debug and development.places:
+        constants = ", ".join(f"{shown(path)}:{line}" for path, line in dict.fromkeys(development.places))
+        yield Override("DEBUG", False, f"{why}, and so is what the settings derive from {constants}")
+        return
     yield from _set(project, "DEBUG", settings.debug, why)
 
 

@@ -427,8 +427,10 @@ def _statements(body: list[ast.stmt], certain: bool) -> Iterator[tuple[ast.stmt,
     for node in body:
         if isinstance(node, ast.If):
             yield ast.Expr(node.test), certain
-            yield from _statements([] if _is_development(node.test) else node.body, False)
-            yield from _statements(node.orelse, certain and _is_development(node.test))
+            off = isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)
+            production = off and _is_development(node.test.operand)  # type: ignore[attr-defined]
+            yield from _statements([] if _is_development(node.test) else node.body, certain and production)
+            yield from _statements([] if production else node.orelse, certain and _is_development(node.test))
         elif isinstance(node, ast.Try):
             yield from _statements(
                 [*node.body, *(each for handler in node.handlers for each in handler.body)], False

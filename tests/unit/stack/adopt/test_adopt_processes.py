@@ -378,6 +378,10 @@ CACHES = {"default": env.cache()}
 OURS = [os.environ["DATABASE_URL"], os.environ["REDIS_URL"], os.environ["DOMAINS"], env.db()]
 if DEBUG:
     TOOLBAR = os.environ["ONLY_IN_DEVELOPMENT"]
+if not DEBUG:
+    MAIL_TOKEN = os.environ["MAIL_TOKEN"]
+else:
+    MAIL_TOKEN = os.environ["ONLY_IN_DEVELOPMENT"]
 try:
     GUARDED = os.environ["GUARDED"]
 except KeyError:
@@ -432,6 +436,7 @@ def test_the_variables_that_settings_read(make):
         "DB_PORT": (True, "5432"),
         "CACHE_URL": (True, None),
         "GUARDED": (False, None),
+        "MAIL_TOKEN": (True, None),
     }
     assert variables["API_KEY"].source == "a value for development: .env:1"
     without = {each.name: each.value for each in propose(folder, {"APP_OVERLAY": "-database"}).variables}
