@@ -14,7 +14,16 @@ from typing import NoReturn
 from ..adopt import command as adopt
 from ..build import images
 from ..checks import probes, served, steady
-from ..config import app_services, certificates, edge, environments, ownership, secrets, stores
+from ..config import (
+    app_services,
+    app_variables,
+    certificates,
+    edge,
+    environments,
+    ownership,
+    secrets,
+    stores,
+)
 from ..config import settings as stack_settings
 from ..console import Failure, detail, logged, say, show, step, times
 from ..paths import Deployment
@@ -45,6 +54,7 @@ def put_up(deployment: Deployment, log: Path, share: str) -> None:
         trial = int(settings["TRIAL_SECONDS"])
         part = first.percent(share, trial)
         adopt.undescribed(deployment, settings)
+        app_variables.check(deployment, os.environ)
         preflight.prepare(settings)
         preflight.look(deployment, settings, published(project))
     with step("settings, secrets, certificate"):

@@ -1,0 +1,39 @@
+"""app.env: a value that Compose would change without a word."""
+
+import pytest
+
+from channels_stack_deploy.config import app_variables
+from channels_stack_deploy.console import Failure
+from channels_stack_deploy.paths import Deployment
+
+
+@pytest.mark.parametrize(
+    ("value", "loses"),
+    [
+        ("pbkdf2_sha256$1000$salt$hash=", True),
+        ("pa$$word$x", True),
+        ('"pa$word"', True),
+        ("open${brace", True),
+        ("${NOWHERE}", True),
+        ("'pbkdf2_sha256$1000$salt$hash='", False),
+        ('"pa\\$word"', False),
+        ("${ABOVE}/path and $HOME", False),
+        ("${NOWHERE:-default}", False),
+        ("costs$5$", False),
+        ("pa$$word", False),
+        ("plain # costs 5 $", False),
+        ("'two\nlines $of' # it", False),
+    ],
+)
+def test_a_value_that_would_lose_a_part_is_named(value, loses):
+    text = f"# PASSWORD=$not-set\nABOVE=1\nPASSWORD={value}\nBELOW=$PASSWORD\n"
+    assert app_variables.mangled(text, {"HOME": "/root"}) == ([(3, "PASSWORD")] if loses else [])
+
+
+def test_the_message_has_the_fix_and_no_part_of_the_value(tmp_path):
+    deployment = Deployment(tmp_path)
+    deployment.application.write_text("\nexport TOKEN_HASH=pbkdf2$hunter2\n")
+    with pytest.raises(Failure) as raised:
+        app_variables.check(deployment, {})
+    assert str(raised.value).startswith("app.env:2: the value of TOKEN_HASH holds a $")
+    assert "TOKEN_HASH='…'" in str(raised.value) and "hunter2" not in str(raised.value)
