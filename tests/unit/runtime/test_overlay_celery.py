@@ -43,6 +43,11 @@ def celery(tmp_path, monkeypatch):
             },
             {"CELERY_BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": REDIS, **PREFIX},
         ),
+        # Each process would have one of its own: what a page or beat sends, no worker ever hears.
+        (
+            {"CELERY_BROKER_URL": "memory://", "CELERY_RESULT_BACKEND": "cache+memory://"},
+            {"CELERY_BROKER_URL": REDIS, "CELERY_RESULT_BACKEND": REDIS, **PREFIX},
+        ),
         ({"CELERY_BROKER_URL": f"{REDIS[:-1]}3"}, {}),
         ({"CELERY_BROKER_URL": "redis://queue.example.org/0"}, {}),
         ({"CELERY_BROKER_URL": "amqp://rabbit//", "CELERY_RESULT_BACKEND": "django-db"}, {}),

@@ -84,7 +84,7 @@ def _cookies(project: Project, settings: Settings) -> Found:
 
 
 def _celery(project: Project, settings: Settings) -> Found:
-    """Where Celery would look for its broker in this container itself, it finds the stack's Redis instead.
+    """Where Celery would look for its broker in this container or process itself, it finds the stack's Redis instead.
 
     A broker given in code (``Celery(broker=...)``) goes over these settings and stays.
     """
@@ -95,13 +95,21 @@ def _celery(project: Project, settings: Settings) -> Found:
     lost = [
         name
         for name, url in own.items()
-        if url and (_here(url) or _is_of_compose_file(url, settings) or _is_applications(url, settings))
+        if url
+        and (
+            _here(url)
+            or _in_memory(url)
+            or _is_of_compose_file(url, settings)
+            or _is_applications(url, settings)
+        )
     ]
     if not any(own.values()):
         lost = ["CELERY_BROKER_URL"]
     server, needed = _for_celery(settings.redis_url)
     for name in lost:
         before = f"{host_of(own[name])}, the container itself" if own[name] else "Celery's own default"
+        if _in_memory(own[name]):
+            before = "the memory of each process, which no worker shares"
         if _is_of_compose_file(own[name], settings):
             before = f"{host_of(own[name])} of its own compose file, whose login is another"
         if _is_applications(own[name], settings):
@@ -119,8 +127,10 @@ def _celery(project: Project, settings: Settings) -> Found:
         own_backend = str(project.get(name) or "")
         of_compose_file = _is_of_compose_file(own_backend, settings)
         before = "that of its own compose file" if of_compose_file else "the container itself"
-        lost_here = of_compose_file or _here(own_backend)
-        if lost_here and own_backend.startswith("redis") and settings.app_redis_url:
+        if in_memory := _in_memory(own_backend):
+            before = "the memory of each process, where only the worker finds them"
+        lost_here = of_compose_file or in_memory or _here(own_backend)
+        if lost_here and (in_memory or own_backend.startswith("redis")) and settings.app_redis_url:
             server, _ = _for_celery(settings.app_redis_url)
             yield Override(name, server, f"APP_REDIS, instead of {before}")
         elif lost_here:
@@ -146,9 +156,14 @@ def _for_celery(redis_url: str) -> tuple[str, dict[str, Any]]:
 
 
 def _here(url: str) -> bool:
-    """Whether ``url`` of a server means this container, or Sentinels; files and memory have no server."""
+    """Whether ``url`` of a server means this container, or Sentinels; files have no server."""
     local = "://" in url and url.split(":")[0] in BROKERS and host_of(url) in LOCAL
     return local or sentinels.is_behind(url)
+
+
+def _in_memory(url: str) -> bool:
+    """Whether ``url`` of a broker or of results means the memory of each process by itself, as for tests."""
+    return url.partition(":")[0] in ("memory", "cache+memory")
 
 
 def _is_of_compose_file(url: str, settings: Settings) -> bool:
