@@ -16,6 +16,7 @@ from channels_stack.doctor.values import is_certain, text, texts
 from ..config import services
 from .findings import Findings
 from .modules import Found
+from .requirements import Installed
 from .tree import Tree, dotted_name
 
 OURS = {
@@ -66,13 +67,14 @@ PRINTED = re.compile(r"\b(?:echo|printf)\b[^;&|]*$")
 """Before a command that a script only prints."""
 
 
-def find(tree: Tree, found: Found, running: str = "") -> Findings:
+def find(tree: Tree, found: Found, installed: Installed, running: str = "") -> Findings:
     """APP_WORKER_CHANNELS, APP_COMMANDS and APP_RELEASE_COMMANDS; RUNNING is what APP_COMMANDS says already."""
     assert found.settings is not None
     findings = Findings()
     _worker_channels(tree, findings)
     values = doctor_settings.read(tree.files, found.settings)
-    _celery(tree, found, findings, values)
+    if not installed.lacks("celery"):
+        _celery(tree, found, findings, values)
     _other_queues(tree, findings, values)
     commands: dict[str, str] = {}
     for place, match in tree.plans(r"manage\.py\s+([a-z]\w+)([^;&|\"']*)"):

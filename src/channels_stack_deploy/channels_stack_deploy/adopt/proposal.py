@@ -97,7 +97,7 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
     )
     findings.add(database.find(settings, installed, off))
     findings.add(folders.find(tree, found, off))
-    findings.add(processes.find(tree, found, values["APP_COMMANDS"]))
+    findings.add(processes.find(tree, found, installed, values["APP_COMMANDS"]))
     if tree.unread:
         findings.notes.append(
             f"{', '.join(tree.unread)}: not Python as this machine's own reads it (newer syntax?); the rest of the file was read"

@@ -13,7 +13,7 @@ from typing import Any
 
 from channels_stack.doctor.settings_modules import PRODUCTION_WORDS
 
-from . import workspaces
+from . import locks, workspaces
 from .findings import Findings
 from .tree import Tree
 
@@ -72,6 +72,10 @@ class Installed:
     git: str = ""
     """file:line of a requirement that comes from a repository."""
     findings: Findings = field(default_factory=Findings)
+
+    def lacks(self, package: str) -> bool:
+        """Whether PACKAGE is certainly not installed: only a lock names what other packages bring."""
+        return os.path.basename(self.file) in LOCKS and package not in self.packages
 
 
 def canonical(name: str) -> str:
@@ -186,7 +190,7 @@ def _packages(tree: Tree, path: str, above: tuple[str, ...] = ()) -> dict[str, s
     name, text = os.path.basename(path), tree.text(path)
     try:
         if name in LOCKS and name != "Pipfile.lock":
-            names = [each.get("name", "") for each in tomllib.loads(text).get("package", [])]
+            names = locks.names(name, tomllib.loads(text).get("package", []), _production_group(tree, path))
         elif name == "Pipfile.lock":
             names = list(json.loads(text).get("default", {}))
         elif name == "pyproject.toml" and (found := workspaces.locked(tree, path, canonical)):

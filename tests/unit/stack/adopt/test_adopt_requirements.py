@@ -235,6 +235,57 @@ def test_code_that_channels_4_cannot_run_is_named_before_anything_is_built(make,
     assert words in impossible and bool(impossible) == bool(words)
 
 
+def test_what_only_development_locks_asks_for_nothing(make):
+    """Celery of a developer's starts no worker, a driver that nobody's extra takes wants no compiler."""
+    lock = """
+        [[package]]
+        name = "mysite"
+        source = { virtual = "." }
+        dependencies = [{ name = "channels" }, { name = "psycopg", extra = ["pool"] }]
+        [package.dev-dependencies]
+        dev = [{ name = "celery" }]
+        [[package]]
+        name = "channels"
+        dependencies = [{ name = "django" }]
+        [[package]]
+        name = "django"
+        [[package]]
+        name = "psycopg"
+        [package.optional-dependencies]
+        c = [{ name = "psycopg-c" }]
+        pool = [{ name = "psycopg-pool" }]
+        [[package]]
+        name = "psycopg-c"
+        [[package]]
+        name = "psycopg-pool"
+        [[package]]
+        name = "celery"
+    """
+    worker = {"mysite/celery.py": "from celery import Celery\napp = Celery('mysite')\n"}
+    project = "[project]\nname = 'mysite'\n"
+    found = propose(make(PLAIN, worker, {"uv.lock": lock, "pyproject.toml": project})).lines
+    assert found["APP_REQUIREMENTS"].value == "uv.lock"
+    assert not {"APP_COMMANDS", "APP_BUILD_PACKAGES", "APP_PACKAGES"} & found.keys()
+    whole = lock.replace('"pool"] }]', '"c"] }, { name = "celery" }]')
+    found = propose(make(PLAIN, worker, {"uv.lock": whole, "pyproject.toml": project})).lines
+    assert "psycopg-c" in found["APP_BUILD_PACKAGES"].why and "celery" in found["APP_COMMANDS"].value
+
+
+@pytest.mark.parametrize(
+    ("entry", "wanted"),
+    [
+        ('groups = ["dev"]', False),
+        ('category = "dev"', False),
+        ('groups = ["dev", "main"]', True),
+        ("", True),
+    ],
+)
+def test_groups_of_poetry_and_pdm_say_what_is_installed(make, entry, wanted):
+    lock = f'{UV}\n[[package]]\nname = "mysqlclient"\n{entry}\n'
+    found = propose(make(PLAIN, {"poetry.lock": lock})).lines
+    assert ("mysqlclient" in found["APP_PACKAGES"].why) is wanted
+
+
 UV_ABOVE = UV + '\n[[package]]\nname = "tools"\nversion = "1"\nsource = { editable = "../" }\n'
 
 
