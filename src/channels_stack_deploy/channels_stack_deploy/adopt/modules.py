@@ -29,6 +29,9 @@ TEMPLATE_WORDS = ("example", "sample", "template", "dist", "skeleton")
 MOST_CHOICES = 4
 """Of several projects in one tree, so many are named."""
 
+TESTS = re.compile(r"\b(test|pytest|coverage|tox)\b")
+"""A line that runs tests says nothing of production, which a Makefile and a Procfile are for as well."""
+
 MAKES_ASGI = ("ProtocolTypeRouter", "get_asgi_application", "get_default_application")
 
 
@@ -161,6 +164,8 @@ def _choose_settings(
     """The settings for production of GROUP, which are one project's."""
     by_plan: dict[str, str] = {}
     for place, match in tree.plans(r"DJANGO_SETTINGS_MODULE[=:\s\"']+([\w.]+)"):
+        if TESTS.search(match.string):
+            continue
         by_plan.setdefault(match[1], place)
     names = {module.path: dotted_name(module.path, root) for module, root in group}
 

@@ -22,6 +22,11 @@ DECLARED = ("pyproject.toml", "setup.cfg", "setup.py")
 PLAIN = ("requirements", "base", "common", "main", "default", "runtime", "all")
 """Names of requirements files that are not for one environment."""
 
+DEVELOPMENT = re.compile(
+    r"\b(dev|develop|development|test|tests|testing|docs?|lint|typing|ci|all)\b", re.IGNORECASE
+)
+"""Extras and groups that no server is installed with."""
+
 NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 LDAP = {"bullseye": "libldap-2.4-2", "bookworm": "libldap-2.5-0", "trixie": "libldap2", "forky": "libldap2"}
 COMPILER = "gcc python3-dev"
@@ -88,6 +93,8 @@ def find(tree: Tree, folders: list[str]) -> Installed:
     installed = Installed()
     candidates = list(dict.fromkeys(path for folder in folders for path in _candidates(tree, folder)))
     readable = {path: found for path in candidates if _asks_for_django(found := _packages(tree, path))}
+    by_extra = {} if readable else {path: extra for path in candidates if (extra := _extra(tree, path))}
+    readable |= {path: _packages(tree, path) for path in by_extra}
     named = _named_by_plans(tree, folders, readable)
     if not readable:
         installed.findings.questions.append(_none(tree, folders, candidates))
@@ -95,7 +102,7 @@ def find(tree: Tree, folders: list[str]) -> Installed:
     path = named[0] if named else next(iter(readable))
     why = f"{named[1]} installs it" if named else path
     installed.file, installed.packages = path, readable[path]
-    installed.group = _production_group(tree, path)
+    installed.group = _production_group(tree, path) or by_extra.get(path, "")
     if installed.group:
         installed.packages = installed.packages | _group_packages(tree, path, installed.group)
     value = f"{path}[{installed.group}]" if installed.group else path
@@ -293,6 +300,22 @@ def _production_group(tree: Tree, path: str) -> str:
         return ""
     groups = _groups(tree, path)
     return next((word for word in PRODUCTION_WORDS if word in groups), "")
+
+
+def _extra(tree: Tree, path: str) -> str:
+    """The extra of a pyproject.toml that brings Django, as of a package whose client needs none; "" where it is not certain."""
+    if os.path.basename(path) != "pyproject.toml":
+        return ""
+    extras = {
+        name: _group_packages(tree, path, name)
+        for name in _groups(tree, path)
+        if not DEVELOPMENT.search(name)
+    }
+    for package in ("channels", "django"):
+        found = [name for name, packages in extras.items() if package in packages]
+        if found:
+            return found[0] if len(found) == 1 else ""
+    return ""
 
 
 def _group_packages(tree: Tree, path: str, group: str) -> dict[str, str]:

@@ -106,7 +106,7 @@ class Tree:
         """The files that say how processes are started in production."""
         for plan in self.files.plans:
             if not (aside(plan.path) or self.is_of_another(plan.path)) and not re.search(
-                r"(^|[/._-])(test|tests|ci|dev|local)\b", plan.path.lower()
+                r"(^|[/._-])(test|tests|tox|pytest|ci|dev|local)\b", plan.path.lower()
             ):
                 yield plan
 

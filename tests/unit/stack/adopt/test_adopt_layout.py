@@ -128,6 +128,17 @@ def test_two_asgi_modules_of_which_one_is_named_or_routes(found, make):
     assert found(PLAIN, second, named, started)["APP_ASGI"] == "mysite.asgi:application"
 
 
+def test_settings_that_a_line_of_tests_names_are_not_for_production(found):
+    other = {"signing/__init__.py": "", "signing/settings.py": SETTINGS}
+    makefile = {
+        "Makefile": "check:\n\tDJANGO_SETTINGS_MODULE=signing.settings python3 -m coverage run manage.py test\n"
+    }
+    tox = {"tox.ini": "[testenv]\nsetenv =\n    DJANGO_SETTINGS_MODULE=signing.settings\n"}
+    assert found(PLAIN, other, makefile, tox) == MYSITE
+    started = {"Procfile": "web: DJANGO_SETTINGS_MODULE=signing.settings daphne mysite.asgi:application\n"}
+    assert found(PLAIN, other, started)["APP_SETTINGS"] == "signing.settings"
+
+
 @pytest.mark.parametrize(
     "source",
     [

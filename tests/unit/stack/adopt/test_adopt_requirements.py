@@ -57,6 +57,14 @@ UV = '[[package]]\nname = "django"\nversion = "5.2"\n\n[[package]]\nname = "psyc
         ),
         (
             {
+                "requirements.txt": "",
+                "pyproject.toml": "[project]\ndependencies=['requests']\n[project.optional-dependencies]\n"
+                "client=['rich']\nserver=['Django', 'channels']\nsigning=['Django']\ntests=['Django', 'pytest']\n",
+            },
+            "pyproject.toml[server]",
+        ),
+        (
+            {
                 "requirements/base.txt": "django",
                 "requirements/live.txt": "django",
                 "Dockerfile": "RUN pip install -r requirements/base.txt",
