@@ -94,6 +94,23 @@ class Evaluator:
 
     _tuple = _set = _list
 
+    def _listcomp(self, node: ast.ListComp) -> Value | None:
+        """``[app for app in APPS if app not in OTHERS]``, which chooses among what is known."""
+        one = node.generators[0]
+        source = self.value(one.iter)
+        if len(node.generators) > 1 or not isinstance(one.target, ast.Name) or not isinstance(source, Items):
+            return None
+        chosen = Items([], self.module.place(node), source.complete, source.variables)
+        outside = self.names
+        for item in source.items:
+            self.names = {**outside, one.target.id: item}
+            truths = [truth_of(self.value(condition)) for condition in one.ifs]
+            if False not in truths:
+                chosen.items.append(self.value(node.elt))
+            chosen.complete = chosen.complete and None not in truths
+        self.names = outside
+        return chosen
+
     def _dict(self, node: ast.Dict) -> Value:
         entries = Mapping({}, self.module.place(node))
         for key, expression in zip(node.keys, node.values):

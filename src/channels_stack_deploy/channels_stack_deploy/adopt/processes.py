@@ -22,6 +22,7 @@ from .tree import Tree, dotted_name
 OURS = {
     *(
         "migrate",
+        "migrate_schemas",
         "collectstatic",
         "runserver",
         "check",

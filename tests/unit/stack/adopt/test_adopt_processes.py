@@ -724,3 +724,17 @@ def test_an_address_that_stands_in_is_of_the_kind_that_is_wanted(make, name, set
     proposal = propose(make(PLAIN, {"mysite/settings.py": source}), {"DOMAINS": "a.example b.example"})
     (variable,) = [each for each in proposal.variables if each.name == name]
     assert variable.value == value
+
+
+def test_applications_as_django_tenants_puts_them_together(make):
+    source = (
+        'SHARED_APPS = ["django_tenants", "django.contrib.contenttypes"]\n'
+        'TENANT_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django_q"]\n'
+        "INSTALLED_APPS = SHARED_APPS + [app for app in TENANT_APPS if app not in SHARED_APPS]\n"
+        'ROOT_URLCONF = "mysite.urls"\n'
+    )
+    script = "python manage.py migrate_schemas --shared\n"
+    proposal = propose(make(PLAIN, {"mysite/settings.py": source, "start.sh": script}))
+    assert proposal.has_users and proposal.lines["APP_COMMANDS"].value == "tasks: python manage.py qcluster"
+    # The release migrates all schemas.
+    assert proposal.findings.questions == []
