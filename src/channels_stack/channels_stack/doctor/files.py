@@ -230,6 +230,7 @@ class Files:
         self.plans: list[Plan] = []
         self.texts: dict[str, str] = {}  # requirement and lock files
         self.translations: set[str] = set()  # paths of .po and .mo files
+        self.scripted: dict[str, str] = {}  # path of a package.json -> its text
         self.problems: list[Problem] = []
         self._seen: dict[str, str] = {}
         for count, path in enumerate(self._walk()):
@@ -294,6 +295,8 @@ class Files:
             self.translations.add(path)
         whole = os.path.join(self.root, path)
         is_python, is_list = name.endswith(".py"), is_requirements(path)
+        if name == "package.json":
+            self.scripted[path] = _text(whole)
         is_plan = bool(PLANS.fullmatch(name)) or ("." not in name and is_script(whole))
         if not (is_python or is_plan or is_list):
             return
@@ -347,6 +350,15 @@ class Files:
     def unique_modules(self) -> list[Module]:
         """Each module once, by path."""
         return list({id(module): module for _, module in sorted(self.modules.items())}.values())
+
+
+def _text(path: str) -> str:
+    """The text of a file, as far as a list is read; "" where it cannot be."""
+    try:
+        with open(path, "rb") as file:
+            return decoded(file.read(LARGEST_LIST))
+    except OSError:
+        return ""
 
 
 def decoded(content: bytes) -> str:

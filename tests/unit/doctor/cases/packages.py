@@ -7,7 +7,36 @@ from specimens import SETTINGS as S
 
 from .edits import INSTALLED, add, required
 
+BUILT = '{"scripts": {"build": "vite build"}}'
+VITE = 'VITE = {"default": {"manifest_path": BASE / "front" / "dist" / "manifest.json"}}'
+
 CASES = [
+    (
+        "W709",
+        {
+            "front/package.json": BUILT,
+            S: (
+                "DEBUG = False",
+                f'DEBUG = False\nSTATICFILES_DIRS = [os.path.join(BASE, "front/dist")]\n{VITE}',
+            ),
+        },
+        {
+            "front/package.json": BUILT,
+            "front/dist/manifest.json": "{}",
+            S: (
+                "DEBUG = False",
+                f'DEBUG = False\nSTATICFILES_DIRS = [BASE / "front" / "dist"]\n{VITE}\nX = BASE / "made"',
+            ),
+        },
+    ),
+    (
+        "W709",
+        {"package.json": BUILT, S: ("DEBUG = False", 'DEBUG = False\nSTATICFILES_DIRS = [BASE / "dist"]')},
+        {
+            "package.json": '{"scripts": {"format": "prettier ."}}',
+            S: ("DEBUG = False", 'DEBUG = False\nSTATICFILES_DIRS = [BASE / "dist"]'),
+        },
+    ),
     (
         "W707",
         {
