@@ -10,6 +10,7 @@ stdout each second: {"open": now, "tried", "opened", "cut"}.
     sockets   a websocket, idle
     readers   HTTP/2, as many large answers as the edge allows (100 at most), of which nothing is read
     reader    the same with one on each connection
+    flood-*   HTTP/2, as many small things a second as the edge takes (FLOODS), answers read and thrown away
     office    people who come back at once and do not wait longer when they are refused: a page, ten files of it, a websocket
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import itertools
 import json
 import signal
@@ -45,7 +47,17 @@ HANDSHAKE = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 4, 6, 7, 8
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    6,
+    7,
+    8,
+    9,
+)
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE = 3, 4
 
@@ -179,6 +191,59 @@ async def reader(connect: Callable[..., Awaitable[Streams]]) -> None:
     await readers(connect, 1)
 
 
+def asked(
+    number: int, flags: int = END_HEADERS | END_STREAM, method: str = "GET", path: str = "/echo"
+) -> bytes:
+    """The head of a request on stream NUMBER."""
+    head = fields(_method=method, _scheme="https", _path=path, _authority="localhost")
+    return http2_frame(HEADERS, flags, number, head)
+
+
+def reset(number: int) -> bytes:
+    """The end of stream NUMBER: its client has lost interest."""
+    return http2_frame(RST_STREAM, 0, number, struct.pack("!I", 8))
+
+
+FLOODS: dict[str, tuple[bytes, Callable[[int], bytes]]] = {
+    # By name: what comes first, and what is sent again and again, with the number of a new stream.
+    "pings": (b"", lambda number: http2_frame(PING, 0, 0, b"\0" * 8)),
+    "settings": (
+        b"",
+        lambda number: http2_frame(SETTINGS, 0, 0, struct.pack("!HI", INITIAL_WINDOW_SIZE, 65535)),
+    ),
+    "windows": (b"", lambda number: http2_frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", 1))),
+    "priorities": (b"", lambda number: http2_frame(PRIORITY, 0, number, struct.pack("!IB", 0, 1))),
+    "empty-data": (asked(1, END_HEADERS, "POST"), lambda number: http2_frame(DATA, 0, 1, b"")),
+    "resets": (b"", lambda number: asked(number) + reset(number)),
+    "continuations": (asked(1, 0), lambda number: http2_frame(CONTINUATION, 0, 1, b"")),
+    "requests": (b"", lambda number: asked(number)),
+    "refused": (b"", lambda number: asked(number, path="/-/metrics")),
+}
+FLOOD_FRAMES = 200  # written at a time
+
+
+async def flood(
+    connect: Callable[..., Awaitable[Streams]], first: bytes, again: Callable[[int], bytes]
+) -> None:
+    """Send FIRST, and then AGAIN as fast as the edge takes it, until it is cut."""
+    (reader, writer), _ = await http2(connect, 65535)
+    writer.write(first)
+
+    async def read() -> None:
+        while data := await reader.read(65536):
+            counts["bytes"] += len(data)
+        writer.transport.abort()
+
+    reading = asyncio.create_task(read())
+    try:
+        for number in range(3, 2**31 - 1, 2 * FLOOD_FRAMES):
+            writer.write(b"".join(again(number + 2 * each) for each in range(FLOOD_FRAMES)))
+            await writer.drain()
+            counts["sent"] += FLOOD_FRAMES
+    finally:
+        reading.cancel()
+
+
 async def office(connect: Callable[..., Awaitable[Streams]]) -> None:
     """A page with its files, then its websocket, which stays; whatever is refused ends this attempt."""
     reader, writer = await connect(ssl=H1, server_hostname="localhost")
@@ -205,6 +270,10 @@ KINDS = {
     "readers": readers,
     "reader": reader,
     "office": office,
+    **{
+        f"flood-{name}": functools.partial(flood, first=first, again=again)
+        for name, (first, again) in FLOODS.items()
+    },
 }
 
 

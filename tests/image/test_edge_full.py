@@ -9,6 +9,7 @@ import time
 import pytest
 
 from .conftest import Container, wait_for
+from .crowd import FLOODS
 from .edges import Edge, Site, frame, head, read_frame
 
 pytestmark = pytest.mark.alone
@@ -87,3 +88,50 @@ def memory(edge: Edge) -> int:
     """The most that its container ever had, MiB."""
     paths = "/sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes"
     return int(edge.container.run("sh", "-c", f"cat {paths} 2>/dev/null || true").stdout.split()[0]) >> 20
+
+
+@pytest.fixture(scope="module")
+def flooded(site: Site, backends: dict[str, Container]) -> Edge:
+    """One that no crowd has filled."""
+    return site.edge(limited=True)
+
+
+CUT = ("requests", "refused")
+"""Of FLOODS, those of refused requests. Where they are taken back, their connection ends before there are so many."""
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_flood_costs_others_nothing(site: Site, flooded: Edge, kind: str):
+    """From three addresses, on two connections each."""
+    wait_for(lambda: not floods(flooded), "the former flood is over")
+    quiet = visit(flooded)
+    logged = len(flooded.container.output())
+    with flooded.upgrade() as link, site.crowd(flooded, f"flood-{kind}", 3, 2) as strangers:
+        assert head(link).status == 101
+        wait_for(lambda: strangers.counts["sent"] > 0, "the flood has begun")
+        if kind in CUT:
+            wait_for(lambda: floods(flooded), "the edge calls it a flood")
+        full = min(visit(flooded) for _ in range(MEASUREMENTS))
+        link.sendall(frame(b"still here"))
+        assert read_frame(link) == b"still here"
+        counts = strangers.counts
+    mib = (len(flooded.container.output()) - logged) / 2**20
+    print(
+        f"{kind}: p95 {quiet * 1000:.0f} ms quiet, {full * 1000:.0f} ms in it, {counts}, {mib:.1f} MiB of log"
+    )
+    assert full < max(3 * quiet, FLOODED_SECONDS)
+    assert mib < LOG_MIB
+    said = flooded.container.logs().count("floods the edge") if kind in CUT else 1
+    assert said, "the edge says who floods it"
+
+
+FLOODED_SECONDS = 0.3
+"""Of the two cores, the flood takes what the edge does not: three strangers who are not on this machine leave it both."""
+
+LOG_MIB = 20
+"""A line for each of the first 6,000 errors of an address, and few from then on: a flood has a hundred times as many."""
+
+
+def floods(edge: Edge) -> list[dict]:
+    """Whom the edge cuts."""
+    return json.loads(edge.container.run("edge", "status").stdout)["floods"]

@@ -136,3 +136,22 @@ def test_memory_decides_how_many_come_in(site: Site):
     )
     assert started.ended() == 78
     assert "48 MiB of memory carry 0 connections and 16 MiB of cache: give it " in started.logs()
+
+
+def test_a_connection_that_ends_costs_no_request(site: Site, backends: dict[str, Container]):
+    """HTTP/2, more requests than one connection may bring: the edge says so in time, and the client opens another one."""
+    edge = site.edge()
+    asked = [
+        "--http2",
+        "--insecure",
+        "--silent",
+        "--output",
+        "/dev/null",
+        "--write-out",
+        "%{http_version} %{http_code} %{num_connects}\n",
+    ]
+    url = "https://localhost:8443/static/app.01234567.js?[1-5500]"
+    answers = edge.container.run("curl", *asked, url).stdout.splitlines()
+    assert len(answers) == 5500
+    assert {answer.rpartition(" ")[0] for answer in answers} == {"2 200"}
+    assert sum(int(answer.rpartition(" ")[2]) for answer in answers) > 1, "one connection brought them all"

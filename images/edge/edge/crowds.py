@@ -1,4 +1,7 @@
-"""Whether most visitors seem to be one: behind a proxy that hides them, all share the limits of its address."""
+"""What the tables of haproxy.cfg say of addresses: whether most visitors seem to be one, and who floods the edge.
+
+Behind a proxy that hides them, all visitors share the limits of its address.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ from dataclasses import dataclass
 
 from . import haproxy
 
-TABLE = "visitors"
-"""The table of haproxy.cfg that counts what each address asks for, in ten seconds."""
+VISITORS, ADDRESSES = "visitors", "addresses"
+"""Tables of haproxy.cfg: what each address asked the application for in ten seconds; all that it asked for, and was refused."""
 
 FEWEST, SHARE = 100, 0.9
 """Requests in ten seconds, and the part of them that comes from one address, from which on it is worth a word."""
 
 ENTRY = re.compile(r"key=(\S+) (.*)")
 COUNTER = re.compile(r"gpc\d_rate\(\d+\)=(\d+)")
+ASKED, REFUSED = re.compile(r"http_req_rate\(\d+\)=(\d+)"), re.compile(r"http_err_rate\(\d+\)=(\d+)")
+ASKED_TIMES = 5
+"""A flood is so many times as many requests as refusals (haproxy.cfg)."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +46,47 @@ def look() -> Crowd | None:
     A public one is no proxy of ours: it is a visitor, or an office of them.
     """
     asked: dict[str, int] = {}
-    for key, counters in ENTRY.findall(haproxy.ask(f"@1 show table {TABLE}")):
+    for key, counters in ENTRY.findall(haproxy.ask(f"@1 show table {VISITORS}")):
         asked[key] = sum(map(int, COUNTER.findall(counters)))
     total = sum(asked.values())
     address, most = max(asked.items(), key=lambda item: item[1], default=("", 0))
     if total < FEWEST or most < SHARE * total:
         return None
-    found = ipaddress.ip_address(address)
-    known = getattr(found, "ipv4_mapped", None) or found
+    known = _address(address)
     return Crowd(str(known), most, total) if known.is_private else None
+
+
+@dataclass(frozen=True)
+class Flood:
+    """An address whose connections are cut."""
+
+    address: str
+    requests: int
+    refused: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.address} floods the edge, {self.requests} requests in 10 s, {self.refused} of them refused or wrong: its "
+            "connections are cut until that is over (EDGE_FLOOD_PER_10S)"
+        )
+
+
+def floods() -> list[Flood]:
+    """All that HAProxy cuts, who asks most first. Raises Unreachable."""
+    if (
+        haproxy.setting("EDGE_REQUESTS_PER_10S") == "0"
+        or (limit := int(haproxy.setting("EDGE_FLOOD_PER_10S"))) == 0
+    ):
+        return []
+    found = []
+    for condition in (f"http_err_rate ge {limit}", f"http_req_rate ge {ASKED_TIMES * limit}"):
+        for key, counters in ENTRY.findall(haproxy.ask(f"@1 show table {ADDRESSES} data.{condition}")):
+            asked, refused = (int(each.findall(counters)[0]) for each in (ASKED, REFUSED))
+            found.append(Flood(str(_address(key)), asked, refused))
+    return sorted(set(found), key=lambda each: -each.requests)
+
+
+def _address(key: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """As people write it: an IPv4 address is one."""
+    found = ipaddress.ip_address(key)
+    return getattr(found, "ipv4_mapped", None) or found

@@ -11,9 +11,10 @@ from .haproxy import STATE
 
 
 def status() -> dict[str, Any]:
-    """{"draining", "maintenance", "share", "former_workers", "connections", "crowd", "replicas", "certificate"}.
+    """{"draining", "maintenance", "share", "former_workers", "connections", "crowd", "floods", "replicas", "certificate"}.
 
-    `crowd` is the one address that most requests come from, null where there is none; for `certificate` see below.
+    `crowd` is the one address that most requests come from, null where there is none; `floods` are addresses that are cut;
+    for `certificate` see below.
     """
     crowd = crowds.look()
     processes = haproxy.ask("show proc")
@@ -25,6 +26,10 @@ def status() -> dict[str, Any]:
         "former_workers": len(re.findall(r"^\d+\s+worker", former, re.MULTILINE)),
         "connections": int(field(haproxy.ask("@1 show info"), "CurrConns")),
         "crowd": crowd and {"address": crowd.address, "requests": crowd.requests, "of": crowd.total},
+        "floods": [
+            {"address": each.address, "requests": each.requests, "refused": each.refused}
+            for each in crowds.floods()
+        ],
         "replicas": replicas(),
         "certificate": certificate(haproxy.ask(f"@1 show ssl cert {STATE / 'tls.pem'}")),
     }

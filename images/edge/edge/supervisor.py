@@ -15,6 +15,9 @@ from .loading import Refused
 LOOK_SECONDS = 4
 """How often the folder is looked at. A change is taken up when it was seen twice, so that both files are there."""
 
+MOST_FLOODS = 5
+"""So many addresses that newly flood the edge are named at a look."""
+
 CLOSING_SECONDS = 0.02
 """Between two checks whether HAProxy has closed its listening sockets: it does so a few milliseconds after the command."""
 
@@ -38,6 +41,7 @@ class Supervisor:
     def __init__(self) -> None:
         self.seen = self.tried = ""
         self.crowded = False
+        self.flooding: set[str] = set()
         self.replicas: dict[leaving.Replica, float] = {}
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
@@ -80,6 +84,7 @@ class Supervisor:
             if not self.crowded and (crowd := crowds.look()):
                 self.crowded = True  # logged once
                 events.report("crowd", message=str(crowd))
+            self.tell_floods()
         try:
             digest = loading.read().digest
         except Refused:
@@ -87,6 +92,25 @@ class Supervisor:
         if digest == self.seen != self.tried:
             self.reload()
         self.seen = digest
+
+    def tell_floods(self) -> None:
+        """Log who is newly cut; of many at once the first few. Raises Unreachable."""
+        floods = crowds.floods()
+        new = [flood for flood in floods if flood.address not in self.flooding]
+        for flood in new[:MOST_FLOODS]:
+            events.report(
+                "flood",
+                client=flood.address,
+                requests=flood.requests,
+                refused=flood.refused,
+                message=str(flood),
+            )
+        if len(new) > MOST_FLOODS:
+            events.report(
+                "flood",
+                message=f"{len(new) - MOST_FLOODS} more addresses flood the edge; their connections are cut",
+            )
+        self.flooding = {flood.address for flood in floods}
 
     def remember(self) -> None:
         """Which replicas HAProxy has found, and those that it knew lately. Raises Unreachable."""
