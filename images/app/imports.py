@@ -7,8 +7,10 @@ What such a package needs is then taken as it was on the day that the package wa
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -20,16 +22,16 @@ from pathlib import Path
 import installed
 from dependencies.reading import canonical
 
-MOST_SECONDS = 120
-"""For all imports together; what comes after that is not judged."""
+MOST_SECONDS, EACH_SECONDS = 120, 30
+"""For all imports together, and for each; what takes longer is not judged, and that is reported."""
 
 ASIDE = {"test", "tests", "testing", "example", "examples", "docs", "scripts"}
 """Modules that packages install by mistake."""
 
 PROBE = """
-import importlib, json, os, sys, types, warnings
+import importlib, json, os, signal, sys, types, warnings
 warnings.simplefilter("ignore")
-names, write = json.load(sys.stdin), open
+(names, seconds), write = json.load(sys.stdin), open
 try:
     from django.conf import settings
     settings.configure()
@@ -37,6 +39,8 @@ except Exception:
     pass
 for name in names:
     result = None
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(seconds)
     try:
         importlib.import_module(name)
     except (ImportError, AttributeError) as error:
@@ -52,7 +56,7 @@ for name in names:
 os._exit(0)
 """
 """Its results are lines of a file of its own, one for each module as soon as it is judged: a module may write to any
-descriptor, leave a thread behind or end the process.
+descriptor, leave a thread behind or end the process. One that does not return is ended by the alarm.
 
 Settings that it lacks, a registry that is not ready: whatever else an import raises is no matter of versions."""
 
@@ -66,39 +70,50 @@ class Broken:
     message: str
 
 
-def broken(python: str, packages: Path, asked: set[str]) -> list[Broken]:
-    """Those of the packages ASKED for that PYTHON, whose site-packages PACKAGES is, cannot import because of another."""
+def broken(python: str, packages: Path, asked: set[str]) -> tuple[list[Broken], set[str]]:
+    """Those of the packages ASKED for that PYTHON, whose site-packages PACKAGES is, cannot import because of another.
+
+    And those of which nothing is known, because their imports took too long.
+    """
     owners = _owners(packages)
     names = sorted(name for name, owner in owners.items() if owner in asked and name not in ASIDE)
     found = []
-    for name, (blamed, message) in _judged(python, names).items():
+    results, late = _judged(python, names)
+    for name, (blamed, message) in results.items():
         culprit = owners.get(blamed.partition(".")[0], "")
         if culprit and culprit != owners[name]:
             found.append(Broken(owners[name], culprit, " ".join(message.split())))
-    return found
+    return found, {owners[name] for name in late} - {each.package for each in found}
 
 
-def _judged(python: str, names: list[str]) -> dict[str, tuple[str, str]]:
-    """Of the modules NAMES those that do not import -> (what is blamed, message); one that ends its process is passed over."""
+def _judged(python: str, names: list[str]) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """Of the modules NAMES those that do not import -> (what is blamed, message); and those that took too long.
+
+    One that ends its process is passed over.
+    """
     results: dict[str, tuple[str, str] | None] = {}
+    late: list[str] = []
     end = time.monotonic() + MOST_SECONDS
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as file:
         while names and (seconds := end - time.monotonic()) > 0:
-            try:
-                subprocess.run(
+            status = None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = subprocess.run(
                     [python, "-c", PROBE, file.name],
-                    input=json.dumps(names).encode(),
+                    input=json.dumps([names, EACH_SECONDS]).encode(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     timeout=seconds,
                     check=False,
-                )
-            except subprocess.TimeoutExpired:
-                end = 0
+                ).returncode
             judged = dict(json.loads(line) for line in file)
             results |= judged
-            names = names[len(judged) + 1 :]
-    return {name: result for name, result in results.items() if result}
+            names = names[len(judged) :]
+            if status is None:
+                break
+            late += names[:1] if status == -signal.SIGALRM else []
+            names = names[1:]
+    return {name: result for name, result in results.items() if result}, late + names
 
 
 def _owners(packages: Path) -> dict[str, str]:

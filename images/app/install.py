@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Fill the application's virtual environment: its own dependencies first, then what the stack needs to serve it.
 
-    install.py --venv /opt/venv --project FOLDER --application FILE[group] [--constraints FILE] --stack LOCK…
+    install.py --venv /opt/venv --project FOLDER --path ROOT:… --application FILE[group] [--constraints FILE] --stack LOCK…
     install.py --venv /opt/venv --runtime WHEEL
 
 FILE is what the application's tool has, seen from its FOLDER (`dependencies`); [group] is one of its groups or extras.
+ROOTs are the folders below it that are on Python's path.
 What the application pins stays: it knows why. Of the stack's locks only that is added which is missing, with its
 hashes; where that does not fit alongside the application's versions, it is resolved again within them, and one line
 says so. So does one line for each version that is unsafe or known to break. A build that finds its layers in the cache
@@ -176,7 +177,13 @@ def fit_imports(venv: Venv, lines: list[str], *options: str, folder: Path) -> No
     if any("--hash=" in line for line in lines):
         return
     asked = {canonical(re.split(r"[\s=<>!~;\[@]", line, maxsplit=1)[0]) for line in lines}
-    broken = find_broken(venv, asked)
+    broken, late = find_broken(venv, asked)
+    if late:
+        tell(
+            f"whether {', '.join(sorted(late))} can be imported is not known: it took more than {imports.EACH_SECONDS} s, or all "
+            f"imports more than {imports.MOST_SECONDS} s"
+        )
+    asked -= late
     hopeless: set[str] = set()
     while problem := next((each for each in broken if each.package not in hopeless), None):
         package, present = problem.package, venv.packages()
@@ -192,25 +199,40 @@ def fit_imports(venv: Venv, lines: list[str], *options: str, folder: Path) -> No
             limits |= {} if newest == present[name] else {name: newest}
         wanted = [*lines, *(f"{name}<={newest}" for name, newest in limits.items())]
         fits = limits and not install_lines(venv, wanted, *options, folder=folder).returncode
-        remaining = find_broken(venv, asked) if fits else broken
+        remaining, late = find_broken(venv, asked) if fits else (broken, set())
         # Another package that wants a newer one would only be broken instead.
-        if {each.package for each in remaining} < {each.package for each in broken}:
+        if {each.package for each in remaining} | late < {each.package for each in broken}:
             lines, broken = wanted, remaining
             now = venv.packages()
             taken = ", ".join(f"{name} {now[name]}" for name in limits if now[name] != present[name])
             tell(f"{taken}: taken as of {day}, because {why}")
         else:
             hopeless.add(package)
-            if limits:
-                back = [f"{name}=={present[name]}" for name in limits]
-                install_lines(venv, [*lines, *back], *options, folder=folder)
+            restore(venv, present, lines, *options, folder=folder)
             tell(
                 f"warning: {why}: name a version of {problem.culprit} that works in APP_REQUIREMENTS or APP_CONSTRAINTS"
             )
 
 
-def find_broken(venv: Venv, asked: set[str]) -> list[imports.Broken]:
-    """Those of the packages ASKED for that cannot be imported because of another package."""
+def restore(venv: Venv, present: dict[str, str], lines: list[str], *options: str, folder: Path) -> None:
+    """Go back from what was tried to the packages that were PRESENT, which pip chose for LINES."""
+    now = venv.packages()
+    if now == present:
+        return
+    other = [f"{name}=={version}" for name, version in present.items() if now.get(name) != version]
+    output = install_lines(venv, [*lines, *other], *options, folder=folder).stdout
+    if added := venv.packages().keys() - present.keys():
+        output += venv.pip("uninstall", "--yes", *added).stdout
+    if venv.packages() != present:
+        raise fail(
+            f"older versions were tried and do not work, and pip could not go back to {', '.join(other)}, see above: "
+            "build again, or name versions that the index has in APP_REQUIREMENTS or APP_CONSTRAINTS",
+            output,
+        )
+
+
+def find_broken(venv: Venv, asked: set[str]) -> tuple[list[imports.Broken], set[str]]:
+    """Those of the packages ASKED for that cannot be imported because of another; and those not judged in time."""
     return imports.broken(f"{venv.path}/bin/python", venv.site_packages, asked)
 
 
@@ -380,11 +402,11 @@ def complete(venv: Venv, present: dict[str, str], locks: list[str]) -> None:
     )
 
 
-def register(venv: Venv, project: Path) -> None:
-    """Give each project of the application in the folder PROJECT the metadata of a package, unless one has its name."""
+def register(venv: Venv, project: Path, roots: list[Path]) -> None:
+    """Give each project in ROOTS, of the folder PROJECT, the metadata of a package, unless one has its name."""
     present = venv.packages()
     unread: list[str] = []
-    for each in itself.projects(project, unread):
+    for each in itself.projects(project, roots, unread):
         if canonical(each.name) not in present:
             each.write(venv.site_packages)
     for line in unread:
@@ -433,6 +455,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--venv", type=Venv, required=True)
     parser.add_argument("--project", type=Path, default=Path())
+    parser.add_argument("--path", default="")
     parser.add_argument("--application")
     parser.add_argument("--constraints", default="")
     parser.add_argument("--stack", nargs="+", default=[])
@@ -444,7 +467,7 @@ def main() -> int:
     present = install_application(options.venv, options.project, options.application, options.constraints)
     present = add_setuptools(options.venv, present)
     complete(options.venv, present, options.stack)
-    register(options.venv, options.project)
+    register(options.venv, options.project, [Path(root) for root in options.path.split(":")])
     for line in notices(present, options.application):
         tell(f"warning: {line}")
     Path(options.venv.path, "notices.txt").write_text("".join(f"{line}\n" for line in REPORTED))

@@ -51,17 +51,23 @@ class Itself:
             (folder / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
 
 
-def projects(root: Path, notices: list[str]) -> Iterator[Itself]:
-    """Each project below ROOT that has a name, once; NOTICES get a line for each file that cannot be read."""
+def projects(folder: Path, roots: list[Path], notices: list[str]) -> Iterator[Itself]:
+    """Each project whose sources are in one of ROOTS, the application's folders on Python's path, once.
+
+    What describes it is there, or above (a `src` layout), up to the application's FOLDER. Templates, samples and copies of
+    libraries elsewhere below it are not installed. NOTICES get a line for each file that cannot be read.
+    """
+    readers = {"pyproject.toml": _pyproject, "setup.cfg": _setup_cfg, "setup.py": _setup_py}
+    places = [place for root in roots for place in (root, *root.parents) if place.is_relative_to(folder)]
     seen = set()
-    for kind, read in (("pyproject.toml", _pyproject), ("setup.cfg", _setup_cfg), ("setup.py", _setup_py)):
-        for path in sorted(root.rglob(kind), key=lambda path: (len(path.parts), path)):
+    for place in dict.fromkeys(places):
+        for path in (place / name for name in readers if (place / name).is_file()):
             try:
-                itself = read(path)
+                itself = readers[path.name](path)
             except Exception as error:  # whatever a file holds, the application may do without its metadata
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
                 notices.append(
-                    f"{path.relative_to(root)}: nothing can be read from it ({reason}): correct it where the application "
+                    f"{path.relative_to(folder)}: nothing can be read from it ({reason}): correct it where the application "
                     "asks for its own version or entry points"
                 )
                 continue

@@ -31,6 +31,7 @@ PACKAGES = {
     ("berry", "2.0"): ("2026-07-01", "from graph import new", ("graph>=4", "adapter")),
     ("strict", "1.0"): ("2025-03-01", "from graph import old", ("graph>=3.3",)),
     ("bloom", "1.0"): ("2025-03-02", "import graph\nprint('bloom')\ngraph.older", ("graph",)),
+    ("zone", "1.0"): ("2025-03-02", "from graph import old", ("graph",)),
     ("modern", "1.0"): ("2026-07-01", "from graph import new", ("graph",)),
     ("settled", "1.0"): ("2025-03-01", "raise RuntimeError('settings are not configured')", ("graph",)),
     ("partial", "1.0"): ("2025-03-01", "import something_optional", ("graph",)),
@@ -44,6 +45,14 @@ PACKAGES = {
     ),
     ("all-writes", "1.0"): ("2025-03-01", "import os\nos.write(1, b'hello')", ()),
     ("waits", "1.0"): ("2025-03-01", "import threading\nthreading.Event().wait()", ()),
+    # Where an older one does not work either, what only that one needs goes, and the newer one comes back.
+    ("brings", "1.0"): ("2023-01-01", "", ("brought",)),
+    ("brings", "2.0"): ("2026-06-01", "", ()),
+    ("brought", "1.0"): ("2023-01-01", "", ()),
+    ("leans", "1.0"): ("2025-03-01", "from brings import old", ("brings",)),
+    ("withdrawn", "1.0"): ("2023-01-01", "", ()),
+    ("withdrawn", "2.0"): ("2026-06-01", "", ()),
+    ("relies", "1.0"): ("2025-03-01", "from withdrawn import old", ("withdrawn",)),
 }
 """(package, version) -> (day of its upload, source of its one module, what it requires)."""
 
@@ -66,7 +75,7 @@ def wheel(folder, name, version, source, requires):
 def index(tmp_path_factory):
     """The address of an index of these packages, which says when each was uploaded (PEP 700)."""
     folder = tmp_path_factory.mktemp("index")
-    pages = {}
+    pages, served = {}, set()
     for (name, version), (day, source, requires) in PACKAGES.items():
         file = wheel(folder, name, version, source, requires)
         described = {
@@ -83,6 +92,9 @@ def index(tmp_path_factory):
 
         def do_GET(self):
             if not self.path.startswith("/simple/"):
+                if self.path in served and "withdrawn-2" in self.path:
+                    return self.send_error(404)
+                served.add(self.path)
                 return super().do_GET()
             name = self.path.split("/")[2]
             body = json.dumps(
@@ -106,6 +118,7 @@ def index(tmp_path_factory):
 def venv(tmp_path, monkeypatch, index):
     """An empty environment."""
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     monkeypatch.setenv("PIP_INDEX_URL", index)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     monkeypatch.setattr(install, "REPORTED", [])
@@ -143,6 +156,15 @@ def test_where_nothing_fits_pip_has_the_last_word_and_the_line_says_what_to_do(v
     assert "name a version of graph that works in APP_REQUIREMENTS or APP_CONSTRAINTS" in line
 
 
+def test_where_nothing_fits_all_packages_are_those_of_before(venv, tmp_path):
+    assert installed(venv, tmp_path, ["leans"]) == {"django": "6.0", "leans": "1.0", "brings": "2.0"}
+
+
+def test_where_pip_cannot_go_back_the_build_ends(venv, tmp_path):
+    with pytest.raises(SystemExit, match=r"could not go back to withdrawn==2\.0"):
+        installed(venv, tmp_path, ["relies"])
+
+
 def test_what_imports_and_what_fails_for_other_reasons_stays_as_it_is(venv, tmp_path):
     present = installed(venv, tmp_path, ["modern", "berry", "settled", "partial", "leaver"])
     assert (present["graph"], present["berry"]) == ("4.0.0", "2.0") and not install.REPORTED
@@ -150,7 +172,7 @@ def test_what_imports_and_what_fails_for_other_reasons_stays_as_it_is(venv, tmp_
 
 def broken_of(venv, folder, requirements):
     assert install.install_lines(venv, requirements, folder=folder).returncode == 0
-    return {each.package for each in install.find_broken(venv, set(requirements))}
+    return {each.package for each in install.find_broken(venv, set(requirements))[0]}
 
 
 @pytest.mark.parametrize("rude", ["all-ends", "all-threads", "all-writes"])
@@ -163,6 +185,14 @@ def test_a_package_that_disturbs_the_process_hides_no_other(venv, tmp_path, rude
 def test_what_was_found_before_the_time_is_up_counts(venv, tmp_path, monkeypatch):
     monkeypatch.setattr(imports, "MOST_SECONDS", 10)
     assert broken_of(venv, tmp_path, ["bloom", "waits"]) == {"bloom"}
+
+
+def test_an_import_that_hangs_is_ended_and_named_and_hides_no_other(venv, tmp_path, monkeypatch):
+    monkeypatch.setattr(imports, "EACH_SECONDS", 3)
+    present = installed(venv, tmp_path, ["waits", "zone"])
+    unknown, taken = install.REPORTED
+    assert unknown.startswith("whether waits can be imported is not known: it took more than 3 s")
+    assert taken.startswith("graph 3.2.6: taken") and present["graph"] == "3.2.6"
 
 
 def test_the_day_of_a_version():

@@ -16,7 +16,7 @@ import pytest
     ],
 )
 def test_a_version_below_the_floor_is_reported_with_the_fix(package, version, told):
-    said = install.notices({package: version}, "/src/project/requirements.txt")
+    said = install.notices({package: version}, "/srv/app/requirements.txt")
     assert len(said) == told
     assert all(line.startswith(f"{package} {version} ") and "requirements.txt" in line for line in said)
 

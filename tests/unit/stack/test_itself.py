@@ -31,8 +31,9 @@ def project(tmp_path):
     return project
 
 
-def metadata_of(folder):
-    return {each.name: each.version for each in itself.projects(folder, [])}
+def metadata_of(folder, *roots):
+    roots = [folder / root for root in roots or ("",)]
+    return {each.name: each.version for each in itself.projects(folder, roots, [])}
 
 
 @pytest.mark.parametrize(
@@ -55,14 +56,13 @@ def metadata_of(folder):
             {"setup.py": "import setuptools\nsetuptools.setup(name='site', version=find())\n"},
             {"site": "0+unknown"},
         ),
-        # A member of a workspace is one too; the nearest of one name counts.
+        # One of several files of a project is enough.
         (
             {
                 "pyproject.toml": '[project]\nname = "site"\nversion = "1"\n',
-                "packages/shared/pyproject.toml": '[project]\nname = "shared"\nversion = "2"\n',
-                "legacy/setup.py": "from setuptools import setup\nsetup(name='Site', version='0.1')\n",
+                "setup.py": "from setuptools import setup\nsetup(name='Site', version='0.1')\n",
             },
-            {"site": "1", "shared": "2"},
+            {"site": "1"},
         ),
         # pip refuses an environment with a version that is none.
         ({"pyproject.toml": '[project]\nname = "site"\nversion = "2024-spring"\n'}, {"site": "0+unknown"}),
@@ -77,6 +77,27 @@ def test_what_the_files_of_a_project_say(project, files, expected):
     assert metadata_of(project(files)) == expected
 
 
+@pytest.mark.parametrize(
+    ("roots", "expected"),
+    [
+        ((".",), {"site": "1"}),
+        (("src",), {"site": "1"}),
+        ((".", "packages/shared"), {"site": "1", "shared": "2"}),
+        (("packages/shared/src",), {"shared": "2", "site": "1"}),
+        # The nearest of one name counts.
+        (("legacy",), {"Site": "0.1"}),
+    ],
+)
+def test_only_projects_on_the_path_are_installed(project, roots, expected):
+    files = {
+        "pyproject.toml": '[project]\nname = "site"\nversion = "1"\n',
+        "packages/shared/pyproject.toml": '[project]\nname = "shared"\nversion = "2"\n',
+        "legacy/setup.py": "from setuptools import setup\nsetup(name='Site', version='0.1')\n",
+        "mysite/templates/plugin/setup.cfg": "[metadata]\nname = plugin\nversion = 9\n",
+    }
+    assert metadata_of(project(files), *roots) == expected
+
+
 def test_the_environment_knows_the_project_and_its_entry_points(venv, project):
     folder = project(
         {
@@ -84,7 +105,7 @@ def test_the_environment_knows_the_project_and_its_entry_points(venv, project):
             '[project.scripts]\nsite = "site.__main__:main"\n[project.entry-points."site.plugins"]\nred = "site.red"\n'
         }
     )
-    install.register(venv, folder)
+    install.register(venv, folder, [folder])
     assert venv.packages() == {"my-site": "0.3.0"} and not venv.conflicts()
     (one,) = distributions(path=[str(venv.site_packages)])
     assert {(each.group, each.name, each.value) for each in one.entry_points} == {
@@ -97,7 +118,8 @@ def test_a_package_that_is_installed_stays_what_it_is(venv, project):
     installed = venv.site_packages / "site-9.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: site\nVersion: 9\n")
-    install.register(venv, project({"pyproject.toml": '[project]\nname = "Site"\nversion = "1"\n'}))
+    folder = project({"pyproject.toml": '[project]\nname = "Site"\nversion = "1"\n'})
+    install.register(venv, folder, [folder])
     assert venv.packages() == {"site": "9"}
 
 
@@ -110,7 +132,7 @@ def test_an_entry_point_that_no_line_can_hold_is_left_out(venv, project):
             '[tool.poetry.plugins."a\\nb"]\nx = "site.main:run"\n'
         }
     )
-    install.register(venv, folder)
+    install.register(venv, folder, [folder])
     (one,) = distributions(path=[str(venv.site_packages)])
     assert [(each.group, each.name, each.value) for each in one.entry_points] == [
         ("console_scripts", "site", "site.main:run")
@@ -138,7 +160,7 @@ def test_an_entry_point_that_no_line_can_hold_is_left_out(venv, project):
 def test_a_file_that_is_of_no_use_ends_no_build(venv, project, capsys, name, text):
     """One line says which; what the other files state is there."""
     folder = project({name: text, "shared/setup.cfg": "[metadata]\nname = shared\nversion = 2\n"})
-    install.register(venv, folder)
+    install.register(venv, folder, [folder, folder / "shared"])
     assert venv.packages() == {"shared": "2"} and not venv.conflicts()
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"install.py: {name}: ") and len(line) < 400
