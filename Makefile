@@ -248,13 +248,17 @@ bench-pages: images
 bench-tracing: images
 	@$(BENCH) tests/bench/tracing/cost.py $(T)
 
+## Measure what a line of the log costs its process (T="turns lines"; default 9 10000)
+bench-logs: images
+	@$(BENCH) tests/bench/logs/cost.py $(T)
+
 ## Measure the cost of idle WebSockets, service by service (T=how many; default 2000)
 bench-sockets: prepare
 	@PYTHONPATH=tests:tests/smoke $(PYTHON) tests/bench/sockets/bench.py $(T)
 
-## Compare the pages of one process through the edge with its own port (T="turns seconds"; default 20 1)
+## Compare pages and messages of one process through the edge with its own port (T="turns seconds messages"; default 20 1, both)
 bench-edge: prepare
-	@PYTHONPATH=tests:tests/smoke $(PYTHON) tests/bench/edge/bench.py $(T)
+	@PYTHONPATH=tests:tests/smoke:tests/unit/runtime:tests/bench/realtime $(PYTHON) tests/bench/edge/cost.py $(T)
 
 ## Build and run sample projects of every shape, unchanged (T=name: only this)
 apps: prepare

@@ -10,7 +10,6 @@ has the figures.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import pathlib
 import statistics
@@ -20,13 +19,13 @@ import time
 from contextlib import ExitStack
 
 from processes import Process, Redis, answers, environment_of, free_port, until
+from support.containers import process_cpu_seconds
+from support.http_load import pages, request
 
 HERE = pathlib.Path(__file__).resolve().parent
-CONNECTIONS = 16
 PAGES = ("sync", "async", "query")
 OURS = ("django", "pooled", "one-hop")
 STOCK = ("daphne", "uvicorn")
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
@@ -56,35 +55,14 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """What the process has used."""
-        values = pathlib.Path(f"/proc/{self.process.popen.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(values[11]) + int(values[12])) / TICKS
-
-
-async def load(port: int, page: str, seconds: float) -> int:
-    """Answers that CONNECTIONS clients got, each of which waits for one before it asks again."""
-    end = time.monotonic() + seconds
-    request = f"GET /{page}/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-
-    async def client() -> int:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        count = 0
-        while time.monotonic() < end:
-            writer.write(request)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            assert head.startswith(b"http/1.1 200"), head
-            length = int(head.partition(b"content-length:")[2].split()[0])
-            await reader.readexactly(length)
-            count += 1
-        writer.close()
-        return count
-
-    return sum(await asyncio.gather(*(client() for _ in range(CONNECTIONS))))
+        return process_cpu_seconds(self.process.popen.pid)
 
 
 def measure(server: Server, page: str, seconds: float) -> tuple[float, float]:
     """(requests a second, microseconds of CPU for each)."""
     before, begun = server.cpu_seconds(), time.monotonic()
-    count = asyncio.run(load(server.port, page, seconds))
+    asked = request(f"/{page}/", "127.0.0.1")
+    count = pages("127.0.0.1", server.port, lambda: asked, seconds)
     took = time.monotonic() - begun
     return count / took, (server.cpu_seconds() - before) / count * 1e6
 

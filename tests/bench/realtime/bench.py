@@ -118,7 +118,7 @@ class Unfinished(Exception):
 
 def run(side: Side, words: Iterable[str]) -> Result:
     """Let the load do its work on ``side``. Raises Unfinished."""
-    command = [sys.executable, str(HERE / "load.py"), str(side.port), *words]
+    command = [sys.executable, str(HERE / "load.py"), side.url, *words]
     with on_core(LOAD_CORE):
         load = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -2,22 +2,27 @@
 
 Frames are made once and answers are counted by their length: nothing is parsed while the clock runs. Prints JSON.
 
-    python load.py PORT echo|fan|paced|connect|join|memberships|idle …
+    python load.py ws://127.0.0.1:PORT#SITE echo|fan|paced|connect|join|memberships|idle …
+
+SITE is what a browser would have in its address bar (localhost). wss:// trusts the authorities of SSL_CERT_FILE.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import ssl
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 TEXT = "x" * 100
 HANDSHAKE = (
-    "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Origin: https://localhost\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    "GET {path} HTTP/1.1\r\nHost: {site}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Origin: https://{site}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 AT_ONCE = 50
 PATIENCE = 120
@@ -32,8 +37,8 @@ def frame(text: str) -> bytes:
 class Client(asyncio.Protocol):
     """One socket. ``answered`` is called with how many frames of ``length`` bytes have come."""
 
-    def __init__(self, path: str, length: int) -> None:
-        self.path, self.length = path, length
+    def __init__(self, site: str, path: str, length: int) -> None:
+        self.site, self.path, self.length = site, path, length
         self.open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.answered: Callable[[Client, int], None] = lambda client, count: None
         self._got = 0
@@ -41,7 +46,7 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        transport.write(HANDSHAKE.format(path=self.path).encode())
+        transport.write(HANDSHAKE.format(site=self.site, path=self.path).encode())
 
     def data_received(self, data: bytes) -> None:
         if not self.open.done():
@@ -63,19 +68,30 @@ class Client(asyncio.Protocol):
             self.open.set_exception(ConnectionError("the server has closed the connection"))
 
 
-async def connect(port: int, path: str, text: str = TEXT) -> Client:
+@functools.cache
+def tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+async def connect(url: str, path: str, text: str = TEXT) -> Client:
     loop = asyncio.get_running_loop()
-    _, client = await loop.create_connection(lambda: Client(path, len(text) + 2), "127.0.0.1", port)
+    parts = urlsplit(url)
+    _, client = await loop.create_connection(
+        lambda: Client(parts.fragment or "localhost", path, len(text) + 2),
+        parts.hostname,
+        parts.port,
+        ssl=tls() if parts.scheme == "wss" else None,
+    )
     await asyncio.wait_for(client.open, PATIENCE)
     return client
 
 
-async def connect_all(port: int, path: str, count: int, text: str = TEXT) -> list[Client]:
+async def connect_all(url: str, path: str, count: int, text: str = TEXT) -> list[Client]:
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one() -> Client:
         async with gate:
-            return await connect(port, path, text)
+            return await connect(url, path, text)
 
     return await asyncio.gather(*(one() for _ in range(count)))
 
@@ -91,9 +107,9 @@ def tell(**result: float) -> None:
     sys.stdin.readline()  # the sockets stay open until the bench has looked again
 
 
-async def echo(port: int, path: str, sockets: int, seconds: float) -> None:
+async def echo(url: str, path: str, sockets: int, seconds: float) -> None:
     """Each socket sends when its last message has come back."""
-    clients = await connect_all(port, path, sockets)
+    clients = await connect_all(url, path, sockets)
     message, count = frame(TEXT), 0
 
     def again(client: Client, frames: int) -> None:
@@ -113,10 +129,10 @@ async def echo(port: int, path: str, sockets: int, seconds: float) -> None:
     tell(count=count, seconds=took, load=(time.process_time() - cpu) / took)
 
 
-async def fan(port: int, path: str, sender: str, sockets: int, seconds: float, flying: int = 4) -> None:
+async def fan(url: str, path: str, sender: str, sockets: int, seconds: float, flying: int = 4) -> None:
     """``sockets`` members of a room, one who says something whenever all have got what was said ``flying`` before."""
-    members = await connect_all(port, path, sockets)
-    speaker = await connect(port, sender)
+    members = await connect_all(url, path, sockets)
+    speaker = await connect(url, sender)
     count, said, message = 0, 0, frame(TEXT)
     until, done = float("inf"), asyncio.get_running_loop().create_future()
 
@@ -143,10 +159,10 @@ async def fan(port: int, path: str, sender: str, sockets: int, seconds: float, f
     tell(count=count, seconds=took, load=(time.process_time() - cpu) / took)
 
 
-async def paced(port: int, path: str, sender: str, sockets: int, seconds: float, rate: int) -> None:
+async def paced(url: str, path: str, sender: str, sockets: int, seconds: float, rate: int) -> None:
     """``rate`` deliveries a second to ``sockets`` members, however long they take: the delay below which 99 of 100 are."""
-    members = await connect_all(port, path, sockets)
-    speaker = await connect(port, sender)
+    members = await connect_all(url, path, sockets)
+    speaker = await connect(url, sender)
     said_at: list[float] = []
     delays: list[float] = []
     heard = dict.fromkeys(members, 0)
@@ -176,7 +192,7 @@ async def paced(port: int, path: str, sender: str, sockets: int, seconds: float,
     tell(count=len(delays), seconds=took, load=(time.process_time() - cpu) / took, delay=delay)
 
 
-async def connects(port: int, path: str, seconds: float, at_once: int = 20) -> None:
+async def connects(url: str, path: str, seconds: float, at_once: int = 20) -> None:
     """Handshakes, each followed by the end of its connection."""
     begin()
     start, cpu, count = time.perf_counter(), time.process_time(), 0
@@ -185,7 +201,7 @@ async def connects(port: int, path: str, seconds: float, at_once: int = 20) -> N
     async def one_after_the_other() -> None:
         nonlocal count
         while time.perf_counter() < until:
-            client = await connect(port, path)
+            client = await connect(url, path)
             client.transport.abort()
             count += 1
 
@@ -194,9 +210,9 @@ async def connects(port: int, path: str, seconds: float, at_once: int = 20) -> N
     tell(count=count, seconds=took, load=(time.process_time() - cpu) / took)
 
 
-async def asked(port: int, path: str, frames: list[str], answer: str, groups: int) -> None:
+async def asked(url: str, path: str, frames: list[str], answer: str, groups: int) -> None:
     """A socket for each of ``frames`` sends it; over when all have got their ``answer``, which takes ``groups`` groups each."""
-    clients = await connect_all(port, path, len(frames), answer)
+    clients = await connect_all(url, path, len(frames), answer)
     done, waiting = asyncio.get_running_loop().create_future(), len(frames)
 
     def finished(client: Client, count: int) -> None:
@@ -215,21 +231,21 @@ async def asked(port: int, path: str, frames: list[str], answer: str, groups: in
     tell(count=len(frames) * groups, seconds=took, load=(time.process_time() - cpu) / took)
 
 
-async def join(port: int, path: str, sockets: int, groups: int) -> None:
+async def join(url: str, path: str, sockets: int, groups: int) -> None:
     """Each of ``sockets`` joins ``groups`` groups and leaves them."""
-    await asked(port, path, [str(groups)] * sockets, str(groups), groups)
+    await asked(url, path, [str(groups)] * sockets, str(groups), groups)
 
 
-async def memberships(port: int, path: str, sockets: int, groups: int, members: int) -> None:
+async def memberships(url: str, path: str, sockets: int, groups: int, members: int) -> None:
     """Each of ``sockets`` joins ``groups`` groups and stays, ``members`` of them the same ones."""
     frames = [f"{number // members * groups} {groups}" for number in range(sockets)]
-    await asked(port, path, frames, "joined", groups)
+    await asked(url, path, frames, "joined", groups)
 
 
-async def idle(port: int, path: str, sockets: int) -> None:
+async def idle(url: str, path: str, sockets: int) -> None:
     """``sockets`` that say nothing; the bench looks at the memory before and after."""
     begin()
-    await connect_all(port, path, sockets)
+    await connect_all(url, path, sockets)
     await asyncio.sleep(2)  # what is measured is the rest itself
     tell(count=sockets, seconds=1, load=0)
 
@@ -246,13 +262,13 @@ MEASURES = {
 
 
 def main() -> None:
-    port, name, *words = sys.argv[1:]
+    url, name, *words = sys.argv[1:]
     arguments = [float(word) if "." in word else int(word) if word.isdigit() else word for word in words]
     try:
         from uvloop import run
     except ImportError:
         run = asyncio.run
-    run(MEASURES[name](int(port), *arguments))
+    run(MEASURES[name](url, *arguments))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from processes import Process, Redis, answers, free_port, until
+from support.containers import process_cpu_seconds, process_pss_kib
 
 HERE = pathlib.Path(__file__).parent
 LIBRARY = HERE.parents[2] / "src/channels_stack"
@@ -64,6 +65,7 @@ class Side:
     ) -> None:
         command, app, layer = SIDES[name]
         self.port = free_port()
+        self.url = f"ws://127.0.0.1:{self.port}"
         words = [word.format(port=self.port, app=app) for word in command]
         environment = {
             "PATH": os.environ["PATH"],
@@ -93,16 +95,11 @@ class Side:
 
     def cpu(self) -> float:
         """Seconds of CPU that the process and its threads have used."""
-        spent = 0
-        for task in pathlib.Path(f"/proc/{self.process.popen.pid}/task").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # it has just ended
-                spent += int((task / "schedstat").read_text().split()[0])
-        return spent / 1e9
+        return process_cpu_seconds(self.process.popen.pid)
 
     def pss_kib(self) -> int:
         """Memory: private pages, and its share of each shared one."""
-        text = pathlib.Path(f"/proc/{self.process.popen.pid}/smaps_rollup").read_text()
-        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+        return process_pss_kib(self.process.popen.pid)
 
     def last_line(self) -> str:
         """Of the server's log."""

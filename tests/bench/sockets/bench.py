@@ -13,10 +13,10 @@ import ssl
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import stacks
 import websockets
+from support.containers import pss_kib
 from visitors import browse, sign_in, trust
 
 AT_ONCE = 50
@@ -36,16 +36,6 @@ NO_LIMITS = {
 """All sockets come from this one address, and as one user."""
 
 SERVICES = ("edge", "ws", "http", "redis", "db")
-
-
-def pss_kib(container: str) -> int:
-    """Memory of a container's processes, KiB: private pages, and its share of each shared one."""
-    total = 0
-    for pid in stacks.docker("top", container, "-o", "pid").split()[1:]:
-        for line in Path("/proc", pid, "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
-    return total
 
 
 def memory(stack: stacks.Stack) -> dict[str, int]:

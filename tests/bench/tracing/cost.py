@@ -10,7 +10,6 @@ turn, and printed is its median, with the middle half of them. The receiver deco
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import pathlib
 import statistics
@@ -24,6 +23,7 @@ from contextlib import ExitStack
 from bench import run  # the load of `make bench`
 from processes import Process, Redis, answers, environment_of, free_port, until
 from sides import Side
+from support.http_load import pages, request
 from support.otlp import Receiver
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -34,7 +34,6 @@ SOCKETS = {
     "echo-100": ("echo", "/echo/", "100"),
     "group_send-100": ("fan", "/room/", "/talk/", "100"),
 }
-PAGES = 16  # connections
 
 
 def settings(percent: str, url: str) -> dict[str, str]:
@@ -68,37 +67,17 @@ class Pages:
         self.process.kill()
 
 
-def identity() -> bytes:
-    """A request's id as the edge makes it."""
+def asked() -> bytes:
+    """A request with an id as the edge makes it."""
     number = int(time.time() * 1000) << 80 | uuid.uuid4().int & (2**80 - 1)
-    return str(uuid.UUID(int=number & ~(0xF << 76) | 7 << 76)).encode()
-
-
-async def load(port: int, seconds: float) -> int:
-    """Answers that PAGES clients got."""
-    end = time.monotonic() + seconds
-
-    async def client() -> int:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        count = 0
-        while time.monotonic() < end:
-            writer.write(
-                b"GET /sync/ HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Request-ID: " + identity() + b"\r\n\r\n"
-            )
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            assert head.startswith(b"http/1.1 200"), head
-            await reader.readexactly(int(head.partition(b"content-length:")[2].split()[0]))
-            count += 1
-        writer.close()
-        return count
-
-    return sum(await asyncio.gather(*(client() for _ in range(PAGES))))
+    identity = uuid.UUID(int=number & ~(0xF << 76) | 7 << 76)
+    return request("/sync/", "127.0.0.1", f"X-Request-ID: {identity}")
 
 
 def page_us(side: Pages, seconds: float) -> float:
     """Microseconds of the server's CPU for a page."""
     before = side.cpu()
-    count = asyncio.run(load(side.port, seconds))
+    count = pages("127.0.0.1", side.port, asked, seconds)
     return (side.cpu() - before) / count * 1e6
 
 
@@ -133,14 +112,14 @@ def main() -> None:
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="bench-tracing-") as name:
         folder, redis = pathlib.Path(name), stack.enter_context(Redis())
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-        pages = {side: Pages(redis, folder, settings(percent, url)) for side, percent in SIDES.items()}
-        for each in pages.values():
+        servers = {side: Pages(redis, folder, settings(percent, url)) for side, percent in SIDES.items()}
+        for each in servers.values():
             stack.callback(each.end)
             page_us(each, 2)  # imports, and the first use of everything
         found: dict[str, list[float]] = {side: [] for side in SIDES}
         for order in in_turn(options.turns):
             for side in order:
-                found[side].append(page_us(pages[side], options.seconds))
+                found[side].append(page_us(servers[side], options.seconds))
         compare("page", found)
         sockets = {
             side: Side("ours", redis, folder, more=settings(percent, url)) for side, percent in SIDES.items()

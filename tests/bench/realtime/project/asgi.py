@@ -12,6 +12,8 @@ from channels.layers import get_channel_layer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path
 
+from project import settings
+
 
 class Echo(AsyncWebsocketConsumer):
     async def receive(self, text_data=None, bytes_data=None):
@@ -62,7 +64,7 @@ routes = [
     path("member/", Member.as_asgi()),
 ]
 
-if os.environ["BENCH_LAYER"] == "groups":
+if settings.LAYER == "groups":
     from channels_stack.groups import RecoverableConsumer
 
     class Ready(RecoverableConsumer, AsyncWebsocketConsumer):
@@ -79,6 +81,7 @@ if os.environ["BENCH_LAYER"] == "groups":
 
     routes += [path("ready/", Ready.as_asgi()), path("shout/", Shout.as_asgi())]
 
+urlpatterns = []  # there are no pages
 application = ProtocolTypeRouter({"websocket": URLRouter(routes)})
 
 

@@ -7,19 +7,21 @@ LAYERS = {
     "core": "channels_redis.core.RedisChannelLayer",
     "groups": "channels_stack.groups.RedisGroupsChannelLayer",
 }
+LAYER = os.environ.get("BENCH_LAYER", "groups")
 SECRET_KEY = os.environ["SECRET_KEY"]
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 INSTALLED_APPS = ["channels"]
 ASGI_APPLICATION = "project.asgi.application"
+ROOT_URLCONF = "project.asgi"
 USE_TZ = True
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": LAYERS[os.environ["BENCH_LAYER"]],
+        "BACKEND": LAYERS[LAYER],
         "CONFIG": {
             "hosts": [os.environ["REDIS_URL"]],
-            "prefix": os.environ["REDIS_PREFIX"],
+            "prefix": os.environ.get("REDIS_PREFIX", "channels-stack"),
             "capacity": 10_000,
         },
     }
