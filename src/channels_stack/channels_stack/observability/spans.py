@@ -133,6 +133,35 @@ class Collector(SpanExporter):
         return False
 
 
+class _Running:
+    """A span that is recorded, to be entered once. Of an exception it has the class: its text may be private."""
+
+    # No generator, which costs more than the rest of this: frames of clients are many.
+    __slots__ = ("_inside", "_span", "_token", "_within")
+
+    def __init__(self, span: Span, within: Context | None) -> None:
+        self._span, self._within = span, within
+
+    def __enter__(self) -> Span:
+        self._token = contexts.attach(trace.set_span_in_context(self._span, self._within))
+        self._inside = traced.set(True)
+        return self._span
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._span.set_status(Status(StatusCode.ERROR, kind.__name__))
+        traced.reset(self._inside)
+        contexts.detach(self._token)
+        self._span.end()
+
+
+class _Process(Resource):
+    """What sends spans. The library's own hash is made of its JSON, for each span that is sent."""
+
+    def __hash__(self) -> int:
+        return hash(self.schema_url)
+
+
 class Spans:
     """What this process records."""
 
@@ -150,7 +179,8 @@ class Spans:
 
     def _own_provider(self, settings: Settings, service: str) -> TracerProvider:
         # OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME add to these.
-        resource = Resource.create({"service.name": service, "service.instance.id": socket.gethostname()})
+        all_of_it = Resource.create({"service.name": service, "service.instance.id": socket.gethostname()})
+        resource = _Process(all_of_it.attributes, all_of_it.schema_url)
         sampler = ParentBased(self.chance)
         provider = TracerProvider(
             sampler=sampler, resource=resource, id_generator=_Ids(), shutdown_on_exit=False
@@ -167,34 +197,18 @@ class Spans:
 
     # Spans
 
-    @contextlib.contextmanager
     def _span(
         self, name: str, kind: SpanKind, attributes: dict[str, str], within: Context | None = None
-    ) -> Iterator[Span]:
-        """A span that is recorded. Of an exception it has the class: its text may be private."""
-        span = self._tracer.start_span(name, within, kind, attributes)
-        token = contexts.attach(trace.set_span_in_context(span, within))
-        inside = traced.set(True)
-        try:
-            yield span
-        except BaseException as error:
-            span.set_status(Status(StatusCode.ERROR, type(error).__name__))
-            raise
-        finally:
-            traced.reset(inside)
-            contexts.detach(token)
-            span.end()
+    ) -> _Running:
+        return _Running(self._tracer.start_span(name, within, kind, attributes), within)
 
-    @contextlib.contextmanager
-    def _root(self, name: str, trace_id: int, attributes: dict[str, str]) -> Iterator[Span]:
+    def _root(self, name: str, trace_id: int, attributes: dict[str, str]) -> _Running:
         """The first span of the trace with this id."""
-        with contextlib.ExitStack() as stack:
-            token = _next_trace.set(trace_id)
-            try:
-                span = stack.enter_context(self._span(name, SpanKind.SERVER, attributes, Context()))
-            finally:
-                _next_trace.reset(token)
-            yield span
+        token = _next_trace.set(trace_id)
+        try:
+            return self._span(name, SpanKind.SERVER, attributes, Context())
+        finally:
+            _next_trace.reset(token)
 
     def carried(self) -> str:
         """What a message carries of the running span: ``traceparent`` of the W3C, and the id of the request that began it."""
