@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import json
+import platform
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import httpx
+import picture
 import pytest
 import stacks
 from prometheus import WITHIN_SECONDS, monitored
 from visitors import Socket, browse, sign_in
 
 DASHBOARD = stacks.ROOT / "images/monitoring/dashboard.json"
+ARTIFACTS = stacks.ROOT / "tests/.artifacts"
+PICTURE_SECONDS = 240
+"""Of traffic: sixteen measurements."""
 
 
 class Told(http.server.ThreadingHTTPServer):
@@ -93,6 +100,50 @@ def test_every_query_of_the_dashboard_has_an_answer(prometheus, running):
         return not left
 
     stacks.eventually(answered, 120, "an answer to every query")
+
+
+def test_picture_for_the_docs(prometheus, running):
+    """docs/how-to/dashboard.svg is such a picture, of visitors who come, write, order reports and leave."""
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    start, sockets, steps = time.time(), [], itertools.count()
+    with browse(running) as visitor:
+        assert sign_in(visitor, running.user, running.password).status_code == 302
+
+        def measured() -> bool:
+            """A step of the visitors, until all of it has been measured for long enough."""
+            step = next(steps)
+            assert visitor.get("/rooms/lobby/" if step % 3 else "/").status_code == 200
+            if not step % 40:
+                sockets.append(Socket(running, "/ws/rooms/lobby/", visitor))
+            socket = sockets[step % len(sockets)]
+            if step % 100:
+                nonce = socket.say(f"step {step}")
+                # One that is not read is cut.
+                socket.hear("message", where=lambda frame: frame["nonce"] == nonce)
+            else:
+                socket.say("/report")
+                socket.hear("report")
+            if len(sockets) > 8:
+                sockets.pop(0).close()
+            [oldest] = prometheus.ask("query", query="min(timestamp(up))")["result"]
+            return float(oldest["value"][1]) > start + PICTURE_SECONDS
+
+        stacks.eventually(measured, 2 * PICTURE_SECONDS, "all is measured")
+        for socket in sockets:
+            socket.close()
+    end = time.time()
+    drawn = []
+    for panel in panels:
+        series = []
+        for target in panel["targets"]:
+            words = {"query": target["expr"], "start": start, "end": end, "step": 5}
+            answer = prometheus.ask("query_range", **{key: str(word) for key, word in words.items()})
+            series += picture.series_of(answer["result"], target.get("legendFormat"))
+        drawn.append((panel, series))
+    assert [panel["title"] for panel, series in drawn if not series] == []
+    ARTIFACTS.mkdir(exist_ok=True)
+    text = picture.svg(drawn, start, end).replace(platform.node(), "host1").replace(running.project, "stack")
+    (ARTIFACTS / "dashboard.svg").write_text(text)
 
 
 def test_what_looks_at_a_running_stack_knows_its_services_and_its_port(running):
