@@ -64,7 +64,7 @@ class _Finder:
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Compiles the source itself: what is compiled beside it has the constant."""
+    """Compiles the source itself: what is compiled alongside it has the constant."""
 
     def get_code(self, fullname: str) -> CodeType | None:
         path = self.get_filename(fullname)
