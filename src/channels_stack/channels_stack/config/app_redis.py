@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from . import compose_hosts
+
 LOCAL = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "")
 """Hosts that in a container mean the container itself."""
 
@@ -108,4 +110,4 @@ def is_lost(host: str, port: object = PORT, password: str = "") -> bool:
         return False
     if not known.password and (host, str(port)) == (known.host, str(known.port)):
         return False
-    return host in LOCAL or host in LAYERS_HOSTS
+    return host in LOCAL or host in LAYERS_HOSTS or compose_hosts.is_one(host)

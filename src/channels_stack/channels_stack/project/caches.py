@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ..config import app_redis
+from ..config import app_redis, compose_hosts
 from ..config.app_redis import LOCAL
 from ..config.settings import Settings
 from .override import Found, Override, Project
@@ -65,7 +65,7 @@ def lost_place(cache: Mapping[str, Any]) -> str:
         own = app_redis.place()
         if own and host == own.host:
             continue
-        if host in (*LOCAL, *app_redis.LAYERS_HOSTS) or host == known.host:
+        if host in (*LOCAL, *app_redis.LAYERS_HOSTS) or host == known.host or compose_hosts.is_one(host):
             return host or "localhost"
     return ""
 
@@ -115,10 +115,12 @@ def _database(location: str) -> str:
 def _described(host: str) -> str:
     if host in LOCAL:
         return f"at {host}, the container itself"
+    if compose_hosts.is_one(host):
+        return f"at {host} of its own compose file"
     return f"at {host}, the Redis of the channel layers"
 
 
 def _why(host: str) -> str:
-    if host in LOCAL:
+    if host in LOCAL or compose_hosts.is_one(host):
         return "nothing listens there"
     return "it refuses what a cache does (FLUSHDB, SPOP), and what fills it stops the layers"

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..config import app_redis
+from ..config import app_redis, compose_hosts
 from ..config.app_redis import LOCAL
 from ..config.settings import Settings
 from ..layers import config as layers
@@ -115,7 +115,11 @@ def _reachable(layer: Mapping[str, Any], redis_url: str) -> bool:
         )
     addresses = [_address(host) for host in given]
     single = urlsplit(redis_url).hostname
-    return all(address == redis_url or host_of(address) not in (*LOCAL, single) for address in addresses)
+    return all(
+        address == redis_url
+        or not (host_of(address) in (*LOCAL, single) or compose_hosts.is_one(host_of(address)))
+        for address in addresses
+    )
 
 
 PLACES = ("HOST", "HOSTS", "SERVER", "SERVERS", "ADDRESS", "ADDRESSES")
@@ -124,7 +128,7 @@ PLACES = ("HOST", "HOSTS", "SERVER", "SERVERS", "ADDRESS", "ADDRESSES")
 
 def _names_this_container(config: Any) -> bool:
     """Whether CONFIG of a layer that is not on Redis has its server here: a broker's address, or the settings of a database."""
-    return any(host in LOCAL for host in _hosts(config, "", set()))
+    return any(host in LOCAL or compose_hosts.is_one(host) for host in _hosts(config, "", set()))
 
 
 def _hosts(config: Any, name: str, seen: set[tuple[int, str]]) -> Iterator[str]:
@@ -222,7 +226,7 @@ def _described(layer: Mapping[str, Any]) -> str:
     if "InMemory" in str(layer.get("BACKEND", "")):
         return "in memory"
     if not _on_redis(layer):
-        return "in this container or in the project's database"
+        return "in this container, in the project's database or on a host of its own compose file"
     hosts = (layer.get("CONFIG") or {}).get("hosts") or ["localhost"]
     first = hosts if isinstance(hosts, (str, dict)) else hosts[0]
     return f"at {host_of(_address(first)) or 'a socket'}, which is not for layers"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ..config import compose_hosts
 from ..config.environment import ConfigurationError, Problem
 from ..config.settings import Settings
 from . import database_options, libraries
@@ -48,7 +49,7 @@ def find(project: Project, settings: Settings) -> Found:
         wanted["OPTIONS"] = {**portable, **parameters}
     elif ".gis." in str(own.get("ENGINE")) and vendor(wanted) == "postgresql":
         wanted["ENGINE"] = ENGINES["postgis"]
-    same = [alias for alias, each in given.items() if alias != "default" and same_database(each, own)]
+    same = [alias for alias, each in given.items() if alias != "default" and _is_copy(each, own)]
     others = {alias: moved(given[alias], {**wanted, "OPTIONS": parameters}) for alias in same}
     wanted.update(kept_connections(settings, wanted))
     # The URL's own parameters win; CONN_MAX_AGE is ours to say.
@@ -66,6 +67,16 @@ def find(project: Project, settings: Settings) -> Found:
     yield Override(
         "DATABASES", value, f"DATABASE_URL, {after}, instead of {before}{without}{also}", before=own
     )
+
+
+def _is_copy(config: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Whether CONFIG is the database OWN under another name, or a replica of it that is in the project's compose file alone."""
+    host = str(config.get("HOST") or "")
+    # A replica has its master's users, and a name of its own only as a host.
+    there = (
+        {**config, "HOST": own.get("HOST"), "PORT": own.get("PORT")} if compose_hosts.is_one(host) else config
+    )
+    return same_database(there, own)
 
 
 def moved(own: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..config import app_redis
+from ..config import app_redis, compose_hosts
 from ..config.app_redis import LOCAL
 from .override import Project
 
@@ -49,6 +49,9 @@ SERVERS = (
     Server("Ollama", (), ("11434",), "OLLAMA"),
 )
 
+ANY = Server("server")
+"""What is on a host of the project's own compose file, whatever it is."""
+
 MOVED = re.compile(
     r"CACHES|DATABASES|CHANNEL_LAYERS|MAILERS|EMAIL_\w+|(CELERY_)?BROKER_URL|(CELERY_)?RESULT_BACKEND|ALLOWED_HOSTS|"
     r"INTERNAL_IPS|CSRF_\w+|CORS_\w+|LOGGING|(CACHE|DATABASE)_URL"
@@ -76,7 +79,12 @@ def risks(project: Project) -> list[str]:
     place = app_redis.place()
     lines = []
     for name, host, server in found(project):
-        if server is not REDIS:
+        if server is not REDIS and compose_hosts.is_one(host):
+            lines.append(
+                f"{name}: {host} is a service of the project's own compose file, which this stack does not run; "
+                "give it the address of one of yours, by a variable in app.env"
+            )
+        elif server is not REDIS:
             fix = "give it the address of one of yours, by a variable in app.env"
             lines.append(f"{name}: {host} is the container itself, where no {server.name} listens; {fix}")
         elif place is None and PLAIN.fullmatch(name):
@@ -134,7 +142,8 @@ def _server(path: str, value: str, neighbours: Mapping[Any, Any]) -> Server | No
     """What is at the other end of VALUE, which the setting PATH holds; None where it is elsewhere, or nothing known."""
     url = URL.match(value)
     match = url or PLACE.fullmatch(value)
-    if not match or match["host"].strip("[]") not in LOCAL:
+    is_of_compose_file = bool(url) and match is not None and compose_hosts.is_one(match["host"])
+    if not match or (match["host"].strip("[]") not in LOCAL and not is_of_compose_file):
         return None
     if url and not match["host"] and not match["port"]:
         return None  # a file, or a service without a host
@@ -142,6 +151,8 @@ def _server(path: str, value: str, neighbours: Mapping[Any, Any]) -> Server | No
     if url:
         scheme = match["scheme"].partition("+")[0]
         by_scheme = next((server for server in SERVERS if scheme in server.schemes), None)
+        if is_of_compose_file:
+            return by_scheme or ANY
         if by_scheme or scheme not in ("http", "https", "tcp"):
             return by_scheme
     elif not match["port"] and not HOST.search(path):

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any, Callable
 from urllib.parse import quote
 
-from ..config import app_redis, development
+from ..config import app_redis, compose_hosts, development
 from ..config.app_redis import LOCAL
 from ..config.importing import shown
 from ..config.settings import Settings
@@ -110,6 +110,8 @@ def _celery(project: Project, settings: Settings) -> Found:
         before = f"{host_of(own[name])}, the container itself" if own[name] else "Celery's own default"
         if _in_memory(own[name]):
             before = "the memory of each process, which no worker shares"
+        if compose_hosts.is_one(host_of(own[name])):
+            before = f"{host_of(own[name])} of its own compose file"
         if _is_of_compose_file(own[name], settings):
             before = f"{host_of(own[name])} of its own compose file, whose login is another"
         if _is_applications(own[name], settings):
@@ -125,7 +127,9 @@ def _celery(project: Project, settings: Settings) -> Found:
             yield Override(name, {**options, **needed}, "REDIS_PREFIX, REDIS_URL")
     for name in ("CELERY_RESULT_BACKEND", "RESULT_BACKEND"):
         own_backend = str(project.get(name) or "")
-        of_compose_file = _is_of_compose_file(own_backend, settings)
+        of_compose_file = _is_of_compose_file(own_backend, settings) or (
+            _here(own_backend) and compose_hosts.is_one(host_of(own_backend))
+        )
         before = "that of its own compose file" if of_compose_file else "the container itself"
         if in_memory := _in_memory(own_backend):
             before = "the memory of each process, where only the worker finds them"
@@ -156,8 +160,12 @@ def _for_celery(redis_url: str) -> tuple[str, dict[str, Any]]:
 
 
 def _here(url: str) -> bool:
-    """Whether ``url`` of a server means this container, or Sentinels; files have no server."""
-    local = "://" in url and url.split(":")[0] in BROKERS and host_of(url) in LOCAL
+    """Whether ``url`` of a server means this container, or Sentinels; files have no server.
+
+    Services of the project's own compose file are nowhere else either.
+    """
+    has_server = "://" in url and url.split(":")[0] in BROKERS
+    local = has_server and (host_of(url) in LOCAL or compose_hosts.is_one(host_of(url)))
     return local or sentinels.is_behind(url)
 
 
@@ -243,9 +251,16 @@ def risks(project: Project) -> list[str]:
     ]
     for alias, database in (project.get("DATABASES") or {}).items():
         host = str(database.get("HOST") or "localhost")
-        if alias != "default" and databases.vendor(database) in ("postgresql", "mysql") and host in LOCAL:
+        is_of_compose_file = compose_hosts.is_one(host)
+        lost = host in LOCAL or is_of_compose_file
+        if alias != "default" and databases.vendor(database) in ("postgresql", "mysql") and lost:
+            what = (
+                "a service of the project's own compose file"
+                if is_of_compose_file
+                else "the container itself"
+            )
             lines.append(
-                f"DATABASES[{alias!r}]: {host} is the container itself, nothing listens there; give it the host of a server "
+                f"DATABASES[{alias!r}]: {host} is {what}, nothing listens there; give it the host of a server "
                 "of yours, by a variable in app.env"
             )
     for alias, cache in (project.get("CACHES") or {}).items():
