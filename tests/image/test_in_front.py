@@ -172,6 +172,24 @@ def test_limits_are_the_visitors_and_not_the_hops(site, backends):
     assert [status(f"203.0.113.{number}") for number in range(2, 40)] == [200] * 38
 
 
+def test_a_flood_is_the_visitors_and_not_the_hops(site, backends):
+    """The hop's connection goes on for others."""
+    edge = site.edge(EDGE_TRUSTED_HOPS="host", EDGE_REQUESTS_PER_10S="100", EDGE_FLOOD_PER_10S="20")
+
+    def status(link: ssl.SSLSocket, address: str, path: str) -> int:
+        link.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {address}\r\n\r\n".encode())
+        answer = head(link)
+        length = int(answer.header("content-length"))
+        while length:
+            length -= len(link.recv(length))
+        return answer.status
+
+    with edge.connect() as link:
+        assert [status(link, "203.0.113.1", "/-/metrics") for _ in range(20)] == [404] * 20
+        assert status(link, "203.0.113.1", "/echo") == 429
+        assert status(link, "203.0.113.2", "/echo") == 200
+
+
 def test_connections_at_once_are_counted_by_visitor(site, backends):
     edge = site.edge(EDGE_TRUSTED_HOPS="host", EDGE_CONNECTIONS_PER_ADDRESS="2")
 
@@ -296,6 +314,23 @@ def test_limits_are_the_visitors_by_the_proxy_protocol_too(site, backends):
     wait_for(lambda: by_proxy(edge, "198.51.100.1", request("/-/edge")).status == 200, "an edge")
     assert [by_proxy(edge, "203.0.113.1", request()).status for _ in range(6)][-1] == 429
     assert by_proxy(edge, "203.0.113.2", request()).status != 429
+
+
+def test_a_flood_is_cut_by_the_proxy_protocol_too(site, backends):
+    edge = site.edge(
+        wait=False,
+        EDGE_TRUSTED_HOPS="host",
+        EDGE_CLIENT_FROM="proxy-protocol",
+        EDGE_REQUESTS_PER_10S="100",
+        EDGE_FLOOD_PER_10S="20",
+    )
+    wait_for(lambda: by_proxy(edge, "198.51.100.1", request()).status == 200, "the edge found the backends")
+    many = b"GET /-/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40
+    assert by_proxy(edge, "203.0.113.1", many).body.count(b"HTTP/1.1 404") == 19, (
+        "the 21st is cut, without an answer"
+    )
+    assert by_proxy(edge, "203.0.113.1", request()).status == 0
+    assert by_proxy(edge, "203.0.113.2", request()).status == 200
 
 
 @pytest.mark.parametrize(
