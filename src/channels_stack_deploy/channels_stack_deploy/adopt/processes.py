@@ -227,15 +227,16 @@ def _redis(tree: Tree, findings: Findings, values: doctor_settings.Settings) -> 
         for imported in module.imports
         if imported.module.partition(".")[0] in CLIENTS and not TEST_FILE.search(module.path)
     ]
-    kind = "both" if caches and clients else "cache" if caches else "queue" if clients else ""
+    engine = values["SESSION_ENGINE"]
+    # Sessions that are in a cache alone would be gone with it.
+    sessions = [str(engine.at)] if engine and caches and (text(engine) or "").endswith(".cache") else []
+    kept = clients[:1] or sessions
+    kind = "both" if caches and kept else "cache" if caches else "queue" if clients else ""
     if kind:
-        findings.line(
-            "APP_REDIS",
-            kind,
-            ", ".join(
-                [f"a cache: {cache}" for cache in caches] + [f"a client: {client}" for client in clients[:1]]
-            ),
-        )
+        reasons = [f"a cache: {cache}" for cache in caches]
+        reasons += [f"a client: {client}" for client in clients[:1]]
+        reasons += [f"sessions in it: {place}" for place in sessions]
+        findings.line("APP_REDIS", kind, ", ".join(reasons))
 
 
 def _worker_channels(tree: Tree, findings: Findings) -> None:

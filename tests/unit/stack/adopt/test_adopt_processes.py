@@ -78,6 +78,18 @@ def test_celery(found, files, expected):
             'import redis\nCACHES = {"x": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}\n',
             "both",
         ),
+        # Sessions that are in a cache alone are kept; those in the database as well need no more than a cache.
+        (
+            'CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}}\n'
+            'SESSION_ENGINE = "django.contrib.sessions.backends.cache"\n',
+            "both",
+        ),
+        (
+            'CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": url}}\n'
+            'SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"\n',
+            "cache",
+        ),
+        ('SESSION_ENGINE = "django.contrib.sessions.backends.cache"\n', None),
         ('CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}\n', None),
         ('CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer"}}\n', None),
     ],
