@@ -9,7 +9,9 @@ import warnings
 
 from channels_stack.doctor.rules.leftovers import CHANNELS_1
 
-from .tree import Tree
+from . import pins
+from .requirements import Installed
+from .tree import Tree, aside
 
 DJANGO = {
     "admin",
@@ -32,9 +34,28 @@ PYTHON_2 = re.compile(
 )
 
 
-def find(tree: Tree) -> str:
+NEWER = re.compile(
+    r"(django\.core\.asgi\.get_asgi_application"
+    r"|channels\.(routing\.(ProtocolTypeRouter|URLRouter)|generic\.websocket|consumer|layers|db)(\..*)?)"
+)
+"""What only Channels 2 and later have, or Django on Python 3 alone."""
+
+
+def find(tree: Tree, installed: Installed) -> str:
     """Why the project's code runs on nothing that this stack has, and the fix; "" where it may."""
+    # A file that was left behind is for the doctor to report: nothing may import it.
+    if _is_newer(tree) and not pins.too_old(tree, installed):
+        return ""
     return _python_2(tree) or _channels_1(tree)
+
+
+def _is_newer(tree: Tree) -> bool:
+    """Whether other code of the project is for newer versions."""
+    return any(
+        NEWER.fullmatch(f"{imported.module}.{imported.name}")
+        for module in tree.own()
+        for imported in module.imports
+    )
 
 
 def _channels_1(tree: Tree) -> str:
@@ -58,6 +79,8 @@ def _channels_1(tree: Tree) -> str:
 def _python_2(tree: Tree) -> str:
     for place in tree.unread:
         path = place.rpartition(":")[0]
+        if aside(path) or tree.is_of_another(path):
+            continue
         if os.path.basename(path).removesuffix(".py") not in DJANGO:
             continue
         try:

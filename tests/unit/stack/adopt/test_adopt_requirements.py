@@ -243,6 +243,25 @@ def test_code_that_channels_4_cannot_run_is_named_before_anything_is_built(make,
     assert words in impossible and bool(impossible) == bool(words)
 
 
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("chat/old_consumers.py", "from channels import Group\n"),
+        ("scripts/py2/models.py", "print 'seen'\n"),
+    ],
+)
+def test_a_file_that_was_left_behind_keeps_no_project_from_being_adopted(make, path, source):
+    """The rest is of Channels 4: nothing may import it, and the doctor reports it."""
+    assert propose(make(PLAIN, {path: source})).impossible == ""
+
+
+def test_samples_in_python_2_say_nothing_of_the_project(make):
+    folder = make({name: text for name, text in PLAIN.items() if "asgi" not in name})
+    (folder / "docs").mkdir()
+    (folder / "docs/models.py").write_text("print 'seen'\n")
+    assert propose(folder).impossible == ""
+
+
 def test_what_only_development_locks_asks_for_nothing(make):
     """Celery of a developer's starts no worker, a driver that nobody's extra takes wants no compiler."""
     lock = """
