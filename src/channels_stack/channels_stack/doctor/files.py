@@ -130,9 +130,14 @@ class Module:
 
     def calls(self, *names: str) -> Iterator[ast.Call]:
         """Every call of one of these dotted names."""
-        for node in self.nodes:
-            if isinstance(node, ast.Call) and self.dotted(node.func) in names:
+        for name, node in self._calls:
+            if name in names:
                 yield node
+
+    @cached_property
+    def _calls(self) -> list[tuple[str, ast.Call]]:
+        """(dotted name, node) of every call: rules ask again and again."""
+        return [(self.dotted(node.func), node) for node in self.nodes if isinstance(node, ast.Call)]
 
     def is_guarded(self, node: ast.AST) -> bool:
         """Whether ``node`` is in a ``try`` that expects the import to fail, or in code for type checkers."""
@@ -233,6 +238,7 @@ class Files:
         self.scripted: dict[str, str] = {}  # path of a package.json -> its text
         self.problems: list[Problem] = []
         self._seen: dict[str, str] = {}
+        self._managed: tuple[int, list[str]] = (0, [])
         for count, path in enumerate(self._walk()):
             if count == MOST_FILES:
                 wrong = f"more than {MOST_FILES} files: the rest was not read; name the folder of the project itself"
@@ -267,10 +273,19 @@ class Files:
         while here:
             here = os.path.dirname(here)
             folders.append(here)
-        folders += [os.path.dirname(path) for path in self.modules if os.path.basename(path) == "manage.py"]
-        folders += [*self.roots, "", "src"]
+        folders += [*self._with_manage(), *self.roots, "", "src"]
         for folder in dict.fromkeys(folders):
             yield os.path.join(folder, tail)
+
+    def _with_manage(self) -> list[str]:
+        """The folders with a manage.py: every import of every module is looked up there, so they are found once."""
+        count, folders = self._managed
+        if count != len(self.modules):  # adopt adds what this Python cannot read
+            folders = [
+                os.path.dirname(path) for path in self.modules if os.path.basename(path) == "manage.py"
+            ]
+            self._managed = len(self.modules), folders
+        return folders
 
     def _walk(self) -> Iterator[str]:
         # Links to folders are not followed: they may lead out, or in a circle.

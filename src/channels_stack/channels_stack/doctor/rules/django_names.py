@@ -76,9 +76,9 @@ def gone_from_django(project: Project) -> Found:
 def _used(module: Module) -> Iterator[tuple[ast.AST, str]]:
     """What a module takes from elsewhere for certain, by its dotted name."""
     for imported in module.imports:
-        if not module.is_guarded(imported.node):
-            yield imported.node, imported.module
-            yield imported.node, f"{imported.module}.{imported.name}"
+        for name in (imported.module, f"{imported.module}.{imported.name}"):
+            if name in GONE and not module.is_guarded(imported.node):
+                yield imported.node, name
     for node in module.nodes:
         if isinstance(node, ast.Attribute):
             yield node, module.dotted(node)

@@ -79,7 +79,7 @@ def _builds(text: str) -> bool:
     """Whether a package.json has a script `build`."""
     try:
         package = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     scripts = package.get("scripts") if isinstance(package, dict) else None
     return isinstance(scripts, dict) and "build" in scripts

@@ -51,9 +51,11 @@ def models_before_django(project: Project) -> Found:
     """
     for module in project.modules:
         serves = any(router[0] is module for router in project.routers) or any(module.calls(GET_APPLICATION))
+        if not serves:
+            continue
         # A module of routes is imported by the one that sets Django up. asgi.py is not imported before a server does so.
         is_first = _sets_up_django(project, module, len(module.tree.body)) or module.path.endswith("asgi.py")
-        if not serves or not is_first:
+        if not is_first:
             continue
         for place, statement in enumerate(module.tree.body):
             if not isinstance(statement, (ast.Import, ast.ImportFrom)):

@@ -386,6 +386,8 @@ def token_in_the_address(project: Project) -> Found:
         {"type": "sign-in", "token": "..."}   # close the socket where it does not come within 10 s
     """
     for module in project.modules:
+        if "query_string" not in module.text:
+            continue
         functions = (ast.FunctionDef, ast.AsyncFunctionDef)
         for function in (node for node in module.nodes if isinstance(node, functions)):
             if not any(
