@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import os
 import re
-import tomllib
 from collections.abc import Iterator
 
 from channels_stack.doctor.pythons import SUITES, Version, number
 
+from . import tables
 from .findings import Findings
 from .pins import Limit
 from .tree import Tree
@@ -107,7 +107,7 @@ def _declared(tree: Tree, folder: str) -> Iterator[tuple[str, str]]:
 
     place, text = at("pyproject.toml", r"^[ \t]*(requires-python|python)\s*=")
     try:
-        project = tomllib.loads(text)
+        project = tables.read(text, tables.DECLARED)
     except ValueError:
         project = {}
     poetry = project.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import tables
+
 Package = dict[str, Any]
 
 
-def names(lock: str, packages: list[Package], group: str) -> list[str]:
-    """Of the PACKAGES in a LOCK of that name those that are installed, with GROUP if one is named."""
+def names(lock: str, text: str, group: str) -> list[str]:
+    """Of the packages in a LOCK of that name, with this TEXT, those that are installed, with GROUP if one is named."""
     if lock == "uv.lock":
-        return _of_uv(packages, group)
+        return _of_uv(tables.read(text, tables.UV_LOCK).get("package", []), group)
     wanted = {"main", "default", *([group] if group else [])}
     return [
         each.get("name", "")
-        for each in packages
+        for each in tables.read(text, tables.LOCK).get("package", [])
         if wanted & set(each.get("groups", wanted)) and each.get("category", "main") in wanted
     ]
 
@@ -37,7 +39,7 @@ def _of_uv(packages: list[Package], group: str) -> list[str]:
             for extra in extras:
                 needed += package.get(kind, {}).get(extra, ())
         for need in needed:
-            key = need["name"], tuple(need.get("extra", ()))
+            key = need.get("name", ""), tuple(need.get("extra", ()))
             if key not in seen:
                 seen.add(key)
                 waiting += [(each, key[1]) for each in by_name.get(key[0], ())]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator
 from typing import Any
 
+from . import tables
 from .requirements import Installed
 from .tree import Tree
 
@@ -31,7 +31,9 @@ def _folders(tree: Tree, installed: Installed) -> Iterator[tuple[str, str]]:
     if os.path.basename(installed.file) in ("uv.lock", "poetry.lock", "pdm.lock"):
         for entry in _packages(tree.text(installed.file)):
             source = entry.get("source") or entry
-            folder = next((source[key] for key in ("editable", "directory", "path") if key in source), "")
+            # pdm's `editable` says only that the folder of `path` is linked.
+            places = (source.get(key) for key in ("editable", "directory", "path"))
+            folder = next((each for each in places if isinstance(each, str)), "")
             if not folder and source.get("type") == "directory":
                 folder = source.get("url", "")
             if folder:
@@ -46,6 +48,6 @@ def _folders(tree: Tree, installed: Installed) -> Iterator[tuple[str, str]]:
 
 def _packages(text: str) -> list[dict[str, Any]]:
     try:
-        return list(tomllib.loads(text).get("package", []))
-    except tomllib.TOMLDecodeError:
+        return list(tables.read(text, tables.LOCK).get("package", []))
+    except ValueError:
         return []

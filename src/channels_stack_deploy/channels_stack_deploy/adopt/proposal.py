@@ -110,5 +110,7 @@ def propose(folder: Path, given: dict[str, str] | None = None) -> Proposal:
         findings,
         variables.find(tree, found, values["DOMAINS"], off, own_redis="APP_REDIS" in lines),
         has_users=users,
-        impossible=outside.find(tree, installed) or past.find(tree, installed) or pins.too_old(tree, installed),
+        impossible=outside.find(tree, installed)
+        or past.find(tree, installed)
+        or pins.too_old(tree, installed),
     )

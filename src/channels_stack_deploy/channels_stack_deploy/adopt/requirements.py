@@ -7,13 +7,12 @@ import configparser
 import json
 import os
 import re
-import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
 from channels_stack.doctor.settings_modules import PRODUCTION_WORDS
 
-from . import locks, workspaces
+from . import locks, tables, workspaces
 from .findings import Findings
 from .tree import Tree
 
@@ -197,13 +196,15 @@ def _packages(tree: Tree, path: str, above: tuple[str, ...] = ()) -> dict[str, s
     name, text = os.path.basename(path), tree.text(path)
     try:
         if name in LOCKS and name != "Pipfile.lock":
-            names = locks.names(name, tomllib.loads(text).get("package", []), _production_group(tree, path))
+            names = locks.names(name, text, _production_group(tree, path))
         elif name == "Pipfile.lock":
-            names = list(json.loads(text).get("default", {}))
+            content = json.loads(text)
+            default = content.get("default") if isinstance(content, dict) else None
+            names = list(default) if isinstance(default, dict) else []
         elif name == "pyproject.toml" and (found := workspaces.locked(tree, path, canonical)):
             return _places(found[0], tree.text(found[0]), found[1])
         elif name == "pyproject.toml":
-            return _places(path, text, _declared(tree, path, tomllib.loads(text)))
+            return _places(path, text, _declared(tree, path, tables.read(text, tables.DECLARED)))
         elif name == "setup.cfg":
             parser = configparser.ConfigParser(interpolation=None)
             parser.read_string(text)
@@ -212,7 +213,7 @@ def _packages(tree: Tree, path: str, above: tuple[str, ...] = ()) -> dict[str, s
             names = _of_setup_py(text)
         else:
             return _of_requirements(tree, path, text, above)
-    except (ValueError, configparser.Error, SyntaxError):
+    except (ValueError, configparser.Error, SyntaxError, RecursionError):
         return {}
     return _places(path, text, names)
 
@@ -283,7 +284,8 @@ def _of_setup_py(text: str) -> list[str]:
 def _groups(tree: Tree, path: str) -> dict[str, list[str]]:
     """Group or extra -> requirements, of the pyproject.toml of PATH."""
     try:
-        project = tomllib.loads(tree.text(os.path.join(os.path.dirname(path), "pyproject.toml")))
+        text = tree.text(os.path.join(os.path.dirname(path), "pyproject.toml"))
+        project = tables.read(text, tables.DECLARED)
     except ValueError:
         return {}
     groups = {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from . import tables
 from .tree import Tree
 
 Names = Callable[[str], str]
@@ -38,7 +38,7 @@ def locked(tree: Tree, path: str, canonical: Names) -> tuple[str, list[str]] | N
         return None
     lock = str((root / "uv.lock").relative_to(tree.root))
     entries: dict[str, list[dict[str, Any]]] = {}
-    for entry in _toml(root / "uv.lock").get("package", []):
+    for entry in _toml(root / "uv.lock", tables.UV_LOCK).get("package", []):
         entries.setdefault(canonical(entry.get("name", "")), []).append(entry)
     waiting = [canonical(_toml(tree.root / path).get("project", {}).get("name", ""))]
     names: dict[str, None] = {}
@@ -53,8 +53,8 @@ def locked(tree: Tree, path: str, canonical: Names) -> tuple[str, list[str]] | N
     return lock, list(names)
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def _toml(path: Path, form: dict[str, Any] = tables.DECLARED) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tables.read(path.read_text(encoding="utf-8"), form)
     except (OSError, ValueError):
         return {}

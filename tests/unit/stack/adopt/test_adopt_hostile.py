@@ -6,7 +6,7 @@ import pytest
 from layouts import MANAGE, PLAIN, ROUTER, SETTINGS, below
 
 from channels_stack_deploy.adopt import command
-from channels_stack_deploy.adopt.proposal import NAMES
+from channels_stack_deploy.adopt.proposal import NAMES, propose
 from channels_stack_deploy.config import settings
 from channels_stack_deploy.console import Failure
 
@@ -88,3 +88,33 @@ def test_a_link_within_the_project_is_followed(make, deployment):
     (folder / ".env.production").symlink_to("deploy/variables")
     command.adopt(deployment, str(folder))
     assert settings.parse(deployment.application) == {"API": "its-own"}
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'tool = "x"\nproject = 3\ndependency-groups = 1\npackage = 3\n',
+        "[tool]\nuv = 3\npoetry = 3\n[project]\ndependencies = 3\noptional-dependencies = 3\n",
+        "[tool.uv.workspace]\nmembers = [1]\nexclude = 2\n[tool.poetry]\ngroup = 3\n[project]\ndependencies = [1]\n",
+        '[[package]]\nname = 1\nsource = "odd"\n[[package]]\nsource = {virtual = "."}\ndependencies = [{}, "s"]\n',
+        '[[package]]\nname = "x"\nsource = {virtual = "."}\ndependencies = {django = "1"}\ngroups = 3\n',
+        "x = " + "[" * 20_000,
+        "[" * 200_000,
+        '{"default": 3}',
+    ],
+    ids=lambda text: text[:20],
+)
+def test_tables_of_any_form_are_no_traceback(make, name, text):
+    """Where the project is, and above it, where a workspace may be."""
+    folder = make(PLAIN, {name: text, "pyproject.toml": text})
+    assert propose(folder).lines["APP_SETTINGS"].value == "mysite.settings"
+    assert propose(make(below("inner", PLAIN)) / "inner").lines["APP_SETTINGS"].value == "mysite.settings"
+
+
+def test_a_folder_that_pdm_links_is_no_traceback(make):
+    lock = '[[package]]\nname = "django"\n[[package]]\nname = "lib"\neditable = true\npath = "../lib"\n'
+    files = {path: text for path, text in PLAIN.items() if path != "requirements.txt"}
+    declared = '[project]\nname = "site"\nversion = "1"\ndependencies = ["django", "channels"]\n'
+    proposal = propose(make(files, {"pdm.lock": lock, "pyproject.toml": declared}))
+    assert "takes lib from ../lib, which is outside" in proposal.impossible
