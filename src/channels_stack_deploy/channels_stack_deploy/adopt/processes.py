@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from channels_stack.doctor import settings as doctor_settings
-from channels_stack.doctor.files import Module
+from channels_stack.doctor.files import Module, Plan
 from channels_stack.doctor.project import CHANNEL_ROUTER, TEST_FILE
 from channels_stack.doctor.values import is_certain, text, texts
 
@@ -57,6 +57,12 @@ FOREVER = {
 }
 """Methods that return when the process is stopped: listeners of MQTT and AMQP, loops of asyncio, bots."""
 
+
+ENDS = {"--burst", "-b", "--run-once", "--batch", "--duration"}
+"""Options with which a worker ends when it has nothing to do, or after a time: for a timer, and no process."""
+
+YAML_VALUE = re.compile(r"([ ]*)(?:- +)?[\w.-]+:(?:[ ]+(?![|]).*)?$")
+YAML_ITEM = re.compile(r"\s*(?:- |[\w.-]+:(?:\s|$))")
 
 STOPS = {"KeyboardInterrupt", "SystemExit", "CancelledError", "GeneratorExit"}
 """Exceptions that ask a process to stop."""
@@ -348,20 +354,19 @@ def _other_queues(tree: Tree, findings: Findings, values: doctor_settings.Settin
         _process(findings, service, usual, f"{name}: {place.at}")
         if unclear:
             findings.questions.append(
-                f"APP_COMMANDS: {unclear} starts {usual.split()[2]} with options that only its shell knows; "
-                f"{usual!r} is taken: write what is missing to its line"
+                f"APP_COMMANDS: {unclear}; {usual!r} is taken: write what is missing to its line"
             )
 
 
 def _started(tree: Tree, command: str) -> tuple[dict[str, str], str]:
     """({COMMAND of manage.py with its options: file:line} of one start script, that for production if there are several,
-    file:line of one whose options cannot be written as they are)."""
+    what cannot be written as it is)."""
     by_file: dict[str, dict[str, str]] = {}
     unclear = ""
     name = r"\s+".join(command.split())
     call = re.compile(rf"manage\.py\s+{name}(?![\w-])(?P<options>[^;&|\]}}]*)")
     for plan in tree.plan_files():
-        for number, line in enumerate(plan.lines, 1):
+        for number, line in _whole(plan):
             # As a list, a YAML or a Dockerfile has each word in quotes of its own.
             line = re.sub(r"[\"']\s*,\s*[\"']", " ", line)
             match = call.search(line)
@@ -369,13 +374,38 @@ def _started(tree: Tree, command: str) -> tuple[dict[str, str], str]:
                 continue
             words = _words(match["options"])
             if words is None or any(map(SECRET.search, words)):
-                unclear = unclear or f"{plan.path}:{number}"
+                unclear = (
+                    unclear or f"{plan.path}:{number} starts {command} with options that only its shell knows"
+                )
+                continue
+            if ends := ENDS & {word.partition("=")[0] for word in words}:
+                unclear = unclear or f"{plan.path}:{number} starts {command} with {min(ends)}, which ends it"
                 continue
             started = shlex.join([*command.split(), *words])
             by_file.setdefault(plan.path, {}).setdefault(started, f"{plan.path}:{number}")
     production = (path for path in by_file if any(word in path.lower() for word in ("prod", "procfile")))
     chosen = next(production, next(iter(by_file), ""))
     return by_file.get(chosen, {}), unclear
+
+
+def _whole(plan: Plan) -> Iterator[tuple[int, str]]:
+    """(number, line) of PLAN, with the lines that continue it: after a backslash, or in YAML the rest of a folded value."""
+    lines = plan.lines
+    number = 0
+    while number < len(lines):
+        first, line = number, lines[number]
+        value = YAML_VALUE.match(line) if plan.path.endswith((".yml", ".yaml")) else None
+        while number + 1 < len(lines):
+            more = lines[number + 1]
+            if line.rstrip().endswith("\\"):
+                line = line.rstrip()[:-1]
+            elif not (value and len(more) - len(more.lstrip()) > len(value[1]) and not YAML_ITEM.match(more)):
+                break
+            line = f"{line} {more.strip()}"
+            number += 1
+            first = number if "manage.py" in more else first
+        yield first + 1, line
+        number += 1
 
 
 def _words(options: str) -> list[str] | None:

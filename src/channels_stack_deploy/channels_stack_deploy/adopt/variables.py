@@ -149,7 +149,9 @@ class Uses:
     numbers: set[str] = field(default_factory=set)
     """Variables that have to be a number."""
     on: set[str] = field(default_factory=set)
-    """Variables whose default is true."""
+    """Variables whose default counts as true: it may be a number as well."""
+    true: set[str] = field(default_factory=set)
+    """Those whose default is just that."""
     off: dict[str, str] = field(default_factory=dict)
     """Variable -> the text that a comparison takes for off."""
     words: dict[str, set[str]] = field(default_factory=dict)
@@ -209,6 +211,9 @@ def uses(tree: Tree, found: Found) -> Uses:
                     word,
                     f"of the files that {module.path} includes by it: {', '.join(words)}",
                 )
+        schema = _schema(module).items()
+        seen.on |= {name for name, default in schema if default.lower() in ON}
+        seen.true |= {name for name, default in schema if default.lower() == "true"}
         for statement, certain in _statements(module.tree.body, True):
             targets = _targets(statement)
             for part in ast.walk(statement):
@@ -230,7 +235,6 @@ def _forms(module: Module, statement: ast.stmt, seen: Uses) -> None:
         return {name for node in nodes for name, _, _ in _reads(module, node)}
 
     targets = _targets(statement)
-    seen.on |= {name for name, default in _schema(module).items() if default.lower() in ON}
     for node in ast.walk(statement):
         if isinstance(node, ast.JoinedStr):
             seen.parts |= names(node.values[1:])
@@ -243,6 +247,8 @@ def _forms(module: Module, statement: ast.stmt, seen: Uses) -> None:
             texts = {str(each.value) for each in defaults if isinstance(each, ast.Constant)}
             if any(text.lower() in ON for text in texts):
                 seen.on |= names([node])
+            if any(text.lower() == "true" for text in texts):
+                seen.true |= names([node])
             for name in names([node]):
                 seen.defaults.setdefault(name, set()).update(texts)
         if isinstance(node, ast.Compare):
@@ -330,7 +336,10 @@ def find(
         for name, reads in seen.reads.items()
         if SWITCH.search(name)
         and not seen.is_opposite(name)
-        and (name in seen.on or (any(required for _, required, _ in reads) and seen.reaches_debug(name)))
+        and (
+            name in seen.true
+            or ((name in seen.on or any(required for _, required, _ in reads)) and seen.reaches_debug(name))
+        )
     }
     variables = []
     for name, reads in sorted(seen.reads.items()):

@@ -499,6 +499,9 @@ def test_the_variables_that_settings_read(make):
         ),
         ('BAR = env.bool("DEBUG_TOOLBAR", default=True)\n', {"DEBUG_TOOLBAR": "False"}),
         ('BAR = env.bool("NO_DEBUG_TOOLBAR", default=True)\n', {"NO_DEBUG_TOOLBAR": None}),
+        # A number is none: "False" would keep the settings from being imported.
+        ('env = environ.Env(DEBUG_LEVEL=(int, 1))\nLEVEL = env("DEBUG_LEVEL")\n', {"DEBUG_LEVEL": None}),
+        ('LEVEL = env.int("DEBUG_LEVEL", default=1)\n', {"DEBUG_LEVEL": None}),
         # The environment that the settings themselves call production.
         ('DEBUG = os.environ["ENVIRONMENT"] != "production"\nFAST = DEBUG\n', {"ENVIRONMENT": "production"}),
         (
@@ -594,6 +597,25 @@ def test_a_queue_other_than_celery_has_a_process(found, app, more, command):
             {"Procfile": "a: python manage.py rqworker high\nb: python manage.py rqworker low  # slow\n"},
             "tasks: python manage.py rqworker high; tasks-2: python manage.py rqworker low",
         ),
+        # Options on lines of their own.
+        (
+            "django_rq",
+            {"start.sh": "#!/bin/sh\npython manage.py rqworker \\\n  high \\\n  low\necho done\n"},
+            "tasks: python manage.py rqworker high low",
+        ),
+        (
+            "django_rq",
+            {
+                "compose.yml": "a:\n  command: >-\n    python manage.py rqworker\n    high low\n  ports:\n    - 80\n"
+                "b:\n  command: python manage.py rqworker\n    other\n  image: x\n"
+            },
+            "tasks: python manage.py rqworker high low; tasks-2: python manage.py rqworker other",
+        ),
+        (
+            "django_rq",
+            {"compose.yml": "command: |\n  python manage.py rqworker low\n  echo done\nimage: x\n"},
+            "tasks: python manage.py rqworker low",
+        ),
         # Of two descriptions of the same processes one is taken, and that for production.
         (
             "huey.contrib.djhuey",
@@ -626,6 +648,18 @@ def test_options_of_a_queue_that_only_a_shell_knows_are_a_question(make):
     proposal = propose(make(PLAIN, script))
     assert proposal.lines["APP_COMMANDS"].value == "tasks: python manage.py rqworker default"
     assert "Procfile:1 starts rqworker with options" in " ".join(proposal.findings.questions)
+
+
+@pytest.mark.parametrize("option", ["--burst", "-b", "--duration=60"])
+def test_a_worker_that_a_script_lets_end_is_no_process(make, option):
+    """It would end and start again for ever."""
+    source = 'INSTALLED_APPS = ["django_rq"]\nROOT_URLCONF = "mysite.urls"\n'
+    script = {"compose.yml": f"command: python manage.py rqworker {option} low\n"}
+    proposal = propose(make(PLAIN, script, {"mysite/settings.py": source}))
+    assert proposal.lines["APP_COMMANDS"].value == "tasks: python manage.py rqworker default"
+    assert f"compose.yml:1 starts rqworker with {option.partition('=')[0]}, which ends it" in " ".join(
+        proposal.findings.questions
+    )
 
 
 @pytest.mark.parametrize(
