@@ -244,3 +244,17 @@ def test_one_line_for_a_socket_at_its_end(written, app, field, code):
     assert getattr(record, field) == code
     assert record.connection_id == "abc"
     assert record.method == "WEBSOCKET"
+
+
+def test_a_project_may_keep_version_2_of_the_json_logger():
+    """Its formatter is in another module; the sample `legacy` pins it."""
+    script = (
+        "import sys, pythonjsonlogger.json as module\n"
+        "sys.modules |= {'pythonjsonlogger.jsonlogger': module, 'pythonjsonlogger.json': None}\n"
+        "from channels_stack.observability import logs\n"
+        "assert issubclass(logs._Json, module.JsonFormatter)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={"PYTHONPATH": str(RUNTIME)}
+    )
+    assert run.returncode == 0, run.stderr

@@ -26,7 +26,10 @@ from datetime import datetime, timezone
 from logging.handlers import QueueHandler
 from typing import Any, Callable, TextIO
 
-from pythonjsonlogger.json import JsonFormatter
+try:
+    from pythonjsonlogger.json import JsonFormatter
+except ImportError:  # 2, which many a project keeps
+    from pythonjsonlogger.jsonlogger import JsonFormatter  # type: ignore[no-redef,unused-ignore]
 
 from ..asgi.types import App, Message, Receive, Scope, Send
 from ..config.settings import Settings
