@@ -23,17 +23,23 @@ RUNS = {
 """Package -> Python -> its first version that runs on it."""
 
 BUILT = {
+    "aiohttp": {(3, 11): "3.8.3", (3, 13): "3.10"},
     "cffi": {(3, 11): "1.15.1", (3, 13): "1.17"},
-    "greenlet": {(3, 13): "3.1"},
-    "hiredis": {(3, 13): "3.1"},
-    "lxml": {(3, 13): "5.3"},
-    "numpy": {(3, 13): "2.1"},
-    "pandas": {(3, 13): "2.2.3"},
-    "pillow": {(3, 13): "10.4"},
+    "greenlet": {(3, 11): "1.1.3", (3, 13): "3.1"},
+    "hiredis": {(3, 11): "2.1", (3, 13): "3.1"},
+    "lxml": {(3, 11): "4.9.1", (3, 13): "5.3"},
+    "numpy": {(3, 11): "1.23.2", (3, 13): "2.1"},
+    "pandas": {(3, 11): "1.5", (3, 13): "2.2.3"},
+    "pillow": {(3, 11): "9.2", (3, 13): "10.4"},
     "psycopg2-binary": {(3, 11): "2.9.5", (3, 13): "2.9.10"},
+    "pyyaml": {(3, 11): "6.0", (3, 13): "6.0.2"},
     "rpds-py": {(3, 13): "0.20"},
 }
 """Package -> Python -> its first version with a wheel for it; older ones want a compiler, and often do not compile."""
+
+
+NEEDS = {"django": {(3, 10): "5.0", (3, 12): "6.0"}}
+"""Package -> the oldest Python of a version and all later ones."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,12 @@ class Limit:
 def limit(tree: Tree, installed: Installed) -> Limit | None:
     """What the pins of a project allow; None where they fit every Python that Debian has."""
     limits = []
+    oldest: Version = (3, 9)
     for one in _pinned(tree, installed):
+        needed = NEEDS.get(one.name, {}).items()
+        oldest = max(
+            oldest, *(python for python, first in needed if (one.pinned or ()) >= version(first)), (3, 9)
+        )
         for table, words in ((RUNS, "does not run on"), (BUILT, "has no wheel for")):
             firsts = table.get(one.name)
             if not firsts:
@@ -58,7 +69,8 @@ def limit(tree: Tree, installed: Installed) -> Limit | None:
             newest = max(fits, default=(3, 9) if (3, 11) in firsts else (3, 11))
             missed = min(python for python in firsts if python not in fits)
             limits.append(Limit(newest, f"{one.text} ({one.place}) {words} Python {number(missed)}"))
-    return min(limits, key=lambda each: each.python, default=None)
+    possible = [each for each in limits if each.python >= oldest]
+    return min(possible, key=lambda each: each.python, default=None)
 
 
 def too_old(tree: Tree, installed: Installed) -> str:

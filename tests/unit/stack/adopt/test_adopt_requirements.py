@@ -184,6 +184,10 @@ def test_the_debian_release_that_has_its_python(found, files, suite):
         ("-r base.txt\n", {"base.txt": "Django==4.2.3\nnumpy==1.26.4\n"}, "bookworm"),
         ("Django==4.2.3\ncffi==1.16.0\n", {"Dockerfile": "FROM python:3.12\n"}, "bookworm"),
         ("", {"poetry.lock": UV + '\n[[package]]\nname = "pillow"\nversion = "9.5.0"\n'}, "bookworm"),
+        ("Django==4.1.4\nhiredis==2.0.0\n", {}, "bullseye"),
+        ("Django==4.2\nPyYAML==6.0\n", {}, "bookworm"),
+        # Its Django runs on nothing so old: a compiler is what it takes, and the build says so.
+        ("Django==5.2\nhiredis==2.0.0\n", {}, None),
         # Near-misses: what 3.13 runs, no pin, and a project that wants a newer Python all the same.
         ("Django==4.2.3\ncffi==1.17.0\nnumpy==2.1.0\ncelery==5.3.0\n", {}, None),
         ("Django>=3.2\ncffi>=1.14\n", {}, None),
