@@ -302,6 +302,33 @@ def test_every_other_cache_stays(cache):
     assert changed({"CACHES": {"default": cache}}, "redis") == {}
 
 
+LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
+
+
+@pytest.mark.parametrize(
+    ("before", "kind", "wanted"),
+    [
+        ({}, "cache", {"BACKEND": CACHE}),
+        (
+            {"default": {"BACKEND": LOCMEM, "TIMEOUT": 9, "LOCATION": "x", "OPTIONS": {"MAX_ENTRIES": 5}}},
+            "both",
+            {"BACKEND": CACHE, "TIMEOUT": 9},
+        ),
+        ({}, "queue", None),
+        ({"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}, "cache", None),
+    ],
+)
+def test_a_cache_in_the_memory_of_each_process_moves_to_one_that_all_share(monkeypatch, before, kind, wanted):
+    """What a page keeps there, a socket or another replica did not see."""
+    monkeypatch.setenv("APP_REDIS", kind)
+    found = changed({"CACHES": before} if before else {}, "redis").get("CACHES")
+    if wanted is None:
+        assert found is None
+    else:
+        assert found["default"].pop("LOCATION").startswith("redis://:pw@redis-app:6379/")
+        assert found["default"] == wanted
+
+
 def test_a_layer_and_a_broker_on_it_move_to_the_redis_of_the_layers(tmp_path, monkeypatch):
     """It may throw away what they have to keep."""
     (tmp_path / "celery.py").touch()

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import django
+
 from ..config import app_redis, compose_hosts
 from ..config.app_redis import LOCAL
 from ..config.settings import Settings
@@ -19,18 +21,33 @@ from .override import Found, Override, Project
 LOGIN = ("username", "password")
 """Options of a cache that belong to its former place."""
 
+GENERAL = ("KEY_FUNCTION", "KEY_PREFIX", "TIMEOUT", "VERSION")
+"""What every kind of cache knows; the options of one in memory are its own."""
+
+SHARED = "django.core.cache.backends.redis.RedisCache"
+FOR_CACHES = ("cache", "both")
+"""Values of APP_REDIS with a Redis that drops old keys when it is full."""
+
 
 def find(project: Project, settings: Settings) -> Found:
     """What this part sets over ``project``."""
     place = app_redis.parsed(settings.app_redis_url)
     caches = project.get("CACHES") or {}
-    lost = {alias: where for alias, cache in caches.items() if (where := lost_place(cache))}
-    if place is None or not lost:
+    if place is None:
         return
-    value = {**caches, **{alias: _moved(caches[alias], place) for alias in lost}}
-    yield Override(
-        "CACHES", value, f"APP_REDIS; {', '.join(f'{a!r} was {_described(h)}' for a, h in lost.items())}"
-    )
+    lost = {alias: _described(where) for alias, cache in caches.items() if (where := lost_place(cache))}
+    moved = {alias: _moved(caches[alias], place) for alias in lost}
+    own = caches.get("default") or {}
+    if _is_in_memory(own) and os.environ.get("APP_REDIS") in FOR_CACHES and django.VERSION >= (4, 0):
+        kept = {name: own[name] for name in GENERAL if name in own}
+        moved["default"] = {**kept, "BACKEND": SHARED, "LOCATION": place.database("")}
+        lost["default"] = "in the memory of each process"
+    if lost:
+        yield Override(
+            "CACHES",
+            {**caches, **moved},
+            f"APP_REDIS; {', '.join(f'{alias!r} was {where}' for alias, where in lost.items())}",
+        )
 
 
 def risks(project: Project) -> list[str]:
@@ -72,6 +89,11 @@ def lost_place(cache: Mapping[str, Any]) -> str:
 
 def _is_redis(cache: Mapping[str, Any]) -> bool:
     return any(word in str(cache.get("BACKEND") or "").lower() for word in ("redis", "valkey", "cacheops"))
+
+
+def _is_in_memory(cache: Mapping[str, Any]) -> bool:
+    """Whether a ``cache`` is Django's default: what a page keeps there, a socket in another process does not see."""
+    return str(cache.get("BACKEND") or "").rpartition(".")[2] in ("", "LocMemCache")
 
 
 def _ours(cache: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from channels_stack.doctor import settings as doctor_settings
 from channels_stack.doctor.files import Module, Plan
 from channels_stack.doctor.project import CHANNEL_ROUTER, TEST_FILE
+from channels_stack.doctor.rules import processes
 from channels_stack.doctor.values import is_certain, text, texts
 
 from ..config import services
@@ -220,6 +221,14 @@ CLIENTS = {"redis", "django_redis", "django_rq", "rq", "huey", "dramatiq", "redi
 """Packages by which a project speaks to a Redis itself; Celery and the layers have the stack's."""
 
 
+KEEPS = [
+    f"django.core.cache.cache.{prefix}{name}"
+    for prefix in ("", "a")
+    for name in ("set", "add", "incr", "set_many", "touch")
+]
+"""Calls that keep something in Django's default cache."""
+
+
 def _redis(tree: Tree, findings: Findings, values: doctor_settings.Settings) -> None:
     """APP_REDIS, where a cache or code of the project's own wants a Redis."""
     caches = [
@@ -236,6 +245,10 @@ def _redis(tree: Tree, findings: Findings, values: doctor_settings.Settings) -> 
     engine = values["SESSION_ENGINE"]
     # Sessions that are in a cache alone would be gone with it.
     sessions = [str(engine.at)] if engine and caches and (text(engine) or "").endswith(".cache") else []
+    if not caches and processes.is_local(values, "default"):
+        # In the memory of each process: what a page keeps there, a socket of another one would not see.
+        shared = [str(module.place(call)) for module in tree.own() for call in module.calls(*KEEPS)]
+        caches = shared[:1]
     kept = clients[:1] or sessions
     kind = "both" if caches and kept else "cache" if caches else "queue" if clients else ""
     if kind:

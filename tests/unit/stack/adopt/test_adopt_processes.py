@@ -99,6 +99,34 @@ def test_a_redis_of_the_projects_own(found, source, kind):
 
 
 @pytest.mark.parametrize(
+    ("call", "caches", "kind"),
+    [
+        ("cache.set(name, True)", "", "cache"),
+        (
+            "cache.incr(name)",
+            '"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}',
+            "cache",
+        ),
+        ("await cache.aset(name, True)", "", "cache"),
+        # Near-misses: only read, another cache, one that all share already.
+        ("cache.get(name)", "", None),
+        ("own.set(name, True)", "", None),
+        (
+            "cache.set(name, True)",
+            '"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache"}',
+            None,
+        ),
+    ],
+)
+def test_what_is_kept_in_the_memory_of_one_process_gets_a_cache_that_all_share(found, call, caches, kind):
+    consumer = f"from django.core.cache import cache\nasync def online(name):\n    {call}\n"
+    settings = SETTINGS + (f"CACHES = {{{caches}}}\n" if caches else "")
+    assert (
+        found(PLAIN, {"chat/consumers.py": consumer, "mysite/settings.py": settings}).get("APP_REDIS") == kind
+    )
+
+
+@pytest.mark.parametrize(
     ("files", "queues"),
     [
         (

@@ -53,7 +53,7 @@ def local_sessions(project: Project) -> Found:
         if engine is None or not is_certain(engine):
             continue
         alias = text(settings["SESSION_CACHE_ALIAS"]) or "default"
-        if text(engine) == f"{SESSIONS}cache" and _is_local(settings, alias):
+        if text(engine) == f"{SESSIONS}cache" and is_local(settings, alias):
             yield engine.at, f"SESSION_ENGINE is the cache {alias!r}, which is in the memory of each process"
         elif text(engine) == f"{SESSIONS}file":
             yield engine.at, "SESSION_ENGINE keeps files, which are in one container"
@@ -70,7 +70,7 @@ def local_counts(project: Project) -> Found:
         CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["CACHE_URL"]}}
     """
     for settings in project.settings:
-        if not _is_local(settings, "default"):
+        if not is_local(settings, "default"):
             continue
         throttles = settings.get("REST_FRAMEWORK", "DEFAULT_THROTTLE_CLASSES")
         if isinstance(throttles, Items) and throttles.items:
@@ -86,7 +86,7 @@ def local_counts(project: Project) -> Found:
                 yield app.at, f"{name} counts in the default cache, one in each process"
 
 
-def _is_local(settings: Settings, alias: str) -> bool:
+def is_local(settings: Settings, alias: str) -> bool:
     """Whether a cache is certainly one of Django's that live in the process."""
     caches: Value | None = settings["CACHES"]
     if caches is None:
