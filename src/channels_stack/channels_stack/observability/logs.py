@@ -29,7 +29,7 @@ from typing import Any, Callable, TextIO
 try:
     from pythonjsonlogger.json import JsonFormatter
 except ImportError:  # 2, which many a project keeps
-    from pythonjsonlogger.jsonlogger import JsonFormatter  # type: ignore[no-redef,unused-ignore]
+    from pythonjsonlogger.jsonlogger import JsonFormatter  # type: ignore[attr-defined,no-redef,unused-ignore]
 
 from ..asgi.types import App, Message, Receive, Scope, Send
 from ..config.settings import Settings
