@@ -256,6 +256,10 @@ bench-logs: images
 bench-sockets: prepare
 	@PYTHONPATH=tests:tests/smoke $(PYTHON) tests/bench/sockets/bench.py $(T)
 
+## Fill a stack with idle WebSockets, and then some (T=how many; default 20000)
+bench-full: prepare
+	@PYTHONPATH=tests:tests/bench/realtime:tests/smoke $(PYTHON) tests/bench/sockets/full.py $(T)
+
 ## Compare pages and messages of one process through the edge with its own port (T="turns seconds messages"; default 20 1, both)
 bench-edge: prepare
 	@PYTHONPATH=tests:tests/smoke:tests/unit/runtime:tests/bench/realtime $(PYTHON) tests/bench/edge/cost.py $(T)
