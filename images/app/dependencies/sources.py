@@ -5,6 +5,7 @@ A name that stands for a folder or a repository must never be asked of an index,
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator
@@ -28,7 +29,11 @@ def workspace(folder: Path) -> Path | None:
 def members(root: Path) -> list[Path]:
     """The folders of the workspace at ROOT."""
     table = _table(root).get("workspace", {})
-    found = (path for pattern in table.get("members", []) for path in sorted(root.glob(pattern)))
+    found = []
+    for pattern in table.get("members", []):
+        # A pattern that no folder below the root can have, such as an absolute one, has no members.
+        with contextlib.suppress(NotImplementedError, IndexError, ValueError, TypeError):
+            found += sorted(root.glob(pattern))
     left_out = [pattern.rstrip("/") for pattern in table.get("exclude", [])]
     return [
         path
@@ -49,10 +54,19 @@ def lines(path: Path, requirements: Iterable[str]) -> Iterator[str]:
     for line in requirements:
         match = REQUIREMENT.fullmatch(line)
         source = sources.get(canonical(match["name"])) if match else None
-        source = (
-            next((each for each in source if "index" not in each), {}) if isinstance(source, list) else source
-        )
+        choices = source if isinstance(source, list) else [source]
+        source = next((each for each in choices if isinstance(each, dict) and _applies(each)), None)
         yield _line(path, root, match, source) or line if match and source else line
+
+
+def _applies(source: dict[str, Any]) -> bool:
+    """Whether SOURCE is no index, and is for the Python that this builds with."""
+    from pip._vendor.packaging.markers import InvalidMarker, Marker
+
+    try:
+        return "index" not in source and Marker(source.get("marker") or "python_version > '0'").evaluate()
+    except InvalidMarker:
+        return False
 
 
 def _line(path: Path, root: Path, match: re.Match[str], source: dict[str, Any]) -> str:
@@ -70,7 +84,10 @@ def _line(path: Path, root: Path, match: re.Match[str], source: dict[str, Any]) 
                 return f"{folder}{extras}"
         raise Unreadable(outside(f"{path.name} takes {name} from the workspace that it belongs to"))
     if "path" in source:
-        return f"{(path.parent / source['path']).resolve()}{extras}"
+        folder = (path.parent / source["path"]).resolve()
+        if not folder.exists():
+            raise Unreadable(outside(f"{path.name} takes {name} from {source['path']}"))
+        return f"{folder}{extras}"
     if "git" in source:
         at = next((source[key] for key in ("rev", "tag", "branch") if key in source), "")
         below = f"#subdirectory={source['subdirectory']}" if "subdirectory" in source else ""
@@ -80,5 +97,6 @@ def _line(path: Path, root: Path, match: re.Match[str], source: dict[str, Any]) 
 
 def _table(folder: Path) -> dict[str, Any]:
     path = folder / "pyproject.toml"
-    table: dict[str, Any] = toml(path).get("tool", {}).get("uv", {}) if path.is_file() else {}
-    return table
+    table = toml(path).get("tool") if path.is_file() else None
+    own = table.get("uv") if isinstance(table, dict) else None
+    return own if isinstance(own, dict) else {}

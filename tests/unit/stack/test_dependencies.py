@@ -156,6 +156,42 @@ def test_sources_of_uv_say_where_a_package_is(project):
     ]
 
 
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (
+            '[{git = "https://x/a", marker = "sys_platform == \'win32\'"}, {url = "https://x/b.whl"}]',
+            "a @ https://x/b.whl",
+        ),
+        ('[{git = "https://x/a", marker = "sys_platform == \'win32\'"}]', "a"),
+        ('{git = "https://x/a", marker = "no marker"}', "a"),
+        ('"odd"', "a"),
+    ],
+)
+def test_a_source_for_another_platform_is_none_here(project, source, line):
+    project.write(
+        pyproject_dot_toml=f'[project]\nname = "web"\ndependencies = ["a"]\n[tool.uv.sources]\na = {source}\n'
+    )
+    assert project.read("pyproject.toml") == [line]
+
+
+def test_a_source_that_no_image_holds_is_named(project):
+    project.write(
+        pyproject_dot_toml='[project]\nname = "web"\ndependencies = ["a"]\n[tool.uv.sources]\na = { path = "../lib" }\n'
+    )
+    with pytest.raises(Unreadable, match=r"takes a from \.\./lib, which is outside of APP_DIR"):
+        project.read("pyproject.toml")
+
+
+@pytest.mark.parametrize("pattern", ['"/x/*"', '"."', '""', "1"])
+def test_members_of_a_form_that_uv_does_not_know_are_none(project, pattern):
+    project.write(
+        pyproject_dot_toml=f"[tool.uv.workspace]\nmembers = [{pattern}]\n",
+        web__pyproject_dot_toml='[project]\nname = "web"\ndependencies = ["a"]\n',
+    )
+    assert project.read("web/pyproject.toml") == ["a"]
+
+
 def test_a_member_is_installed_from_the_lock_of_its_workspace(project, monkeypatch):
     project.write(**MEMBERS, uv_dot_lock="")
     asked = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,16 @@ def root_above(folder: Path) -> Path | None:
                     fnmatch.fnmatch(place, pattern.removeprefix("./").rstrip("/")) for pattern in patterns
                 )
 
-            is_member = is_one(table.get("members", [])) and not is_one(table.get("exclude", []))
+            is_member = folder in _members(root, table) and not is_one(table.get("exclude", []))
             return root if is_member else None
     return None
+
+
+def _members(root: Path, table: dict[str, Any]) -> Iterator[Path]:
+    """As the build sees them: `*` is for one folder and none below it."""
+    for pattern in table.get("members", []):
+        with contextlib.suppress(NotImplementedError, IndexError, ValueError):
+            yield from root.glob(pattern)
 
 
 def locked(tree: Tree, path: str, canonical: Names) -> tuple[str, list[str]] | None:

@@ -313,3 +313,12 @@ def test_a_member_of_a_workspace_is_adopted_with_what_it_takes_from_there(make):
     assert propose(folder / "services/shop").lines["APP_PACKAGES"].value == "libmariadb3"
     with pytest.raises(Failure, match=r"2 Django projects.*P=\S+/services/chat"):
         propose(folder)
+
+
+def test_a_folder_below_a_member_of_a_workspace_is_none(make):
+    """`*` is one folder, for uv and for the build."""
+    folder = make(
+        below("services/chat/inner", PLAIN),
+        {"pyproject.toml": '[tool.uv.workspace]\nmembers = ["services/*"]\n'},
+    )
+    assert propose(folder / "services/chat/inner").folder == folder / "services/chat/inner"
