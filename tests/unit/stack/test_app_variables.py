@@ -17,6 +17,7 @@ from channels_stack_deploy.paths import Deployment
         ("${NOWHERE}", True),
         ("'pbkdf2_sha256$1000$salt$hash='", False),
         ('"pa\\$word"', False),
+        ("pa\\$word", True),
         ("${ABOVE}/path and $HOME", False),
         ("${NOWHERE:-default}", False),
         ("costs$5$", False),
@@ -37,3 +38,14 @@ def test_the_message_has_the_fix_and_no_part_of_the_value(tmp_path):
         app_variables.check(deployment, {})
     assert str(raised.value).startswith("app.env:2: the value of TOKEN_HASH holds a $")
     assert "TOKEN_HASH='…'" in str(raised.value) and "hunter2" not in str(raised.value)
+
+
+def test_names_may_end_with_a_colon():
+    assert app_variables.mangled("PASSWORD: pa$word\nPLAIN: x\n", {}) == [(1, "PASSWORD")]
+
+
+def test_what_is_not_utf_8_is_named_with_its_line(tmp_path):
+    deployment = Deployment(tmp_path)
+    deployment.application.write_bytes(b"A=1\nPASSWORD=caf\xe9\n")
+    with pytest.raises(Failure, match=r"^app.env:2: it is not UTF-8"):
+        app_variables.check(deployment, {})

@@ -9,7 +9,7 @@ from ..console import Failure
 from ..paths import Deployment
 
 ASSIGNMENT = re.compile(
-    r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.-]*)[ \t]*=[ \t]*"""
+    r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.-]*)[ \t]*[=:][ \t]*"""
     r"""(?P<value>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\n]*)""",
     re.MULTILINE | re.DOTALL,
 )
@@ -22,10 +22,18 @@ def check(deployment: Deployment, environment: Mapping[str, str]) -> None:
     """Raise Failure with a line for each value of app.env that would lose a part, which nothing else reports."""
     path = deployment.application
     place = deployment.shown(path)
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Failure(
+            f"{place}:{line}: it is not UTF-8, and the application would get another text: save the file as UTF-8"
+        ) from None
     lines = [
         f"{place}:{line}: the value of {name} holds a $, and Compose takes what follows for the name of a variable, which "
         f"there is not: write the value in single quotes, {name}='…'"
-        for line, name in mangled(path.read_text(encoding="utf-8-sig"), environment)
+        for line, name in mangled(text, environment)
     ]
     if lines:
         raise Failure("\n".join(lines))
@@ -38,7 +46,8 @@ def mangled(text: str, environment: Mapping[str, str]) -> list[tuple[int, str]]:
     for match in ASSIGNMENT.finditer(text):
         value = match["value"]
         if value[:1] not in ("'", '"'):
-            value = re.sub(r"\s#.*", "", value)
+            # Without quotes a backslash is a character as any other.
+            value = re.sub(r"\s#.*", "", value).replace("\\", "/")
         if not value.startswith("'") and any(_is_lost(each, known) for each in REFERENCE.finditer(value)):
             found.append((text.count("\n", 0, match.start("name")) + 1, match["name"]))
         known.add(match["name"])
