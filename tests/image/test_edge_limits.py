@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 
 import pytest
@@ -49,6 +50,22 @@ def test_a_refusal_does_not_count(site: Site, backends: dict[str, Container]):
     late = {kind: found[len(found) // 2 :] for kind, found in statuses.items()}
     assert 429 in late["page"] and late["page"].count(200) >= 10, late["page"].count(200)
     assert 429 in late["socket"] and late["socket"].count(101) >= 4, late["socket"].count(101)
+
+
+def test_what_the_limits_admit_is_no_flood(site: Site, backends: dict[str, Container]):
+    """Whose limits were raised gets what they say, pages that are not found as well; what is refused beyond is a flood."""
+    edge = site.edge(EDGE_REQUESTS_PER_10S="200", EDGE_HANDSHAKES_PER_10S="1", EDGE_FLOOD_PER_10S="8")
+    assert {edge.get("/echo").status for _ in range(60)} == {200}
+    assert {edge.get("/status/404").status for _ in range(30)} == {404}
+    assert json.loads(edge.container.run("edge", "status").stdout)["floods"] == []
+
+    def ask_for_what_is_refused():
+        for _ in range(300):
+            edge.get("/-/metrics")
+
+    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+        ask_for_what_is_refused()
+    assert json.loads(edge.container.run("edge", "status").stdout)["floods"]
 
 
 def test_retry_after_is_true(site: Site, backends: dict[str, Container]):

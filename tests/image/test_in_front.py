@@ -174,7 +174,7 @@ def test_limits_are_the_visitors_and_not_the_hops(site, backends):
 
 def test_a_flood_is_the_visitors_and_not_the_hops(site, backends):
     """The hop's connection goes on for others."""
-    edge = site.edge(EDGE_TRUSTED_HOPS="host", EDGE_REQUESTS_PER_10S="100", EDGE_FLOOD_PER_10S="20")
+    edge = site.edge(EDGE_TRUSTED_HOPS="host", EDGE_REQUESTS_PER_10S="1", EDGE_FLOOD_PER_10S="19")
 
     def status(link: ssl.SSLSocket, address: str, path: str) -> int:
         link.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {address}\r\n\r\n".encode())
@@ -321,8 +321,8 @@ def test_a_flood_is_cut_by_the_proxy_protocol_too(site, backends):
         wait=False,
         EDGE_TRUSTED_HOPS="host",
         EDGE_CLIENT_FROM="proxy-protocol",
-        EDGE_REQUESTS_PER_10S="100",
-        EDGE_FLOOD_PER_10S="20",
+        EDGE_REQUESTS_PER_10S="1",
+        EDGE_FLOOD_PER_10S="19",
     )
     wait_for(lambda: by_proxy(edge, "198.51.100.1", request()).status == 200, "the edge found the backends")
     many = b"GET /-/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40

@@ -21,7 +21,7 @@ ENTRY = re.compile(r"key=(\S+) (.*)")
 COUNTER = re.compile(r"gpc\d_rate\(\d+\)=(\d+)")
 ASKED, REFUSED = re.compile(r"http_req_rate\(\d+\)=(\d+)"), re.compile(r"http_err_rate\(\d+\)=(\d+)")
 ASKED_TIMES = 5
-"""A flood is so many times as many requests as refusals (haproxy.cfg)."""
+"""A flood is so many times as many requests as refusals, both beyond what the limits admit (haproxy.cfg)."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,16 @@ class Flood:
 
 def floods() -> list[Flood]:
     """All that HAProxy cuts, who asks most first. Raises Unreachable."""
-    if (
-        haproxy.setting("EDGE_REQUESTS_PER_10S") == "0"
-        or (limit := int(haproxy.setting("EDGE_FLOOD_PER_10S"))) == 0
-    ):
+    names = ("EDGE_FLOOD_PER_10S", "EDGE_REQUESTS_PER_10S", "EDGE_HANDSHAKES_PER_10S")
+    limit, requests, handshakes = (int(haproxy.setting(name)) for name in names)
+    if requests == 0 or limit == 0:
         return []
+    admitted = requests + handshakes
     found = []
-    for condition in (f"http_err_rate ge {limit}", f"http_req_rate ge {ASKED_TIMES * limit}"):
+    for condition in (
+        f"http_err_rate ge {admitted + limit}",
+        f"http_req_rate ge {admitted + ASKED_TIMES * limit}",
+    ):
         for key, counters in ENTRY.findall(haproxy.ask(f"@1 show table {ADDRESSES} data.{condition}")):
             asked, refused = (int(each.findall(counters)[0]) for each in (ASKED, REFUSED))
             found.append(Flood(str(_address(key)), asked, refused))
