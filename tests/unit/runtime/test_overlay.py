@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 from overlays import KEY, MEMORY, OLD, REQUIRED, changed, layer
 
+from channels_stack.config import development
 from channels_stack.config.environment import ConfigurationError
 from channels_stack.config.settings import OVERLAY_PARTS, Settings
 from channels_stack.project import parts, static_files
@@ -218,6 +220,28 @@ def test_what_settings_derive_from_a_constant_is_made_as_in_production(tmp_path,
     values, said = done.stdout.splitlines()
     assert json.loads(values) == expected
     assert ("derive from mysite/base.py:2, mysite/base.py:5" in said) == (expected[0] is False)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("DEBUG = TEMPLATE_DEBUG = True", False),
+        ("TEMPLATE_DEBUG = DEBUG = True", False),
+        ("DEBUG = (\n    True\n)", False),
+        ("if True: DEBUG = True", False),
+        # Near-misses: what only running shows.
+        ("DEBUG = bool(1)", True),
+        ("DEBUG = 'True'", "True"),
+    ],
+)
+def test_a_constant_is_one_however_it_is_written(tmp_path, monkeypatch, source, value):
+    (tmp_path / "constant.py").write_text(f"{source}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "constant", raising=False)
+    with development.switched_off(()):
+        debug = importlib.import_module("constant").DEBUG
+    assert debug == value
+    monkeypatch.delitem(sys.modules, "constant")
 
 
 def test_settings_that_print_what_they_read_print_no_secret(tmp_path):

@@ -17,7 +17,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from types import CodeType, ModuleType
 
-MAYBE = re.compile(rb"^[ \t]*DEBUG\b[^\n=]*=[^\n=]*\b(True|1)\b", re.MULTILINE)
+MAYBE = re.compile(rb"^[^\n#]*\bDEBUG\b[^\n=]*=", re.MULTILINE)
+"""In what may have that constant, in any form; only such files are parsed."""
 
 places: list[tuple[str, int]] = []
 """(file, line) of each constant that was read as False."""
