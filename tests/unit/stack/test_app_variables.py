@@ -2,7 +2,7 @@
 
 import pytest
 
-from channels_stack_deploy.config import app_variables
+from channels_stack_deploy.config import app_variables, settings
 from channels_stack_deploy.console import Failure
 from channels_stack_deploy.paths import Deployment
 
@@ -46,6 +46,9 @@ def test_names_may_end_with_a_colon():
 
 def test_what_is_not_utf_8_is_named_with_its_line(tmp_path):
     deployment = Deployment(tmp_path)
-    deployment.application.write_bytes(b"A=1\nPASSWORD=caf\xe9\n")
-    with pytest.raises(Failure, match=r"^app.env:2: it is not UTF-8"):
+    for path in (deployment.application, deployment.settings):
+        path.write_bytes(b"A=1\nPASSWORD=caf\xe9\n")
+    with pytest.raises(Failure, match=r"app.env:2: it is not UTF-8"):
         app_variables.check(deployment, {})
+    with pytest.raises(Failure, match=r"stack.env:2: it is not UTF-8"):
+        settings.load(deployment.settings)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..config import environments
+from ..config import environments, texts
 from ..config import settings as stack_settings
 from ..console import Failure, say
 from ..local.compose import quoted, replace
@@ -26,7 +26,7 @@ def adopt(deployment: Deployment, path: str) -> None:
         raise Failure("say which project: make adopt P=../myproject")
     proposal = propose(Path(os.path.abspath(path)), stack_settings.of(deployment))
     environments.create(deployment, describing=NAMES)
-    before = deployment.settings.read_text(encoding="utf-8-sig")
+    before = texts.read(deployment.settings)
     merged = lines.merge(before, EXAMPLE.read_text(), proposal.lines, NAMES)
     wanted = write_variables(deployment, proposal)
     replace(deployment.settings, merged.text if merged.changed else before)
@@ -66,7 +66,7 @@ def adopt(deployment: Deployment, path: str) -> None:
 def write_variables(deployment: Deployment, proposal: Proposal) -> list[variables.Variable]:
     """Name in app.env what the settings read and it does not name yet; returns those."""
     path = deployment.application
-    existing = path.read_text(encoding="utf-8-sig") if path.exists() else ""
+    existing = texts.read(path) if path.exists() else ""
     values = {
         variable.name: quoted(variable.value) for variable in proposal.variables if variable.value is not None
     }

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..config import texts
 from ..console import say
 from ..local import up
 from ..local.compose import replace
@@ -52,7 +53,7 @@ def tell(deployment: Deployment, settings: dict[str, str], ramp: Ramp, *, apply:
         say(f"  {name}={value}    (is {settings[name]})")
     place = deployment.shown(deployment.settings)
     if found.changes and apply:
-        text = deployment.settings.read_text(encoding="utf-8-sig")
+        text = texts.read(deployment.settings)
         replace(deployment.settings, advice.written(text, found.changes))
         say(f"  written to {place}; {deployment.verb('up')} makes it take effect")
     elif found.changes:

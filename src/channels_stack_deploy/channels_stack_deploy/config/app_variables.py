@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ..console import Failure
 from ..paths import Deployment
+from . import texts
 
 ASSIGNMENT = re.compile(
     r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][\w.-]*)[ \t]*[=:][ \t]*"""
@@ -22,18 +23,10 @@ def check(deployment: Deployment, environment: Mapping[str, str]) -> None:
     """Raise Failure with a line for each value of app.env that would lose a part, which nothing else reports."""
     path = deployment.application
     place = deployment.shown(path)
-    content = path.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise Failure(
-            f"{place}:{line}: it is not UTF-8, and the application would get another text: save the file as UTF-8"
-        ) from None
     lines = [
         f"{place}:{line}: the value of {name} holds a $, and Compose takes what follows for the name of a variable, which "
         f"there is not: write the value in single quotes, {name}='…'"
-        for line, name in mangled(text, environment)
+        for line, name in mangled(texts.read(path), environment)
     ]
     if lines:
         raise Failure("\n".join(lines))

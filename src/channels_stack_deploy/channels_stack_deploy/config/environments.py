@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from ..console import Failure, detail
 from ..paths import COMPOSE, ENVIRONMENTS, EXAMPLE, ROOT, Deployment
-from . import ownership, schema, settings
+from . import ownership, schema, settings, texts
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 """It becomes part of the names of containers, networks and volumes."""
@@ -133,7 +133,7 @@ def create(deployment: Deployment, describing: Collection[str] = ()) -> None:
 
 def chosen(default: Deployment) -> dict[str, str]:
     """The lines of the DEFAULT environment that decide what its images are, by their names, as they are written."""
-    text = default.settings.read_text(encoding="utf-8-sig") if default.settings.exists() else ""
+    text = texts.read(default.settings) if default.settings.exists() else ""
     matches = filter(None, map(settings.LINE.match, map(str.strip, text.splitlines())))
     return {
         match["name"]: match[0] for match in matches if not match["commented"] and match["name"] in SHARED

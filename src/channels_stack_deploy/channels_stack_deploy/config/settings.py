@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..console import Failure
 from ..paths import EXAMPLE, Deployment
-from . import app_services, schema, secret_commands
+from . import app_services, schema, secret_commands, texts
 
 DURATION = re.compile(r"^([1-9]\d*)(ms|s|m|h|d)$")
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -28,7 +28,7 @@ LINE = re.compile(r"^(?P<commented>#?)(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$")
 def parse(path: Path, *, commented: bool = False) -> dict[str, str]:
     """NAME=value lines of PATH as a dictionary; with COMMENTED the lines `#NAME=value` as well."""
     values = {}
-    for line in path.read_text(encoding="utf-8-sig").splitlines():
+    for line in texts.read(path).splitlines():
         match = LINE.match(line.strip())
         if match and (commented or not match["commented"]):
             value = match["value"].strip()
@@ -65,7 +65,7 @@ def load(path: Path, place: str = "") -> dict[str, str]:
     known = defaults(deployment.name)
     given = parse(path)
     problems = []
-    for line_number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for line_number, line in enumerate(texts.read(path).splitlines(), 1):
         text = line.strip()
         if text and not text.startswith("#") and not LINE.match(text):
             problems.append(f"{place}:{line_number}: not NAME=value: {text[:40]}")

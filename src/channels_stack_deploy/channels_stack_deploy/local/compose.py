@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config import addresses, concurrency, ownership, schema, stores
+from ..config import addresses, concurrency, ownership, schema, stores, texts
 from ..console import Failure, detail, note
 from ..paths import COMPOSE, Deployment
 from . import backup
@@ -259,7 +259,7 @@ GRACE_SECONDS = 5
 
 def write_services(deployment: Deployment) -> None:
     """Write what of stack.env the application's services get, and what a release gets: a change of the rest replaces none."""
-    lines = deployment.settings.read_text(encoding="utf-8-sig").splitlines()
+    lines = texts.read(deployment.settings).splitlines()
     for path, reader in (
         (deployment.services, schema.APPLICATION),
         (deployment.releasing, schema.RELEASE),
