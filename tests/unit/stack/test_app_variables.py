@@ -47,7 +47,7 @@ def test_names_may_end_with_a_colon():
 def test_what_is_not_utf_8_is_named_with_its_line(tmp_path):
     deployment = Deployment(tmp_path)
     for path in (deployment.application, deployment.settings):
-        path.write_bytes(b"A=1\nPASSWORD=caf\xe9\n")
+        path.write_bytes(b"A=1\nPASSWORD=\xe9\n")
     with pytest.raises(Failure, match=r"app.env:2: it is not UTF-8"):
         app_variables.check(deployment, {})
     with pytest.raises(Failure, match=r"stack.env:2: it is not UTF-8"):
