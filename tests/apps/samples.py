@@ -168,7 +168,7 @@ SAMPLES = (
         shows="Office",
         socket="/desk",
         overridden=("DATABASES", "CHANNEL_LAYERS", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"),
-        told=("release: loaddata first: done",),
+        told=("loaddata first: done",),
         checks=(checks.commands_run_beside,),
     ),
     Sample(

@@ -129,7 +129,7 @@ FLOODED_SECONDS = 0.3
 """Of the two cores, the flood takes what the edge does not: three strangers who are not on this machine leave it both."""
 
 LOG_MIB = 20
-"""A line for each of the first 6,000 errors of an address, and few from then on: a flood has a hundred times as many."""
+"""A line for each of the first 10,000 errors of an address, and few from then on: a flood has a hundred times as many."""
 
 
 def floods(edge: Edge) -> list[dict]:

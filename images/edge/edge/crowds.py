@@ -67,7 +67,8 @@ class Flood:
     def __str__(self) -> str:
         return (
             f"{self.address} floods the edge, {self.requests} requests in 10 s, {self.refused} of them refused or wrong: its "
-            "connections are cut until that is over (EDGE_FLOOD_PER_10S)"
+            "connections are cut until that is over, or its requests answered 429 if it comes through a hop that names it in a "
+            "header (EDGE_FLOOD_PER_10S)"
         )
 
 
