@@ -10,7 +10,9 @@ stdout each second: {"open": now, "tried", "opened", "cut"}.
     sockets   a websocket, idle
     readers   HTTP/2, as many large answers as the edge allows (100 at most), of which nothing is read
     reader    the same with one on each connection
-    flood-*   HTTP/2, as many small things a second as the edge takes (FLOODS), answers read and thrown away
+    requests, refused, resets
+              HTTP/2, as many requests as the edge takes (FLOODS), answers read and thrown away
+    frames    HTTP/2, as many small frames, each connection another kind (FRAMES)
     office    people who come back at once and do not wait longer when they are refused: a page, ten files of it, a websocket
 """
 
@@ -204,21 +206,24 @@ def reset(number: int) -> bytes:
     return http2_frame(RST_STREAM, 0, number, struct.pack("!I", 8))
 
 
-FLOODS: dict[str, tuple[bytes, Callable[[int], bytes]]] = {
-    # By name: what comes first, and what is sent again and again, with the number of a new stream.
-    "pings": (b"", lambda number: http2_frame(PING, 0, 0, b"\0" * 8)),
-    "settings": (
-        b"",
-        lambda number: http2_frame(SETTINGS, 0, 0, struct.pack("!HI", INITIAL_WINDOW_SIZE, 65535)),
-    ),
-    "windows": (b"", lambda number: http2_frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", 1))),
-    "priorities": (b"", lambda number: http2_frame(PRIORITY, 0, number, struct.pack("!IB", 0, 1))),
-    "empty-data": (asked(1, END_HEADERS, "POST"), lambda number: http2_frame(DATA, 0, 1, b"")),
-    "resets": (b"", lambda number: asked(number) + reset(number)),
-    "continuations": (asked(1, 0), lambda number: http2_frame(CONTINUATION, 0, 1, b"")),
+Flood = tuple[bytes, Callable[[int], bytes]]
+"""What comes first, and what is sent again and again, with the number of a new stream."""
+
+FLOODS: dict[str, Flood] = {
     "requests": (b"", lambda number: asked(number)),
     "refused": (b"", lambda number: asked(number, path="/-/metrics")),
+    "resets": (b"", lambda number: asked(number) + reset(number)),
 }
+WINDOW = struct.pack("!HI", INITIAL_WINDOW_SIZE, 65535)
+FRAMES: tuple[Flood, ...] = (
+    (b"", lambda number: http2_frame(PING, 0, 0, b"\0" * 8)),
+    (b"", lambda number: http2_frame(SETTINGS, 0, 0, WINDOW)),
+    (b"", lambda number: http2_frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", 1))),
+    (b"", lambda number: http2_frame(PRIORITY, 0, number, struct.pack("!IB", 0, 1))),
+    (asked(1, END_HEADERS, "POST"), lambda number: http2_frame(DATA, 0, 1, b"")),
+    (asked(1, 0), lambda number: http2_frame(CONTINUATION, 0, 1, b"")),
+)
+in_turn = itertools.cycle(FRAMES)
 FLOOD_FRAMES = 200  # written at a time
 
 
@@ -270,10 +275,8 @@ KINDS = {
     "readers": readers,
     "reader": reader,
     "office": office,
-    **{
-        f"flood-{name}": functools.partial(flood, first=first, again=again)
-        for name, (first, again) in FLOODS.items()
-    },
+    **{name: functools.partial(flood, first=first, again=again) for name, (first, again) in FLOODS.items()},
+    "frames": lambda connect: flood(connect, *next(in_turn)),
 }
 
 

@@ -97,16 +97,16 @@ def flooded(site: Site, backends: dict[str, Container]) -> Edge:
 
 
 CUT = ("requests", "refused")
-"""Of FLOODS, those of refused requests. Where they are taken back, their connection ends before there are so many."""
+"""Floods of refused requests. Where they are taken back, their connection ends before there are so many."""
 
 
-@pytest.mark.parametrize("kind", FLOODS)
+@pytest.mark.parametrize("kind", [*FLOODS, "frames"])
 def test_a_flood_costs_others_nothing(site: Site, flooded: Edge, kind: str):
-    """From three addresses, on two connections each."""
+    """From three addresses, on two connections each: six, as there are kinds of frames."""
     wait_for(lambda: not floods(flooded), "the former flood is over")
     quiet = visit(flooded)
     logged = len(flooded.container.output())
-    with flooded.upgrade() as link, site.crowd(flooded, f"flood-{kind}", 3, 2) as strangers:
+    with flooded.upgrade() as link, site.crowd(flooded, kind, 3, 2) as strangers:
         assert head(link).status == 101
         wait_for(lambda: strangers.counts["sent"] > 0, "the flood has begun")
         if kind in CUT:
